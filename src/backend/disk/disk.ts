@@ -1,0 +1,38 @@
+/**
+ * A disk as a machine sees it: an array of bytes with a fixed size. All offsets and lengths are in bytes and lie within
+ * `sizeBytes`; an implementation rejects others with a GodwitError('usage'). Host failures reject with GodwitError('io'),
+ * 'full' or 'damaged'; after a failed write the content of that range is undefined, all else is as before.
+ * Calls may overlap in time; overlapping *ranges* in flight have no defined order, like a real disk's.
+ */
+export interface Disk {
+  readonly format: 'raw' | 'qcow2' | 'memory';
+  readonly sizeBytes: number;
+  readonly readonly: boolean;
+  read(offset: number, into: Uint8Array): Promise<void>;
+  write(offset: number, data: Uint8Array): Promise<void>;
+  /** Everything written before this call is on stable storage when it resolves. */
+  flush(): Promise<void>;
+  /** A hint: the range's content is no longer needed. Reads afterwards give zeros or the old content. */
+  discard(offset: number, length: number): Promise<void>;
+  /** Reads of the range give zeros afterwards. `unmap`: the space may be given back to the host. */
+  writeZeroes(offset: number, length: number, unmap: boolean): Promise<void>;
+  /** Flushes, gives up the lock and closes. Calls after that reject. */
+  close(): Promise<void>;
+}
+
+/** Random access to one host file. What the disk formats are built on; platform/node has the one for real files. */
+export interface ByteFile {
+  /** For messages. */
+  readonly name: string;
+  readonly readonly: boolean;
+  size(): Promise<number>;
+  /** Reads exactly `into.length` bytes; past the end of the file it gives zeros. */
+  read(offset: number, into: Uint8Array): Promise<void>;
+  /** Writes all of `data`, growing the file where needed. */
+  write(offset: number, data: Uint8Array): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  /** Gives a range back to the host where it can (hole punching); else writes nothing. Content becomes zeros if it resolves true. */
+  punchHole(offset: number, length: number): Promise<boolean>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,29 @@
+/**
+ * Three kinds of error are kept apart. What a guest does wrong never becomes an exception: it is a trap, a device status or
+ * an ignored write. What a person, a file or the host does wrong is a {@link GodwitError}. Anything else that is thrown is
+ * a mistake of ours.
+ */
+export type ErrorCode =
+  | 'usage' // what was asked for makes no sense
+  | 'not-found' // a file or a package is missing
+  | 'damaged' // a file's content is broken
+  | 'unsupported' // a file is sound, but uses something that godwit does not do
+  | 'locked' // another machine has it
+  | 'io' // the host failed to read or write
+  | 'full' // no space is left
+  | 'denied' // no permission
+  | 'state' // the machine is not in a state where that can be done
+  | 'limit'; // more than godwit can give
+
+/** An error with one clear sentence for a person, and where possible a hint that says what to do. */
+export class GodwitError extends Error {
+  override readonly name = 'GodwitError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
