@@ -5,7 +5,15 @@
  */
 
 /** Plain data that `structuredClone` and the state format can carry. 64-bit quantities are bigint. */
-export type PlainData = null | boolean | number | bigint | string | Uint8Array | PlainData[] | { [key: string]: PlainData };
+export type PlainData =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | PlainData[]
+  | { [key: string]: PlainData };
 
 /** A part of the machine whose state can be taken and put back. */
 export interface Stateful {

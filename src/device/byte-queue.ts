@@ -1,0 +1,65 @@
+/** A bounded first-in first-out queue of bytes in a ring; nothing is allocated after construction. */
+export class ByteQueue {
+  readonly capacity: number;
+  readonly #ring: Uint8Array;
+  #head = 0;
+  #length = 0;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.#ring = new Uint8Array(capacity);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get space(): number {
+    return this.capacity - this.#length;
+  }
+
+  /** Takes as many bytes from the front of `bytes` as there is space for, and returns how many. */
+  push(bytes: Uint8Array): number {
+    const taken = Math.min(bytes.length, this.space);
+    const tail = (this.#head + this.#length) % this.capacity;
+    const untilWrap = Math.min(taken, this.capacity - tail);
+    this.#ring.set(bytes.subarray(0, untilWrap), tail);
+    this.#ring.set(bytes.subarray(untilWrap, taken), 0);
+    this.#length += taken;
+    return taken;
+  }
+
+  /** The oldest byte, or -1 when the queue is empty. */
+  shift(): number {
+    if (this.#length === 0) return -1;
+    const byte = this.#ring[this.#head]!;
+    this.#head = (this.#head + 1) % this.capacity;
+    this.#length--;
+    return byte;
+  }
+
+  /** Moves bytes from the front of the queue into `target`; returns how many. */
+  take(target: Uint8Array): number {
+    const taken = Math.min(target.length, this.#length);
+    const untilWrap = Math.min(taken, this.capacity - this.#head);
+    target.set(this.#ring.subarray(this.#head, this.#head + untilWrap), 0);
+    target.set(this.#ring.subarray(0, taken - untilWrap), untilWrap);
+    this.#head = (this.#head + taken) % this.capacity;
+    this.#length -= taken;
+    return taken;
+  }
+
+  clear(): void {
+    this.#head = 0;
+    this.#length = 0;
+  }
+
+  /** A copy of the content, oldest first. */
+  toBytes(): Uint8Array {
+    const bytes = new Uint8Array(this.#length);
+    const untilWrap = Math.min(this.#length, this.capacity - this.#head);
+    bytes.set(this.#ring.subarray(this.#head, this.#head + untilWrap), 0);
+    bytes.set(this.#ring.subarray(0, this.#length - untilWrap), untilWrap);
+    return bytes;
+  }
+}

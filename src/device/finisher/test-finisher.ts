@@ -1,0 +1,51 @@
+import type { AccessWidth, MmioDevice, PlainData } from '../device.ts';
+import { StateReader } from '../state-reader.ts';
+import { FINISHER_FAIL, FINISHER_PASS, FINISHER_RESET, FINISHER_SIZE_BYTES, FINISHER_STATUS } from './registers.ts';
+
+/** What the guest asked for: power off as passed or failed, or start anew. `code` is 0 to 65535. */
+export interface Finish {
+  readonly kind: 'pass' | 'fail' | 'reset';
+  readonly code: number;
+}
+
+/** Power-off and reset by a register write. It has no state: what is asked for happens outside. */
+export class TestFinisher implements MmioDevice {
+  readonly name = 'finisher';
+  readonly sizeBytes = FINISHER_SIZE_BYTES;
+
+  readonly #finish: (finish: Finish) => void;
+
+  constructor(parts: { finish: (finish: Finish) => void }) {
+    this.#finish = parts.finish;
+  }
+
+  read(_offset: number, _width: AccessWidth): number {
+    return 0;
+  }
+
+  write(offset: number, width: AccessWidth, value: number): void {
+    if (offset !== FINISHER_STATUS || width === 1) return;
+    const code = value >>> 16;
+    switch (value & 0xffff) {
+      case FINISHER_PASS:
+        this.#finish({ kind: 'pass', code });
+        break;
+      case FINISHER_FAIL:
+        this.#finish({ kind: 'fail', code });
+        break;
+      case FINISHER_RESET:
+        this.#finish({ kind: 'reset', code });
+        break;
+    }
+  }
+
+  reset(): void {}
+
+  save(): PlainData {
+    return {};
+  }
+
+  restore(state: PlainData): void {
+    new StateReader(this.name, state, []);
+  }
+}

@@ -1,0 +1,271 @@
+import { GodwitError } from '../../common/errors.ts';
+import type { AccessWidth, HartInterrupts, InterruptLine, MmioDevice, PlainData } from '../device.ts';
+import { StateReader } from '../state-reader.ts';
+import {
+  PLIC_CONTEXT,
+  PLIC_CONTEXT_CLAIM,
+  PLIC_CONTEXT_STRIDE,
+  PLIC_CONTEXT_THRESHOLD,
+  PLIC_ENABLE,
+  PLIC_ENABLE_STRIDE,
+  PLIC_MAX_CONTEXTS,
+  PLIC_PENDING,
+  PLIC_PRIORITY_MASK,
+  PLIC_SIZE_BYTES,
+  PLIC_SOURCE_COUNT,
+  PLIC_WORD_COUNT,
+} from './registers.ts';
+
+/**
+ * Platform-level interrupt controller with level-triggered gateways. Registers take aligned 32-bit accesses; others read as
+ * 0 and are ignored.
+ */
+export class Plic implements MmioDevice {
+  readonly name = 'plic';
+  readonly sizeBytes = PLIC_SIZE_BYTES;
+
+  readonly #harts: HartInterrupts;
+  readonly #contextCount: number;
+
+  /** Levels of the sources' lines; not a register. */
+  readonly #level = new Uint32Array(PLIC_WORD_COUNT);
+  /** IP bits: a gateway has forwarded a request that nobody has claimed. */
+  readonly #pending = new Uint32Array(PLIC_WORD_COUNT);
+  /** Claimed and not completed: the gateway holds further requests back. */
+  readonly #inService = new Uint32Array(PLIC_WORD_COUNT);
+  readonly #priority = new Uint8Array(PLIC_SOURCE_COUNT + 1);
+  /** PLIC_WORD_COUNT words per context. */
+  readonly #enable: Uint32Array;
+  readonly #threshold: Uint8Array;
+  /** The last outputs, so that only changes are passed on. */
+  readonly #output: Uint8Array;
+
+  constructor(parts: { harts: HartInterrupts }) {
+    this.#harts = parts.harts;
+    this.#contextCount = 2 * parts.harts.hartCount;
+    if (this.#contextCount < 2 || this.#contextCount > PLIC_MAX_CONTEXTS) {
+      throw new GodwitError('limit', `A PLIC serves 1 to ${PLIC_MAX_CONTEXTS / 2} harts.`);
+    }
+    this.#enable = new Uint32Array(this.#contextCount * PLIC_WORD_COUNT);
+    this.#threshold = new Uint8Array(this.#contextCount);
+    this.#output = new Uint8Array(this.#contextCount);
+  }
+
+  /** The line of a source, 1 to 96. */
+  line(source: number): InterruptLine {
+    if (!Number.isInteger(source) || source < 1 || source > PLIC_SOURCE_COUNT) {
+      throw new GodwitError('usage', `The PLIC has sources 1 to ${PLIC_SOURCE_COUNT}, not ${source}.`);
+    }
+    return { set: (level) => this.#setLevel(source, level) };
+  }
+
+  read(offset: number, width: AccessWidth): number {
+    if (width !== 4 || (offset & 3) !== 0) return 0;
+    if (offset >= PLIC_CONTEXT) return this.#readContext(offset - PLIC_CONTEXT);
+    if (offset >= PLIC_ENABLE) {
+      const index = this.#enableIndex(offset - PLIC_ENABLE);
+      return index < 0 ? 0 : this.#enable[index]!;
+    }
+    if (offset >= PLIC_PENDING) return this.#pending[(offset - PLIC_PENDING) >> 2] ?? 0;
+    return this.#priority[offset >> 2] ?? 0;
+  }
+
+  write(offset: number, width: AccessWidth, value: number): void {
+    if (width !== 4 || (offset & 3) !== 0) return;
+    if (offset >= PLIC_CONTEXT) {
+      this.#writeContext(offset - PLIC_CONTEXT, value);
+    } else if (offset >= PLIC_ENABLE) {
+      this.#writeEnable(this.#enableIndex(offset - PLIC_ENABLE), value);
+    } else if (offset < PLIC_PENDING) {
+      this.#writePriority(offset >> 2, value);
+    }
+  }
+
+  /** Lines keep the levels at which their devices hold them, so a machine resets its devices first and its PLIC last. */
+  reset(): void {
+    this.#inService.fill(0);
+    this.#priority.fill(0);
+    this.#enable.fill(0);
+    this.#threshold.fill(0);
+    this.#pending.set(this.#level);
+    this.#update();
+  }
+
+  save(): PlainData {
+    return {
+      level: [...this.#level],
+      pending: [...this.#pending],
+      inService: [...this.#inService],
+      priority: [...this.#priority],
+      enable: [...this.#enable],
+      threshold: [...this.#threshold],
+    };
+  }
+
+  restore(state: PlainData): void {
+    const fields = ['level', 'pending', 'inService', 'priority', 'enable', 'threshold'];
+    const reader = new StateReader(this.name, state, fields);
+    const words = (name: string): number[] => {
+      const values = reader.integers(name, PLIC_WORD_COUNT, 0xffff_ffff);
+      reader.require(
+        values.every((value, word) => (value & ~existingSources(word)) === 0),
+        `the field "${name}" has sources that do not exist`,
+      );
+      return values;
+    };
+    const level = words('level');
+    const pending = words('pending');
+    const inService = words('inService');
+    const priority = reader.integers('priority', PLIC_SOURCE_COUNT + 1, PLIC_PRIORITY_MASK);
+    const enable = reader.integers('enable', this.#enable.length, 0xffff_ffff);
+    const threshold = reader.integers('threshold', this.#contextCount, PLIC_PRIORITY_MASK);
+    reader.require(
+      enable.every((value, index) => (value & ~existingSources(index % PLIC_WORD_COUNT)) === 0),
+      'sources that do not exist are enabled',
+    );
+    reader.require(priority[0] === 0, 'source 0 has a priority');
+    this.#level.set(level);
+    this.#pending.set(pending);
+    this.#inService.set(inService);
+    this.#priority.set(priority);
+    this.#enable.set(enable);
+    this.#threshold.set(threshold);
+    this.#driveAll();
+  }
+
+  /**
+   * Gateway (PLIC spec 1.1, 1.3): a high level becomes one request; the next is forwarded only after completion. A request
+   * that has been forwarded stays pending when the level falls.
+   */
+  #setLevel(source: number, level: boolean): void {
+    const word = source >> 5;
+    const bit = 1 << (source & 31);
+    const before = this.#level[word]!;
+    if (((before & bit) !== 0) === level) return;
+    if (!level) {
+      this.#level[word] = before & ~bit;
+      return;
+    }
+    this.#level[word] = before | bit;
+    if ((this.#inService[word]! & bit) !== 0) return;
+    this.#pending[word] = this.#pending[word]! | bit;
+    this.#update();
+  }
+
+  #readContext(relative: number): number {
+    const context = Math.floor(relative / PLIC_CONTEXT_STRIDE);
+    if (context >= this.#contextCount) return 0;
+    switch (relative % PLIC_CONTEXT_STRIDE) {
+      case PLIC_CONTEXT_THRESHOLD:
+        return this.#threshold[context]!;
+      case PLIC_CONTEXT_CLAIM:
+        return this.#claim(context);
+      default:
+        return 0;
+    }
+  }
+
+  #writeContext(relative: number, value: number): void {
+    const context = Math.floor(relative / PLIC_CONTEXT_STRIDE);
+    if (context >= this.#contextCount) return;
+    switch (relative % PLIC_CONTEXT_STRIDE) {
+      case PLIC_CONTEXT_THRESHOLD:
+        this.#threshold[context] = value & PLIC_PRIORITY_MASK;
+        this.#update();
+        break;
+      case PLIC_CONTEXT_CLAIM:
+        this.#complete(context, value);
+        break;
+    }
+  }
+
+  #writePriority(source: number, value: number): void {
+    if (source === 0 || source > PLIC_SOURCE_COUNT) return;
+    this.#priority[source] = value & PLIC_PRIORITY_MASK;
+    this.#update();
+  }
+
+  #writeEnable(index: number, value: number): void {
+    if (index < 0) return;
+    this.#enable[index] = value & existingSources(index % PLIC_WORD_COUNT);
+    this.#update();
+  }
+
+  /** Index into the enable words, or -1 where there is no register. */
+  #enableIndex(relative: number): number {
+    const context = Math.floor(relative / PLIC_ENABLE_STRIDE);
+    const word = (relative % PLIC_ENABLE_STRIDE) >> 2;
+    if (context >= this.#contextCount || word >= PLIC_WORD_COUNT) return -1;
+    return context * PLIC_WORD_COUNT + word;
+  }
+
+  /** Interrupt claim (spec chapter 8). The threshold does not affect it. */
+  #claim(context: number): number {
+    const source = this.#best(context, 0);
+    if (source === 0) return 0;
+    const word = source >> 5;
+    const bit = 1 << (source & 31);
+    this.#pending[word] = this.#pending[word]! & ~bit;
+    this.#inService[word] = this.#inService[word]! | bit;
+    this.#update();
+    return source;
+  }
+
+  /** Interrupt completion (spec chapter 9): ignored unless the source is enabled for the context. */
+  #complete(context: number, source: number): void {
+    if (source === 0 || source > PLIC_SOURCE_COUNT) return;
+    const word = source >> 5;
+    const bit = 1 << (source & 31);
+    if ((this.#enable[context * PLIC_WORD_COUNT + word]! & bit) === 0) return;
+    if ((this.#inService[word]! & bit) === 0) return;
+    this.#inService[word] = this.#inService[word]! & ~bit;
+    if ((this.#level[word]! & bit) === 0) return;
+    this.#pending[word] = this.#pending[word]! | bit;
+    this.#update();
+  }
+
+  /** The pending enabled source of the highest priority above `floor`, the lowest number among equals; 0 when there is none. */
+  #best(context: number, floor: number): number {
+    let best = 0;
+    let bestPriority = floor;
+    for (let word = 0; word < PLIC_WORD_COUNT; word++) {
+      let candidates = this.#pending[word]! & this.#enable[context * PLIC_WORD_COUNT + word]!;
+      while (candidates !== 0) {
+        const lowest = candidates & -candidates;
+        const source = (word << 5) + (31 - Math.clz32(lowest));
+        const priority = this.#priority[source]!;
+        if (priority > bestPriority) {
+          best = source;
+          bestPriority = priority;
+        }
+        candidates ^= lowest;
+      }
+    }
+    return best;
+  }
+
+  #update(): void {
+    for (let context = 0; context < this.#contextCount; context++) {
+      const level = this.#best(context, this.#threshold[context]!) !== 0 ? 1 : 0;
+      if (level !== this.#output[context]) this.#drive(context, level);
+    }
+  }
+
+  #driveAll(): void {
+    for (let context = 0; context < this.#contextCount; context++) {
+      this.#drive(context, this.#best(context, this.#threshold[context]!) !== 0 ? 1 : 0);
+    }
+  }
+
+  #drive(context: number, level: number): void {
+    this.#output[context] = level;
+    this.#harts.set(context >> 1, (context & 1) === 0 ? 'meip' : 'seip', level === 1);
+  }
+}
+
+/** The bits of a word of sources that stand for sources that exist. */
+function existingSources(word: number): number {
+  if (word === 0) return 0xffff_fffe | 0;
+  const beyond = (word + 1) * 32 - (PLIC_SOURCE_COUNT + 1);
+  return beyond <= 0 ? -1 : -1 >>> beyond;
+}
