@@ -1,6 +1,6 @@
 export { ByteWriter } from './bytes.ts';
 export { type Callable, FunctionBuilder, type Label, type Local } from './function.ts';
-export { ModuleBuilder } from './module.ts';
+export { type Declared, ModuleBuilder } from './module.ts';
 export {
   choose,
   F32,

@@ -14,10 +14,10 @@ interface Import {
 
 type LocalsOf<P extends readonly ValueType[]> = { [K in keyof P]: Local<P[K]> };
 
-type Declared<P extends readonly ValueType[], R extends ValueType | undefined> = Callable & {
+export interface Declared<P extends readonly ValueType[], R extends ValueType | undefined> extends Callable {
   readonly parameters: P;
   readonly result: R;
-};
+}
 
 /**
  * Builds one WebAssembly module (core spec 5.5). Declare imports first, then functions; a function can be called before its
@@ -58,7 +58,7 @@ export class ModuleBuilder {
 
   /** Gives a declared function its body. */
   define<P extends readonly ValueType[]>(
-    callable: Callable & { readonly parameters: P },
+    callable: { readonly index: number; readonly parameters: P },
     build: (f: FunctionBuilder, ...parameters: LocalsOf<P>) => void,
   ): void {
     const f = new FunctionBuilder(callable.parameters);

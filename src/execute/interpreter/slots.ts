@@ -1,0 +1,39 @@
+import type { I32 } from '../wasm/index.ts';
+
+/**
+ * Decoded pages: what the interpreter runs. A frame that holds code has a decoded page with one slot for each halfword:
+ *
+ *     slot (8 bytes)   0  u16  handler; 0: not decoded yet
+ *                      2  u8   first operand:  rd * 8, or rs2 * 8 where there is no rd
+ *                      3  u8   second operand: rs1 * 8, or a 5-bit immediate
+ *                      4  i32  immediate; or u8 rs2 * 8, u8 rs3 * 8, u8 rounding mode
+ *     page             0       2048 slots
+ *                      16384   two slots that stand for "the next page"
+ *                      16400   u32  host address of the frame
+ *
+ * Register numbers are stored as byte offsets. Writes to x0 are decoded away or undone by the handler.
+ */
+export const SLOT_BYTES = 8;
+export const SLOT_OP = 0;
+export const SLOT_A = 2;
+export const SLOT_B = 3;
+export const SLOT_IMMEDIATE = 4;
+export const SLOT_C = 4;
+export const SLOT_D = 5;
+export const SLOT_ROUNDING = 6;
+
+export const SLOTS_BYTES = 2048 * SLOT_BYTES;
+export const SLOTS_END_GUARD = SLOTS_BYTES;
+export const SLOTS_FRAME = SLOTS_BYTES + 2 * SLOT_BYTES;
+export const DECODED_PAGE_BYTES = SLOTS_BYTES + 64;
+
+/** Handlers that are no instruction. */
+export const OP_UNDECODED = 0;
+export const OP_PAGE_END = 1;
+export const OP_CROSSING = 2;
+export const FIRST_INSTRUCTION_OP = 3;
+
+/** Address of the slot for a byte offset in the page. */
+export function decodedSlot(page: I32, offset: I32): I32 {
+  return page.add(offset.and(0xffe).shl(2));
+}

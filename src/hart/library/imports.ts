@@ -1,0 +1,26 @@
+import type { ModuleBuilder } from '../../execute/wasm/index.ts';
+
+/** What generated code asks of the host. All of it is rare: misses, device registers, first execution. Module name: "host". */
+export interface HostImports {
+  /** The map has no frame for this page of RAM, or not a writable one: (hart, page, access) -> the new map entry. */
+  frameFault(hart: number, page: number, access: number): number;
+  /** Device registers: (hart, physical address, width 1, 2 or 4) -> value. Sets MMIO_FAULT. */
+  mmioLoad(hart: number, address: number, width: number): number;
+  mmioStore(hart: number, address: number, width: number, value: number): void;
+  /** A frame is run for the first time: (hart, frame) -> address of an empty decoded page for it. */
+  codePage(hart: number, frame: number): number;
+  /** Decodes `bits` into the slot at `slot`; `crossing`: the instruction lies across two pages. */
+  decode(slot: number, bits: number, crossing: number): void;
+}
+
+export function declareHostImports(module: ModuleBuilder) {
+  return {
+    frameFault: module.import('host', 'frameFault', ['i32', 'i32', 'i32'], 'i32'),
+    mmioLoad: module.import('host', 'mmioLoad', ['i32', 'i32', 'i32'], 'i32'),
+    mmioStore: module.import('host', 'mmioStore', ['i32', 'i32', 'i32', 'i32'], undefined),
+    codePage: module.import('host', 'codePage', ['i32', 'i32'], 'i32'),
+    decode: module.import('host', 'decode', ['i32', 'i32', 'i32'], undefined),
+  };
+}
+
+export type DeclaredImports = ReturnType<typeof declareHostImports>;

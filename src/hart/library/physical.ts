@@ -1,0 +1,42 @@
+import { type I32, i32, type ModuleBuilder } from '../../execute/wasm/index.ts';
+import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, RAM_BASE } from '../../memory/layout.ts';
+import { Access } from '../constants.ts';
+import { DATA_TLB, DATA_TLB_ENTRIES, FRAME_TABLE, MAP_ROOT, RAM_PAGES, TLB_ENTRY_BYTES, TLB_WRITE_TAG } from '../layout.ts';
+import type { DeclaredImports } from './imports.ts';
+
+const PAGE_OFFSET = FRAME_BYTES - 1;
+
+/** Guest-physical memory to frames. */
+export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
+  /** (hart, physical address, access) -> host address of the frame, ready for that access; 0 when it is no RAM. */
+  const frameOf = module.function('frame_of', ['i32', 'i64', 'i32'], 'i32', (f, hart, address, access) => {
+    const page = f.let(address.get.shrU(12).sub(RAM_BASE / FRAME_BYTES));
+    f.if(page.geU(hart.get.load(RAM_PAGES).extendU()), () => f.return(i32(0)));
+    const index = f.let(page.wrap());
+    const leaf = f.let(hart.get.load(MAP_ROOT).add(index.shrU(10).shl(2)).load());
+    const entry = f.local('i32');
+    f.if(leaf, () => f.set(entry, leaf.add(index.and(1023).shl(2)).load()));
+    const needed = f.let(access.get.eq(Access.store).mul(FRAME_WRITABLE).or(FRAME_PRESENT));
+    f.if(entry.get.and(needed).ne(needed), () => f.set(entry, f.call(host.frameFault, hart.get, index, access.get)));
+    f.result(entry.get.and(~PAGE_OFFSET));
+  });
+
+  /** (hart, frame) -> the frame's decoded page, or 0. */
+  const decodedPage = (hart: I32, frame: I32): I32 => hart.load(FRAME_TABLE).add(frame.shrU(12).shl(2)).load();
+
+  /** Withholds host write permission from every data translation, so that stores to what became code are seen. */
+  const withholdWrites = module.function('withhold_writes', ['i32'], undefined, (f, hart) => {
+    const entry = f.local('i32');
+    const end = f.let(hart.get.add(DATA_TLB + DATA_TLB_ENTRIES * TLB_ENTRY_BYTES));
+    f.set(entry, hart.get.add(DATA_TLB));
+    f.loop((again) => {
+      f.store(entry.get, i32(-1).extendS(), TLB_WRITE_TAG);
+      f.set(entry, entry.get.add(TLB_ENTRY_BYTES));
+      f.branchIf(again, entry.get.ltU(end));
+    });
+  });
+
+  return { frameOf, decodedPage, withholdWrites };
+}
+
+export type Physical = ReturnType<typeof definePhysical>;
