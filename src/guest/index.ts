@@ -1,0 +1,9 @@
+/** Debian's kernel, an initramfs and a root disk for machines, fetched with apt and kept in a cache folder. */
+
+export { openDebianApt, type PackageRecord, PrivateApt } from './apt.ts';
+export { findDebianMirror, parseDeb822Sources, parseOneLineSources, readMachineSources } from './apt-sources.ts';
+export { defaultCacheFolder } from './cache.ts';
+export { type CpioEntry, readCpio, writeCpio } from './cpio.ts';
+export { ensureGuest, type Guest, type GuestOptions } from './ensure-guest.ts';
+export { initramfsWithFiles } from './initramfs.ts';
+export { type Progress, type ProgressUpdate, renderProgress, silentProgress } from './progress.ts';

@@ -1,0 +1,104 @@
+/**
+ * How long work tells what it is doing. The work itself knows nothing of terminals: it calls a {@link Progress}, and the
+ * command line passes one that draws.
+ */
+
+export interface ProgressUpdate {
+  /** What is being done, for a person: "Fetching Debian's kernel". */
+  phase: string;
+  /** How much of it is done, of `total`, in `unit`. Missing when that can't be known. */
+  done?: number;
+  total?: number;
+  unit?: 'bytes' | 'packages' | 'files';
+}
+
+export interface Progress {
+  /** Called often; the same phase may come many times with a growing `done`. */
+  update(update: ProgressUpdate): void;
+  /** One line that a person should see and keep, such as that a damaged file is fetched again. */
+  note(line: string): void;
+  /** The work ended, well or not. */
+  end(): void;
+}
+
+export const silentProgress: Progress = { update: () => {}, note: () => {}, end: () => {} };
+
+/** What `renderProgress` needs of a stream; process.stderr fits. */
+export interface ProgressStream {
+  write(text: string): unknown;
+  isTTY?: boolean;
+  columns?: number;
+}
+
+const BAR_CELLS = 24;
+/** Lines are drawn again at most this often. */
+const REDRAW_MS = 100;
+const CLEAR_LINE = '\r\x1b[K';
+
+function formatQuantity(value: number, unit: ProgressUpdate['unit']): string {
+  return unit === 'bytes' ? `${(value / 1e6).toFixed(1)} MB` : `${Math.floor(value)} ${unit ?? ''}`.trimEnd();
+}
+
+function formatAmount({ done, total, unit }: ProgressUpdate): string {
+  if (done === undefined) return '';
+  return total === undefined
+    ? formatQuantity(done, unit)
+    : `${formatQuantity(done, unit)} of ${formatQuantity(total, unit)}`;
+}
+
+function formatBar(update: ProgressUpdate): string {
+  if (update.done === undefined || update.total === undefined || update.total <= 0) return '';
+  const part = Math.min(1, update.done / update.total);
+  const full = Math.round(part * BAR_CELLS);
+  return `[${'#'.repeat(full)}${'.'.repeat(BAR_CELLS - full)}] ${String(Math.floor(part * 100)).padStart(3)} %`;
+}
+
+function formatLine(update: ProgressUpdate): string {
+  return [update.phase, formatBar(update), formatAmount(update)].filter((part) => part !== '').join('  ');
+}
+
+/** One line that is drawn over and over, for a terminal. */
+function terminalProgress(stream: ProgressStream): Progress {
+  let lastDrawMs = 0;
+  let phase = '';
+  let drawn = false;
+  const clear = (): void => {
+    if (drawn) stream.write(CLEAR_LINE);
+    drawn = false;
+  };
+  return {
+    update(update) {
+      const now = performance.now();
+      if (update.phase === phase && now - lastDrawMs < REDRAW_MS && update.done !== update.total) return;
+      phase = update.phase;
+      lastDrawMs = now;
+      stream.write(CLEAR_LINE + formatLine(update).slice(0, (stream.columns ?? 80) - 1));
+      drawn = true;
+    },
+    note(line) {
+      clear();
+      stream.write(`${line}\n`);
+    },
+    end: clear,
+  };
+}
+
+/** One line for each phase, for a log file or a pipe. */
+function lineProgress(stream: ProgressStream): Progress {
+  let phase = '';
+  return {
+    update(update) {
+      if (update.phase === phase) return;
+      phase = update.phase;
+      const total = update.total === undefined ? '' : ` (${formatQuantity(update.total, update.unit)})`;
+      stream.write(`${phase}${total}\n`);
+    },
+    note: (line) => stream.write(`${line}\n`),
+    end: () => {},
+  };
+}
+
+/** A {@link Progress} that draws on a stream: a moving line on a terminal, plain lines otherwise. */
+export function renderProgress(stream: ProgressStream): Progress {
+  return stream.isTTY === true ? terminalProgress(stream) : lineProgress(stream);
+}
