@@ -6,4 +6,5 @@ export { defaultCacheFolder } from './cache.ts';
 export { type CpioEntry, readCpio, writeCpio } from './cpio.ts';
 export { ensureGuest, type Guest, type GuestOptions } from './ensure-guest.ts';
 export { initramfsWithFiles } from './initramfs.ts';
+export { QUICK_BOOT_PARAMETERS } from './kernel-parameters.ts';
 export { type Progress, type ProgressUpdate, renderProgress, silentProgress } from './progress.ts';
