@@ -292,7 +292,16 @@ export function defineAccess(
     f.result(i32(1));
   });
 
-  return { load, store, atomic, physicalOf, fetch, fetchCrossing };
+  /** (hart, block address, address for tval): raises a store's fault when the cache block can't be accessed (Zicbom 2.5.2). */
+  const probe = module.function('probe_block', ['i32', 'i64', 'i64'], undefined, (f, hart, block, address) => {
+    const target = f.call(dataTranslate, hart.get, block.get, i32(1), i32(Access.load));
+    f.if(target.eq(-1), () => {
+      f.store(hart.get, hart.get.load64(L.TRAP_CAUSE).add(2), L.TRAP_CAUSE); // load faults 5 and 13 to store faults 7 and 15
+      f.store(hart.get, address.get, L.TRAP_VALUE);
+    });
+  });
+
+  return { load, store, atomic, probe, physicalOf, fetch, fetchCrossing };
 }
 
 export type AccessLibrary = ReturnType<typeof defineAccess>;
