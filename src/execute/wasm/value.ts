@@ -416,6 +416,13 @@ export class F32 extends Value {
   div(other: F32): F32 {
     return this.two(0x95, other);
   }
+  /** A NaN operand gives a NaN whose bits the host chooses; -0 is less than +0. */
+  min(other: F32): F32 {
+    return this.two(0x96, other);
+  }
+  max(other: F32): F32 {
+    return this.two(0x97, other);
+  }
   sqrt(): F32 {
     return new F32(operation(0x91, this));
   }
@@ -424,6 +431,12 @@ export class F32 extends Value {
   }
   neg(): F32 {
     return new F32(operation(0x8c, this));
+  }
+  ceil(): F32 {
+    return new F32(operation(0x8d, this));
+  }
+  floor(): F32 {
+    return new F32(operation(0x8e, this));
   }
   trunc(): F32 {
     return new F32(operation(0x8f, this));
@@ -456,6 +469,9 @@ export class F32 extends Value {
   truncToI64S(): I64 {
     return new I64(operation(0xae, this));
   }
+  truncToI64U(): I64 {
+    return new I64(operation(0xaf, this));
+  }
   promote(): F64 {
     return new F64(operation(0xbb, this));
   }
@@ -486,6 +502,13 @@ export class F64 extends Value {
   div(other: F64): F64 {
     return this.two(0xa3, other);
   }
+  /** A NaN operand gives a NaN whose bits the host chooses; -0 is less than +0. */
+  min(other: F64): F64 {
+    return this.two(0xa4, other);
+  }
+  max(other: F64): F64 {
+    return this.two(0xa5, other);
+  }
   sqrt(): F64 {
     return new F64(operation(0x9f, this));
   }
@@ -494,6 +517,12 @@ export class F64 extends Value {
   }
   neg(): F64 {
     return new F64(operation(0x9a, this));
+  }
+  ceil(): F64 {
+    return new F64(operation(0x9b, this));
+  }
+  floor(): F64 {
+    return new F64(operation(0x9c, this));
   }
   trunc(): F64 {
     return new F64(operation(0x9d, this));
@@ -525,6 +554,9 @@ export class F64 extends Value {
   }
   truncToI64S(): I64 {
     return new I64(operation(0xb0, this));
+  }
+  truncToI64U(): I64 {
+    return new I64(operation(0xb1, this));
   }
   demote(): F32 {
     return new F32(operation(0xb6, this));
