@@ -1,0 +1,9 @@
+/** Disks and their formats, without anything of a platform: give them a ByteFile. */
+export type { ByteFile, Disk } from './disk.ts';
+export { MemoryByteFile } from './memory-byte-file.ts';
+export { MemoryDisk } from './memory-disk.ts';
+export { type DiskFormat, probeFormat } from './probe.ts';
+export { createQcow2, type Qcow2CreateOptions } from './qcow2/create.ts';
+export type { BackingReference } from './qcow2/header.ts';
+export { Qcow2Disk, type Qcow2Options } from './qcow2/qcow2-disk.ts';
+export { RawDisk, type RawDiskOptions } from './raw-disk.ts';

@@ -1,0 +1,57 @@
+import type { Disk } from './disk.ts';
+import { assertDiskSize, assertRange, closedError, readonlyError } from './range.ts';
+import { SparseBytes } from './sparse-bytes.ts';
+
+/** A disk that lives in memory only. It takes up what was written to it, in pieces of 64 KiB. */
+export class MemoryDisk implements Disk {
+  readonly format = 'memory';
+  readonly sizeBytes: number;
+  readonly readonly: boolean;
+  readonly #bytes = new SparseBytes();
+  #closed = false;
+
+  constructor(sizeBytes: number, options: { readonly?: boolean } = {}) {
+    assertDiskSize(sizeBytes);
+    this.sizeBytes = sizeBytes;
+    this.readonly = options.readonly ?? false;
+  }
+
+  async read(offset: number, into: Uint8Array): Promise<void> {
+    this.#check(offset, into.length);
+    this.#bytes.read(offset, into);
+  }
+
+  async write(offset: number, data: Uint8Array): Promise<void> {
+    this.#checkWrite(offset, data.length);
+    this.#bytes.write(offset, data);
+  }
+
+  async flush(): Promise<void> {
+    this.#check(0, 0);
+  }
+
+  async discard(offset: number, length: number): Promise<void> {
+    this.#checkWrite(offset, length);
+    this.#bytes.clear(offset, length);
+  }
+
+  async writeZeroes(offset: number, length: number, _unmap: boolean): Promise<void> {
+    this.#checkWrite(offset, length);
+    this.#bytes.clear(offset, length);
+  }
+
+  async close(): Promise<void> {
+    this.#check(0, 0);
+    this.#closed = true;
+  }
+
+  #check(offset: number, length: number): void {
+    if (this.#closed) throw closedError('The memory disk');
+    assertRange(this.sizeBytes, offset, length);
+  }
+
+  #checkWrite(offset: number, length: number): void {
+    this.#check(offset, length);
+    if (this.readonly) throw readonlyError('The memory disk');
+  }
+}

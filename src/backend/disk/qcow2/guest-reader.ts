@@ -1,0 +1,81 @@
+import type { Disk } from '../disk.ts';
+import type { ClusterMap } from './cluster-map.ts';
+import type { CompressedClusters } from './compressed.ts';
+import type { ImageFile } from './image-file.ts';
+import type { L2Entry } from './l2-entry.ts';
+
+/** So many pieces of one request are read at the same time. */
+const MAX_PARALLEL_READS = 32;
+
+/** Reads what the guest sees, from the image and from what lies under it. */
+export class GuestReader {
+  readonly #file: ImageFile;
+  readonly #map: ClusterMap;
+  readonly #compressed: CompressedClusters;
+  readonly #backing: Disk | undefined;
+
+  constructor(file: ImageFile, map: ClusterMap, compressed: CompressedClusters, backing: Disk | undefined) {
+    this.#file = file;
+    this.#map = map;
+    this.#compressed = compressed;
+    this.#backing = backing;
+  }
+
+  /** True when the cluster has anything under it that shows where the image has a hole. */
+  hasBackingAt(guestCluster: number): boolean {
+    return this.#backing !== undefined && guestCluster * this.#map.clusterBytes < this.#backing.sizeBytes;
+  }
+
+  readsAsZeros(entry: L2Entry, guestCluster: number): boolean {
+    return entry.kind === 'zero' || (entry.kind === 'hole' && !this.hasBackingAt(guestCluster));
+  }
+
+  async read(offset: number, into: Uint8Array): Promise<void> {
+    const reads: Promise<void>[] = [];
+    try {
+      for (let at = 0; at < into.length; ) {
+        const { entry, lengthBytes } = await this.#runAt(offset + at, into.length - at);
+        const piece = into.subarray(at, at + lengthBytes);
+        const read = this.#readRun(entry, offset + at, piece);
+        at += lengthBytes;
+        if (at === into.length && reads.length === 0) return await read;
+        reads.push(read);
+        // A failure is reported below; until then it must not count as unhandled.
+        read.catch(() => {});
+        if (reads.length >= MAX_PARALLEL_READS) await Promise.all(reads.splice(0));
+      }
+    } finally {
+      // No piece may still be filling `into` when this rejects.
+      await Promise.allSettled(reads);
+    }
+    await Promise.all(reads);
+  }
+
+  async #runAt(offset: number, lengthBytes: number): Promise<{ entry: L2Entry; lengthBytes: number }> {
+    const { clusterBytes, perTable } = this.#map;
+    const cluster = Math.floor(offset / clusterBytes);
+    const startInCluster = offset - cluster * clusterBytes;
+    const index = cluster % perTable;
+    const found = this.#map.table(Math.floor(cluster / perTable));
+    const table = found instanceof Promise ? await found : found;
+    const entry = this.#map.entry(table, index);
+    const clusters = this.#map.runLength(table, index, entry, Math.ceil((startInCluster + lengthBytes) / clusterBytes));
+    return { entry, lengthBytes: Math.min(lengthBytes, clusters * clusterBytes - startInCluster) };
+  }
+
+  async #readRun(entry: L2Entry, offset: number, into: Uint8Array): Promise<void> {
+    const startInCluster = offset % this.#map.clusterBytes;
+    if (entry.kind === 'data') await this.#file.read(entry.hostOffset + startInCluster, into);
+    else if (entry.kind === 'compressed') await this.#compressed.read(entry, startInCluster, into);
+    else if (entry.kind === 'hole') await this.#readBacking(offset, into);
+    else into.fill(0);
+  }
+
+  /** A backing file that is shorter than the image reads as zeros past its end. */
+  async #readBacking(offset: number, into: Uint8Array): Promise<void> {
+    const available = this.#backing === undefined ? 0 : Math.max(0, this.#backing.sizeBytes - offset);
+    const fromBacking = Math.min(available, into.length);
+    into.fill(0, fromBacking);
+    if (fromBacking > 0) await this.#backing!.read(offset, into.subarray(0, fromBacking));
+  }
+}

@@ -1,0 +1,78 @@
+import { GodwitError } from '../../../common/errors.ts';
+import type { ByteFile } from '../disk.ts';
+
+/**
+ * The file of an image, with its end kept in memory. Nothing past `endBytes` has ever been written, so it reads as zeros
+ * once the file grows over it.
+ */
+export class ImageFile {
+  readonly file: ByteFile;
+  #endBytes: number;
+  #syncFailure: unknown;
+
+  static async of(file: ByteFile): Promise<ImageFile> {
+    return new ImageFile(file, await file.size());
+  }
+
+  private constructor(file: ByteFile, endBytes: number) {
+    this.file = file;
+    this.#endBytes = endBytes;
+  }
+
+  get name(): string {
+    return this.file.name;
+  }
+
+  get endBytes(): number {
+    return this.#endBytes;
+  }
+
+  read(offset: number, into: Uint8Array): Promise<void> {
+    return this.file.read(offset, into);
+  }
+
+  write(offset: number, data: Uint8Array): Promise<void> {
+    // Before the write: one that fails may have left a part of its bytes.
+    this.#endBytes = Math.max(this.#endBytes, offset + data.length);
+    return this.file.write(offset, data);
+  }
+
+  /** Makes the file at least this long. */
+  async extend(sizeBytes: number): Promise<void> {
+    if (sizeBytes <= this.#endBytes) return;
+    await this.file.truncate(sizeBytes);
+    this.#endBytes = Math.max(this.#endBytes, sizeBytes);
+  }
+
+  /**
+   * A failed sync is for good: the host may have dropped what it could not write, and another sync would not tell. What
+   * cannot be written, for want of space say, may be tried again.
+   */
+  async sync(): Promise<void> {
+    this.assertSound();
+    try {
+      await this.file.sync();
+    } catch (error) {
+      this.#syncFailure = error;
+      throw error;
+    }
+  }
+
+  assertSound(): void {
+    if (this.#syncFailure === undefined) return;
+    throw new GodwitError('io', `The disk image ${this.name} takes no more writes, since the host has lost some.`, {
+      cause: this.#syncFailure,
+    });
+  }
+
+  damaged(what: string): GodwitError {
+    return new GodwitError('damaged', `The disk image ${this.name} is damaged: ${what}.`, {
+      hint: 'Look at it with "qemu-img check"; "qemu-img check -r all" repairs what can be repaired.',
+    });
+  }
+
+  unsupported(what: string, hint?: string): GodwitError {
+    const message = `The disk image ${this.name} uses ${what}, which godwit does not do.`;
+    return new GodwitError('unsupported', message, hint === undefined ? {} : { hint });
+  }
+}
