@@ -14,6 +14,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { availableParallelism, homedir } from 'node:os';
@@ -83,6 +84,10 @@ function fetchArchive(work) {
     ['Dir::Cache', join(apt, 'cache')],
     ['APT::Sandbox::User', ''],
     ['Acquire::Languages', 'none'],
+    ['Acquire::Retries', '1'],
+    ['Acquire::http::Timeout', '20'],
+    // Without this a failed download of a list is only a warning.
+    ['APT::Update::Error-Mode', 'any'],
   ].flatMap(([name, value]) => ['-o', `${name}=${value}`]);
   run('apt-get', [...options, '-qq', 'update']);
   run('apt-get', [...options, '-qq', '--download-only', '--only-source', 'source', 'qemu'], { cwd: download });
@@ -111,9 +116,29 @@ function build(folder) {
   return join(at('berkeley-testfloat-3').cwd, 'testfloat_gen');
 }
 
+/** Before anything is fetched. */
+function checkPrograms() {
+  const missing = ['apt-get', 'tar', 'xz', 'make', 'gcc', 'ar'].filter(
+    (program) => spawnSync(program, ['--version'], { stdio: 'ignore' }).error,
+  );
+  if (missing.length > 0) throw new Unavailable(`missing: ${missing.join(', ')} (packages build-essential, xz-utils)`);
+}
+
+/** What a killed run left behind an hour ago or longer. */
+function removeLeftovers() {
+  const anHourAgo = Date.now() - 3_600_000;
+  for (const name of readdirSync(cache).filter((entry) => entry.startsWith('build-'))) {
+    const folder = join(cache, name);
+    if (statSync(folder, { throwIfNoEntry: false })?.mtimeMs < anHourAgo)
+      rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 function main() {
   if (existsSync(generator)) return;
+  checkPrograms();
   mkdirSync(cache, { recursive: true });
+  removeLeftovers();
   const work = mkdtempSync(join(cache, 'build-'));
   process.once('SIGINT', () => {
     rmSync(work, { recursive: true, force: true });

@@ -3,10 +3,13 @@ import { fileURLToPath } from 'node:url';
 import { type Operation, TESTFLOAT_MODES } from './operations.ts';
 import { MAXIMUM_RECORDS, RECORD_BYTES, type Runner } from './runner.ts';
 
+/** The first time it is fetched and built, which takes about ten seconds. */
+const BUILD_TIMEOUT_MS = 240_000;
+
 /** The path of TestFloat's vector generator, or why there is none. */
 export function findGenerator(): { path: string } | { reason: string } {
   const tool = fileURLToPath(new URL('../../tools/testfloat.mjs', import.meta.url));
-  const result = spawnSync(process.execPath, [tool], { encoding: 'utf8' });
+  const result = spawnSync(process.execPath, [tool], { encoding: 'utf8', timeout: BUILD_TIMEOUT_MS });
   if (result.status === 0) return { path: result.stdout.trim() };
   return { reason: result.stderr.trim().split('\n').at(-1) || 'tools/testfloat.mjs failed' };
 }
