@@ -6,6 +6,7 @@ import {
   f64,
   type I32,
   type I64,
+  select,
   type Value,
 } from '../wasm/index.ts';
 import { type IntegerFormat, registerAs } from './convert.ts';
@@ -15,10 +16,10 @@ import { raise } from './parts.ts';
 import { roundToOdd, twoProduct, twoSum } from './transform.ts';
 
 /**
- * Fast paths: the host's own operation, where its answer is known to be the guest's, flags included. Either the mode is to
- * nearest even, inexact is raised already and nothing else can be; or the result is seen to be exact. Each function below
- * writes code that hands a result to `give` in those cases and falls through in all others. `give` must leave that place.
- * No NaN that the host made is ever handed over: its bits are not determined.
+ * Fast paths: the host's own operation, where its answer is known to be the guest's, flags included. The mode is to nearest
+ * even, which is the host's, and either inexact is raised already and nothing else can be, or the result is seen to be exact.
+ * Each function below writes code that hands a result to `give` in those cases and falls through in all others. `give` must
+ * leave that place. No NaN that the host made is ever handed over: its bits are not determined.
  */
 export interface Circumstances {
   readonly fflagsOffset: number;
@@ -28,9 +29,9 @@ export interface Circumstances {
 
 type Give<B extends Value> = (bits: B) => void;
 
-/** Whether a result may be inexact without that being seen. */
-function mayRound({ fflagsOffset, hart, rm }: Circumstances): I32 {
-  return rm.eqz().and(hart.load(fflagsOffset));
+/** Whether an inexact result changes no flag. */
+function inexactIsRaised({ fflagsOffset, hart }: Circumstances): I32 {
+  return hart.load(fflagsOffset).and(NX);
 }
 
 /** Neither too large nor so small that an inexact one could underflow. (The smallest normal may have been rounded up to.) */
@@ -48,13 +49,13 @@ export function fastAdd<V extends HostNumber<V, B>, B extends Value>(
   b: V,
   give: Give<B>,
 ): void {
-  const [x, y] = [f.let(a), f.let(b)];
-  const sum = f.let(x.add(y));
-  f.if(sum.abs().lt(host.constant(Number.POSITIVE_INFINITY)), () => {
-    f.if(mayRound(circumstances), () => give(sum.reinterpret()));
-    const exact = twoSum(f, x, y, sum).eq(host.constant(0));
-    const signKnown = circumstances.rm.eqz().or(sum.ne(host.constant(0)));
-    f.if(exact.and(signKnown), () => give(sum.reinterpret()));
+  f.if(circumstances.rm.eqz(), () => {
+    const [x, y] = [f.let(a), f.let(b)];
+    const sum = f.let(x.add(y));
+    f.if(sum.abs().lt(host.constant(Number.POSITIVE_INFINITY)), () => {
+      f.if(inexactIsRaised(circumstances), () => give(sum.reinterpret()));
+      f.if(twoSum(f, x, y, sum).eq(host.constant(0)), () => give(sum.reinterpret()));
+    });
   });
 }
 
@@ -66,19 +67,21 @@ export function fastMultiply<V extends HostNumber<V, B>, B extends Value>(
   b: V,
   give: Give<B>,
 ): void {
-  const [x, y] = [f.let(a), f.let(b)];
-  const product = f.let(x.mul(y));
-  f.if(
-    isOrdinary(host, product),
-    () => {
-      f.if(mayRound(circumstances), () => give(product.reinterpret()));
-      f.if(host.exactProduct(f, x, y, product), () => give(product.reinterpret()));
-    },
-    () => {
-      const zero = host.constant(0);
-      f.if(product.eq(zero).and(x.eq(zero).or(y.eq(zero))), () => give(product.reinterpret()));
-    },
-  );
+  f.if(circumstances.rm.eqz(), () => {
+    const [x, y] = [f.let(a), f.let(b)];
+    const product = f.let(x.mul(y));
+    f.if(
+      isOrdinary(host, product),
+      () => {
+        f.if(inexactIsRaised(circumstances), () => give(product.reinterpret()));
+        f.if(host.exactProduct(f, x, y, product), () => give(product.reinterpret()));
+      },
+      () => {
+        const zero = host.constant(0);
+        f.if(product.eq(zero).and(x.eq(zero).or(y.eq(zero))), () => give(product.reinterpret()));
+      },
+    );
+  });
 }
 
 export function fastDivide<V extends HostNumber<V, B>, B extends Value>(
@@ -89,17 +92,20 @@ export function fastDivide<V extends HostNumber<V, B>, B extends Value>(
   b: V,
   give: Give<B>,
 ): void {
-  const [x, y] = [f.let(a), f.let(b)];
-  const quotient = f.let(x.div(y));
-  f.if(
-    isOrdinary(host, quotient),
-    () => {
-      // A divisor of zero gives an infinity or a NaN, an infinite dividend too: they are not ordinary.
-      f.if(mayRound(circumstances), () => give(quotient.reinterpret()));
-      f.if(host.exactQuotient(f, x, y, quotient), () => give(quotient.reinterpret()));
-    },
-    () => f.if(quotient.eq(host.constant(0)).and(x.eq(host.constant(0))), () => give(quotient.reinterpret())),
-  );
+  f.if(circumstances.rm.eqz(), () => {
+    const [x, y] = [f.let(a), f.let(b)];
+    const quotient = f.let(x.div(y));
+    const zero = host.constant(0);
+    f.if(
+      isOrdinary(host, quotient),
+      () => {
+        // A divisor of zero gives an infinity or a NaN, an infinite dividend too: they are not ordinary.
+        f.if(inexactIsRaised(circumstances), () => give(quotient.reinterpret()));
+        f.if(host.exactQuotient(f, x, y, quotient), () => give(quotient.reinterpret()));
+      },
+      () => f.if(quotient.eq(zero).and(x.eq(zero)), () => give(quotient.reinterpret())),
+    );
+  });
 }
 
 /** The root of a finite number that is not negative is exact or of ordinary size. */
@@ -111,12 +117,17 @@ export function fastSqrt<V extends HostNumber<V, B>, B extends Value>(
   give: Give<B>,
 ): void {
   const x = f.let(a);
-  f.if(x.ge(host.constant(0)).and(x.lt(host.constant(Number.POSITIVE_INFINITY))), () => {
+  const finite = x.ge(host.constant(0)).and(x.lt(host.constant(Number.POSITIVE_INFINITY)));
+  f.if(circumstances.rm.eqz().and(finite), () => {
     const root = f.let(x.sqrt());
-    f.if(mayRound(circumstances), () => give(root.reinterpret()));
+    f.if(inexactIsRaised(circumstances), () => give(root.reinterpret()));
     f.if(host.exactRoot(f, x, root), () => give(root.reinterpret()));
   });
 }
+
+/** The bits of a binary64 significand that binary32 does not have, and their value halfway between two of its numbers. */
+const BELOW_BINARY32 = (1n << 29n) - 1n;
+const HALFWAY = 1n << 28n;
 
 /**
  * binary32: the product is exact in binary64, and rounding the binary64 sum again does harm only when that sum lies halfway
@@ -128,22 +139,27 @@ export function fastFma32(
   [a, b, c]: readonly [F32, F32, F32],
   give: Give<I32>,
 ): void {
-  const product = f.let(a.promote().mul(b.promote()));
-  const addend = f.let(c.promote());
-  const sum = f.temporary('f64');
-  f.set(sum, product.add(addend));
-  const halfway = 1n << 28n;
-  const lowerBits = (1n << 29n) - 1n;
-  f.if(mayRound(circumstances), () => {
-    f.if(sum.get.reinterpret().and(lowerBits).eq(halfway), () =>
-      roundToOdd(f, sum, f.let(twoSum(f, product, addend, sum.get))),
+  f.if(circumstances.rm.eqz(), () => {
+    const product = f.let(a.promote().mul(b.promote()));
+    const addend = f.let(c.promote());
+    const sum = f.temporary('f64');
+    f.set(sum, product.add(addend));
+    const error = () => f.let(twoSum(f, product, addend, sum.get));
+    const result = f.temporary('f32');
+    f.if(
+      inexactIsRaised(circumstances),
+      () => {
+        f.if(sum.get.reinterpret().and(BELOW_BINARY32).eq(HALFWAY), () => roundToOdd(f, sum, error()));
+        f.set(result, sum.get.demote());
+        f.if(isOrdinary(HOST32, result.get), () => give(result.get.reinterpret()));
+      },
+      () => {
+        f.set(result, sum.get.demote());
+        const exact = error().eq(f64(0)).and(result.get.promote().eq(sum.get));
+        f.if(isOrdinary(HOST32, result.get).and(exact), () => give(result.get.reinterpret()));
+      },
     );
-    const result = f.let(sum.get.demote());
-    f.if(isOrdinary(HOST32, result), () => give(result.reinterpret()));
   });
-  const result = f.let(sum.get.demote());
-  const exact = twoSum(f, product, addend, sum.get).eq(f64(0)).and(result.promote().eq(sum.get));
-  f.if(isOrdinary(HOST32, result).and(exact), () => give(result.reinterpret()));
 }
 
 /** Exponents within which the exact product of two numbers neither overflows nor loses its lower half. */
@@ -164,7 +180,7 @@ export function fastFma64(
       .abs()
       .ge(f64(1 / PRODUCT_RANGE))
       .and(x.abs().le(f64(PRODUCT_RANGE)));
-  f.if(inRange(a).and(inRange(b)), () => {
+  f.if(circumstances.rm.eqz().and(inRange(a)).and(inRange(b)), () => {
     const high = f.let(a.mul(b));
     const low = f.let(twoProduct(f, a, b, high));
     const inner = f.let(c.add(low));
@@ -175,7 +191,7 @@ export function fastFma64(
     f.set(rest, innerError.add(outerError));
     roundToOdd(f, rest, f.let(twoSum(f, innerError, outerError, rest.get)));
     const result = f.let(outer.add(rest.get));
-    const trusted = mayRound(circumstances).or(rest.get.eq(f64(0)));
+    const trusted = inexactIsRaised(circumstances).or(rest.get.eq(f64(0)));
     f.if(isOrdinary(HOST64, result).and(trusted), () => give(result.reinterpret()));
   });
 }
@@ -204,7 +220,10 @@ export function fastExtreme<V extends HostNumber<V, B>, B extends Value>(
   give: Give<B>,
 ): void {
   const [x, y] = [f.let(a), f.let(b)];
-  f.if(isOrdered(x, y), () => give(x[which](y).reinterpret()));
+  // The host's own min and max are slower than a comparison, but know that -0 is less than +0.
+  f.if(x.eq(y), () => give(x[which](y).reinterpret()));
+  const first = which === 'min' ? x.lt(y) : x.gt(y);
+  f.if(isOrdered(x, y), () => give(select(first, x.reinterpret(), y.reinterpret())));
 }
 
 /** All but NaNs, numbers that do not fit, and the mode to nearest away from zero, which the host does not have. */
@@ -247,14 +266,16 @@ export function fastFromInteger<V extends HostNumber<V, B>, B extends Value>(
   const limit = host.exactIntegers;
   // Of signed numbers both signs, in one unsigned comparison.
   const small = integer.signed ? x.add(limit).leU(2 * limit) : x.leU(limit);
-  f.if(small.or(mayRound(circumstances)), () => give(result.reinterpret()));
+  f.if(small.or(circumstances.rm.eqz().and(inexactIsRaised(circumstances))), () => give(result.reinterpret()));
 }
 
 /** binary64 to binary32. What converts back unchanged was exact, also infinities and subnormal numbers. */
 export function fastNarrow(f: FunctionBuilder, circumstances: Circumstances, x: F64, give: Give<I32>): void {
   const result = f.let(x.demote());
-  const exact = result.promote().eq(x);
-  f.if(exact.or(isOrdinary(HOST32, result).and(mayRound(circumstances))), () => give(result.reinterpret()));
+  f.if(circumstances.rm.eqz().and(inexactIsRaised(circumstances)).and(isOrdinary(HOST32, result)), () =>
+    give(result.reinterpret()),
+  );
+  f.if(result.promote().eq(x), () => give(result.reinterpret()));
 }
 
 /** binary32 to binary64. */
