@@ -1,0 +1,46 @@
+/**
+ * The names of what a hart can do, as `riscv,isa` and `riscv,isa-extensions` have them (unprivileged spec, "ISA Extension
+ * Naming Conventions", and Linux' Documentation/arch/riscv/uabi.rst).
+ */
+import { GodwitError } from '../../common/errors.ts';
+
+/** Extensions of godwit's harts. */
+export const HART_EXTENSIONS: readonly string[] = [
+  ...['i', 'm', 'a', 'f', 'd', 'c'],
+  ...['zicbom', 'zicboz', 'zicntr', 'zicond', 'zicsr', 'zifencei', 'zihintpause', 'zba', 'zbb', 'zbs'],
+  ...['sstc', 'svade', 'svinval'],
+];
+
+const CANONICAL_LETTERS = 'imafdqlcbkjtpvh';
+const NAME = /^([a-z]|[zsx][a-z0-9]+)$/;
+
+/** Sorted canonically: letters, then Z* by the letter that follows and the alphabet, S* and X* by the alphabet. */
+export function canonicalExtensions(extensions: readonly string[]): string[] {
+  for (const name of extensions) {
+    if (!NAME.test(name) || (name.length === 1 && !CANONICAL_LETTERS.includes(name))) {
+      throw new GodwitError('usage', `"${name}" is not the name of a RISC-V extension.`);
+    }
+  }
+  return [...new Set(extensions)].sort((a, b) => {
+    const [left, right] = [sortKey(a), sortKey(b)];
+    return left < right ? -1 : left > right ? 1 : 0;
+  });
+}
+
+function sortKey(name: string): string {
+  if (name.length === 1) return `0${letterKey(name)}`;
+  if (name.startsWith('z')) return `1${letterKey(name[1]!)}${name}`;
+  return `${name.startsWith('s') ? 2 : 3}${name}`;
+}
+
+function letterKey(letter: string): string {
+  const index = CANONICAL_LETTERS.indexOf(letter);
+  return String.fromCharCode(0x41 + (index < 0 ? CANONICAL_LETTERS.length : index));
+}
+
+/** For example "rv64imafdc_zicsr_zifencei_sstc". */
+export function isaString(extensions: readonly string[]): string {
+  const canonical = canonicalExtensions(extensions);
+  const letters = canonical.filter((name) => name.length === 1).join('');
+  return [`rv64${letters}`, ...canonical.filter((name) => name.length > 1)].join('_');
+}
