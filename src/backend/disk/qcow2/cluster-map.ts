@@ -4,8 +4,6 @@ import { HOLE, type L2Entry, L2EntryReader } from './l2-entry.ts';
 import { COPIED_HIGH, entryOffset, viewOf } from './layout.ts';
 import { type CachedTable, TableCache } from './table-cache.ts';
 
-const CACHE_BYTES = 8 * 1024 * 1024;
-
 /** Where the clusters of the guest are: the L1 table, which is in memory, and the L2 tables, of which some are. */
 export class ClusterMap {
   readonly clusterBytes: number;
@@ -16,18 +14,18 @@ export class ClusterMap {
   readonly reader: L2EntryReader;
   readonly #file: ImageFile;
 
-  static async open(file: ImageFile, header: Qcow2Header): Promise<ClusterMap> {
+  static async open(file: ImageFile, header: Qcow2Header, cacheBytes: number): Promise<ClusterMap> {
     const l1 = new Uint8Array(header.l1Entries * 8);
     await file.read(header.l1Offset, l1);
-    return new ClusterMap(file, header, l1);
+    return new ClusterMap(file, header, l1, cacheBytes);
   }
 
-  private constructor(file: ImageFile, header: Qcow2Header, l1: Uint8Array) {
+  private constructor(file: ImageFile, header: Qcow2Header, l1: Uint8Array, cacheBytes: number) {
     this.#file = file;
     this.clusterBytes = header.clusterBytes;
     this.perTable = header.clusterBytes / 8;
     this.l1 = viewOf(l1);
-    this.tables = new TableCache(file, header.clusterBytes, CACHE_BYTES);
+    this.tables = new TableCache(file, header.clusterBytes, cacheBytes);
     this.reader = new L2EntryReader(file, header.clusterBits, header.version);
   }
 

@@ -14,9 +14,13 @@ import { clearAutoclearFeatures, repairRefcounts } from './repair.ts';
 
 export interface Qcow2Options {
   readonly?: boolean;
+  /** Memory for L2 tables; 8 MiB when not given, which covers 64 GiB of the disk in clusters of 64 KiB. */
+  tableCacheBytes?: number;
   /** Opens the file under this one, for reading. Needed only for images that have one. */
   openBacking?: (reference: BackingReference) => Promise<Disk>;
 }
+
+const TABLE_CACHE_BYTES = 8 * 1024 * 1024;
 
 /** What a writable image has on top of a readable one. */
 interface Writing {
@@ -56,7 +60,7 @@ export class Qcow2Disk implements Disk {
         hint: 'Repair it with "qemu-img check -r all", or open it for reading only.',
       });
     }
-    const map = await ClusterMap.open(file, header);
+    const map = await ClusterMap.open(file, header, options.tableCacheBytes ?? TABLE_CACHE_BYTES);
     const compressed = await CompressedClusters.open(file, header.clusterBytes, header.compression);
     const metadata = readonly ? undefined : await prepareForWriting(file, header, map);
     const backing = await openBacking(file, header, options);

@@ -1,0 +1,199 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Disk } from '../../src/backend/disk/disk.ts';
+import { MemoryByteFile, Qcow2Disk, RawDisk } from '../../src/backend/disk/index.ts';
+import { CrashingFile } from './support/crashing-file.ts';
+import { expectContent, runWorkload } from './support/model.ts';
+import * as qemu from './support/qemu-img.ts';
+import { Random } from './support/random.ts';
+
+const SIZE = 3 * 2 ** 19;
+const SEEDS_PER_SCENARIO = 12;
+
+let folder: string;
+let raw: string;
+const rawContent = new Random(1000).bytes(SIZE).fill(0, 200_000, 500_000);
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'godwit-crash-'));
+  raw = join(folder, 'base.raw');
+  qemu.writeRaw(raw, rawContent);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Scenario {
+  name: string;
+  make(path: string): void;
+  hasBacking?: boolean;
+  hasSnapshot?: boolean;
+  isEmpty?: boolean;
+}
+
+const create = (options: string) => (path: string) =>
+  qemu.qemuImg('create', '-q', '-f', 'qcow2', '-o', options, path, String(SIZE));
+const convert =
+  (...options: string[]) =>
+  (path: string) =>
+    qemu.qemuImg('convert', '-O', 'qcow2', ...options, raw, path);
+
+const SCENARIOS: Scenario[] = [
+  { name: 'empty, clusters of 512', make: create('cluster_size=512'), isEmpty: true },
+  { name: 'empty, clusters of 4096', make: create('cluster_size=4k'), isEmpty: true },
+  {
+    name: 'refcount table that must grow',
+    make: create('cluster_size=512,refcount_bits=64'),
+    isEmpty: true,
+  },
+  { name: 'version 2', make: create('cluster_size=1k,compat=0.10'), isEmpty: true },
+  { name: 'full', make: convert('-o', 'cluster_size=4k') },
+  { name: 'compressed', make: convert('-c', '-o', 'cluster_size=4k') },
+  {
+    name: 'over a backing file',
+    make: (path) =>
+      qemu.qemuImg('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=4k', '-b', raw, '-F', 'raw', path, String(SIZE)),
+    hasBacking: true,
+  },
+  {
+    name: 'with a snapshot',
+    make: (path) => {
+      convert('-o', 'cluster_size=2k')(path);
+      qemu.qemuImg('snapshot', '-c', 'kept', path);
+    },
+    hasSnapshot: true,
+  },
+];
+
+/** What a disk may hold after a crash: the flushed content, and over it any of what was written later. */
+class CrashModel implements Disk {
+  readonly format = 'memory';
+  readonly readonly = false;
+  readonly sizeBytes: number;
+  readonly #disk: Disk;
+  #flushed: Uint8Array;
+  /** Operations since the flush that made `#flushed`, each with the bytes it leaves. */
+  #later: { offset: number; data: Uint8Array }[] = [];
+
+  constructor(disk: Disk, content: Uint8Array) {
+    this.#disk = disk;
+    this.sizeBytes = disk.sizeBytes;
+    this.#flushed = content.slice();
+  }
+
+  read(offset: number, into: Uint8Array): Promise<void> {
+    return this.#disk.read(offset, into);
+  }
+
+  write(offset: number, data: Uint8Array): Promise<void> {
+    this.#later.push({ offset, data });
+    return this.#disk.write(offset, data);
+  }
+
+  async flush(): Promise<void> {
+    await this.#disk.flush();
+    this.#later = [];
+    const content = new Uint8Array(this.sizeBytes);
+    try {
+      await this.#disk.read(0, content);
+    } catch {
+      // The crash came between: what the flush made sure of can no longer be told apart.
+      this.#later = [{ offset: -1, data: new Uint8Array(0) }];
+      return;
+    }
+    this.#flushed = content;
+  }
+
+  discard(offset: number, length: number): Promise<void> {
+    this.#later.push({ offset, data: new Uint8Array(length) });
+    return this.#disk.discard(offset, length);
+  }
+
+  writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
+    this.#later.push({ offset, data: new Uint8Array(length) });
+    return this.#disk.writeZeroes(offset, length, unmap);
+  }
+
+  close(): Promise<void> {
+    return this.#disk.close();
+  }
+
+  expectPossible(content: Uint8Array): void {
+    if (this.#later.some((operation) => operation.offset < 0)) return;
+    for (let at = 0; at < content.length; at++) {
+      if (content[at] === this.#flushed[at]) continue;
+      const explained = this.#later.some(({ offset, data }) => data[at - offset] === content[at]);
+      if (!explained) expect.fail(`byte ${at} is ${content[at]}, flushed was ${this.#flushed[at]}`);
+    }
+  }
+}
+
+function open(scenario: Scenario, file: MemoryByteFile | CrashingFile): Promise<Qcow2Disk> {
+  return Qcow2Disk.open(file, {
+    // Small, so that tables are written in the middle of things.
+    tableCacheBytes: 4096,
+    ...(scenario.hasBacking ? { openBacking: () => openRaw() } : {}),
+  });
+}
+
+async function openRaw(): Promise<Disk> {
+  const file = new MemoryByteFile(raw);
+  await file.write(0, rawContent);
+  return RawDisk.open(file, { readonly: true });
+}
+
+async function memoryFile(content: Uint8Array): Promise<MemoryByteFile> {
+  const file = new MemoryByteFile('after.qcow2');
+  await file.write(0, content);
+  return file;
+}
+
+async function contentOf(disk: Disk): Promise<Uint8Array> {
+  const content = new Uint8Array(disk.sizeBytes);
+  await disk.read(0, content);
+  return content;
+}
+
+async function crashOnce(scenario: Scenario, image: Uint8Array, seed: number): Promise<void> {
+  const random = new Random(seed);
+  const file = new CrashingFile(image, random, 1 + random.below(random.pick([40, 400, 1500])));
+  const model = (scenario.isEmpty ? new Uint8Array(SIZE) : rawContent).slice();
+  const disk = new CrashModel(await open(scenario, file), model);
+  const workload = { batches: 40, perBatch: 4, maxBytes: 30_000, flushPercent: 25 };
+  try {
+    await runWorkload(disk, model, random, workload);
+    await disk.close();
+  } catch (error) {
+    if (!file.hasCrashed) throw error;
+  }
+  const path = join(folder, `after-${seed}.qcow2`);
+  const after = file.afterCrash(random);
+  writeFileSync(path, after);
+  expect(qemu.check(path).corruptions, 'corruptions').toBe(0);
+  if (scenario.hasSnapshot) expectSnapshotKept(path);
+  const reopened = await open(scenario, await memoryFile(after));
+  const content = await contentOf(reopened);
+  disk.expectPossible(content);
+  await runWorkload(reopened, content, random, { ...workload, batches: 10 });
+  await expectContent(reopened, content);
+  await reopened.close();
+}
+
+function expectSnapshotKept(path: string): void {
+  const copy = `${path}.snapshot`;
+  writeFileSync(copy, readFileSync(path));
+  qemu.qemuImg('snapshot', '-a', 'kept', copy);
+  qemu.expectSameAs(copy, rawContent);
+}
+
+describe.skipIf(!qemu.hasQemuImg)(`qcow2 images survive a crash at any moment${qemu.noQemuImg}`, () => {
+  test.each(SCENARIOS)('$name', async (scenario) => {
+    const path = join(folder, 'start.qcow2');
+    scenario.make(path);
+    const image = new Uint8Array(readFileSync(path));
+    for (let seed = 1; seed <= SEEDS_PER_SCENARIO; seed++) {
+      await crashOnce(scenario, image, seed).catch((error: unknown) => {
+        throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error });
+      });
+    }
+  });
+});
