@@ -145,7 +145,7 @@ function dataPiece(slot: number, length: number): Piece {
   return { address: slotAt(slot) + 0x100n, length };
 }
 
-describe('virtio block', () => {
+describe('virtio block', { timeout: 60_000 }, () => {
   it('describes itself in its configuration space', () => {
     const { mmio, driver } = blockBoard({ sectors: 300 });
     expect(driver.get(0x8)).toBe(2);
@@ -542,6 +542,7 @@ function moveTo(from: Board, sectors: number, features: number[]): Board {
   const to = blockBoard({ sectors, features, queueSize: from.queue.size });
   to.memory.copyIn(RAM_BASE, from.memory.image());
   to.disk.content.set(from.disk.content);
+  to.mmio.reset();
   to.mmio.restore(structuredClone(from.mmio.save()));
   expect(to.mmio.save()).toEqual(from.mmio.save());
   for (const submission of to.block.pendingRequests()) to.disk.submit(submission);

@@ -108,7 +108,7 @@ function read(memory: ArrayGuestMemory, list: readonly Piece[]): Uint8Array {
   return Uint8Array.from(list.flatMap(({ address, length }) => [...memory.copyOut(address, length)!]));
 }
 
-describe('split virtqueue', () => {
+describe('split virtqueue', { timeout: 60_000 }, () => {
   it.each([
     ['flags', []],
     ['event index', [EVENT_IDX]],
@@ -237,7 +237,7 @@ describe('split virtqueue', () => {
   });
 });
 
-describe('hostile virtqueues', () => {
+describe('hostile virtqueues', { timeout: 60_000 }, () => {
   const GOOD = { address: DATA_BASE, length: 16, flags: 0 };
 
   /** Runs what a driver does wrong and expects the device to ask for a reset, to stay silent, and to recover. */
