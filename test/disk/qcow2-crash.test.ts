@@ -186,14 +186,18 @@ function expectSnapshotKept(path: string): void {
 }
 
 describe.skipIf(!qemu.hasQemuImg)(`qcow2 images survive a crash at any moment${qemu.noQemuImg}`, () => {
-  test.each(SCENARIOS)('$name', async (scenario) => {
-    const path = join(folder, 'start.qcow2');
-    scenario.make(path);
-    const image = new Uint8Array(readFileSync(path));
-    for (let seed = 1; seed <= SEEDS_PER_SCENARIO; seed++) {
-      await crashOnce(scenario, image, seed).catch((error: unknown) => {
-        throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error });
-      });
-    }
-  });
+  test.each(SCENARIOS)(
+    '$name',
+    async (scenario) => {
+      const path = join(folder, 'start.qcow2');
+      scenario.make(path);
+      const image = new Uint8Array(readFileSync(path));
+      for (let seed = 1; seed <= SEEDS_PER_SCENARIO; seed++) {
+        await crashOnce(scenario, image, seed).catch((error: unknown) => {
+          throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error });
+        });
+      }
+    },
+    60_000,
+  );
 });
