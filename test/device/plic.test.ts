@@ -127,6 +127,26 @@ describe('PLIC', () => {
     expect(() => plic.line(97)).toThrow(/sources 1 to 96/);
   });
 
+  it('resets together with its devices, in either order', () => {
+    for (const plicFirst of [true, false]) {
+      const { harts, plic, priority, enable, claim } = board();
+      const line = plic.line(3);
+      line.set(true);
+      priority(3, 1);
+      enable(S0, 0, 8);
+      if (plicFirst) plic.reset();
+      line.set(false);
+      if (!plicFirst) plic.reset();
+      expect(harts.snapshot()).toBe('');
+      expect(plic.save()).toEqual(board().plic.save());
+      priority(3, 1);
+      enable(S0, 0, 8);
+      expect(claim(S0)).toBe(0);
+      line.set(true);
+      expect(claim(S0)).toBe(3);
+    }
+  });
+
   it('rejects damaged states', () => {
     const { plic, priority } = board();
     priority(3, 5);

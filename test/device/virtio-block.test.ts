@@ -435,6 +435,7 @@ describe('virtio block', { timeout: 60_000 }, () => {
       { ...state, requests: [second!, first!] },
       { ...state, requests: [first!, first!] },
       { ...state, nextId: 2 },
+      { ...state, capacitySectors: 255 },
       withFirst({ kind: 'erase' }),
       withFirst({ offset: 256 * SECTOR }),
       withFirst({ offset: 1 }),

@@ -81,13 +81,11 @@ export class Plic implements MmioDevice {
     }
   }
 
-  /** Lines keep the levels at which their devices hold them, so a machine resets its devices first and its PLIC last. */
+  /** All lines count as low, as the reset of the devices makes them, before or after this one's. */
   reset(): void {
-    this.#inService.fill(0);
+    for (const words of [this.#level, this.#pending, this.#inService, this.#enable]) words.fill(0);
     this.#priority.fill(0);
-    this.#enable.fill(0);
     this.#threshold.fill(0);
-    this.#pending.set(this.#level);
     this.#update();
   }
 

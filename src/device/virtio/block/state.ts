@@ -25,6 +25,8 @@ export interface BlockRequest {
 }
 
 export interface BlockState {
+  /** Of the disk that the guest knows: a state is not for a disk of another size. */
+  readonly capacitySectors: number;
   readonly nextId: number;
   readonly writeback: boolean;
   /** By id. */
@@ -33,6 +35,7 @@ export interface BlockState {
 
 export function saveBlockState(state: BlockState): PlainData {
   return {
+    capacitySectors: state.capacitySectors,
     nextId: state.nextId,
     writeback: state.writeback,
     requests: state.requests.map((request) => ({
@@ -43,8 +46,11 @@ export function saveBlockState(state: BlockState): PlainData {
 }
 
 /** Checks what was saved against the size of the disk. Throws GodwitError('damaged'). */
-export function readBlockState(name: string, data: PlainData, sizeBytes: number): BlockState {
-  const reader = new StateReader(name, data, ['nextId', 'writeback', 'requests']);
+export function readBlockState(name: string, data: PlainData, expected: { capacitySectors: number }): BlockState {
+  const reader = new StateReader(name, data, ['capacitySectors', 'nextId', 'writeback', 'requests']);
+  const capacitySectors = reader.integer('capacitySectors', Number.MAX_SAFE_INTEGER);
+  reader.require(capacitySectors === expected.capacitySectors, 'it is of a disk of another size');
+  const sizeBytes = capacitySectors * SECTOR_BYTES;
   const nextId = reader.integer('nextId', Number.MAX_SAFE_INTEGER);
   const requests = reader
     .list('requests', 0, VIRTQ_SIZE_MAXIMUM)
@@ -54,7 +60,7 @@ export function readBlockState(name: string, data: PlainData, sizeBytes: number)
     reader.require(before === undefined || before.id < request.id, 'the requests in flight are not in order');
     reader.require(request.id < nextId, 'a request in flight has an id that was not given yet');
   });
-  return { nextId, writeback: reader.flag('writeback'), requests };
+  return { capacitySectors, nextId, writeback: reader.flag('writeback'), requests };
 }
 
 function readRequest(name: string, data: PlainData, sizeBytes: number): BlockRequest {

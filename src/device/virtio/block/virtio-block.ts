@@ -148,6 +148,7 @@ export class VirtioBlock implements VirtioFunction {
 
   save(): PlainData {
     return saveBlockState({
+      capacitySectors: this.capacitySectors,
       nextId: this.#nextId,
       writeback: this.#configuration[BLOCK_CONFIGURATION_WRITEBACK] === 1,
       requests: [...this.#inFlight.values()],
@@ -155,7 +156,7 @@ export class VirtioBlock implements VirtioFunction {
   }
 
   restore(data: PlainData): void {
-    const state = readBlockState(this.name, data, this.capacitySectors * SECTOR_BYTES);
+    const state = readBlockState(this.name, data, this);
     this.#forgetRequests();
     this.#nextId = state.nextId;
     this.#configuration[BLOCK_CONFIGURATION_WRITEBACK] = state.writeback ? 1 : 0;
