@@ -1,4 +1,13 @@
 export * from './device-tree.ts';
+export * from './elf.ts';
 export * from './fdt.ts';
+export * from './firmware-info.ts';
+export * from './foreign-formats.ts';
+export * from './gunzip.ts';
+export * from './images.ts';
 export * from './isa-string.ts';
+export * from './linux-image.ts';
+export * from './load.ts';
 export * from './memory-map.ts';
+export * from './plan.ts';
+export type { LoadedPiece } from './ram-plan.ts';

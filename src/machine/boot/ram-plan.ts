@@ -1,0 +1,121 @@
+/** Keeps account of what lies where in RAM before anything is written: no two pieces overlap, none leaves RAM. */
+import { GodwitError } from '../../common/errors.ts';
+import { RAM_BASE } from './memory-map.ts';
+
+const MIB = 1024 * 1024;
+
+/** One piece of what is loaded. */
+export interface LoadedPiece {
+  /** For messages, such as "the kernel". */
+  readonly what: string;
+  /** Guest-physical. */
+  readonly address: bigint;
+  readonly bytes: Uint8Array;
+  /** What `bytes` does not fill is zeroed. */
+  readonly sizeBytes: number;
+}
+
+interface Claim {
+  readonly what: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+export class RamPlan {
+  readonly #end: number;
+  readonly #memoryBytes: number;
+  /** By rising address. */
+  readonly #claims: Claim[] = [];
+
+  constructor(memoryBytes: number) {
+    this.#memoryBytes = memoryBytes;
+    this.#end = RAM_BASE + memoryBytes;
+  }
+
+  /** Takes a fixed place. Returns its address as a number. */
+  claim(what: string, address: bigint, sizeBytes: bigint): number {
+    if (address < BigInt(RAM_BASE) || address > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new GodwitError(
+        'unsupported',
+        `${capital(what)} asks to be loaded at ${hex(address)}, where there is no RAM.`,
+        {
+          hint: `RAM begins at ${hex(BigInt(RAM_BASE))}.`,
+        },
+      );
+    }
+    const end = address + sizeBytes;
+    if (end > BigInt(this.#end)) {
+      throw this.#tooSmall(`${capital(what)} needs memory up to ${hex(end)}`, end - BigInt(RAM_BASE));
+    }
+    const claim = { what, start: Number(address), end: Number(end) };
+    const other = this.#claims.find((candidate) => candidate.start < claim.end && claim.start < candidate.end);
+    if (other !== undefined) {
+      throw new GodwitError(
+        'unsupported',
+        `${capital(what)} and ${other.what} want the same memory at ${hex(address)}.`,
+      );
+    }
+    this.#insert(claim);
+    return claim.start;
+  }
+
+  /** The highest free place below `below`; undefined when there is none. */
+  findHigh(sizeBytes: number, alignment: number, below = this.#end): number | undefined {
+    let top = Math.min(below, this.#end);
+    for (const claim of [...this.#claims].reverse()) {
+      const start = alignDown(top - sizeBytes, alignment);
+      if (start >= claim.end) return start;
+      top = Math.min(top, claim.start);
+    }
+    const start = alignDown(top - sizeBytes, alignment);
+    return start >= RAM_BASE ? start : undefined;
+  }
+
+  /** Takes the highest free place below `below`. */
+  placeHigh(what: string, sizeBytes: number, alignment: number, below?: number): number {
+    const start = this.findHigh(sizeBytes, alignment, below);
+    if (start === undefined) throw this.noRoom(what, sizeBytes, alignment);
+    this.#insert({ what, start, end: start + sizeBytes });
+    return start;
+  }
+
+  noRoom(what: string, sizeBytes: number, alignment: number): GodwitError {
+    // With everything else packed as it is now, this much is always enough.
+    const taken = this.#claims.reduce((sum, claim) => sum + claim.end - claim.start, 0);
+    const lowEnd = this.#claims.reduce((end, claim) => Math.max(end, claim.end - RAM_BASE), 0);
+    const needed = Math.max(lowEnd, taken) + sizeBytes + alignment;
+    return this.#tooSmall(`There is no room in memory for ${what} (${mebibytes(sizeBytes)} MiB)`, BigInt(needed));
+  }
+
+  #tooSmall(why: string, neededBytes: bigint): GodwitError {
+    const needed = (neededBytes + BigInt(MIB - 1)) / BigInt(MIB);
+    return new GodwitError('limit', `${why}; the machine has ${mebibytes(this.#memoryBytes)} MiB.`, {
+      hint: `Give it at least ${needed} MiB.`,
+    });
+  }
+
+  #insert(claim: Claim): void {
+    this.#claims.push(claim);
+    this.#claims.sort((a, b) => a.start - b.start);
+  }
+}
+
+export function alignDown(value: number, alignment: number): number {
+  return Math.floor(value / alignment) * alignment;
+}
+
+export function alignUp(value: number, alignment: number): number {
+  return Math.ceil(value / alignment) * alignment;
+}
+
+function mebibytes(sizeBytes: number): string {
+  return (sizeBytes / MIB).toFixed(sizeBytes % MIB === 0 ? 0 : 1);
+}
+
+function hex(value: bigint): string {
+  return `0x${value.toString(16)}`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
