@@ -178,8 +178,8 @@ describe('split virtqueue', { timeout: 60_000 }, () => {
     });
   });
 
-  it.each([[[EVENT_IDX]], [[]]])('counts past 65535 with features %j', (features) => {
-    const { line, device, driver, queue } = echoBoard(4, features);
+  it('counts past 65535', () => {
+    const { line, device, driver, queue } = echoBoard(4, [EVENT_IDX]);
     const piece = [{ address: DATA_BASE, length: 1 }];
     queue.askForInterrupt(true);
     let done = 0;
