@@ -129,6 +129,10 @@ export class PrivateApt {
     return apt;
   }
 
+  get mirror(): string {
+    return this.#options.mirror;
+  }
+
   async #writeConfiguration(): Promise<void> {
     const { folder, suites, architecture, mirror, keyring } = this.#options;
     await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
@@ -197,17 +201,6 @@ export class PrivateApt {
     if (result.status !== 0) throw aptError(`resolving ${names.join(', ')}`, this.#options.mirror, result);
     const found = [...result.stdout.matchAll(/^Inst (\S+) /gm)].map((match) => match[1] ?? '');
     return this.show(found);
-  }
-
-  /** Names of all packages for which the lists say `Field: value`. */
-  async dumpNames(test: (stanza: string) => boolean): Promise<string[]> {
-    const result = await this.#run('apt-cache', ['dumpavail']);
-    if (result.status !== 0) throw aptError('reading all packages', this.#options.mirror, result);
-    return result.stdout
-      .split(/\n\n+/)
-      .filter(test)
-      .map((stanza) => /^Package: (\S+)$/m.exec(stanza)?.[1] ?? '')
-      .filter((name) => name !== '');
   }
 
   /** Downloads packages into a folder (emptied first), and checks each against the signed lists. */

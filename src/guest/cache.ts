@@ -55,7 +55,8 @@ export async function makeFolder(path: string): Promise<void> {
   });
 }
 
-async function syncPath(path: string): Promise<void> {
+/** Brings a file or a folder to stable storage. */
+export async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
     await handle.sync();

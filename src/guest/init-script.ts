@@ -109,10 +109,11 @@ start_root() {
     echo "godwit: $root has no program $value"
     return
   fi
-  for folder in proc sys dev; do
+  # Applets are found through /proc, so it goes last, and what follows names the program.
+  for folder in sys dev proc; do
     mount --move /$folder /newroot/$folder || return
   done
-  exec switch_root /newroot "$value"
+  exec /bin/busybox switch_root /newroot "$value"
 }
 
 load_drivers

@@ -1,0 +1,84 @@
+/** Lets the guest configure its own packages: the first boot of a root disk that was unpacked on the host. */
+import { GodwitError } from '../../common/errors.ts';
+import type { Guest } from '../ensure-guest.ts';
+import { QUICK_BOOT_PARAMETERS } from '../kernel-parameters.ts';
+import type { Progress } from '../progress.ts';
+import { CONFIGURE_PROGRAM } from './system-files.ts';
+
+/** A machine to be run to its end. */
+export interface MachineRequest {
+  kernelPath: string;
+  initramfsPath: string;
+  /** Linux's command line. */
+  append: string;
+  /** Its only disk, which becomes /dev/vda. */
+  disk: { path: string; format: 'raw' };
+  memoryBytes: number;
+  /** Called with what the guest prints on its console. */
+  onConsole(text: string): void;
+}
+
+/** Runs a machine until it powers off; gives the status that it powered off with. */
+export type RunMachine = (request: MachineRequest) => Promise<number>;
+
+const CONFIGURE_MEMORY_BYTES = 1024 ** 3;
+/** Of the console's text, what is kept for a message. */
+const KEPT_LINES = 12;
+const LONGEST_LINE = 4096;
+const SETTING_UP = /^Setting up (\S+)/;
+
+/** Splits console text into lines, the last of which may still be growing. */
+export class ConsoleLines {
+  readonly #onLine: (line: string) => void;
+  #pending = '';
+
+  constructor(onLine: (line: string) => void) {
+    this.#onLine = onLine;
+  }
+
+  push(text: string): void {
+    const lines = (this.#pending + text).split(/\r*\n/);
+    this.#pending = (lines.pop() ?? '').slice(-LONGEST_LINE);
+    for (const line of lines) this.#onLine(line);
+  }
+}
+
+export interface ConfigureOptions {
+  guest: Guest;
+  diskPath: string;
+  packageCount: number;
+  runMachine: RunMachine;
+  progress: Progress;
+}
+
+/** Boots the disk with its configuration script as process 1. Throws GodwitError('io') if that fails in the guest. */
+export async function configureDisk(options: ConfigureOptions): Promise<void> {
+  const { guest, diskPath, packageCount, runMachine, progress } = options;
+  const phase = 'Debian configures itself';
+  const lastLines: string[] = [];
+  let done = 0;
+  let configured = false;
+  const lines = new ConsoleLines((line) => {
+    if (line.trim() !== '') lastLines.push(line.trim());
+    if (lastLines.length > KEPT_LINES) lastLines.shift();
+    if (line === 'godwit: configured') configured = true;
+    if (SETTING_UP.test(line)) {
+      done += 1;
+      progress.update({ phase, done, total: packageCount, unit: 'packages' });
+    }
+  });
+  progress.update({ phase, done, total: packageCount, unit: 'packages' });
+  const status = await runMachine({
+    kernelPath: guest.kernelPath,
+    initramfsPath: guest.initramfsPath,
+    append: `console=ttyS0 panic=-1 ${QUICK_BOOT_PARAMETERS.join(' ')} root=/dev/vda init=${CONFIGURE_PROGRAM}`,
+    disk: { path: diskPath, format: 'raw' },
+    memoryBytes: CONFIGURE_MEMORY_BYTES,
+    onConsole: (text) => lines.push(text),
+  });
+  if (status === 0 && configured) return;
+  throw new GodwitError(
+    'io',
+    `Debian could not be configured in the guest (status ${status}); it said: ${lastLines.join(' | ')}`,
+  );
+}

@@ -1,0 +1,156 @@
+/**
+ * The files that godwit itself puts on the root disk: how it boots, and the script that configures the packages once.
+ *
+ * Process 1 is busybox's init. Compared with systemd it lacks units, timers and a journal; `apt install systemd-sysv` brings
+ * those. What it gives: /usr/lib/godwit/rc (file systems, loopback, host name, /etc/rc.local), a root shell on the serial
+ * console, `service NAME start` for packages with a script in /etc/init.d, and a clean power-off. Nothing is started by itself:
+ * `service ssh start` starts the ssh server, and makes its host keys, since two machines must not share them.
+ */
+import { ROOT_OWNED, type RootTree } from './root-tree.ts';
+
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+const INITTAB = `# Read by busybox's init.
+::sysinit:/usr/lib/godwit/rc
+ttyS0::respawn:/usr/lib/godwit/console
+::ctrlaltdel:/usr/sbin/reboot
+::shutdown:/usr/lib/godwit/shutdown
+`;
+
+/** Parts that several scripts share. */
+const COMMON = `#!/bin/busybox sh
+export PATH=${PATH} LANG=C.UTF-8
+
+# parameter NAME: puts the value of a kernel parameter into $value, without quotes; fails if it is not there.
+parameter() {
+  read -r cmdline < /proc/cmdline
+  case " $cmdline " in
+  *" $1=\\""*) value=" $cmdline"; value=\${value##* $1=\\"}; value=\${value%%\\"*} ;;
+  *" $1="*) value=" $cmdline"; value=\${value##* $1=}; value=\${value%% *} ;;
+  *) value=; return 1 ;;
+  esac
+}
+
+mount_run() {
+  mount -t tmpfs -o nosuid,nodev,mode=755 tmpfs /run
+  mkdir -p /run/lock /dev/pts /dev/shm
+  chmod 1777 /run/lock
+  mount -t devpts -o nosuid,noexec,gid=5,mode=620,ptmxmode=666 devpts /dev/pts
+  mount -t tmpfs -o nosuid,nodev tmpfs /dev/shm
+}
+
+# finish STATUS: everything to the disk, then power off; the status reaches the host through the board's test finisher.
+finish() {
+  sync
+  mount -o remount,ro / 2> /dev/null
+  [ "$1" = 0 ] || devmem 0x100000 32 $((($1 << 16) | 0x3333))
+  poweroff -f
+}
+`;
+
+const RC = `${COMMON}
+mount_run
+cat /etc/hostname > /proc/sys/kernel/hostname
+ifconfig lo up
+[ -x /etc/rc.local ] && /etc/rc.local
+exit 0
+`;
+
+const CONSOLE = `${COMMON}
+export HOME=/root USER=root LOGNAME=root SHELL=/bin/bash
+[ "$TERM" = linux ] && TERM=vt220
+cd /root
+parameter godwit.size && stty rows "\${value%x*}" cols "\${value#*x}"
+if parameter godwit.run; then
+  /bin/bash -lc "$value"
+  finish $?
+fi
+exec /bin/bash -l
+`;
+
+const SHUTDOWN = `${COMMON}
+killall5 -15 2> /dev/null
+sync
+umount -a -r 2> /dev/null
+mount -o remount,ro / 2> /dev/null
+`;
+
+/** Runs once, as process 1. Lines that it prints itself begin with "godwit:". */
+const CONFIGURE = `${COMMON}
+export HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
+export DPKG_ADMINDIR=/var/lib/dpkg DPKG_ROOT= DPKG_MAINTSCRIPT_NAME=preinst DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1
+info=/var/lib/dpkg/info
+
+fail() {
+  echo "godwit: $1"
+  finish 1
+}
+
+mount_run
+# Services have nothing to run under here.
+printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+while read -r package; do
+  DPKG_MAINTSCRIPT_PACKAGE=\${package%:*} DPKG_MAINTSCRIPT_ARCH=riscv64 $info/$package.preinst install < /dev/null ||
+    fail "the script preinst of $package failed"
+done < /usr/lib/godwit/preinst-order
+unset DPKG_MAINTSCRIPT_NAME DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT
+/usr/bin/dpkg --configure -a --force-confdef --force-confold < /dev/null || fail "dpkg --configure failed"
+for folder in /usr/lib/modules/*; do /usr/sbin/depmod -a "\${folder##*/}" 2> /dev/null; done
+
+rm -f /usr/sbin/policy-rc.d /usr/lib/godwit/configure /usr/lib/godwit/preinst-order
+# Machines made from this disk must not share keys.
+rm -f /etc/ssh/ssh_host_*
+echo '
+# Host keys are made at the first start, so that machines made from one disk do not share them.
+ls /etc/ssh/ssh_host_*_key > /dev/null 2>&1 || ssh-keygen -A > /dev/null' >> /etc/default/ssh
+rm -rf /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/alternatives.log /var/log/dpkg.log /var/cache/ldconfig/aux-cache
+echo "godwit: configured"
+umount /dev/shm
+fstrim / > /dev/null 2>&1
+finish 0
+`;
+
+const APT_CONFIGURATION = `APT::Install-Recommends "false";
+Acquire::Languages "none";
+`;
+
+function aptSources(mirror: string, suite: string): string {
+  return `Types: deb
+URIs: ${mirror}
+Suites: ${suite} ${suite}-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+`;
+}
+
+export const CONFIGURE_PROGRAM = '/usr/lib/godwit/configure';
+
+export interface SystemFileOptions {
+  mirror: string;
+  suite: string;
+  /** Info names of the packages with a preinst script, in the order to run them. */
+  preinstOrder: readonly string[];
+}
+
+/** Adds them. What a package brings is left alone, except for what no package brings before it is configured. */
+export async function addSystemFiles(tree: RootTree, options: SystemFileOptions): Promise<void> {
+  const program = { permissions: 0o755 };
+  await tree.addFile('usr/lib/godwit/rc', RC, program);
+  await tree.addFile('usr/lib/godwit/console', CONSOLE, program);
+  await tree.addFile('usr/lib/godwit/shutdown', SHUTDOWN, program);
+  await tree.addFile('usr/lib/godwit/configure', CONFIGURE, program);
+  await tree.addFile('usr/lib/godwit/preinst-order', options.preinstOrder.map((name) => `${name}\n`).join(''));
+  await tree.addFile('etc/inittab', INITTAB);
+  for (const name of ['init', 'poweroff', 'reboot', 'halt'])
+    await tree.addSymlink(`usr/sbin/${name}`, '../bin/busybox');
+  await tree.addFile('etc/fstab', '/dev/vda / ext4 defaults 0 1\n');
+  await tree.addFile('etc/hostname', 'godwit\n');
+  await tree.addFile('etc/hosts', '127.0.0.1 localhost\n127.0.1.1 godwit\n::1 localhost ip6-localhost\n');
+  await tree.addFile('etc/resolv.conf', '');
+  await tree.addFile('etc/apt/apt.conf.d/90godwit', APT_CONFIGURATION);
+  await tree.addFile('etc/apt/sources.list.d/debian.sources', aptSources(options.mirror, options.suite));
+  for (const name of ['proc', 'sys', 'dev', 'run', 'mnt']) {
+    await tree.addDirectory(name, { ...ROOT_OWNED, permissions: 0o755 });
+  }
+}
