@@ -11,3 +11,4 @@ export * from './load.ts';
 export * from './memory-map.ts';
 export * from './plan.ts';
 export type { LoadedPiece } from './ram-plan.ts';
+export * from './sbi/index.ts';
