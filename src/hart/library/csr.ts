@@ -36,7 +36,7 @@ export function defineCsr(module: ModuleBuilder, parts: CsrParts, { raise }: Tra
     const illegalIf = (condition: I32) => f.if(condition, illegal);
     const c: CsrContext = { ...parts, f, hart: hart.get, illegalIf };
     illegalIf(address.get.shrU(8).and(3).gtU(hart.get.load(L.PRIVILEGE)));
-    illegalIf(address.get.shrU(10).eq(3).and(writes.get));
+    illegalIf(address.get.shrU(10).eq(3).and(writes.get.ne(0)));
     dispatch(f, address.get, illegal, (csr) => {
       csr.guard?.(c);
       f.return(csr.read(c));
