@@ -223,24 +223,32 @@ describe.skipIf(!qemu.hasQemuImg)(`qcow2 as qemu-img sees it${qemu.noQemuImg}`, 
     qemu.expectSameAs(path, content);
   });
 
-  test('rebuilds the refcounts of an image with lazy refcounts that was not closed', async () => {
-    const path = freshPath();
-    const options = 'lazy_refcounts=on,cluster_size=4k';
-    qemu.qemuImg('create', '-q', '-f', 'qcow2', '-o', options, path, String(2 ** 24));
-    // qemu-io leaves the image as a dying process would.
-    const commands = ['write -P 7 0 8M', 'write -P 9 10M 1M', 'flush', 'abort'].flatMap((command) => ['-c', command]);
-    spawnSync('qemu-io', ['-f', 'qcow2', ...commands, path]);
-    expect(incompatibleFeatures(path), 'the dirty bit').toBe(1n);
-    expect(qemu.check(path).corruptions).toBeGreaterThan(0);
-    const content = new Uint8Array(2 ** 24);
-    content.fill(7, 0, 2 ** 23);
-    content.fill(9, 10 * 2 ** 20, 11 * 2 ** 20);
-    await expectReads(path, content);
-    await workOn(path, content, 99);
-    expect(incompatibleFeatures(path)).toBe(0n);
-    qemu.expectClean(path);
-    qemu.expectSameAs(path, content);
-  });
+  test.each(['cluster_size=4k', 'cluster_size=512,refcount_bits=64', 'cluster_size=64k'])(
+    'rebuilds the refcounts of an image with lazy refcounts that was not closed, %s',
+    async (options) => {
+      const path = freshPath();
+      const raw = randomRaw(98, 2 ** 22);
+      qemu.qemuImg('convert', '-c', '-O', 'qcow2', '-o', `lazy_refcounts=on,${options}`, raw.path, path);
+      qemu.qemuImg('snapshot', '-c', 'kept', path);
+      const content = raw.content.slice();
+      // qemu-io leaves the image as a dying process would.
+      const commands = ['write -P 7 0 1M', 'discard 2M 300k', 'write -P 9 3M 1M', 'flush', 'abort'];
+      spawnSync('qemu-io', ['-f', 'qcow2', '-d', 'unmap', ...commands.flatMap((command) => ['-c', command]), path]);
+      content.fill(7, 0, 2 ** 20);
+      content.fill(0, 2 ** 21, 2 ** 21 + 300 * 1024);
+      content.fill(9, 3 * 2 ** 20);
+      expect(incompatibleFeatures(path), 'the dirty bit').toBe(1n);
+      expect(qemu.check(path).corruptions).toBeGreaterThan(0);
+      await expectReads(path, content);
+      await workOn(path, content, 99);
+      expect(incompatibleFeatures(path)).toBe(0n);
+      qemu.expectClean(path);
+      qemu.expectSameAs(path, content);
+      qemu.qemuImg('snapshot', '-a', 'kept', path);
+      qemu.expectClean(path);
+      qemu.expectSameAs(path, raw.content);
+    },
+  );
 
   test('drops bitmaps of changed blocks by their autoclear bit', async () => {
     const path = freshPath();

@@ -140,8 +140,8 @@ async function inspectBacking(
 /** Fills a file under a passing name, and gives it its own only then. */
 async function createWhole(path: string, fill: (file: NodeByteFile) => Promise<void>): Promise<void> {
   const draft = join(dirname(path), `.${basename(path)}.${randomUUID()}.new`);
-  const file = await NodeByteFile.open(draft, { create: true });
   try {
+    const file = await NodeByteFile.open(draft, { create: true });
     try {
       await fill(file);
     } finally {
@@ -149,7 +149,12 @@ async function createWhole(path: string, fill: (file: NodeByteFile) => Promise<v
     }
     await nameFile(draft, path);
   } catch (error) {
-    throw hostError(error, `create ${path}`);
+    const { code, message, hint } = hostError(error, `create ${path}`);
+    // The passing name means nothing to anyone.
+    throw new GodwitError(code, message.replaceAll(draft, path), {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
   } finally {
     await unlink(draft).catch(() => {});
   }

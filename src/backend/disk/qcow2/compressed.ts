@@ -1,9 +1,12 @@
-import { inflateSync } from 'fflate';
+import { Inflate, inflateSync } from 'fflate';
 import type { ImageFile } from './image-file.ts';
 import type { L2Entry } from './l2-entry.ts';
 import { zstdFrameBytes } from './zstd-frame.ts';
 
 const CACHE_BYTES = 4 * 1024 * 1024;
+
+/** What a hostile piece of this size can be blown up to takes a fraction of a second. */
+const DEFLATE_PIECE_BYTES = 64 * 1024;
 
 type Decompress = (compressed: Uint8Array, sizeBytes: number) => Uint8Array | undefined;
 
@@ -66,10 +69,25 @@ export class CompressedClusters {
 /** Raw deflate (RFC 1951). What follows the last block is of other clusters. */
 function decompressDeflate(compressed: Uint8Array, sizeBytes: number): Uint8Array | undefined {
   try {
-    return inflateSync(compressed, { out: new Uint8Array(sizeBytes) });
+    if (compressed.length <= DEFLATE_PIECE_BYTES) return inflateSync(compressed, { out: new Uint8Array(sizeBytes) });
+    return decompressInPieces(compressed, sizeBytes);
   } catch {
     return undefined;
   }
+}
+
+/** The decoder does not stop at the size that is wanted: a large hostile cluster would keep it busy for seconds. */
+function decompressInPieces(compressed: Uint8Array, sizeBytes: number): Uint8Array {
+  const out = new Uint8Array(sizeBytes);
+  let done = 0;
+  const inflate = new Inflate((data) => {
+    out.set(data.subarray(0, sizeBytes - done), done);
+    done = Math.min(sizeBytes, done + data.length);
+  });
+  for (let at = 0; at < compressed.length && done < sizeBytes; at += DEFLATE_PIECE_BYTES) {
+    inflate.push(compressed.subarray(at, at + DEFLATE_PIECE_BYTES));
+  }
+  return out.subarray(0, done);
 }
 
 /** The decoder is loaded only when an image needs it. */

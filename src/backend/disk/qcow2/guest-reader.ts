@@ -35,20 +35,16 @@ export class GuestReader {
     try {
       for (let at = 0; at < into.length; ) {
         const { entry, lengthBytes } = await this.#runAt(offset + at, into.length - at);
-        const piece = into.subarray(at, at + lengthBytes);
-        const read = this.#readRun(entry, offset + at, piece);
-        at += lengthBytes;
-        if (at === into.length && reads.length === 0) return await read;
-        reads.push(read);
-        // A failure is reported below; until then it must not count as unhandled.
+        const read = this.#readRun(entry, offset + at, into.subarray(at, at + lengthBytes));
+        // A failure is reported when all are done; until then it must not count as unhandled.
         read.catch(() => {});
-        if (reads.length >= MAX_PARALLEL_READS) await Promise.all(reads.splice(0));
+        reads.push(read);
+        at += lengthBytes;
+        if (reads.length >= MAX_PARALLEL_READS) await allDone(reads.splice(0));
       }
     } finally {
-      // No piece may still be filling `into` when this rejects.
-      await Promise.allSettled(reads);
+      await allDone(reads);
     }
-    await Promise.all(reads);
   }
 
   async #runAt(offset: number, lengthBytes: number): Promise<{ entry: L2Entry; lengthBytes: number }> {
@@ -78,4 +74,12 @@ export class GuestReader {
     into.fill(0, fromBacking);
     if (fromBacking > 0) await this.#backing!.read(offset, into.subarray(0, fromBacking));
   }
+}
+
+/** Waits for all, also when one fails: none may still be filling the caller's buffer when the request rejects. */
+async function allDone(reads: Promise<void>[]): Promise<void> {
+  if (reads.length === 1) return reads[0];
+  const results = await Promise.allSettled(reads);
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

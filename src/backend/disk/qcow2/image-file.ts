@@ -8,7 +8,7 @@ import type { ByteFile } from '../disk.ts';
 export class ImageFile {
   readonly file: ByteFile;
   #endBytes: number;
-  #syncFailure: unknown;
+  #failure: unknown;
 
   static async of(file: ByteFile): Promise<ImageFile> {
     return new ImageFile(file, await file.size());
@@ -37,6 +37,16 @@ export class ImageFile {
     return this.file.write(offset, data);
   }
 
+  /** A write that switches the image over. When it fails it is not known which side the file is on, so that is for good. */
+  async writeSwitch(offset: number, data: Uint8Array): Promise<void> {
+    try {
+      await this.file.write(offset, data);
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+
   /** Makes the file at least this long. */
   async extend(sizeBytes: number): Promise<void> {
     if (sizeBytes <= this.#endBytes) return;
@@ -53,15 +63,15 @@ export class ImageFile {
     try {
       await this.file.sync();
     } catch (error) {
-      this.#syncFailure = error;
+      this.#failure = error;
       throw error;
     }
   }
 
   assertSound(): void {
-    if (this.#syncFailure === undefined) return;
+    if (this.#failure === undefined) return;
     throw new GodwitError('io', `The disk image ${this.name} takes no more writes, since the host has lost some.`, {
-      cause: this.#syncFailure,
+      cause: this.#failure,
     });
   }
 

@@ -90,12 +90,6 @@ export class Refcounts {
     }
   }
 
-  async count(cluster: number): Promise<number> {
-    const blockIndex = Math.floor(cluster / this.#perBlock);
-    if (blockIndex >= this.#entries || this.#blockOffset(blockIndex) === 0) return 0;
-    return this.#withBlock(blockIndex, (block) => this.#width.get(block.view, cluster % this.#perBlock));
-  }
-
   /**
    * Stores counts anew: 1 for each cluster that holds a table of the image, and on top what a walk over the tables found,
    * which `referencesTo` gives for clusters below `clusters`. New blocks go past those, where nothing can be.
@@ -277,7 +271,7 @@ export class Refcounts {
     const bytes = new Uint8Array(12);
     writeU64(viewOf(bytes), 0, tableOffset);
     viewOf(bytes).setUint32(8, tableClusters);
-    await this.#file.write(HEADER.refcountTableOffset, bytes);
+    await this.#file.writeSwitch(HEADER.refcountTableOffset, bytes);
   }
 
   async #rebuildBlock(blockIndex: number, clusters: number, referencesTo: (cluster: number) => number): Promise<void> {
