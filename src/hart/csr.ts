@@ -71,7 +71,8 @@ function view(address: number, name: string, of: Csr, readable: bigint, writable
 }
 
 // misa: RV64 with A, C, D, F, I, M, S, U (B stands for Zba, Zbb, Zbs).
-const MISA = (2n << 62n) | [...'abcdfimsu'].reduce((bits, letter) => bits | (1n << BigInt(letter.charCodeAt(0) - 97)), 0n);
+const MISA =
+  (2n << 62n) | [...'abcdfimsu'].reduce((bits, letter) => bits | (1n << BigInt(letter.charCodeAt(0) - 97)), 0n);
 
 const STATUS_WRITABLE =
   C.MSTATUS_SIE |
@@ -176,7 +177,12 @@ const vector = (address: number, name: string, offset: number) => plain(address,
 const epc = (address: number, name: string, offset: number) => plain(address, name, offset, ~1n);
 
 /** FS off makes the floating-point CSRs illegal; writing them makes it dirty. */
-function floatCsr(address: number, name: string, read: (hart: I32) => I64, write: (f: FunctionBuilder, hart: I32, value: I64) => void): Csr {
+function floatCsr(
+  address: number,
+  name: string,
+  read: (hart: I32) => I64,
+  write: (f: FunctionBuilder, hart: I32, value: I64) => void,
+): Csr {
   return {
     address,
     name,
@@ -263,11 +269,22 @@ function pmpcfg(number: 0 | 2): Csr {
     read: ({ hart }) => hart.load64(base),
     write: ({ f, hart, pmp, tlb }, value) => {
       for (let i = 0; i < 8; i++) {
-        const byte = f.let(value.shrU(8 * i).wrap().and(0x9f));
+        const byte = f.let(
+          value
+            .shrU(8 * i)
+            .wrap()
+            .and(0x9f),
+        );
         const writeOnly = byte.and(3).eq(2);
-        f.if(hart.load8U(base + i).and(0x80).eqz(), () => {
-          f.store8(hart, select(writeOnly, byte.and(~3), byte), base + i);
-        });
+        f.if(
+          hart
+            .load8U(base + i)
+            .and(0x80)
+            .eqz(),
+          () => {
+            f.store8(hart, select(writeOnly, byte.and(~3), byte), base + i);
+          },
+        );
       }
       f.do(pmp.updated, hart);
       f.do(tlb.flushAll, hart);
@@ -284,7 +301,10 @@ function pmpaddr(index: number): Csr {
     effect: CsrEffect.settle,
     read: ({ hart }) => hart.load64(offset),
     write: ({ f, hart, pmp, tlb }, value) => {
-      let locked = hart.load8U(L.PMPCFG + index).and(0x80).ne(0);
+      let locked = hart
+        .load8U(L.PMPCFG + index)
+        .and(0x80)
+        .ne(0);
       if (index + 1 < L.PMP_ENTRIES) {
         const above = hart.load8U(L.PMPCFG + index + 1);
         locked = locked.or(above.and(0x98).eq(0x88));

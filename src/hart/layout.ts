@@ -95,6 +95,8 @@ export const SAVED_END = next;
 export const STOP_BRANCHES = field();
 /** The run loop returns at the first counted transfer at or after this. */
 export const SLICE_END = field();
+/** Guest time at which a device wants to be looked at; the run loop returns then. All ones: never. */
+export const DEVICE_DEADLINE = field();
 /** 1: leave at the next counted transfer. */
 export const EXIT_REQUEST = field();
 /** Ids of the current address space and mode, for data accesses and for fetches; the low 12 bits of a TLB tag. */

@@ -75,12 +75,17 @@ export function immediateOf(kind: ImmediateKind, bits: number): number {
     case 's':
       return ((bits >> 25) << 5) | ((bits >>> 7) & 31);
     case 'b':
-      return ((bits >> 31) << 12) | (((bits >>> 7) & 1) << 11) | (((bits >>> 25) & 63) << 5) | (((bits >>> 8) & 15) << 1);
+      return (
+        ((bits >> 31) << 12) | (((bits >>> 7) & 1) << 11) | (((bits >>> 25) & 63) << 5) | (((bits >>> 8) & 15) << 1)
+      );
     case 'u':
       return bits & ~0xfff;
     case 'j':
       return (
-        ((bits >> 31) << 20) | (((bits >>> 12) & 255) << 12) | (((bits >>> 20) & 1) << 11) | (((bits >>> 21) & 1023) << 1)
+        ((bits >> 31) << 20) |
+        (((bits >>> 12) & 255) << 12) |
+        (((bits >>> 20) & 1) << 11) |
+        (((bits >>> 21) & 1023) << 1)
       );
     case 'shamt6':
       return (bits >>> 20) & 63;

@@ -1,5 +1,5 @@
-import { type I32, type I64, i32, i64, type ModuleBuilder } from '../../execute/wasm/index.ts';
 import { decodedSlot, SLOT_BYTES, SLOT_OP, SLOTS_FRAME } from '../../execute/interpreter/slots.ts';
+import { type I32, type I64, i32, i64, type ModuleBuilder } from '../../execute/wasm/index.ts';
 import { Access, Cause } from '../constants.ts';
 import * as L from '../layout.ts';
 import type { DeclaredImports } from './imports.ts';
@@ -32,38 +32,58 @@ export function defineAccess(
    * (hart, virtual address, width, access) -> physical address, or -1 after raising a fault. The access lies in one page. Fills
    * the entry's guest half unless PMP treats parts of the page differently.
    */
-  const dataTranslate = module.function('data_translate', ['i32', 'i64', 'i32', 'i32'], 'i64', (f, hart, address, width, access) => {
-    const entry = f.let(dataEntry(hart.get, address.get));
-    const page = f.let(address.get.and(-4096n));
-    const tag = f.let(page.or(hart.get.load64(L.DATA_CONTEXT)));
-    const offset = f.let(address.get.and(4095));
-    f.if(entry.load64(L.DATA_TLB + L.TLB_TAG).eq(tag), () => {
-      const known = f.let(entry.load(L.DATA_TLB + L.TLB_PAGE));
-      f.if(known.and(access.get), () => f.return(known.shrU(2).extendU().shl(12).or(offset)));
-    });
-    const privilege = f.let(hart.get.load(L.DATA_PRIVILEGE));
-    const found = f.let(f.call(translate, hart.get, address.get, access.get, privilege));
-    f.if(found.eq(-1), () => f.return(i64(-1)));
-    const target = f.let(found.and(-4096n).or(offset));
-    const allowed = f.let(f.call(pmp.check, hart.get, target, width.get, privilege));
-    // Access.load is 1 and PMP_R is 1, Access.store is 2 and PMP_W is 2.
-    f.if(allowed.and(access.get).eqz(), () => {
-      f.do(accessFault, hart.get, address.get, access.get);
-      f.return(i64(-1));
-    });
-    f.if(allowed.and(PMP_WHOLE_PAGE).ne(0).and(found.ltU(1n << 42n)), () => {
-      f.if(found.wrap().and(SUPERPAGE), () => f.do(noteSuperpage, hart.get, page));
-      const permissions = found.wrap().and(allowed).and(ALLOWS_LOAD | ALLOWS_STORE);
-      f.store(entry, i64(-1), L.DATA_TLB + L.TLB_READ_TAG);
-      f.store(entry, i64(-1), L.DATA_TLB + L.TLB_WRITE_TAG);
-      f.store(entry, tag, L.DATA_TLB + L.TLB_TAG);
-      f.store(entry, found.shrU(12).wrap().shl(2).or(permissions), L.DATA_TLB + L.TLB_PAGE);
-    });
-    f.result(target);
-  });
+  const dataTranslate = module.function(
+    'data_translate',
+    ['i32', 'i64', 'i32', 'i32'],
+    'i64',
+    (f, hart, address, width, access) => {
+      const entry = f.let(dataEntry(hart.get, address.get));
+      const page = f.let(address.get.and(-4096n));
+      const tag = f.let(page.or(hart.get.load64(L.DATA_CONTEXT)));
+      const offset = f.let(address.get.and(4095));
+      f.if(entry.load64(L.DATA_TLB + L.TLB_TAG).eq(tag), () => {
+        const known = f.let(entry.load(L.DATA_TLB + L.TLB_PAGE));
+        f.if(known.and(access.get), () => f.return(known.shrU(2).extendU().shl(12).or(offset)));
+      });
+      const privilege = f.let(hart.get.load(L.DATA_PRIVILEGE));
+      const found = f.let(f.call(translate, hart.get, address.get, access.get, privilege));
+      f.if(found.eq(-1), () => f.return(i64(-1)));
+      const target = f.let(found.and(-4096n).or(offset));
+      const allowed = f.let(f.call(pmp.check, hart.get, target, width.get, privilege));
+      // Access.load is 1 and PMP_R is 1, Access.store is 2 and PMP_W is 2.
+      f.if(allowed.and(access.get).eqz(), () => {
+        f.do(accessFault, hart.get, address.get, access.get);
+        f.return(i64(-1));
+      });
+      f.if(
+        allowed
+          .and(PMP_WHOLE_PAGE)
+          .ne(0)
+          .and(found.ltU(1n << 42n)),
+        () => {
+          f.if(found.wrap().and(SUPERPAGE), () => f.do(noteSuperpage, hart.get, page));
+          const permissions = found
+            .wrap()
+            .and(allowed)
+            .and(ALLOWS_LOAD | ALLOWS_STORE);
+          f.store(entry, i64(-1), L.DATA_TLB + L.TLB_READ_TAG);
+          f.store(entry, i64(-1), L.DATA_TLB + L.TLB_WRITE_TAG);
+          f.store(entry, tag, L.DATA_TLB + L.TLB_TAG);
+          f.store(entry, found.shrU(12).wrap().shl(2).or(permissions), L.DATA_TLB + L.TLB_PAGE);
+        },
+      );
+      f.result(target);
+    },
+  );
 
   /** Gives the entry's host half, when its guest half is this page's: loads, or loads and stores. */
-  const allowHost = (f: Parameters<Parameters<typeof module.function>[3]>[0], hart: I32, address: I64, frame: I32, store: boolean) => {
+  const allowHost = (
+    f: Parameters<Parameters<typeof module.function>[3]>[0],
+    hart: I32,
+    address: I64,
+    frame: I32,
+    store: boolean,
+  ) => {
     const entry = f.let(dataEntry(hart, address));
     const page = f.let(address.and(-4096n));
     const tag = f.let(page.or(hart.load64(L.DATA_CONTEXT)));
@@ -119,7 +139,9 @@ export function defineAccess(
       f.if(width.get.eq(2), () => f.return(at.load64Of(2, false)));
       f.return(at.load64Of(1, false));
     });
-    f.if(f.call(deviceReachable, hart.get, address.get, target, width.get, i32(Access.load)).eqz(), () => f.return(i64(0)));
+    f.if(f.call(deviceReachable, hart.get, address.get, target, width.get, i32(Access.load)).eqz(), () =>
+      f.return(i64(0)),
+    );
     f.if(
       width.get.eq(8),
       () => {
@@ -133,17 +155,22 @@ export function defineAccess(
   });
 
   /** (decoded page, offset in the page, width): the slots of all instructions that have a byte there are decoded anew. */
-  const invalidate = module.function('slots_invalidate', ['i32', 'i32', 'i32'], undefined, (f, slots, offset, width) => {
-    const index = f.local('i32');
-    const last = f.let(offset.get.add(width.get).sub(1).shrU(1));
-    f.set(index, offset.get.shrU(1));
-    f.if(index.get, () => f.set(index, index.get.sub(1)));
-    f.loop((again) => {
-      f.store16(slots.get.add(index.get.mul(SLOT_BYTES)), 0, SLOT_OP);
-      f.set(index, index.get.add(1));
-      f.branchIf(again, index.get.leU(last));
-    });
-  });
+  const invalidate = module.function(
+    'slots_invalidate',
+    ['i32', 'i32', 'i32'],
+    undefined,
+    (f, slots, offset, width) => {
+      const index = f.local('i32');
+      const last = f.let(offset.get.add(width.get).sub(1).shrU(1));
+      f.set(index, offset.get.shrU(1));
+      f.if(index.get, () => f.set(index, index.get.sub(1)));
+      f.loop((again) => {
+        f.store16(slots.get.add(index.get.mul(SLOT_BYTES)), 0, SLOT_OP);
+        f.set(index, index.get.add(1));
+        f.branchIf(again, index.get.leU(last));
+      });
+    },
+  );
 
   /** (hart, virtual address, value, width) -> 0, or 1 after raising a fault; then nothing is written. */
   const store = module.declare('store_slow', ['i32', 'i64', 'i64', 'i32'], 'i32');
@@ -203,29 +230,39 @@ export function defineAccess(
    * (hart, virtual address, width, access) -> host address for an atomic access, or 0 after raising. It is aligned and in RAM:
    * devices take no atomic accesses. For stores the translated code of those bytes is dropped first.
    */
-  const atomic = module.function('atomic_address', ['i32', 'i64', 'i32', 'i32'], 'i32', (f, hart, address, width, access) => {
-    f.if(address.get.wrap().and(width.get.sub(1)), () => {
-      const cause = access.get.shl(1).add(Cause.loadMisaligned - 2);
-      f.do(raise, hart.get, cause, address.get);
-      f.return(i32(0));
-    });
-    const target = f.let(f.call(dataTranslate, hart.get, address.get, width.get, access.get));
-    f.if(target.eq(-1), () => f.return(i32(0)));
-    const frame = f.let(f.call(physical.frameOf, hart.get, target, access.get));
-    f.if(frame.eqz(), () => {
-      f.do(accessFault, hart.get, address.get, access.get);
-      f.return(i32(0));
-    });
-    const slots = f.let(physical.decodedPage(hart.get, frame));
-    const offset = f.let(target.wrap().and(4095));
-    f.if(access.get.eq(Access.store).and(slots.ne(0)), () => f.do(invalidate, slots, offset, width.get));
-    f.result(frame.or(offset));
-  });
+  const atomic = module.function(
+    'atomic_address',
+    ['i32', 'i64', 'i32', 'i32'],
+    'i32',
+    (f, hart, address, width, access) => {
+      f.if(address.get.wrap().and(width.get.sub(1)), () => {
+        const cause = access.get.shl(1).add(Cause.loadMisaligned - 2);
+        f.do(raise, hart.get, cause, address.get);
+        f.return(i32(0));
+      });
+      const target = f.let(f.call(dataTranslate, hart.get, address.get, width.get, access.get));
+      f.if(target.eq(-1), () => f.return(i32(0)));
+      const frame = f.let(f.call(physical.frameOf, hart.get, target, access.get));
+      f.if(frame.eqz(), () => {
+        f.do(accessFault, hart.get, address.get, access.get);
+        f.return(i32(0));
+      });
+      const slots = f.let(physical.decodedPage(hart.get, frame));
+      const offset = f.let(target.wrap().and(4095));
+      f.if(access.get.eq(Access.store).and(slots.ne(0)), () => f.do(invalidate, slots, offset, width.get));
+      f.result(frame.or(offset));
+    },
+  );
 
   /** (hart, virtual address) -> physical address that stands for a reservation; after `atomic` succeeded for it. */
-  const physicalOf = module.function('physical_of', ['i32', 'i64', 'i32', 'i32'], 'i64', (f, hart, address, width, access) => {
-    f.result(f.call(dataTranslate, hart.get, address.get, width.get, access.get));
-  });
+  const physicalOf = module.function(
+    'physical_of',
+    ['i32', 'i64', 'i32', 'i32'],
+    'i64',
+    (f, hart, address, width, access) => {
+      f.result(f.call(dataTranslate, hart.get, address.get, width.get, access.get));
+    },
+  );
 
   /** (hart, virtual address) -> decoded page to run from, or 0 after raising. */
   const fetch = module.function('fetch_page', ['i32', 'i64'], 'i32', (f, hart, address) => {
@@ -235,7 +272,15 @@ export function defineAccess(
     const target = f.local('i64');
     f.if(
       entry.load64(L.FETCH_TLB + L.TLB_TAG).eq(tag),
-      () => f.set(target, entry.load(L.FETCH_TLB + L.TLB_PAGE).shrU(2).extendU().shl(12)),
+      () =>
+        f.set(
+          target,
+          entry
+            .load(L.FETCH_TLB + L.TLB_PAGE)
+            .shrU(2)
+            .extendU()
+            .shl(12),
+        ),
       () => {
         const privilege = f.let(hart.get.load(L.PRIVILEGE));
         const found = f.let(f.call(translate, hart.get, address.get, i32(Access.fetch), privilege));
@@ -301,7 +346,15 @@ export function defineAccess(
     });
   });
 
-  return { load, store, atomic, probe, physicalOf, fetch, fetchCrossing };
+  /** (hart, decoded page, slot) -> bits of the instruction, as an illegal-instruction exception reports them. */
+  const instructionBits = module.function('instruction_bits', ['i32', 'i32', 'i32'], 'i64', (f, hart, page, slot) => {
+    f.if(page.get.eq(hart.get.load(L.CROSSING_PAGE)), () => f.return(hart.get.load64Of(4, false, L.CROSSING_BITS)));
+    const at = f.let(page.get.load(SLOTS_FRAME).add(slot.get.sub(page.get).shrU(2)));
+    f.if(at.load16U().and(3).eq(3), () => f.return(at.load64Of(4, false)));
+    f.result(at.load64Of(2, false));
+  });
+
+  return { load, store, atomic, probe, instructionBits, physicalOf, fetch, fetchCrossing };
 }
 
 export type AccessLibrary = ReturnType<typeof defineAccess>;

@@ -1,6 +1,6 @@
 import { type FunctionBuilder, type I32, i32, i64, type Label, type ModuleBuilder } from '../../execute/wasm/index.ts';
 import { Cause } from '../constants.ts';
-import { type Csr, type CsrContext, CSRS, type CsrParts } from '../csr.ts';
+import { CSRS, type Csr, type CsrContext, type CsrParts } from '../csr.ts';
 import * as L from '../layout.ts';
 import type { Translate } from './translate.ts';
 

@@ -3,6 +3,7 @@ import type { ModuleBuilder } from '../../execute/wasm/index.ts';
 import { FFLAGS } from '../layout.ts';
 import { defineAccess } from './access.ts';
 import { defineCsr } from './csr.ts';
+import { defineDigest } from './digest.ts';
 import { declareHostImports } from './imports.ts';
 import { definePhysical } from './physical.ts';
 import { definePmp } from './pmp.ts';
@@ -28,7 +29,8 @@ export function defineHart(module: ModuleBuilder, options: HartOptions) {
   const trap = defineTrap(module, timer, tlb, translate);
   const csr = defineCsr(module, { timer, tlb, pmp }, translate);
   const float = defineFloat(module, FFLAGS, { fastPaths: options.floatFastPaths });
-  return { host, physical, pmp, tlb, timer, access, trap, csr, float };
+  const digest = defineDigest(module);
+  return { host, digest, physical, pmp, tlb, timer, access, trap, csr, float };
 }
 
 export type HartLibrary = ReturnType<typeof defineHart>;

@@ -1,7 +1,15 @@
 import { type I32, i32, type ModuleBuilder } from '../../execute/wasm/index.ts';
 import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, RAM_BASE } from '../../memory/layout.ts';
 import { Access } from '../constants.ts';
-import { DATA_TLB, DATA_TLB_ENTRIES, FRAME_TABLE, MAP_ROOT, RAM_PAGES, TLB_ENTRY_BYTES, TLB_WRITE_TAG } from '../layout.ts';
+import {
+  DATA_TLB,
+  DATA_TLB_ENTRIES,
+  FRAME_TABLE,
+  MAP_ROOT,
+  RAM_PAGES,
+  TLB_ENTRY_BYTES,
+  TLB_WRITE_TAG,
+} from '../layout.ts';
 import type { DeclaredImports } from './imports.ts';
 
 const PAGE_OFFSET = FRAME_BYTES - 1;

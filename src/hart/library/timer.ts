@@ -36,19 +36,17 @@ export function defineTimer(module: ModuleBuilder) {
     const lines = f.local('i64');
     f.set(stop, hart.get.load64(L.SLICE_END));
     f.set(lines, hart.get.load64(L.MIP_LINES).and(~(MTIP | STIP)));
-    const compare = (compareOffset: number, line: bigint): void => {
+    const compare = (compareOffset: number, due: () => void): void => {
       const deadline = f.let(hart.get.load64(compareOffset));
-      f.if(
-        now.geU(deadline),
-        () => f.set(lines, lines.get.or(line)),
-        () => {
-          const branches = f.let(f.call(branchesAt, hart.get, deadline));
-          f.set(stop, select(branches.ltU(stop.get), branches, stop.get));
-        },
-      );
+      f.if(now.geU(deadline), due, () => {
+        const branches = f.let(f.call(branchesAt, hart.get, deadline));
+        f.set(stop, select(branches.ltU(stop.get), branches, stop.get));
+      });
     };
-    compare(L.MTIMECMP, MTIP);
-    f.if(hart.get.load64(L.MENVCFG).and(ENVCFG_STCE).ne(0), () => compare(L.STIMECMP, STIP));
+    const raise = (line: bigint) => () => f.set(lines, lines.get.or(line));
+    compare(L.MTIMECMP, raise(MTIP));
+    f.if(hart.get.load64(L.MENVCFG).and(ENVCFG_STCE).ne(0), () => compare(L.STIMECMP, raise(STIP)));
+    compare(L.DEVICE_DEADLINE, () => f.store(hart.get, i32(1), L.EXIT_REQUEST));
     f.store(hart.get, lines.get, L.MIP_LINES);
     const soon: I32 = hart.get.load(L.LINES_CHANGED).or(hart.get.load(L.EXIT_REQUEST));
     f.store(hart.get, select(soon, i64(0), stop.get), L.STOP_BRANCHES);

@@ -71,7 +71,9 @@ export function defineTlb(module: ModuleBuilder) {
     f.store(hart.get, mode, L.DATA_PRIVILEGE);
     const context = f.local('i32');
     f.set(context, translated(mode));
-    f.if(status.and(C.MSTATUS_SUM).ne(0).and(mode.eq(C.Privilege.S)), () => f.set(context, context.get.or(CONTEXT_SUM)));
+    f.if(status.and(C.MSTATUS_SUM).ne(0).and(mode.eq(C.Privilege.S)), () =>
+      f.set(context, context.get.or(CONTEXT_SUM)),
+    );
     f.if(status.and(C.MSTATUS_MXR).ne(0), () => f.set(context, context.get.or(CONTEXT_MXR)));
     f.store(hart.get, context.get.extendU(), L.DATA_CONTEXT);
   });
@@ -104,17 +106,22 @@ export function defineTlb(module: ModuleBuilder) {
   });
 
   /** (hart, rs1 value, rs2 value, bit 0: rs1 is not x0, bit 1: rs2 is not x0) */
-  const fence = module.function('sfence_vma', ['i32', 'i64', 'i64', 'i32'], undefined, (f, hart, address, asid, given) => {
-    f.if(given.get.and(1), () => {
-      f.do(flushPage, hart.get, address.get);
-      f.return();
-    });
-    f.if(given.get.and(2), () => {
-      f.do(forgetAsid, hart.get, asid.get.and(0xffff));
-      f.return();
-    });
-    f.do(flushAll, hart.get);
-  });
+  const fence = module.function(
+    'sfence_vma',
+    ['i32', 'i64', 'i64', 'i32'],
+    undefined,
+    (f, hart, address, asid, given) => {
+      f.if(given.get.and(1), () => {
+        f.do(flushPage, hart.get, address.get);
+        f.return();
+      });
+      f.if(given.get.and(2), () => {
+        f.do(forgetAsid, hart.get, asid.get.and(0xffff));
+        f.return();
+      });
+      f.do(flushAll, hart.get);
+    },
+  );
 
   return { flushAll, updateContexts, fence };
 }

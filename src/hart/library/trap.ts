@@ -65,9 +65,7 @@ export function defineTrap(module: ModuleBuilder, timer: Timer, tlb: Tlb, transl
     const enabled = f.local('i64');
     const mEnabled = privilege.ltU(C.Privilege.M).or(status.and(C.MSTATUS_MIE).ne(0));
     f.if(mEnabled, () => f.set(enabled, pending.and(delegated.not())));
-    const sEnabled = privilege
-      .eqz()
-      .or(privilege.eq(C.Privilege.S).and(status.and(C.MSTATUS_SIE).ne(0)));
+    const sEnabled = privilege.eqz().or(privilege.eq(C.Privilege.S).and(status.and(C.MSTATUS_SIE).ne(0)));
     f.if(enabled.get.eqz().and(sEnabled), () => f.set(enabled, pending.and(delegated)));
     for (const code of PRIORITY) {
       f.if(enabled.get.and(1n << BigInt(code)).ne(0), () => {

@@ -11,7 +11,12 @@ const funct3 = (width: AtomicWidth) => (width === 4 ? '010' : '011');
 const suffix = (width: AtomicWidth) => (width === 4 ? '.w' : '.d');
 
 /** rd = memory; memory = compute(memory, rs2). Words are compared as sign- or zero-extended as the operation needs. */
-function amo(name: string, funct5: string, compute: (memory: I64, operand: I64) => I64, unsigned = false): Instruction[] {
+function amo(
+  name: string,
+  funct5: string,
+  compute: (memory: I64, operand: I64) => I64,
+  unsigned = false,
+): Instruction[] {
   return ([4, 8] as const).map((width) =>
     row(
       name + suffix(width),

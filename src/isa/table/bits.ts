@@ -20,8 +20,11 @@ function shiftAdd(by: number, funct3: string): Instruction[] {
 
 /** Chosen by comparison: the operands are used twice, so they go into locals. */
 function pick(name: string, funct3: string, compute: (a: I64, b: I64) => I64): Instruction {
-  return row(name, `0000101 rs2 rs1 ${funct3} rd 0110011`, { extension: 'Zbb', syntax: 'rd,rs1,rs2', pure: true }, (e) =>
-    e.setX(compute(e.f.let(e.x('rs1')), e.f.let(e.x('rs2')))),
+  return row(
+    name,
+    `0000101 rs2 rs1 ${funct3} rd 0110011`,
+    { extension: 'Zbb', syntax: 'rd,rs1,rs2', pure: true },
+    (e) => e.setX(compute(e.f.let(e.x('rs1')), e.f.let(e.x('rs2')))),
   );
 }
 

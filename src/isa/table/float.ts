@@ -34,7 +34,13 @@ function negated(format: Format, bits: Bits): Bits {
 }
 
 /** A row whose body runs only while floating point is on. */
-function floatRow(format: Format, name: string, pattern: string, syntax: Syntax, emit: (e: Emitter) => void): Instruction {
+function floatRow(
+  format: Format,
+  name: string,
+  pattern: string,
+  syntax: Syntax,
+  emit: (e: Emitter) => void,
+): Instruction {
   return row(name, pattern, { extension: format.extension, syntax }, (e) => {
     e.requireFloat();
     emit(e);
@@ -58,7 +64,13 @@ function squareRoot(format: Format): Instruction {
 }
 
 /** ±(rs1 × rs2) ± rs3 with one rounding. */
-function fused(format: Format, name: string, opcode: string, negateProduct: boolean, negateAddend: boolean): Instruction {
+function fused(
+  format: Format,
+  name: string,
+  opcode: string,
+  negateProduct: boolean,
+  negateAddend: boolean,
+): Instruction {
   const pattern = `rs3 ${format.fmt} rs2 rs1 rm rd ${opcode}`;
   return floatRow(format, `${name}.${format.letter}`, pattern, 'fd,fs1,fs2,fs3,rm', (e) => {
     const rounding = e.f.let(e.roundingMode());
@@ -116,14 +128,26 @@ const INTEGERS = [
 
 function integerConversions(format: Format): Instruction[] {
   return INTEGERS.flatMap(({ letters, code, integer }) => [
-    floatRow(format, `fcvt.${letters}.${format.letter}`, `11000${format.fmt} ${code} rs1 rm rd ${OP}`, 'rd,fs1,rm', (e) => {
-      const rounding = e.f.let(e.roundingMode());
-      e.setX(e.f.call(e.library.float[format.key].toInteger[integer], e.hart, get(e, format, 'rs1'), rounding));
-    }),
-    floatRow(format, `fcvt.${format.letter}.${letters}`, `11010${format.fmt} ${code} rs1 rm rd ${OP}`, 'fd,rs1,rm', (e) => {
-      const rounding = e.f.let(e.roundingMode());
-      set(e, format, e.f.call(e.library.float[format.key].fromInteger[integer], e.hart, e.x('rs1'), rounding));
-    }),
+    floatRow(
+      format,
+      `fcvt.${letters}.${format.letter}`,
+      `11000${format.fmt} ${code} rs1 rm rd ${OP}`,
+      'rd,fs1,rm',
+      (e) => {
+        const rounding = e.f.let(e.roundingMode());
+        e.setX(e.f.call(e.library.float[format.key].toInteger[integer], e.hart, get(e, format, 'rs1'), rounding));
+      },
+    ),
+    floatRow(
+      format,
+      `fcvt.${format.letter}.${letters}`,
+      `11010${format.fmt} ${code} rs1 rm rd ${OP}`,
+      'fd,rs1,rm',
+      (e) => {
+        const rounding = e.f.let(e.roundingMode());
+        set(e, format, e.f.call(e.library.float[format.key].fromInteger[integer], e.hart, e.x('rs1'), rounding));
+      },
+    ),
   ]);
 }
 

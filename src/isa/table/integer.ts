@@ -1,4 +1,4 @@
-import { type I32, type I64, select, i64 } from '../../execute/wasm/index.ts';
+import { type I32, type I64, i64, select } from '../../execute/wasm/index.ts';
 import { Cause } from '../../hart/constants.ts';
 import type { Width } from '../emitter.ts';
 import { type Extension, type Instruction, row } from '../instruction.ts';
@@ -28,7 +28,12 @@ export function registerWord(
   return register(name, funct7, funct3, (a, b) => compute(a, b).extend32S(), extension, '0111011');
 }
 
-export function immediate(name: string, funct3: string, compute: (a: I64, imm: I64) => I64, opcode = '0010011'): Instruction {
+export function immediate(
+  name: string,
+  funct3: string,
+  compute: (a: I64, imm: I64) => I64,
+  opcode = '0010011',
+): Instruction {
   return row(name, `imm12 rs1 ${funct3} rd ${opcode}`, { extension: 'I', syntax: 'rd,rs1,imm', pure: true }, (e) =>
     e.setX(compute(e.x('rs1'), e.immediate())),
   );
@@ -44,8 +49,11 @@ export function shift(
   opcode = '0010011',
 ): Instruction {
   const amount = top.length === 6 ? 'shamt6' : 'shamt5';
-  return row(name, `${top} ${amount} rs1 ${funct3} rd ${opcode}`, { extension, syntax: 'rd,rs1,imm', pure: true }, (e) =>
-    e.setX(compute(e.x('rs1'), e.immediate())),
+  return row(
+    name,
+    `${top} ${amount} rs1 ${funct3} rd ${opcode}`,
+    { extension, syntax: 'rd,rs1,imm', pure: true },
+    (e) => e.setX(compute(e.x('rs1'), e.immediate())),
   );
 }
 

@@ -114,10 +114,14 @@ export const SYSTEM: readonly Instruction[] = [
   cacheBlock('cbo.inval', '000000000000', C.ENVCFG_CBIE),
   cacheBlock('cbo.clean', '000000000001', C.ENVCFG_CBCFE),
   cacheBlock('cbo.flush', '000000000010', C.ENVCFG_CBCFE),
-  row('cbo.zero', '000000000100 rs1 010 00000 0001111', { extension: 'Zicboz', syntax: '(rs1)', flow: 'system' }, (e) => {
-    requireEnvironment(e, C.ENVCFG_CBZE);
-    const block = e.f.let(e.x('rs1').and(BigInt(-BLOCK_BYTES)));
-    for (let offset = 0; offset < BLOCK_BYTES; offset += 8) e.store(block.add(offset), 8, i64(0));
-  }),
+  row(
+    'cbo.zero',
+    '000000000100 rs1 010 00000 0001111',
+    { extension: 'Zicboz', syntax: '(rs1)', flow: 'system' },
+    (e) => {
+      requireEnvironment(e, C.ENVCFG_CBZE);
+      const block = e.f.let(e.x('rs1').and(BigInt(-BLOCK_BYTES)));
+      for (let offset = 0; offset < BLOCK_BYTES; offset += 8) e.store(block.add(offset), 8, i64(0));
+    },
+  ),
 ];
-

@@ -88,6 +88,7 @@ export function boardTree(board: BoardDescription): DeviceTreeNode {
   const virtioSlots = board.virtioSlots ?? VIRTIO_MMIO_SLOT_COUNT;
   requireCount('memory size', board.memoryBytes, 1, Number.MAX_SAFE_INTEGER);
   requireCount('number of harts', hartCount, 1, 4095);
+  requireCount('boot hart', board.bootHart ?? 0, 0, hartCount - 1);
   requireCount('number of virtio slots', virtioSlots, 0, VIRTIO_MMIO_SLOT_COUNT);
   return node(
     '',

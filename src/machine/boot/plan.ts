@@ -51,7 +51,10 @@ export interface BootPlan {
 /** Throws GodwitError for files that cannot be started and for too little memory; the hint says how much is needed. */
 export function planBoot(request: BootRequest): BootPlan {
   requireMemorySize(request.memoryBytes);
-  const ram = new RamPlan(request.memoryBytes);
+  if (request.initrd?.length === 0) throw new GodwitError('damaged', 'The initrd is an empty file.');
+  // The tree holds the initrd's addresses, so only its length is known yet.
+  const treeBytes = deviceTreeOf(request, request.initrd && { start: 0n, end: 0n }).length;
+  const ram = new RamPlan(request.memoryBytes, placedBytes(request, treeBytes));
   const pieces: LoadedPiece[] = [];
   const bios = request.bios && placeFirmware(ram, pieces, read('the firmware', request.bios, request));
   const kernelImage = request.kernel && read('the kernel', request.kernel, request);
@@ -61,7 +64,7 @@ export function planBoot(request: BootRequest): BootPlan {
   if (first === undefined) {
     throw new GodwitError('usage', 'There is nothing to boot.', { hint: 'Give a kernel or firmware.' });
   }
-  const { deviceTree, deviceTreeAddress, initrd } = placeData(ram, pieces, request);
+  const { deviceTree, deviceTreeAddress, initrd } = placeData(ram, pieces, request, treeBytes);
   const bootHart = request.bootHart ?? 0;
   const info = bios ? placeFirmwareInfo(ram, pieces, kernel?.entry ?? 0n, bootHart) : 0n;
   return {
@@ -74,6 +77,12 @@ export function planBoot(request: BootRequest): BootPlan {
     initrd,
     pieces,
   };
+}
+
+/** What is placed freely, with what alignment costs at most. */
+function placedBytes({ initrd }: BootRequest, treeBytes: number): number {
+  const tree = treeBytes + DEVICE_TREE_ROOM_BYTES + PAGE_BYTES;
+  return tree + alignUp(initrd?.length ?? 0, PAGE_BYTES) + PAGE_BYTES + FIRMWARE_INFO_BYTES;
 }
 
 interface Placed {
@@ -139,34 +148,39 @@ interface PlacedData {
   readonly initrd: AddressRange | undefined;
 }
 
-/** The tree holds the initrd's addresses, so its length is found out first. */
-function placeData(ram: RamPlan, pieces: LoadedPiece[], request: BootRequest): PlacedData {
-  const { kernel: _kernel, bios: _bios, initrd: file, ...board } = request;
-  if (file?.length === 0) throw new GodwitError('damaged', 'The initrd is an empty file.');
-  const treeBytes = boardDeviceTree(file === undefined ? board : { ...board, initrd: { start: 0n, end: 0n } }).length;
-  const treeAddress = placeDeviceTree(ram, treeBytes);
-  const initrd = file && placeInitrd(ram, pieces, file, treeAddress);
-  const deviceTree = boardDeviceTree(initrd === undefined ? board : { ...board, initrd });
+function deviceTreeOf(request: BootRequest, initrd: AddressRange | undefined): Uint8Array {
+  const { kernel: _kernel, initrd: _initrd, bios: _bios, ...board } = request;
+  return boardDeviceTree(initrd === undefined ? board : { ...board, initrd });
+}
+
+function placeData(ram: RamPlan, pieces: LoadedPiece[], request: BootRequest, treeBytes: number): PlacedData {
+  const treeAddress = placeDeviceTree(ram, treeBytes, request.initrd?.length ?? 0);
+  const initrd = request.initrd && placeInitrd(ram, pieces, request.initrd, treeAddress);
+  const deviceTree = deviceTreeOf(request, initrd);
   const deviceTreeAddress = BigInt(treeAddress);
   pieces.push({ what: 'the device tree', address: deviceTreeAddress, bytes: deviceTree, sizeBytes: deviceTree.length });
   return { deviceTree, deviceTreeAddress, initrd };
 }
 
-/** 2 MiB-aligned as on QEMU's board, with room behind it; in a small memory as it fits. */
-function placeDeviceTree(ram: RamPlan, sizeBytes: number): number {
+/** 2 MiB-aligned as on QEMU's board, with room behind it and for the initrd below; in a small memory as it fits. */
+function placeDeviceTree(ram: RamPlan, sizeBytes: number, initrdBytes: number): number {
+  const what = 'the device tree';
   const roomy = sizeBytes + DEVICE_TREE_ROOM_BYTES;
   for (const alignment of [LINUX_ALIGNMENT_BYTES, PAGE_BYTES]) {
-    if (ram.findHigh(roomy, alignment, PLACEMENT_LIMIT) !== undefined) {
-      return ram.placeHigh('the device tree', roomy, alignment, PLACEMENT_LIMIT);
+    const address = ram.findHigh(roomy, alignment, PLACEMENT_LIMIT);
+    if (address !== undefined && ram.findHigh(initrdBytes, PAGE_BYTES, address) !== undefined) {
+      return ram.placeHigh(what, roomy, alignment, PLACEMENT_LIMIT);
     }
   }
-  return ram.placeHigh('the device tree', sizeBytes, FDT_ALIGNMENT_BYTES, PLACEMENT_LIMIT);
+  return ram.placeHigh(what, sizeBytes, FDT_ALIGNMENT_BYTES, PLACEMENT_LIMIT);
 }
 
-function placeInitrd(ram: RamPlan, pieces: LoadedPiece[], file: Uint8Array, below: number): AddressRange {
+function placeInitrd(ram: RamPlan, pieces: LoadedPiece[], file: Uint8Array, treeAddress: number): AddressRange {
   const what = 'the initrd';
   // Whole pages: Linux gives them back to its allocator after unpacking.
-  const address = ram.placeHigh(what, alignUp(file.length, PAGE_BYTES), PAGE_BYTES, below);
+  const pagesBytes = alignUp(file.length, PAGE_BYTES);
+  const below = ram.findHigh(pagesBytes, PAGE_BYTES, treeAddress) === undefined ? undefined : treeAddress;
+  const address = ram.placeHigh(what, pagesBytes, PAGE_BYTES, below);
   pieces.push({ what, address: BigInt(address), bytes: file, sizeBytes: file.length });
   return { start: BigInt(address), end: BigInt(address + file.length) };
 }

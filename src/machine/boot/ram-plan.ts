@@ -3,6 +3,8 @@ import { GodwitError } from '../../common/errors.ts';
 import { RAM_BASE } from './memory-map.ts';
 
 const MIB = 1024 * 1024;
+/** What WebAssembly can address. */
+const MEMORY_MAXIMUM_MIB = 4096n;
 
 /** One piece of what is loaded. */
 export interface LoadedPiece {
@@ -19,21 +21,26 @@ interface Claim {
   readonly what: string;
   readonly start: number;
   readonly end: number;
+  /** Placed by the plan; else the piece has a place of its own. */
+  readonly high: boolean;
 }
 
 export class RamPlan {
+  readonly #laterBytes: number;
   readonly #end: number;
   readonly #memoryBytes: number;
   /** By rising address. */
   readonly #claims: Claim[] = [];
 
-  constructor(memoryBytes: number) {
+  /** `laterBytes`: what will still be placed by {@link placeHigh}; hints on the memory needed count it in. */
+  constructor(memoryBytes: number, laterBytes: number) {
+    this.#laterBytes = laterBytes;
     this.#memoryBytes = memoryBytes;
     this.#end = RAM_BASE + memoryBytes;
   }
 
-  /** Takes a fixed place. Returns its address as a number. */
-  claim(what: string, address: bigint, sizeBytes: bigint): number {
+  /** Takes a fixed place. */
+  claim(what: string, address: bigint, sizeBytes: bigint): void {
     if (address < BigInt(RAM_BASE) || address > BigInt(Number.MAX_SAFE_INTEGER)) {
       throw new GodwitError(
         'unsupported',
@@ -47,7 +54,7 @@ export class RamPlan {
     if (end > BigInt(this.#end)) {
       throw this.#tooSmall(`${capital(what)} needs memory up to ${hex(end)}`, end - BigInt(RAM_BASE));
     }
-    const claim = { what, start: Number(address), end: Number(end) };
+    const claim = { what, start: Number(address), end: Number(end), high: false };
     const other = this.#claims.find((candidate) => candidate.start < claim.end && claim.start < candidate.end);
     if (other !== undefined) {
       throw new GodwitError(
@@ -56,15 +63,18 @@ export class RamPlan {
       );
     }
     this.#insert(claim);
-    return claim.start;
   }
 
-  /** The highest free place below `below`; undefined when there is none. */
+  /**
+   * The highest free place below `below`, above all that has a place of its own: firmware and kernels use memory behind what
+   * their files fill, and Linux may be blind to what lies before it. undefined when there is none.
+   */
   findHigh(sizeBytes: number, alignment: number, below = this.#end): number | undefined {
     let top = Math.min(below, this.#end);
     for (const claim of [...this.#claims].reverse()) {
       const start = alignDown(top - sizeBytes, alignment);
       if (start >= claim.end) return start;
+      if (!claim.high) return undefined;
       top = Math.min(top, claim.start);
     }
     const start = alignDown(top - sizeBytes, alignment);
@@ -74,23 +84,27 @@ export class RamPlan {
   /** Takes the highest free place below `below`. */
   placeHigh(what: string, sizeBytes: number, alignment: number, below?: number): number {
     const start = this.findHigh(sizeBytes, alignment, below);
-    if (start === undefined) throw this.noRoom(what, sizeBytes, alignment);
-    this.#insert({ what, start, end: start + sizeBytes });
+    if (start === undefined) throw this.#noRoom(what, sizeBytes);
+    this.#insert({ what, start, end: start + sizeBytes, high: true });
     return start;
   }
 
-  noRoom(what: string, sizeBytes: number, alignment: number): GodwitError {
-    // With everything else packed as it is now, this much is always enough.
-    const taken = this.#claims.reduce((sum, claim) => sum + claim.end - claim.start, 0);
-    const lowEnd = this.#claims.reduce((end, claim) => Math.max(end, claim.end - RAM_BASE), 0);
-    const needed = Math.max(lowEnd, taken) + sizeBytes + alignment;
-    return this.#tooSmall(`There is no room in memory for ${what} (${mebibytes(sizeBytes)} MiB)`, BigInt(needed));
+  #noRoom(what: string, sizeBytes: number): GodwitError {
+    const lowEnd = this.#claims.reduce((end, claim) => (claim.high ? end : Math.max(end, claim.end)), RAM_BASE);
+    return this.#tooSmall(
+      `There is no room in memory for ${what} (${mebibytes(sizeBytes)} MiB)`,
+      BigInt(lowEnd - RAM_BASE),
+    );
   }
 
-  #tooSmall(why: string, neededBytes: bigint): GodwitError {
-    const needed = (neededBytes + BigInt(MIB - 1)) / BigInt(MIB);
+  /** `fixedBytes`: memory up to the end of the pieces that have a place of their own. */
+  #tooSmall(why: string, fixedBytes: bigint): GodwitError {
+    const needed = (fixedBytes + BigInt(this.#laterBytes + MIB - 1)) / BigInt(MIB);
     return new GodwitError('limit', `${why}; the machine has ${mebibytes(this.#memoryBytes)} MiB.`, {
-      hint: `Give it at least ${needed} MiB.`,
+      hint:
+        needed > MEMORY_MAXIMUM_MIB
+          ? 'No machine has that much: the file may be damaged.'
+          : `Give it at least ${needed} MiB.`,
     });
   }
 

@@ -1,0 +1,63 @@
+import type { Arena } from '../../memory/arena.ts';
+import { DECODED_PAGE_BYTES, OP_PAGE_END, SLOT_BYTES, SLOTS_BYTES, SLOTS_END_GUARD, SLOTS_FRAME } from './slots.ts';
+
+/**
+ * The decoded pages of an arena's frames. They are shared by all machines in it, since what they hold follows from the frame alone.
+ * When all are in use every one is given up at once; what is still running is decoded again.
+ */
+export class DecodedPages {
+  private readonly arena: Arena;
+  private readonly limit: number;
+  private readonly pages: number[] = [];
+  private readonly frames: number[] = [];
+  private used = 0;
+
+  constructor(arena: Arena, limit: number) {
+    this.arena = arena;
+    this.limit = limit;
+  }
+
+  /** An empty decoded page that belongs to no frame: for instructions across pages. */
+  allocateLoose(): number {
+    const page = this.arena.allocate(DECODED_PAGE_BYTES, 64);
+    this.writeGuard(page);
+    return page;
+  }
+
+  private writeGuard(page: number): void {
+    this.arena.view.setUint16(page + SLOTS_END_GUARD, OP_PAGE_END, true);
+    this.arena.view.setUint16(page + SLOTS_END_GUARD + SLOT_BYTES, OP_PAGE_END, true);
+  }
+
+  private tableIndex(frame: number): number {
+    return (this.arena.frameTable >>> 2) + (frame >>> 12);
+  }
+
+  /** An empty decoded page for a frame that has none. `undefined`: none is free; call `clear` first. */
+  take(frame: number): number | undefined {
+    if (this.used === this.limit) return undefined;
+    let page = this.pages[this.used];
+    if (page === undefined) {
+      page = this.allocateLoose();
+      this.pages.push(page);
+    } else {
+      this.arena.bytes.fill(0, page, page + SLOTS_BYTES);
+    }
+    this.frames[this.used++] = frame;
+    this.arena.view.setUint32(page + SLOTS_FRAME, frame, true);
+    this.arena.words[this.tableIndex(frame)] = page;
+    return page;
+  }
+
+  /** The frame's content changes: what was decoded from it is decoded again. */
+  forget(frame: number): void {
+    const page = this.arena.words[this.tableIndex(frame)]!;
+    if (page !== 0) this.arena.bytes.fill(0, page, page + SLOTS_BYTES);
+  }
+
+  /** Gives all pages up. Every hart's fetch TLB must be emptied of host addresses then. */
+  clear(): void {
+    for (let i = 0; i < this.used; i++) this.arena.words[this.tableIndex(this.frames[i]!)] = 0;
+    this.used = 0;
+  }
+}

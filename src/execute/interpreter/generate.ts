@@ -1,0 +1,234 @@
+import { Exit } from '../../hart/constants.ts';
+import * as L from '../../hart/layout.ts';
+import { defineHart, type HartLibrary, type HartOptions } from '../../hart/library/index.ts';
+import { fetchEntry } from '../../hart/library/tlb.ts';
+import { type FunctionBuilder, type I64, i32, type Label, type Local, ModuleBuilder } from '../wasm/index.ts';
+import { type Loop, SlotEmitter } from './emitter.ts';
+import { HANDLERS, OP_ILLEGAL } from './handlers.ts';
+import { decodedSlot, OP_CROSSING, OP_PAGE_END, OP_UNDECODED, SLOT_BYTES, SLOT_OP, SLOTS_FRAME } from './slots.ts';
+
+export interface InterpreterOptions extends HartOptions {
+  readonly memory: { readonly initialPages: number; readonly maximumPages: number; readonly shared: boolean };
+}
+
+/** What the module exports. Addresses are numbers, 64-bit values bigint. */
+export interface InterpreterExports {
+  /** Runs the hart until there is a reason to return (Exit). */
+  run(hart: number): number;
+  /** Runs one instruction, or up to STOP_PC without running it. */
+  step(hart: number): number;
+  time(hart: number): bigint;
+  timer_update(hart: number): void;
+  update_contexts(hart: number): void;
+  tlb_flush_all(hart: number): void;
+  withhold_writes(hart: number): void;
+  pmp_updated(hart: number): void;
+  csr_read(hart: number, address: number, writes: number): bigint;
+  csr_write(hart: number, address: number, value: bigint): number;
+  translate(hart: number, address: bigint, access: number, privilege: number): bigint;
+  hash(address: number, bytes: number, seed: bigint): bigint;
+  hash_leaf(leaf: number, page: number, count: number): bigint;
+}
+
+/** The interpreter as a WebAssembly module: the hart's library and the loops over decoded slots. */
+export function generateInterpreter(options: InterpreterOptions): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder(options.memory);
+  const library = defineHart(module, options);
+  const run = defineLoop(module, library, 'run', false);
+  const step = defineLoop(module, library, 'step', true);
+  const { tlb, timer, physical, pmp, csr } = library;
+  const exported = [
+    run,
+    step,
+    timer.time,
+    timer.update,
+    tlb.updateContexts,
+    tlb.flushAll,
+    physical.withholdWrites,
+    pmp.updated,
+    csr.csrRead,
+    csr.csrWrite,
+    library.trap.translate,
+    library.digest.hash,
+    library.digest.hashLeaf,
+  ];
+  for (const callable of exported) module.export(callable);
+  return module.finish();
+}
+
+function defineLoop(module: ModuleBuilder, library: HartLibrary, name: string, stepping: boolean) {
+  return module.function(name, ['i32'], 'i32', (f, hart) => {
+    const loop = {
+      hart,
+      library,
+      slot: f.local('i32'),
+      page: f.local('i32'),
+      pageAddress: f.local('i64'),
+      retired: f.local('i64'),
+      target: f.local('i64'),
+      exitReason: f.local('i32'),
+    };
+    /** Stepping: 0 until an instruction ran; then the loop returns. */
+    const ran = f.local('i32');
+    begin(f, loop, library);
+    f.block((exit) => {
+      f.loop((outer) => {
+        f.block((event) => {
+          f.block((counted) => {
+            f.block((trap) => {
+              findPage(f, loop, library, trap);
+              f.loop((dispatch) => {
+                if (stepping) stopBefore(f, loop, ran, exit);
+                f.block((jump) => {
+                  const labels = { dispatch, jump, counted, event, trap, exit };
+                  f.set(loop.retired, loop.retired.get.add(1));
+                  dispatchSlot(f, { ...loop, labels }, stepping ? ran : undefined);
+                });
+                f.branch(outer);
+              });
+            });
+            // The instruction that raised did not retire.
+            f.set(loop.retired, loop.retired.get.sub(1));
+            f.do(library.trap.takeException, hart.get);
+            f.set(loop.target, hart.get.load64(L.PC));
+          });
+          f.scope(() => {
+            const branches = f.let(hart.get.load64(L.BRANCHES).add(1));
+            f.store(hart.get, branches, L.BRANCHES);
+            f.branchIf(outer, branches.ltU(hart.get.load64(L.STOP_BRANCHES)));
+          });
+          f.store(hart.get, loop.target.get, L.PC);
+        });
+        f.set(loop.exitReason, i32(Exit.slice));
+        f.branchIf(exit, f.call(library.trap.event, hart.get));
+        f.set(loop.target, hart.get.load64(L.PC));
+        f.branch(outer);
+      });
+    });
+    f.store(hart.get, loop.retired.get, L.INSTRET);
+    f.result(loop.exitReason.get);
+  });
+}
+
+type LoopState = Omit<Loop, 'labels'>;
+
+/** Entry: a waiting hart goes on only when something is pending; a transfer whose event is due has it handled first. */
+function begin(f: FunctionBuilder, loop: LoopState, library: HartLibrary): void {
+  const hart = loop.hart.get;
+  f.set(loop.retired, hart.load64(L.INSTRET));
+  f.if(hart.load(L.WAITING), () => {
+    const pending = hart.load64(L.MIP_LINES).or(hart.load64(L.MIP_SOFTWARE)).and(hart.load64(L.MIE));
+    f.if(pending.eqz(), () => f.return(i32(Exit.waiting)));
+    f.store(hart, i32(0), L.WAITING);
+    f.store(hart, i32(1), L.EVENT_PENDING);
+  });
+  f.if(hart.load(L.EVENT_PENDING), () => {
+    f.if(f.call(library.trap.event, hart), () => f.return(i32(Exit.slice)));
+  });
+  f.set(loop.target, hart.load64(L.PC));
+}
+
+/** The decoded page of `target`, from the fetch TLB or the long way. */
+function findPage(f: FunctionBuilder, loop: LoopState, library: HartLibrary, trap: Label): void {
+  const hart = loop.hart.get;
+  const target = loop.target.get;
+  f.scope(() => {
+    const entry = f.let(fetchEntry(hart, target));
+    const base = f.let(target.and(-4096n));
+    f.set(loop.pageAddress, base);
+    f.if(
+      entry.load64(L.FETCH_TLB + L.TLB_READ_TAG).eq(base.or(hart.load64(L.FETCH_CONTEXT))),
+      () => f.set(loop.page, entry.load(L.FETCH_TLB + L.TLB_ADDEND)),
+      () => {
+        f.set(loop.page, f.call(library.access.fetch, hart, target));
+        f.if(loop.page.get.eqz(), () => {
+          f.store(hart, target, L.PC);
+          f.set(loop.retired, loop.retired.get.add(1)); // taken back where the exception is
+          f.branch(trap);
+        });
+      },
+    );
+    f.set(loop.slot, decodedSlot(loop.page.get, target.wrap()));
+  });
+}
+
+/** Stepping: return before this slot if an instruction ran already or it is STOP_PC. */
+function stopBefore(f: FunctionBuilder, loop: LoopState, ran: Local<'i32'>, exit: Label): void {
+  const hart = loop.hart.get;
+  const pc = slotAddress(loop);
+  const stop = hart.load64(L.STOP_PC);
+  const single = stop.eq(-1).and(ran.get);
+  f.if(single.or(pc.eq(stop)), () => {
+    f.store(hart, slotAddress(loop), L.PC);
+    f.set(loop.exitReason, i32(Exit.stepped));
+    f.branch(exit);
+  });
+  f.set(ran, i32(1));
+}
+
+function slotAddress(loop: LoopState): I64 {
+  return loop.pageAddress.get.add(loop.slot.get.sub(loop.page.get).shrU(2).extendU());
+}
+
+/** One case for each handler, reached by the slot's op. Cases end by branching to one of the loop's labels. */
+function dispatchSlot(f: FunctionBuilder, loop: Loop, ran: Local<'i32'> | undefined): void {
+  const cases: (() => void)[] = [];
+  cases[OP_UNDECODED] = () => undecoded(f, loop, ran);
+  cases[OP_PAGE_END] = () => {
+    f.set(loop.retired, loop.retired.get.sub(1));
+    f.set(loop.target, slotAddress(loop));
+    f.branch(loop.labels.jump);
+  };
+  cases[OP_CROSSING] = () => crossing(f, loop, ran);
+  for (const handler of HANDLERS) {
+    cases[handler.op] = () => {
+      const emitter = new SlotEmitter(f, loop, handler);
+      handler.instruction.emit(emitter);
+      f.set(loop.slot, loop.slot.get.add((handler.length / 2) * SLOT_BYTES));
+      f.branch(loop.labels.dispatch);
+    };
+  }
+  const illegalHandler = { ...HANDLERS[0]!, op: OP_ILLEGAL };
+  cases[OP_ILLEGAL] = () => new SlotEmitter(f, loop, illegalHandler).illegal();
+  f.switch(loop.slot.get.load16U(SLOT_OP), cases, () => f.unreachable());
+}
+
+/** Forgets that this slot was run: it is dispatched again and must not stop a stepping loop. */
+function again(f: FunctionBuilder, loop: Loop, ran: Local<'i32'> | undefined): void {
+  f.set(loop.retired, loop.retired.get.sub(1));
+  if (ran) f.set(ran, i32(0));
+  f.branch(loop.labels.dispatch);
+}
+
+function undecoded(f: FunctionBuilder, loop: Loop, ran: Local<'i32'> | undefined): void {
+  const { page, slot, library } = loop;
+  const offset = f.let(slot.get.sub(page.get).shrU(2));
+  const at = f.let(page.get.load(SLOTS_FRAME).add(offset));
+  const low = f.let(at.load16U());
+  const long = f.let(low.and(3).eq(3));
+  f.if(
+    long.and(offset.eq(4094)),
+    () => f.store16(slot.get, OP_CROSSING, SLOT_OP),
+    () => {
+      const bits = f.temporary('i32');
+      f.set(bits, low);
+      f.if(long, () => f.set(bits, at.load()));
+      f.do(library.host.decode, slot.get, bits.get, i32(0));
+    },
+  );
+  again(f, loop, ran);
+}
+
+/** A 4-byte instruction across two pages runs from the crossing slot, which stands at the same offset of its own page. */
+function crossing(f: FunctionBuilder, loop: Loop, ran: Local<'i32'> | undefined): void {
+  const { page, slot, library, labels } = loop;
+  const hart = loop.hart.get;
+  const fetched = f.call(library.access.fetchCrossing, hart, slotAddress(loop), page.get);
+  f.if(fetched.eqz(), () => {
+    f.store(hart, slotAddress(loop), L.PC);
+    f.branch(labels.trap);
+  });
+  f.set(page, hart.load(L.CROSSING_PAGE));
+  f.set(slot, decodedSlot(page.get, i32(4094)));
+  again(f, loop, ran);
+}

@@ -1,0 +1,301 @@
+import { COMPRESSED } from '../compressed.ts';
+import { type Decoded, decode, lengthOf } from '../decode.ts';
+import { encode, encodeNamed } from '../encode.ts';
+import type { Instruction } from '../instruction.ts';
+import { INSTRUCTIONS } from '../table/index.ts';
+import { type Choice, randomBits, randomCompressedBits } from './operands.ts';
+import type { Random } from './random.ts';
+
+/**
+ * Random programs: straight code, forward branches, short loops, calls, loads and stores around one address, atomics, LR/SC pairs,
+ * CSRs, and code that changes itself. They end, touch only their window of memory, and go on behind their last byte.
+ *
+ * These registers have a role and are never written by anything else:
+ */
+export const STACK_POINTER = 2;
+export const ALIGNED_POINTER = 8;
+export const BYTE_POINTER = 9;
+/** Atomics of 8 and of 4 bytes. */
+export const LONG_POINTER = 10;
+export const WORD_POINTER = 11;
+export const LOOP_COUNTER = 12;
+/** The address of the program's first byte. */
+export const CODE_POINTER = 13;
+
+const RESERVED: ReadonlySet<number> = new Set([2, 8, 9, 10, 11, 12, 13]);
+const ALL = Array.from({ length: 32 }, (_, i) => i);
+const FREE = ALL.filter((register) => !RESERVED.has(register));
+/** Registers that code may be patched with and jumped through. */
+const TEMPORARY = [5, 6, 7, 14, 15, 28];
+
+export interface SequenceOptions {
+  /** About so many instructions. */
+  readonly length: number;
+  /** Memory may be accessed from `-window` to `window` around the middle. */
+  readonly window: number;
+  readonly csrs: readonly number[];
+  /** Rows to leave out, by name. */
+  readonly without: ReadonlySet<string>;
+  readonly selfModifying: boolean;
+}
+
+export interface Sequence {
+  /** Instructions in order, 16 or 32 bits each. */
+  readonly bits: readonly number[];
+  /** Registers that point into the window, as offsets from its middle. */
+  readonly pointers: ReadonlyMap<number, number>;
+}
+
+type Item =
+  | { readonly bits: number }
+  | { readonly length: 2 | 4; readonly target: number; readonly at: (offset: number) => number };
+
+const lengthOfItem = (item: Item): number => ('bits' in item ? lengthOf(item.bits) : item.length);
+
+/** 16-bit branches and jumps by the offset that they encode. */
+function shortTransfers(name: string): ReadonlyMap<number, readonly number[]> {
+  const row = COMPRESSED.find((one) => one.name === name)!;
+  const found = new Map<number, number[]>();
+  for (let bits = 0; bits < 0x1_0000; bits++) {
+    if ((bits & row.mask) !== row.match) continue;
+    const offset = row.expand(bits)!.immediate;
+    found.set(offset, [...(found.get(offset) ?? []), bits]);
+  }
+  return found;
+}
+
+const SHORT_TRANSFERS = ['c.j', 'c.beqz', 'c.bnez'].map(shortTransfers);
+const BRANCHES = INSTRUCTIONS.filter(({ flow }) => flow === 'branch');
+/** Compressed rows that neither transfer control nor raise. */
+const SHORT_ROWS = COMPRESSED.filter(({ target }) => !['jal', 'jalr', 'beq', 'bne', 'ebreak'].includes(target));
+
+class Builder {
+  readonly items: Item[] = [];
+  private readonly random: Random;
+  private readonly options: SequenceOptions;
+  private readonly choice: Choice;
+  private readonly pointers: ReadonlyMap<number, number>;
+  private readonly straight: readonly Instruction[];
+  private readonly accesses: readonly Instruction[];
+  private readonly atomics: readonly Instruction[];
+  private readonly control: readonly Instruction[];
+  private inLoop = false;
+
+  constructor(random: Random, options: SequenceOptions, pointers: ReadonlyMap<number, number>) {
+    this.random = random;
+    this.options = options;
+    this.pointers = pointers;
+    this.choice = { destinations: FREE, sources: ALL, csrs: options.csrs };
+    const rows = INSTRUCTIONS.filter(({ name }) => !options.without.has(name));
+    const isAccess = ({ syntax, flow }: Instruction) => syntax.includes('imm(rs1)') && flow === 'straight';
+    this.accesses = rows.filter(isAccess);
+    this.atomics = rows.filter(({ extension, name }) => extension === 'A' && !/^(lr|sc)/.test(name));
+    this.control = rows.filter(({ extension }) => extension === 'Zicsr');
+    this.straight = rows.filter(
+      (row) => row.flow === 'straight' && !isAccess(row) && row.extension !== 'A' && row.extension !== 'Svinval',
+    );
+  }
+
+  add(bits: number): void {
+    this.items.push({ bits });
+  }
+
+  addRandom(): void {
+    const { random } = this;
+    const kind = random.below(100);
+    if (kind < 38) this.add(randomBits(random.pick(this.straight), random, this.choice));
+    else if (kind < 56) this.addShort();
+    else if (kind < 74) this.addAccess();
+    else if (kind < 80) this.addAtomic();
+    else if (kind < 83) this.addPair();
+    else if (kind < 88) this.add(randomBits(random.pick(this.control), random, this.choice));
+    else if (kind < 94) this.addForward();
+    else if (kind < 96) this.addLoop();
+    else if (kind < 98) this.addCall();
+    else if (this.options.selfModifying) this.addPatch();
+  }
+
+  private inWindow(offset: number, width: number): boolean {
+    const { window } = this.options;
+    return offset >= -window && offset + width <= window;
+  }
+
+  private addAccess(): void {
+    const { random } = this;
+    const row = random.pick(this.accesses);
+    const width = widthOf(row.name);
+    const rs1 = random.pick([ALIGNED_POINTER, ALIGNED_POINTER, BYTE_POINTER, STACK_POINTER]);
+    const offset = this.pointers.get(rs1)!;
+    const { window } = this.options;
+    const near = random.oneIn(3) ? random.between(-width, 0) : random.between(-window, window - width);
+    const aligned = random.oneIn(2) ? near & -width : near;
+    const place = this.inWindow(aligned, width) ? aligned : near;
+    this.add(randomBits(row, random, this.choice, { rs1, immediate: place - offset }));
+  }
+
+  /** A compressed instruction that keeps to the rules, if one comes up. */
+  private addShort(): void {
+    for (let tries = 0; tries < 40; tries++) {
+      const row = this.random.pick(SHORT_ROWS);
+      const bits = randomCompressedBits(row, this.random);
+      if (!this.allows(decode(bits)!)) continue;
+      this.add(bits);
+      return;
+    }
+  }
+
+  private allows(d: Decoded): boolean {
+    if (this.options.without.has(d.instruction.name)) return false;
+    if (d.instruction.syntax.includes('imm(rs1)')) {
+      const base = this.pointers.get(d.rs1);
+      if (base === undefined || !this.inWindow(base + d.immediate, widthOf(d.instruction.name))) return false;
+    }
+    return !writesInteger(d.instruction) || !RESERVED.has(d.rd);
+  }
+
+  private atomicPointer(name: string): number {
+    if (name.endsWith('.d')) return LONG_POINTER;
+    return this.random.pick([LONG_POINTER, WORD_POINTER]);
+  }
+
+  private addAtomic(): void {
+    const row = this.random.pick(this.atomics);
+    this.add(randomBits(row, this.random, this.choice, { rs1: this.atomicPointer(row.name) }));
+  }
+
+  /** LR, a few instructions that do not write memory, SC to the same address. */
+  private addPair(): void {
+    const { random } = this;
+    const width = random.pick(['.w', '.d']);
+    const rs1 = this.atomicPointer(width);
+    const row = (name: string) => INSTRUCTIONS.find((one) => one.name === name + width)!;
+    this.add(randomBits(row('lr'), random, this.choice, { rs1 }));
+    for (let i = random.below(4); i > 0; i--) this.add(randomBits(random.pick(this.straight), random, this.choice));
+    this.add(randomBits(row('sc'), random, this.choice, { rs1 }));
+    if (random.oneIn(3)) this.add(randomBits(row('sc'), random, this.choice, { rs1 }));
+  }
+
+  /** To the item after the next `count` ones. */
+  private transfer(count: number): Item {
+    const { random } = this;
+    const target = this.items.length + 1 + count;
+    if (random.oneIn(3)) {
+      const table = random.pick(SHORT_TRANSFERS);
+      return { length: 2, target, at: (offset) => random.pick(table.get(offset)!) };
+    }
+    const link = random.oneIn(4);
+    const row = random.pick(BRANCHES);
+    const rd = random.pick(FREE);
+    const draw = randomBits(row, random, this.choice, { immediate: 0 });
+    return {
+      length: 4,
+      target,
+      at: (offset) =>
+        link ? encodeNamed('jal', { rd, immediate: offset }) : encode(row, { ...decode(draw)!, immediate: offset }),
+    };
+  }
+
+  private addForward(): void {
+    const count = this.random.between(0, 4);
+    this.items.push(this.transfer(count));
+    for (let i = 0; i < count; i++) this.addRandom();
+  }
+
+  /** Ends although it may be entered in the middle: the counter only falls, and the loop goes on while it is above 0. */
+  private addLoop(): void {
+    if (this.inLoop) return;
+    this.inLoop = true;
+    const { random } = this;
+    this.add(encodeNamed('addi', { rd: LOOP_COUNTER, immediate: random.between(1, 5) }));
+    const start = this.items.length;
+    for (let i = random.between(1, 6); i > 0; i--) this.addRandom();
+    this.add(encodeNamed('addi', { rd: LOOP_COUNTER, rs1: LOOP_COUNTER, immediate: -1 }));
+    const operands = { rs1: 0, rs2: LOOP_COUNTER };
+    this.items.push({
+      length: 4,
+      target: start,
+      at: (offset) => encodeNamed('blt', { ...operands, immediate: offset }),
+    });
+    this.inLoop = false;
+  }
+
+  /** auipc and jalr to a few instructions ahead. */
+  private addCall(): void {
+    const { random } = this;
+    const rd = random.pick(TEMPORARY);
+    const link = random.oneIn(2) ? rd : random.pick(FREE);
+    this.add(encodeNamed('auipc', { rd }));
+    const skipped = random.between(0, 3);
+    const target = this.items.length + 1 + skipped;
+    // From the auipc, which lies 4 bytes before.
+    this.items.push({
+      length: 4,
+      target,
+      at: (offset) => encodeNamed('jalr', { rd: link, rs1: rd, immediate: offset + 4 }),
+    });
+    for (let i = 0; i < skipped; i++) this.add(randomBits(random.pick(this.straight), random, this.choice));
+  }
+
+  /** Writes another instruction over one that comes later, or came before in a loop, then fence.i. */
+  private addPatch(): void {
+    const { random } = this;
+    const rd = random.pick(TEMPORARY);
+    const patch = BigInt(randomBits(random.pick(this.straight), random, this.choice));
+    const low = Number(BigInt.asIntN(12, patch));
+    const high = Number(BigInt.asIntN(32, patch - BigInt(low)));
+    this.add(encodeNamed('lui', { rd, immediate: high }));
+    this.add(encodeNamed('addi', { rd, rs1: rd, immediate: low }));
+    const patched = this.items.length + 2 + random.below(3);
+    this.items.push({
+      length: 4,
+      target: patched,
+      at: (offset) => encodeNamed('sw', { rs1: CODE_POINTER, rs2: rd, immediate: offset }),
+    });
+    this.patches.add(this.items.length - 1);
+    this.add(encodeNamed('fence.i'));
+    while (this.items.length <= patched) this.add(randomBits(random.pick(this.straight), random, this.choice));
+  }
+
+  /** Items whose offset counts from the start of the program. */
+  private readonly patches = new Set<number>();
+
+  finish(): number[] {
+    const starts: number[] = [];
+    let end = 0;
+    for (const item of this.items) {
+      starts.push(end);
+      end += lengthOfItem(item);
+    }
+    return this.items.map((item, index) => {
+      if ('bits' in item) return item.bits;
+      const target = starts[item.target] ?? end;
+      return item.at(this.patches.has(index) ? target : target - starts[index]!);
+    });
+  }
+}
+
+/** Bytes that a load or store of this name moves. */
+function widthOf(name: string): number {
+  return { b: 1, h: 2, w: 4, d: 8 }[name.replace(/^f?[ls]/, '')[0]!]!;
+}
+
+function writesInteger({ encoding, syntax }: Instruction): boolean {
+  return encoding.fields.has('rd') && !syntax.startsWith('fd');
+}
+
+function randomPointers(random: Random, window: number): Map<number, number> {
+  return new Map([
+    [STACK_POINTER, -window],
+    [ALIGNED_POINTER, random.between(-window / 8, 0) * 8],
+    [BYTE_POINTER, random.between(-window / 2, window / 2)],
+    [LONG_POINTER, random.between(-window / 8, window / 8 - 1) * 8],
+    [WORD_POINTER, random.between(-window / 4, window / 4 - 1) * 4],
+  ]);
+}
+
+export function randomSequence(random: Random, options: SequenceOptions): Sequence {
+  const pointers = randomPointers(random, options.window);
+  const builder = new Builder(random, options, pointers);
+  while (builder.items.length < options.length) builder.addRandom();
+  return { bits: builder.finish(), pointers };
+}

@@ -1,0 +1,141 @@
+import type { ExternalInterrupt, HartInterrupts } from '../device/device.ts';
+import {
+  ENVCFG_CBCFE,
+  ENVCFG_CBIE,
+  ENVCFG_CBZE,
+  ENVCFG_STCE,
+  MSTATUS_SXL_64,
+  MSTATUS_UXL_64,
+  Privilege,
+  SEIP,
+  SSIP,
+  STIP,
+} from '../hart/constants.ts';
+import * as L from '../hart/layout.ts';
+import type { Arena } from '../memory/arena.ts';
+
+const LINE_BITS: Readonly<Record<ExternalInterrupt, bigint>> = {
+  msip: 1n << 3n,
+  mtip: 1n << 7n,
+  meip: 1n << 11n,
+  seip: 1n << 9n,
+};
+const NEVER = -1n;
+/** Ticks per branch to begin with: about right for the interpreter; the live clock corrects it. */
+const INITIAL_RATE = 1n << 23n;
+
+/** The host's view of one hart block (hart/layout.ts). 64-bit fields are signed bigint unless said otherwise. */
+export class Hart implements HartInterrupts {
+  readonly hartCount = 1;
+  readonly address: number;
+  private readonly longs: BigInt64Array;
+  private readonly base: number;
+
+  constructor(arena: Arena) {
+    this.address = arena.allocate(L.HART_BYTES, 4096);
+    this.longs = arena.longs;
+    this.base = this.address / 8;
+  }
+
+  /** A 64-bit field by its offset in the layout. */
+  get(offset: number): bigint {
+    return this.longs[this.base + offset / 8]!;
+  }
+
+  put(offset: number, value: bigint): void {
+    this.longs[this.base + offset / 8] = value;
+  }
+
+  /** The same, unsigned. */
+  unsigned(offset: number): bigint {
+    return BigInt.asUintN(64, this.get(offset));
+  }
+
+  x(register: number): bigint {
+    return this.get(L.X_REGISTERS + 8 * register);
+  }
+
+  setX(register: number, value: bigint): void {
+    if (register !== 0) this.put(L.X_REGISTERS + 8 * register, value);
+  }
+
+  get pc(): bigint {
+    return this.unsigned(L.PC);
+  }
+
+  set pc(value: bigint) {
+    this.put(L.PC, value);
+  }
+
+  get branches(): bigint {
+    return this.get(L.BRANCHES);
+  }
+
+  get instructionsRetired(): bigint {
+    return this.get(L.INSTRET);
+  }
+
+  get waiting(): boolean {
+    return this.get(L.WAITING) !== 0n;
+  }
+
+  /** Interrupts that are pending and not masked by mie. */
+  get interruptsPending(): boolean {
+    return ((this.get(L.MIP_LINES) | this.get(L.MIP_SOFTWARE)) & this.get(L.MIE)) !== 0n;
+  }
+
+  /** Makes the run loop look for interrupts at the next counted transfer. */
+  interruptsChanged(): void {
+    this.put(L.LINES_CHANGED, 1n);
+    this.put(L.STOP_BRANCHES, 0n);
+  }
+
+  set(_hart: number, interrupt: ExternalInterrupt, level: boolean): void {
+    const bit = LINE_BITS[interrupt];
+    const lines = this.get(L.MIP_LINES);
+    this.put(L.MIP_LINES, level ? lines | bit : lines & ~bit);
+    this.interruptsChanged();
+  }
+
+  /** Waits as by `wfi`. */
+  suspend(): void {
+    this.put(L.WAITING, 1n);
+  }
+
+  /** The run loop returns at the next counted transfer. */
+  requestExit(): void {
+    this.put(L.EXIT_REQUEST, 1n);
+    this.put(L.STOP_BRANCHES, 0n);
+  }
+
+  /** To the state after reset (3.4), in M-mode at `pc`. Branch count, instruction count and time go on. */
+  reset(pc: bigint): void {
+    const kept = [L.BRANCHES, L.INSTRET, L.TIME_BASE_TICKS, L.TIME_BASE_BRANCHES, L.TIME_RATE];
+    const values = kept.map((offset) => this.get(offset));
+    this.longs.fill(0n, this.base, this.base + L.SAVED_END / 8);
+    kept.forEach((offset, i) => {
+      this.put(offset, values[i]!);
+    });
+    if (this.get(L.TIME_RATE) === 0n) this.put(L.TIME_RATE, INITIAL_RATE);
+    this.put(L.PRIVILEGE, BigInt(Privilege.M));
+    this.put(L.MSTATUS, MSTATUS_UXL_64 | MSTATUS_SXL_64);
+    this.put(L.RESERVATION_ADDRESS, NEVER);
+    this.put(L.MTIMECMP, NEVER);
+    this.put(L.STIMECMP, NEVER);
+    this.put(L.DEVICE_DEADLINE, NEVER);
+    this.pc = pc;
+  }
+
+  /** What firmware leaves behind for a supervisor: everything delegated that an SBI does not need itself. */
+  enterSupervisor(): void {
+    this.put(L.PRIVILEGE, BigInt(Privilege.S));
+    this.put(L.SBI_CALLS, 1n);
+    this.put(L.MEDELEG, 0xb1ffn);
+    this.put(L.MIDELEG, SSIP | STIP | SEIP);
+    this.put(L.MCOUNTEREN, 0xffff_ffffn);
+    this.put(L.MENVCFG, ENVCFG_STCE | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE);
+    // One region over everything, for S and U: NAPOT, all ones.
+    this.put(L.PMPCFG, 0x1fn);
+    this.put(L.PMPADDR, (1n << 54n) - 1n);
+  }
+}
