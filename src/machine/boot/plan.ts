@@ -60,6 +60,7 @@ export function planBoot(request: BootRequest): BootPlan {
   const kernelImage = request.kernel && read('the kernel', request.kernel, request);
   if (kernelImage?.kind === 'linux') requireCommandLine(request.bootArguments ?? '');
   const kernel = kernelImage && placeKernel(ram, pieces, kernelImage, bios?.end);
+  ram.requireFixedFit();
   const first = bios ?? kernel;
   if (first === undefined) {
     throw new GodwitError('usage', 'There is nothing to boot.', { hint: 'Give a kernel or firmware.' });

@@ -4,7 +4,9 @@ import { RAM_BASE } from './memory-map.ts';
 
 const MIB = 1024 * 1024;
 /** What WebAssembly can address. */
-const MEMORY_MAXIMUM_MIB = 4096n;
+const MEMORY_MAXIMUM_MIB = 4096;
+
+const NOT_THAT_MUCH = 'No machine has that much: the file may be damaged.';
 
 /** One piece of what is loaded. */
 export interface LoadedPiece {
@@ -39,7 +41,7 @@ export class RamPlan {
     this.#end = RAM_BASE + memoryBytes;
   }
 
-  /** Takes a fixed place. */
+  /** Takes a fixed place. Whether it lies in RAM is judged by {@link requireFixedFit}, when all are known. */
   claim(what: string, address: bigint, sizeBytes: bigint): void {
     if (address < BigInt(RAM_BASE) || address > BigInt(Number.MAX_SAFE_INTEGER)) {
       throw new GodwitError(
@@ -51,8 +53,8 @@ export class RamPlan {
       );
     }
     const end = address + sizeBytes;
-    if (end > BigInt(this.#end)) {
-      throw this.#tooSmall(`${capital(what)} needs memory up to ${hex(end)}`, end - BigInt(RAM_BASE));
+    if (end > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new GodwitError('limit', `${capital(what)} needs memory up to ${hex(end)}.`, { hint: NOT_THAT_MUCH });
     }
     const claim = { what, start: Number(address), end: Number(end), high: false };
     const other = this.#claims.find((candidate) => candidate.start < claim.end && claim.start < candidate.end);
@@ -63,6 +65,13 @@ export class RamPlan {
       );
     }
     this.#insert(claim);
+  }
+
+  /** Throws GodwitError('limit') when a claimed place ends behind RAM. */
+  requireFixedFit(): void {
+    const last = this.#claims.at(-1);
+    if (last === undefined || last.end <= this.#end) return;
+    throw this.#tooSmall(`${capital(last.what)} needs memory up to ${hex(BigInt(last.end))}`, last.end - RAM_BASE);
   }
 
   /**
@@ -91,20 +100,14 @@ export class RamPlan {
 
   #noRoom(what: string, sizeBytes: number): GodwitError {
     const lowEnd = this.#claims.reduce((end, claim) => (claim.high ? end : Math.max(end, claim.end)), RAM_BASE);
-    return this.#tooSmall(
-      `There is no room in memory for ${what} (${mebibytes(sizeBytes)} MiB)`,
-      BigInt(lowEnd - RAM_BASE),
-    );
+    return this.#tooSmall(`There is no room in memory for ${what} (${mebibytes(sizeBytes)} MiB)`, lowEnd - RAM_BASE);
   }
 
   /** `fixedBytes`: memory up to the end of the pieces that have a place of their own. */
-  #tooSmall(why: string, fixedBytes: bigint): GodwitError {
-    const needed = (fixedBytes + BigInt(this.#laterBytes + MIB - 1)) / BigInt(MIB);
+  #tooSmall(why: string, fixedBytes: number): GodwitError {
+    const needed = Math.ceil((fixedBytes + this.#laterBytes) / MIB);
     return new GodwitError('limit', `${why}; the machine has ${mebibytes(this.#memoryBytes)} MiB.`, {
-      hint:
-        needed > MEMORY_MAXIMUM_MIB
-          ? 'No machine has that much: the file may be damaged.'
-          : `Give it at least ${needed} MiB.`,
+      hint: needed > MEMORY_MAXIMUM_MIB ? NOT_THAT_MUCH : `Give it at least ${needed} MiB.`,
     });
   }
 
