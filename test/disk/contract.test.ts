@@ -1,12 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import { createQcow2, MemoryByteFile, MemoryDisk, Qcow2Disk, RawDisk } from '../../src/backend/disk/index.ts';
 import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
 import { expectContent, runWorkload } from './support/model.ts';
 import { Random } from './support/random.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let folder: string;
 beforeAll(() => {

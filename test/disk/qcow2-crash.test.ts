@@ -1,16 +1,18 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import { MemoryByteFile, Qcow2Disk, RawDisk } from '../../src/backend/disk/index.ts';
 import { CrashingFile } from './support/crashing-file.ts';
 import { expectContent, runWorkload } from './support/model.ts';
 import * as qemu from './support/qemu-img.ts';
-import { Random } from './support/random.ts';
+import { Random, seedFactor } from './support/random.ts';
+
+vi.setConfig({ testTimeout: 60_000 * seedFactor, hookTimeout: 60_000 });
 
 const SIZE = 3 * 2 ** 19;
-const SEEDS_PER_SCENARIO = 10;
+const SEEDS_PER_SCENARIO = 8 * seedFactor;
 
 let folder: string;
 let raw: string;
@@ -198,48 +200,52 @@ describe.skipIf(!qemu.hasQemuImg)(`qcow2 images survive a crash at any moment${q
         });
       }
     },
-    60_000,
+    60_000 * seedFactor,
   );
 
-  test('at every single call while the refcount table moves', async () => {
-    const path = join(folder, 'growing.qcow2');
-    const sizeBytes = 2 ** 22;
-    // A table of one cluster counts 2 MiB of such an image.
-    const options = 'cluster_size=512,refcount_bits=64';
-    qemu.qemuImg('create', '-q', '-f', 'qcow2', '-o', options, path, String(sizeBytes));
-    const image = new Uint8Array(readFileSync(path));
-    const before = new Random(1).bytes(1_985_000);
-    const filled = new CrashingFile(image, new Random(1), Number.MAX_SAFE_INTEGER);
-    const disk = await Qcow2Disk.open(filled);
-    await disk.write(0, before);
-    await disk.close();
-    const full = filled.afterCrash(new Random(1));
-    const addition = new Random(2).bytes(70_000);
-    const tablePlace = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(48, 60)).toString('hex');
+  test(
+    'at every single call while the refcount table moves',
+    async () => {
+      const path = join(folder, 'growing.qcow2');
+      const sizeBytes = 2 ** 22;
+      // A table of one cluster counts 2 MiB of such an image.
+      const options = 'cluster_size=512,refcount_bits=64';
+      qemu.qemuImg('create', '-q', '-f', 'qcow2', '-o', options, path, String(sizeBytes));
+      const image = new Uint8Array(readFileSync(path));
+      const before = new Random(1).bytes(1_985_000);
+      const filled = new CrashingFile(image, new Random(1), Number.MAX_SAFE_INTEGER);
+      const disk = await Qcow2Disk.open(filled);
+      await disk.write(0, before);
+      await disk.close();
+      const full = filled.afterCrash(new Random(1));
+      const addition = new Random(2).bytes(70_000);
+      const tablePlace = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(48, 60)).toString('hex');
 
-    let moved = 0;
-    for (let calls = 1; ; calls++) {
-      const random = new Random(calls);
-      const file = new CrashingFile(full, random, calls);
-      let flushed = false;
-      try {
-        const grown = await Qcow2Disk.open(file);
-        await grown.write(before.length, addition);
-        await grown.flush();
-        flushed = true;
-        await grown.close();
-      } catch (error) {
-        if (!file.hasCrashed) throw error;
+      let moved = 0;
+      for (let calls = 1; ; calls++) {
+        const random = new Random(calls);
+        const file = new CrashingFile(full, random, calls);
+        let flushed = false;
+        try {
+          const grown = await Qcow2Disk.open(file);
+          await grown.write(before.length, addition);
+          await grown.flush();
+          flushed = true;
+          await grown.close();
+        } catch (error) {
+          if (!file.hasCrashed) throw error;
+        }
+        for (let variant = 0; variant < 3; variant++) {
+          const after = file.afterCrash(random);
+          if (tablePlace(after) !== tablePlace(full)) moved += 1;
+          await expectSound(after, before, flushed ? addition : new Uint8Array(0), `call ${calls}`);
+        }
+        if (!file.hasCrashed) break;
       }
-      for (let variant = 0; variant < 3; variant++) {
-        const after = file.afterCrash(random);
-        if (tablePlace(after) !== tablePlace(full)) moved += 1;
-        await expectSound(after, before, flushed ? addition : new Uint8Array(0), `call ${calls}`);
-      }
-      if (!file.hasCrashed) break;
-    }
-    expect(moved).toBeGreaterThan(3);
-  }, 60_000);
+      expect(moved).toBeGreaterThan(3);
+    },
+    60_000 * seedFactor,
+  );
 
   async function expectSound(image: Uint8Array, before: Uint8Array, addition: Uint8Array, what: string): Promise<void> {
     const path = join(folder, 'after-growing.qcow2');

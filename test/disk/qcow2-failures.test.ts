@@ -1,12 +1,14 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createQcow2, type Disk, MemoryByteFile, Qcow2Disk } from '../../src/backend/disk/index.ts';
 import { GodwitError } from '../../src/common/errors.ts';
 import { expectContent } from './support/model.ts';
 import * as qemu from './support/qemu-img.ts';
-import { Random } from './support/random.ts';
+import { Random, seedFactor } from './support/random.ts';
+
+vi.setConfig({ testTimeout: 60_000 * seedFactor, hookTimeout: 60_000 });
 
 const SIZE = 2 ** 20;
 
@@ -81,25 +83,29 @@ async function readBack(disk: Disk, offset: number, place: Uint8Array, file: Fai
 }
 
 describe('failures of the host', () => {
-  test.each([9, 12, 16])('cost nothing but the requests that failed, clusters of 2^%i bytes', async (clusterBits) => {
-    for (let seed = 1; seed <= 12; seed++) {
-      const random = new Random(seed);
-      const file = new FailingFile('failing.qcow2');
-      await createQcow2(file, { sizeBytes: SIZE, clusterBits });
-      const disk = await Qcow2Disk.open(file, { tableCacheBytes: 4096 });
-      const model = new Uint8Array(SIZE);
-      file.random = random;
-      for (let count = 0; count < 60; count++) await attempt(disk, model, random, file);
-      file.random = undefined;
-      await expectContent(disk, model);
-      await disk.close();
-      if (!qemu.hasQemuImg) continue;
-      const path = join(folder, 'after.qcow2');
-      writeFileSync(path, await bytesOf(file));
-      expect(qemu.check(path), `seed ${seed}`).toEqual({ corruptions: 0, leaks: 0 });
-      qemu.expectSameAs(path, model);
-    }
-  });
+  test.each([9, 12, 16])(
+    'cost nothing but the requests that failed, clusters of 2^%i bytes',
+    async (clusterBits) => {
+      for (let seed = 1; seed <= 12 * seedFactor; seed++) {
+        const random = new Random(seed);
+        const file = new FailingFile('failing.qcow2');
+        await createQcow2(file, { sizeBytes: SIZE, clusterBits });
+        const disk = await Qcow2Disk.open(file, { tableCacheBytes: 4096 });
+        const model = new Uint8Array(SIZE);
+        file.random = random;
+        for (let count = 0; count < 60; count++) await attempt(disk, model, random, file);
+        file.random = undefined;
+        await expectContent(disk, model);
+        await disk.close();
+        if (!qemu.hasQemuImg) continue;
+        const path = join(folder, 'after.qcow2');
+        writeFileSync(path, await bytesOf(file));
+        expect(qemu.check(path), `seed ${seed}`).toEqual({ corruptions: 0, leaks: 0 });
+        qemu.expectSameAs(path, model);
+      }
+    },
+    60_000 * seedFactor,
+  );
 
   test('a failed sync ends all writing, and the image is closed nonetheless', async () => {
     const file = new FailingFile('failing.qcow2');
@@ -130,7 +136,7 @@ describe.skipIf(!qemu.hasQemuImg)(`damaged compressed clusters${qemu.noQemuImg}`
     qemu.qemuImg('convert', '-c', '-O', 'qcow2', '-o', `compression_type=${compression}`, raw, path);
     const image = new Uint8Array(readFileSync(path));
     let failures = 0;
-    for (let seed = 1; seed <= 60; seed++) {
+    for (let seed = 1; seed <= 60 * seedFactor; seed++) {
       const random = new Random(seed);
       const damaged = image.slice();
       // The clusters' data begins behind the header and the first tables.

@@ -1,7 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createQcow2, MemoryByteFile, MemoryDisk, Qcow2Disk } from '../../src/backend/disk/index.ts';
 import { GodwitError } from '../../src/common/errors.ts';
-import { Random } from './support/random.ts';
+import { Random, seedFactor } from './support/random.ts';
+
+vi.setConfig({ testTimeout: 60_000 * seedFactor, hookTimeout: 60_000 });
 
 const SIZE = 2 ** 20;
 /** More host memory than a small image can ever need. */
@@ -43,13 +45,14 @@ async function sampleImage(clusterBits: number, withBacking: boolean): Promise<U
   return bytes;
 }
 
-/** Does all that a machine may do, and lets only GodwitErrors by. */
-async function exercise(bytes: Uint8Array, readonly: boolean, random: Random): Promise<void> {
+/** Does all that a machine may do, and lets only GodwitErrors by. True when the image opened. */
+async function exercise(bytes: Uint8Array, readonly: boolean, random: Random): Promise<boolean> {
   let disk: Qcow2Disk;
   try {
     disk = await Qcow2Disk.open(await fileOf(bytes), { readonly, openBacking: async () => new MemoryDisk(SIZE / 2) });
   } catch (error) {
-    return expectOurs(error);
+    expectOurs(error);
+    return false;
   }
   const step = Math.min(disk.sizeBytes, SIZE);
   const calls = [
@@ -63,6 +66,7 @@ async function exercise(bytes: Uint8Array, readonly: boolean, random: Random): P
   ];
   for (const call of calls) await call().catch(expectOurs);
   await disk.close().catch(expectOurs);
+  return true;
 }
 
 function expectOurs(error: unknown): void {
@@ -103,24 +107,35 @@ describe('damaged qcow2 images give clear errors', () => {
     [9, false, 400],
     [12, true, 400],
     [16, false, 150],
-  ])('clusters of 2^%i bytes, backing %s', async (clusterBits, withBacking, cases) => {
-    const sample = await sampleImage(clusterBits, withBacking);
-    for (let seed = 1; seed <= cases; seed++) {
-      const random = new Random(seed);
-      const damaged = damage(sample, random, 2 ** clusterBits);
-      await exercise(damaged, random.chance(30), random).catch((error: unknown) => {
-        throw new Error(`seed ${seed}: ${error}`, { cause: error });
-      });
-    }
-  });
+  ])(
+    'clusters of 2^%i bytes, backing %s',
+    async (clusterBits, withBacking, cases) => {
+      const sample = await sampleImage(clusterBits, withBacking);
+      const _opened = 0;
+      for (let seed = 1; seed <= cases * seedFactor; seed++) {
+        const random = new Random(seed);
+        const damaged = damage(sample, random, 2 ** clusterBits);
+        await exercise(damaged, random.chance(30), random).catch((error: unknown) => {
+          throw new Error(`seed ${seed}: ${error}`, { cause: error });
+        });
+      }
+    },
+    60_000 * seedFactor,
+  );
 
-  test('random bytes after the magic', async () => {
-    for (let seed = 1; seed <= 200; seed++) {
-      const random = new Random(seed);
-      const bytes = random.bytes(1024 + random.below(4096));
-      bytes.set([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 2 + random.below(2)]);
-      if (random.chance(80)) bytes.set([0, 0, 0, 9 + random.below(13)], 20);
-      await exercise(bytes, random.chance(50), random);
-    }
-  });
+  test(
+    'random bytes after the magic',
+    async () => {
+      for (let seed = 1; seed <= 200 * seedFactor; seed++) {
+        const random = new Random(seed);
+        const bytes = random.bytes(1024 + random.below(4096));
+        bytes.set([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 2 + random.below(2)]);
+        if (random.chance(80)) bytes.set([0, 0, 0, 9 + random.below(13)], 20);
+        await exercise(bytes, random.chance(50), random).catch((error: unknown) => {
+          throw new Error(`seed ${seed}: ${error}`, { cause: error });
+        });
+      }
+    },
+    60_000 * seedFactor,
+  );
 });

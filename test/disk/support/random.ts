@@ -1,3 +1,6 @@
+/** How many times the usual number of seeds the random tests go through: GODWIT_SEED_FACTOR=20 for a night. */
+export const seedFactor = Number(process.env.GODWIT_SEED_FACTOR ?? 1);
+
 /** A small seeded generator (mulberry32), so that every failure can be had again. */
 export class Random {
   #state: number;
