@@ -1,0 +1,76 @@
+import { GodwitError } from '../common/errors.ts';
+import type { Arrival, ExecutionPoint, MachineCore, Outcome } from '../machine/core.ts';
+
+/** Something from outside, at the execution point where it reached the machine. */
+export interface StampedArrival {
+  readonly point: ExecutionPoint;
+  readonly arrival: Arrival;
+}
+
+export type Stop = Exclude<Outcome, { kind: 'waiting' }>;
+
+/** Delivers an arrival now and says where that was. */
+export function stamp(core: MachineCore, arrival: Arrival): StampedArrival {
+  const { point } = core;
+  core.deliver(arrival);
+  return { point, arrival };
+}
+
+/**
+ * Runs the machine on nothing but a list of arrivals, each delivered at its execution point: what a replay does. Between them an idle
+ * machine's time is skipped to its next deadline. Resets by the guest happen inside.
+ */
+export class RecordedDoor {
+  private readonly core: MachineCore;
+  private readonly arrivals: readonly StampedArrival[];
+  private next = 0;
+
+  constructor(core: MachineCore, arrivals: readonly StampedArrival[]) {
+    this.core = core;
+    this.arrivals = arrivals;
+  }
+
+  /**
+   * Runs to the first counted transfer at or after `branches`; arrivals at that point are left for the next call. Throws
+   * GodwitError('damaged') when the list does not fit what the machine does: the machine has diverged.
+   */
+  run(branches: bigint): Stop {
+    const { core } = this;
+    for (;;) {
+      const due = this.arrivals[this.next];
+      const here = core.hart.branches;
+      if (here >= branches && !core.hart.waiting) return { kind: 'slice' };
+      if (due && here === due.point.branches && this.deliverIfHere(due)) continue;
+      if (here >= branches) return { kind: 'slice' };
+      // An arrival at this branch count but a later pc is for a hart that waits there.
+      const next = due && due.point.branches < branches ? due.point.branches : branches;
+      const outcome = core.run(next === here ? here + 1n : next);
+      if (outcome.kind === 'waiting') {
+        if (due && core.hart.branches === due.point.branches && this.deliverIfHere(due)) continue;
+        if (outcome.deadline === undefined) throw this.diverged('it waits for something that is not in the recording');
+        core.skipTo(outcome.deadline);
+      } else if (outcome.kind === 'finished') {
+        if (outcome.finish.kind !== 'reset') return outcome;
+        core.reset();
+      } else if (due && core.hart.branches > due.point.branches) {
+        throw this.diverged('it passed the point of the next arrival');
+      }
+    }
+  }
+
+  private deliverIfHere(due: StampedArrival): boolean {
+    if (this.core.hart.pc !== due.point.pc || !this.core.acceptsArrivals) return false;
+    this.core.deliver(due.arrival);
+    this.next++;
+    return true;
+  }
+
+  private diverged(what: string): GodwitError {
+    const { branches, pc } = this.core.point;
+    const place = `branch ${branches}, pc 0x${pc.toString(16)}`;
+    return new GodwitError(
+      'damaged',
+      `the machine does not follow the recording: ${what} (${place}, arrival ${this.next})`,
+    );
+  }
+}

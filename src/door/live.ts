@@ -1,0 +1,225 @@
+import type { Finish } from '../device/finisher/test-finisher.ts';
+import type { BlockCompletion } from '../device/virtio/block/backend.ts';
+import type { Arrival, ConsolePort, MachineCore } from '../machine/core.ts';
+import { type StampedArrival, stamp } from './arrivals.ts';
+import { LiveClock } from './live-clock.ts';
+
+export interface HostClock {
+  /** Monotonic milliseconds, with fractions. */
+  nowMs(): number;
+  /** Nanoseconds since 1970. */
+  epochNanoseconds(): bigint;
+}
+
+export interface HostLoop {
+  /** Lets messages and completions in. */
+  yield(): Promise<void>;
+  /** Resolves after `ms`, or earlier when `wake` is called. */
+  sleep(ms: number): Promise<void>;
+  wake(): void;
+}
+
+export interface LiveOptions {
+  /** Called for everything that reached the machine from outside, after it did: what a recording is made of. */
+  readonly onArrival?: (stamped: StampedArrival) => void;
+}
+
+export interface LiveStatistics {
+  readonly instructions: bigint;
+  readonly branches: bigint;
+  /** Milliseconds since `run` was called, and those in which the guest ran. */
+  readonly wallMs: number;
+  readonly busyMs: number;
+  readonly guestTicks: bigint;
+  readonly resets: number;
+}
+
+/** A slice aims to take this long, so that control calls are answered quickly. */
+const SLICE_MS = 3;
+const FIRST_SLICE = 20_000;
+const LONGEST_SLICE = 4_000_000;
+/** With nothing due an idle machine still looks up this often. */
+const IDLE_MS = 1000;
+
+/**
+ * The live door: runs a machine in slices, in time with the wall clock, and delivers what comes from outside between them. What
+ * was asked of it while a slice ran takes effect at its end.
+ */
+export class LiveRunner {
+  private readonly core: MachineCore;
+  private readonly host: HostClock;
+  private readonly loop: HostLoop;
+  private readonly options: LiveOptions;
+  private readonly arrivals: Arrival[] = [];
+  private readonly typed: Record<ConsolePort, Uint8Array[]> = { uart: [], virtio: [] };
+  private clock: LiveClock;
+  private paused = false;
+  private stopped = false;
+  private sliceBranches = FIRST_SLICE;
+  private startedMs = 0;
+  private busyMs = 0;
+  private resets = 0;
+
+  constructor(core: MachineCore, host: HostClock, loop: HostLoop, options: LiveOptions = {}) {
+    this.core = core;
+    this.host = host;
+    this.loop = loop;
+    this.options = options;
+    this.clock = this.startClock();
+  }
+
+  private startClock(): LiveClock {
+    return new LiveClock(this.host.nowMs(), Number(this.core.ticks), Number(this.core.hart.branches));
+  }
+
+  /** Bytes for a console. They wait here until the device has room; nothing is lost. */
+  input(port: ConsolePort, bytes: Uint8Array): void {
+    if (bytes.length > 0) this.typed[port].push(bytes.slice());
+    this.loop.wake();
+  }
+
+  resize(columns: number, rows: number): void {
+    this.add({ kind: 'resize', columns, rows });
+  }
+
+  completeBlock(disk: number, id: number, completion: BlockCompletion): void {
+    this.add({ kind: 'block', disk, id, completion });
+  }
+
+  private add(arrival: Arrival): void {
+    this.arrivals.push(arrival);
+    this.loop.wake();
+  }
+
+  /** No guest instruction runs until `resume`; guest time stands still. */
+  pause(): void {
+    this.paused = true;
+    this.loop.wake();
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.loop.wake();
+  }
+
+  /** `run` returns undefined soon. The machine could be run again. */
+  stop(): void {
+    this.stopped = true;
+    this.loop.wake();
+  }
+
+  get stats(): LiveStatistics {
+    const { hart, ticks } = this.core;
+    return {
+      instructions: hart.instructionsRetired,
+      branches: hart.branches,
+      wallMs: this.host.nowMs() - this.startedMs,
+      busyMs: this.busyMs,
+      guestTicks: ticks,
+      resets: this.resets,
+    };
+  }
+
+  /** Runs until the guest powers off or fails, or `stop` is called (then the result is undefined). */
+  async run(): Promise<Finish | undefined> {
+    this.stopped = false;
+    this.startedMs = this.host.nowMs();
+    this.clock = this.startClock();
+    while (!this.stopped) {
+      if (this.paused) await this.stayPaused();
+      else {
+        const finish = await this.turn();
+        if (finish) return finish;
+      }
+      await this.loop.yield();
+    }
+    return undefined;
+  }
+
+  private async stayPaused(): Promise<void> {
+    while (this.paused && !this.stopped) await this.loop.sleep(IDLE_MS);
+    this.clock.restart(this.host.nowMs(), Number(this.core.ticks), Number(this.core.hart.branches));
+  }
+
+  /** Deliveries, a slice, and what follows from how it ended. */
+  private async turn(): Promise<Finish | undefined> {
+    const { core, host, clock } = this;
+    if (core.acceptsArrivals) this.deliverAll();
+    const started = host.nowMs();
+    const before = core.hart.branches;
+    const outcome = core.run(before + BigInt(this.sliceBranches));
+    const now = host.nowMs();
+    this.busyMs += now - started;
+    if (outcome.kind === 'finished') {
+      if (outcome.finish.kind !== 'reset') return outcome.finish;
+      core.reset();
+      this.resets++;
+      return undefined;
+    }
+    clock.observe(now, Number(core.hart.branches));
+    if (outcome.kind === 'slice') {
+      this.fitSlice(now - started);
+      await this.keepTime();
+    } else await this.idle(outcome.deadline);
+    return undefined;
+  }
+
+  private fitSlice(ms: number): void {
+    const factor = Math.min(2, Math.max(0.25, SLICE_MS / Math.max(ms, 0.05)));
+    this.sliceBranches = Math.round(Math.min(LONGEST_SLICE, Math.max(FIRST_SLICE / 4, this.sliceBranches * factor)));
+  }
+
+  /** Corrects guest time where it drifted; a guest that ran ahead of the wall waits for it. */
+  private async keepTime(): Promise<void> {
+    const { core, clock, host } = this;
+    const { arrival, aheadMs } = clock.correction(host.nowMs(), Number(core.ticks), core.clockRate);
+    if (arrival) this.deliver(arrival);
+    if (aheadMs === undefined) return;
+    await this.loop.sleep(aheadMs);
+    clock.resumed(host.nowMs(), Number(core.hart.branches));
+  }
+
+  /** The hart waits: until its next deadline, or until something arrives; then guest time is what the wall says. */
+  private async idle(deadline: bigint | undefined): Promise<void> {
+    const { core, clock, host } = this;
+    const remaining = deadline === undefined ? IDLE_MS : clock.msUntil(Number(deadline), host.nowMs());
+    if (!this.somethingToDeliver && remaining > 0.5) await this.loop.sleep(Math.min(remaining, IDLE_MS));
+    const now = host.nowMs();
+    clock.resumed(now, Number(core.hart.branches));
+    if (this.paused || this.stopped) return;
+    if (deadline !== undefined && clock.msUntil(Number(deadline), now) <= 0.5) core.skipTo(deadline);
+    else if (this.somethingToDeliver) this.advance(now);
+  }
+
+  private advance(nowMs: number): void {
+    const wall = BigInt(Math.floor(this.clock.wallTicks(nowMs)));
+    if (wall > this.core.ticks) this.deliver({ kind: 'clock', ticks: wall, rate: this.core.clockRate });
+  }
+
+  private get somethingToDeliver(): boolean {
+    if (this.arrivals.length > 0) return true;
+    const ports: ConsolePort[] = ['uart', 'virtio'];
+    return ports.some((port) => this.typed[port].length > 0 && this.core.inputSpace(port) > 0);
+  }
+
+  private deliverAll(): void {
+    for (const arrival of this.arrivals.splice(0)) this.deliver(arrival);
+    for (const port of ['uart', 'virtio'] as const) this.deliverTyped(port);
+  }
+
+  private deliverTyped(port: ConsolePort): void {
+    const waiting = this.typed[port];
+    while (waiting.length > 0) {
+      const space = this.core.inputSpace(port);
+      if (space === 0) return;
+      const bytes = waiting.shift()!;
+      this.deliver({ kind: 'input', port, bytes: bytes.subarray(0, space) });
+      if (bytes.length > space) waiting.unshift(bytes.subarray(space));
+    }
+  }
+
+  private deliver(arrival: Arrival): void {
+    const stamped = stamp(this.core, arrival);
+    this.options.onArrival?.(stamped);
+  }
+}

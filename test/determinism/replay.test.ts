@@ -1,0 +1,132 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { RecordedDoor, type StampedArrival } from '../../src/door/arrivals.ts';
+import { type HostClock, type HostLoop, LiveRunner } from '../../src/door/live.ts';
+import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { bootImages } from '../../src/machine/linux.ts';
+import { guestImages } from '../support/guest.ts';
+
+const MEMORY_BYTES = 256 * 1024 ** 2;
+const DIGEST_EVERY_BRANCHES = 4_000_000n;
+const COMMANDS =
+  'for i in 1 2 3 4 5 6 7 8; do echo $i; ls / >/dev/null; done; head -c 100000 /dev/urandom | md5sum; poweroff\n';
+
+interface Digest {
+  readonly branches: bigint;
+  readonly digest: bigint;
+}
+
+/** A real clock and timers: what the live door uses, with all their jitter. */
+const clock: HostClock = { nowMs: () => performance.now(), epochNanoseconds: () => BigInt(Date.now()) * 1_000_000n };
+
+function hostLoop(): HostLoop {
+  let wake = (): void => {};
+  return {
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
+    sleep: (ms) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      }),
+    wake: () => wake(),
+  };
+}
+
+/** Notes the digest at the first slice end after every so many branches. */
+function watched(core: MachineCore, digests: Digest[]): MachineCore {
+  const run = core.run.bind(core);
+  let next = DIGEST_EVERY_BRANCHES;
+  core.run = (branches) => {
+    const outcome = run(branches);
+    if (outcome.kind === 'slice' && core.hart.branches >= next) {
+      digests.push({ branches: core.hart.branches, digest: core.digest() });
+      next = core.hart.branches + DIGEST_EVERY_BRANCHES;
+    }
+    return outcome;
+  };
+  return core;
+}
+
+describe('a recorded boot of Linux', async () => {
+  const images = await guestImages();
+  const reason = 'reason' in images ? images.reason : undefined;
+  const arrivals: StampedArrival[] = [];
+  const digests: Digest[] = [];
+  let printed = '';
+  let end: { branches: bigint; digest: bigint };
+
+  const options = (output: CoreOptions['output']): CoreOptions => {
+    if ('reason' in images) throw new Error(images.reason);
+    return {
+      memoryBytes: MEMORY_BYTES,
+      seed: new Uint8Array(32).fill(7),
+      epochNanoseconds: 1_700_000_000_000_000_000n,
+      load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet' }),
+      ...(output ? { output } : {}),
+    };
+  };
+
+  beforeAll(async () => {
+    if (reason) return;
+    const decoder = new TextDecoder();
+    const core = watched(
+      await MachineCore.create(
+        options((_port, bytes) => {
+          printed += decoder.decode(bytes, { stream: true });
+        }),
+      ),
+      digests,
+    );
+    const loop = hostLoop();
+    const runner = new LiveRunner(core, clock, loop, { onArrival: (stamped) => arrivals.push(stamped) });
+    const typist = setInterval(() => {
+      if (!printed.includes('~#')) return;
+      clearInterval(typist);
+      // In pieces, so that they arrive at many points.
+      for (let i = 0; i < COMMANDS.length; i += 7) {
+        setTimeout(() => runner.input('uart', new TextEncoder().encode(COMMANDS.slice(i, i + 7))), i * 3);
+      }
+    }, 20);
+    const finish = await runner.run();
+    clearInterval(typist);
+    expect(finish).toEqual({ kind: 'pass', code: 0 });
+    end = { branches: core.hart.branches, digest: core.digest() };
+  }, 120_000);
+
+  it.skipIf(reason)(`prints what was asked for${reason ? ` (skipped: ${reason})` : ''}`, () => {
+    expect(printed).toMatch(/\n8\r?\n/);
+    expect(printed).toMatch(/[0-9a-f]{32} {2}-/);
+    expect(arrivals.length).toBeGreaterThan(5);
+    expect(digests.length).toBeGreaterThan(5);
+  });
+
+  for (const attempt of ['first', 'second']) {
+    it.skipIf(reason)(
+      `gives the same digests in the ${attempt} replay${reason ? ` (skipped: ${reason})` : ''}`,
+      async () => {
+        const core = await MachineCore.create(options(undefined));
+        const door = new RecordedDoor(core, arrivals);
+        for (const { branches, digest } of digests) {
+          expect(door.run(branches)).toEqual({ kind: 'slice' });
+          expect({ branches: core.hart.branches, digest: core.digest() }).toEqual({ branches, digest });
+        }
+        expect(door.run(end.branches + 1n)).toEqual({ kind: 'finished', finish: { kind: 'pass', code: 0 } });
+        expect({ branches: core.hart.branches, digest: core.digest() }).toEqual(end);
+      },
+      120_000,
+    );
+  }
+
+  it.skipIf(reason)(
+    `notices arrivals that do not belong to it${reason ? ` (skipped: ${reason})` : ''}`,
+    async () => {
+      const core = await MachineCore.create(options(undefined));
+      const wrong = arrivals.map(({ point, arrival }) => ({ arrival, point: { ...point, pc: point.pc + 2n } }));
+      const door = new RecordedDoor(core, wrong);
+      expect(() => door.run(1n << 60n)).toThrow(/does not follow the recording/);
+    },
+    120_000,
+  );
+});
