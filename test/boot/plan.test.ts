@@ -84,6 +84,13 @@ describe('a Linux kernel', () => {
     expect(tight.deviceTreeAddress).toBeGreaterThanOrEqual(RAM_BASE + BigInt(4 * MIB - 0x20000));
   });
 
+  it('has device tree and initrd within 32 bits and the first GiB, however large RAM is', () => {
+    const large = planBoot({ ...request, memoryBytes: 3 * 1024 * MIB });
+    expect(large.deviceTreeAddress).toBe(0xbfe0_0000n);
+    expect(large.initrd!.end).toBeLessThan(large.deviceTreeAddress);
+    expectSound(large, 3 * 1024 * MIB);
+  });
+
   it('is told apart from hart 0 where another hart boots', () => {
     const { plan: other } = planned({ ...request, hartCount: 4, bootHart: 2 });
     expect(other).toMatchObject({ bootHart: 2, registers: { a0: 2n } });
