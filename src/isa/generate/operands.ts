@@ -10,6 +10,8 @@ export interface Choice {
   readonly sources: readonly number[];
   /** CSR addresses for Zicsr instructions. */
   readonly csrs: readonly number[];
+  /** Rounding modes 5 and 6 as well, which make an instruction illegal. */
+  readonly reservedRounding?: boolean;
 }
 
 const ALL_REGISTERS = Array.from({ length: 32 }, (_, i) => i);
@@ -39,9 +41,10 @@ function randomImmediate(instruction: Instruction, random: Random, { csrs }: Cho
   }
 }
 
-/** Legal rounding modes mostly; 5 and 6 are reserved. */
-function randomRounding(random: Random): number {
-  return random.oneIn(3) ? 7 : random.oneIn(24) ? 5 + random.below(2) : random.below(5);
+/** A third dynamic, the others all alike. */
+function randomRounding(random: Random, reserved: boolean): number {
+  if (random.oneIn(3)) return 7;
+  return reserved && random.oneIn(24) ? 5 + random.below(2) : random.below(5);
 }
 
 /** Overlap is common: rd = rs1, rs1 = rs2, all three. */
@@ -63,7 +66,7 @@ export function randomBits(
 ): number {
   return encode(instruction, {
     ...randomRegisters(random, choice),
-    rm: randomRounding(random),
+    rm: randomRounding(random, choice.reservedRounding ?? false),
     immediate: randomImmediate(instruction, random, choice),
     aqrl: random.below(4),
     fm: 0,

@@ -36,7 +36,8 @@ export interface SequenceOptions {
   readonly csrs: readonly number[];
   /** Rows to leave out, by name. */
   readonly without: ReadonlySet<string>;
-  readonly selfModifying: boolean;
+  /** Code that changes itself; instructions of these rows are never what it changes to. */
+  readonly patches: { readonly without: ReadonlySet<string> } | undefined;
 }
 
 export interface Sequence {
@@ -69,31 +70,51 @@ const BRANCHES = INSTRUCTIONS.filter(({ flow }) => flow === 'branch');
 /** Compressed rows that neither transfer control nor raise. */
 const SHORT_ROWS = COMPRESSED.filter(({ target }) => !['jal', 'jalr', 'beq', 'bne', 'ebreak'].includes(target));
 
+/** The rows that the options leave, by what they are used for. */
+interface Rows {
+  readonly choice: Choice;
+  readonly straight: readonly Instruction[];
+  readonly accesses: readonly Instruction[];
+  readonly atomics: readonly Instruction[];
+  readonly control: readonly Instruction[];
+  readonly patches: readonly Instruction[] | undefined;
+}
+
+function rowsOf({ without, csrs, patches }: SequenceOptions): Rows {
+  const rows = INSTRUCTIONS.filter(({ name }) => !without.has(name));
+  const isAccess = ({ syntax, flow }: Instruction) => syntax.includes('imm(rs1)') && flow === 'straight';
+  const straight = rows.filter(
+    (row) => row.flow === 'straight' && !isAccess(row) && !['A', 'Svinval'].includes(row.extension),
+  );
+  return {
+    choice: { destinations: FREE, sources: ALL, csrs },
+    straight,
+    accesses: rows.filter(isAccess),
+    atomics: rows.filter(({ extension, name }) => extension === 'A' && !/^(lr|sc)/.test(name)),
+    control: rows.filter(({ extension }) => extension === 'Zicsr'),
+    patches: patches && straight.filter(({ name }) => !patches.without.has(name)),
+  };
+}
+
 class Builder {
   readonly items: Item[] = [];
   private readonly random: Random;
   private readonly options: SequenceOptions;
+  private readonly rows: Rows;
   private readonly choice: Choice;
   private readonly pointers: ReadonlyMap<number, number>;
-  private readonly straight: readonly Instruction[];
-  private readonly accesses: readonly Instruction[];
-  private readonly atomics: readonly Instruction[];
-  private readonly control: readonly Instruction[];
+  /** Items that make sense only right after the one before: no transfer leads to them. */
+  private readonly glued = new Set<number>();
+  /** Items whose offset counts from the start of the program. */
+  private readonly patches = new Set<number>();
   private inLoop = false;
 
-  constructor(random: Random, options: SequenceOptions, pointers: ReadonlyMap<number, number>) {
+  constructor(random: Random, options: SequenceOptions, rows: Rows, pointers: ReadonlyMap<number, number>) {
     this.random = random;
     this.options = options;
+    this.rows = rows;
+    this.choice = rows.choice;
     this.pointers = pointers;
-    this.choice = { destinations: FREE, sources: ALL, csrs: options.csrs };
-    const rows = INSTRUCTIONS.filter(({ name }) => !options.without.has(name));
-    const isAccess = ({ syntax, flow }: Instruction) => syntax.includes('imm(rs1)') && flow === 'straight';
-    this.accesses = rows.filter(isAccess);
-    this.atomics = rows.filter(({ extension, name }) => extension === 'A' && !/^(lr|sc)/.test(name));
-    this.control = rows.filter(({ extension }) => extension === 'Zicsr');
-    this.straight = rows.filter(
-      (row) => row.flow === 'straight' && !isAccess(row) && row.extension !== 'A' && row.extension !== 'Svinval',
-    );
   }
 
   add(bits: number): void {
@@ -103,16 +124,16 @@ class Builder {
   addRandom(): void {
     const { random } = this;
     const kind = random.below(100);
-    if (kind < 38) this.add(randomBits(random.pick(this.straight), random, this.choice));
+    if (kind < 38) this.add(randomBits(random.pick(this.rows.straight), random, this.choice));
     else if (kind < 56) this.addShort();
     else if (kind < 74) this.addAccess();
     else if (kind < 80) this.addAtomic();
     else if (kind < 83) this.addPair();
-    else if (kind < 88) this.add(randomBits(random.pick(this.control), random, this.choice));
+    else if (kind < 88) this.add(randomBits(random.pick(this.rows.control), random, this.choice));
     else if (kind < 94) this.addForward();
     else if (kind < 96) this.addLoop();
     else if (kind < 98) this.addCall();
-    else if (this.options.selfModifying) this.addPatch();
+    else if (this.rows.patches) this.addPatch(this.rows.patches);
   }
 
   private inWindow(offset: number, width: number): boolean {
@@ -122,7 +143,7 @@ class Builder {
 
   private addAccess(): void {
     const { random } = this;
-    const row = random.pick(this.accesses);
+    const row = random.pick(this.rows.accesses);
     const width = widthOf(row.name);
     const rs1 = random.pick([ALIGNED_POINTER, ALIGNED_POINTER, BYTE_POINTER, STACK_POINTER]);
     const offset = this.pointers.get(rs1)!;
@@ -159,7 +180,7 @@ class Builder {
   }
 
   private addAtomic(): void {
-    const row = this.random.pick(this.atomics);
+    const row = this.random.pick(this.rows.atomics);
     this.add(randomBits(row, this.random, this.choice, { rs1: this.atomicPointer(row.name) }));
   }
 
@@ -170,7 +191,8 @@ class Builder {
     const rs1 = this.atomicPointer(width);
     const row = (name: string) => INSTRUCTIONS.find((one) => one.name === name + width)!;
     this.add(randomBits(row('lr'), random, this.choice, { rs1 }));
-    for (let i = random.below(4); i > 0; i--) this.add(randomBits(random.pick(this.straight), random, this.choice));
+    for (let i = random.below(4); i > 0; i--)
+      this.add(randomBits(random.pick(this.rows.straight), random, this.choice));
     this.add(randomBits(row('sc'), random, this.choice, { rs1 }));
     if (random.oneIn(3)) this.add(randomBits(row('sc'), random, this.choice, { rs1 }));
   }
@@ -211,6 +233,7 @@ class Builder {
     for (let i = random.between(1, 6); i > 0; i--) this.addRandom();
     this.add(encodeNamed('addi', { rd: LOOP_COUNTER, rs1: LOOP_COUNTER, immediate: -1 }));
     const operands = { rs1: 0, rs2: LOOP_COUNTER };
+    this.glued.add(this.items.length);
     this.items.push({
       length: 4,
       target: start,
@@ -227,24 +250,26 @@ class Builder {
     this.add(encodeNamed('auipc', { rd }));
     const skipped = random.between(0, 3);
     const target = this.items.length + 1 + skipped;
+    this.glued.add(this.items.length);
     // From the auipc, which lies 4 bytes before.
     this.items.push({
       length: 4,
       target,
       at: (offset) => encodeNamed('jalr', { rd: link, rs1: rd, immediate: offset + 4 }),
     });
-    for (let i = 0; i < skipped; i++) this.add(randomBits(random.pick(this.straight), random, this.choice));
+    for (let i = 0; i < skipped; i++) this.add(randomBits(random.pick(this.rows.straight), random, this.choice));
   }
 
   /** Writes another instruction over one that comes later, or came before in a loop, then fence.i. */
-  private addPatch(): void {
+  private addPatch(rows: readonly Instruction[]): void {
     const { random } = this;
     const rd = random.pick(TEMPORARY);
-    const patch = BigInt(randomBits(random.pick(this.straight), random, this.choice));
+    const patch = BigInt(randomBits(random.pick(rows), random, this.choice));
     const low = Number(BigInt.asIntN(12, patch));
     const high = Number(BigInt.asIntN(32, patch - BigInt(low)));
     this.add(encodeNamed('lui', { rd, immediate: high }));
     this.add(encodeNamed('addi', { rd, rs1: rd, immediate: low }));
+    for (let i = 0; i < 3; i++) this.glued.add(this.items.length - 1 + i);
     const patched = this.items.length + 2 + random.below(3);
     this.items.push({
       length: 4,
@@ -253,11 +278,8 @@ class Builder {
     });
     this.patches.add(this.items.length - 1);
     this.add(encodeNamed('fence.i'));
-    while (this.items.length <= patched) this.add(randomBits(random.pick(this.straight), random, this.choice));
+    while (this.items.length <= patched) this.add(randomBits(random.pick(this.rows.straight), random, this.choice));
   }
-
-  /** Items whose offset counts from the start of the program. */
-  private readonly patches = new Set<number>();
 
   finish(): number[] {
     const starts: number[] = [];
@@ -268,8 +290,10 @@ class Builder {
     }
     return this.items.map((item, index) => {
       if ('bits' in item) return item.bits;
-      const target = starts[item.target] ?? end;
-      return item.at(this.patches.has(index) ? target : target - starts[index]!);
+      if (this.patches.has(index)) return item.at(starts[item.target]!);
+      let landing = item.target;
+      while (this.glued.has(landing)) landing++;
+      return item.at((starts[landing] ?? end) - starts[index]!);
     });
   }
 }
@@ -293,9 +317,13 @@ function randomPointers(random: Random, window: number): Map<number, number> {
   ]);
 }
 
-export function randomSequence(random: Random, options: SequenceOptions): Sequence {
-  const pointers = randomPointers(random, options.window);
-  const builder = new Builder(random, options, pointers);
-  while (builder.items.length < options.length) builder.addRandom();
-  return { bits: builder.finish(), pointers };
+/** Gives a new program at each call. */
+export function sequenceGenerator(options: SequenceOptions): (random: Random) => Sequence {
+  const rows = rowsOf(options);
+  return (random) => {
+    const pointers = randomPointers(random, options.window);
+    const builder = new Builder(random, options, rows, pointers);
+    while (builder.items.length < options.length) builder.addRandom();
+    return { bits: builder.finish(), pointers };
+  };
 }

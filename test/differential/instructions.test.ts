@@ -1,0 +1,59 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { Random } from '../../src/isa/generate/random.ts';
+import { Batch } from './batch.ts';
+import { Godwit, USUAL } from './godwit.ts';
+import { QEMU_MISSING } from './qemu.ts';
+import { runBatch, type Tally } from './run.ts';
+import { LONG, seedOf } from './seed.ts';
+import { addReserved, addSingle, RESERVED_SHORT, reservedWord, SINGLE_ROWS, UNKNOWN_TO_QEMU } from './single.ts';
+
+const BATCH_CASES = 30_000;
+const CASE_BYTES = 400;
+
+/** Every row in turn, until the batch is full. */
+function fill(batch: Batch, random: Random): void {
+  for (;;) {
+    for (const row of SINGLE_ROWS) {
+      if (!batch.hasRoom(CASE_BYTES)) return;
+      addSingle(batch, row, random);
+    }
+  }
+}
+
+describe.skipIf(QEMU_MISSING !== '')(`single instructions against QEMU ${QEMU_MISSING}`, () => {
+  const tally: Tally = { cases: 0, reports: [] };
+  afterAll(() => {
+    console.log(`single instructions: ${tally.cases} cases; QEMU lacks ${UNKNOWN_TO_QEMU.join(', ')}`);
+  });
+
+  const kinds = [
+    { name: 'every row, edge operands', options: USUAL, batches: LONG ? 40 : 5, usual: 11 },
+    {
+      name: 'without the fast paths of floating point',
+      options: { ...USUAL, floatFastPaths: false },
+      batches: LONG ? 8 : 1,
+      usual: 12,
+    },
+  ];
+  it.each(kinds)('$name', { timeout: 600_000 }, async ({ name, options, batches, usual }) => {
+    const { seed, note } = seedOf(name, usual);
+    const random = new Random(seed);
+    const godwit = await Godwit.create(options);
+    for (let i = 0; i < batches; i++) {
+      const batch = new Batch(BATCH_CASES);
+      fill(batch, random);
+      await runBatch(batch, godwit, tally);
+      expect(tally.reports, note).toEqual([]);
+    }
+  });
+
+  it('what is no instruction', { timeout: 600_000 }, async () => {
+    const { seed, note } = seedOf('what is no instruction', 13);
+    const random = new Random(seed);
+    const batch = new Batch(BATCH_CASES);
+    for (const bits of RESERVED_SHORT) addReserved(batch, bits, random);
+    while (batch.hasRoom(CASE_BYTES)) addReserved(batch, reservedWord(random), random);
+    await runBatch(batch, await Godwit.create(), tally);
+    expect(tally.reports, note).toEqual([]);
+  });
+});
