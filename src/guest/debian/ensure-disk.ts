@@ -30,7 +30,7 @@ import { withFileLock } from '../lock.ts';
 import { type Progress, silentProgress } from '../progress.ts';
 import { buildTree } from './build-tree.ts';
 import { configureDisk, type RunMachine } from './configure.ts';
-import { makeExt4Image } from './image.ts';
+import { type Extent, makeExt4Image, usedExtents } from './image.ts';
 import { DEBIAN_PACKAGES } from './package-set.ts';
 
 /** What a machine sees; the file holds only what is used of it. */
@@ -152,32 +152,62 @@ async function build(
 }
 
 const CHUNK_BYTES = 2 * 1024 ** 2;
-/** Zeros in units of this are left out of the image: its cluster size. */
+/** The image's cluster size: used parts that lie closer together are copied as one. */
 const CLUSTER_BYTES = 64 * 1024;
 
-/** Copies the parts of a disk that are not zero. */
-async function copyUsedParts(from: Disk, to: Disk, progress: Progress): Promise<void> {
-  const buffer = Buffer.alloc(CHUNK_BYTES);
+/** Extents rounded outwards to whole clusters, those that then touch joined. */
+export function wholeClusters(extents: readonly Extent[], sizeBytes: number): Extent[] {
+  const joined: Extent[] = [];
+  for (const { start, end } of extents) {
+    const first = start - (start % CLUSTER_BYTES);
+    const last = Math.min(sizeBytes, end + ((CLUSTER_BYTES - (end % CLUSTER_BYTES)) % CLUSTER_BYTES));
+    const before = joined.at(-1);
+    if (before !== undefined && first <= before.end) before.end = Math.max(before.end, last);
+    else joined.push({ start: first, end: last });
+  }
+  return joined;
+}
+
+/** The stretches of a chunk that are not zero, in whole clusters. */
+export function nonZeroRuns(chunk: Uint8Array): Extent[] {
   const zeros = Buffer.alloc(CLUSTER_BYTES);
-  for (let offset = 0; offset < from.sizeBytes; offset += CHUNK_BYTES) {
-    const chunk = buffer.subarray(0, Math.min(CHUNK_BYTES, from.sizeBytes - offset));
-    await from.read(offset, chunk);
-    for (let at = 0; at < chunk.length; at += CLUSTER_BYTES) {
-      const cluster = chunk.subarray(at, at + CLUSTER_BYTES);
-      if (!cluster.equals(zeros.subarray(0, cluster.length))) await to.write(offset + at, cluster);
+  const runs: Extent[] = [];
+  for (let start = 0; start < chunk.length; start += CLUSTER_BYTES) {
+    const end = Math.min(start + CLUSTER_BYTES, chunk.length);
+    if (zeros.compare(chunk, start, end, 0, end - start) === 0) continue;
+    const last = runs.at(-1);
+    if (last?.end === start) last.end = end;
+    else runs.push({ start, end });
+  }
+  return runs;
+}
+
+/** Copies what is used and not zero. */
+async function copyUsedParts(from: Disk, to: Disk, extents: readonly Extent[], progress: Progress): Promise<void> {
+  const buffer = Buffer.alloc(CHUNK_BYTES);
+  const total = extents.reduce((sum, { start, end }) => sum + end - start, 0);
+  let done = 0;
+  for (const { start, end } of extents) {
+    for (let offset = start; offset < end; offset += CHUNK_BYTES) {
+      const chunk = buffer.subarray(0, Math.min(CHUNK_BYTES, end - offset));
+      await from.read(offset, chunk);
+      for (const run of nonZeroRuns(chunk)) await to.write(offset + run.start, chunk.subarray(run.start, run.end));
+      done += chunk.length;
+      progress.update({ phase: 'Writing the disk image', done, total, unit: 'bytes' });
     }
-    progress.update({ phase: 'Writing the disk image', done: offset, total: from.sizeBytes, unit: 'bytes' });
   }
   await to.flush();
 }
 
-async function convertToQcow2(rawPath: string, qcow2Path: string, progress: Progress): Promise<void> {
+/** Makes a qcow2 of a raw image with an ext4 file system. */
+export async function convertToQcow2(rawPath: string, qcow2Path: string, progress: Progress): Promise<void> {
+  const used = await usedExtents(rawPath);
   const raw = await openDisk(rawPath, { readonly: true, format: 'raw' });
   try {
     await createDisk(qcow2Path, { sizeBytes: raw.sizeBytes });
     const image = await openDisk(qcow2Path, { format: 'qcow2' });
     try {
-      await copyUsedParts(raw, image, progress);
+      await copyUsedParts(raw, image, wholeClusters(used, raw.sizeBytes), progress);
     } finally {
       await image.close();
     }

@@ -38,6 +38,45 @@ async function run(program: string, args: readonly string[], doing: string): Pro
   throw new GodwitError(code, `${doing} with ${program} failed: ${text}.`);
 }
 
+/** A stretch of an image: bytes from `start` up to `end`. */
+export interface Extent {
+  start: number;
+  end: number;
+}
+
+/** The parts of a file system that are in use, from what dumpe2fs(8) prints: all but its free blocks. */
+export function parseUsedExtents(text: string): Extent[] {
+  const number = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)$`, 'm').exec(text)?.[1]);
+  const blockBytes = number('Block size');
+  const blockCount = number('Block count');
+  if (!Number.isInteger(blockBytes) || !Number.isInteger(blockCount)) {
+    throw new GodwitError('damaged', 'dumpe2fs does not say what the new file system looks like.');
+  }
+  if (/^Filesystem features:.*needs_recovery/m.test(text)) {
+    throw new GodwitError('io', 'The guest did not put away its disk before it powered off.');
+  }
+  // In groups that are indented; the line before them with all free blocks of the file system has only a count.
+  const free = [...text.matchAll(/^ +Free blocks: (.*)$/gm)]
+    .flatMap((match) => (match[1] ?? '').split(', '))
+    .filter((range) => range !== '')
+    .map((range) => range.split('-').map(Number));
+  const extents: Extent[] = [];
+  let used = 0;
+  for (const [first = 0, last = first] of [...free, [blockCount]]) {
+    if (first > used) extents.push({ start: used * blockBytes, end: first * blockBytes });
+    used = last + 1;
+  }
+  return extents;
+}
+
+/** The parts of an ext4 image that hold something. Throws GodwitError('io') if it was not unmounted. */
+export async function usedExtents(path: string): Promise<Extent[]> {
+  const result = await runProgram('dumpe2fs', [path]);
+  if (result.status !== 0)
+    throw new GodwitError('damaged', `dumpe2fs can't read the new file system: ${result.stderr.trim()}`);
+  return parseUsedExtents(result.stdout);
+}
+
 /** Writes the raw, sparse image at `path`. */
 export async function makeExt4Image(tree: RootTree, path: string, sizeBytes: number): Promise<void> {
   const handle = await open(path, 'w');

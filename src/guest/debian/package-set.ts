@@ -10,5 +10,5 @@ export const DEBIAN_PACKAGES: readonly string[] = [
   ...['apt', 'python3', 'perl', 'sqlite3', 'openssl', 'openssh-server'],
   // openssh-server wants something that makes its user, and would take all of systemd for it.
   'systemd-standalone-sysusers',
-  ...['busybox-static', 'kmod', 'iproute2', 'netbase', 'procps', 'less'],
+  ...['busybox-static', 'mount', 'e2fsprogs', 'kmod', 'iproute2', 'netbase', 'procps', 'less'],
 ];

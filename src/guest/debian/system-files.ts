@@ -75,6 +75,37 @@ umount -a -r 2> /dev/null
 mount -o remount,ro / 2> /dev/null
 `;
 
+/** Modules of Python's library that are compiled on the disk, with all that they import. */
+const PYTHON_MODULES = [
+  ...[
+    'argparse',
+    'asyncio',
+    'base64',
+    'collections',
+    'configparser',
+    'csv',
+    'ctypes',
+    'dataclasses',
+    'datetime',
+    'decimal',
+  ],
+  ...[
+    'email.message',
+    'fractions',
+    'functools',
+    'glob',
+    'gzip',
+    'hashlib',
+    'http.server',
+    'inspect',
+    'json',
+    'logging',
+  ],
+  ...['multiprocessing', 'pathlib', 'pickle', 'platform', 'pprint', 'random', 'shutil', 'socket', 'sqlite3', 'ssl'],
+  ...['statistics', 'subprocess', 'tarfile', 'tempfile', 'threading', 'timeit', 'traceback', 'typing', 'unittest'],
+  ...['urllib.request', 'uuid', 'xml.etree.ElementTree', 'zipfile', '_pyrepl.main', 'rlcompleter'],
+].join(', ');
+
 /** Runs once, as process 1. Lines that it prints itself begin with "godwit:". */
 const CONFIGURE = `${COMMON}
 export HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
@@ -86,7 +117,12 @@ fail() {
   finish 1
 }
 
-mount_run
+# A script that removes itself while it is read would keep the disk from being unmounted.
+if [ "$0" != /run/configure ]; then
+  mount_run
+  cp "$0" /run/configure
+  exec busybox sh /run/configure
+fi
 # Services have nothing to run under here.
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
@@ -95,7 +131,17 @@ while read -r package; do
     fail "the script preinst of $package failed"
 done < /usr/lib/godwit/preinst-order
 unset DPKG_MAINTSCRIPT_NAME DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT
+# Keys are removed again below; that they are there keeps the ssh server's script from making some.
+for kind in rsa ecdsa ed25519; do : > /etc/ssh/ssh_host_\${kind}_key; done
+# Python's scripts would compile its whole library, a third of all the work here. An empty compiler leaves that to the
+# first import of each module, and what programs commonly import is done below.
+compiler=$(echo /usr/lib/python3.*/py_compile.py)
+echo 'import sys; sys.argv[1:] == ["-"] and sys.stdin.read()' > /run/py_compile.py
+mount --bind /run/py_compile.py "$compiler"
 /usr/bin/dpkg --configure -a --force-confdef --force-confold < /dev/null || fail "dpkg --configure failed"
+umount "$compiler"
+rm -f "\${compiler%/*}"/__pycache__/py_compile.*
+python3 -c 'import ${PYTHON_MODULES}' || fail "python3 does not work"
 for folder in /usr/lib/modules/*; do /usr/sbin/depmod -a "\${folder##*/}" 2> /dev/null; done
 
 rm -f /usr/sbin/policy-rc.d /usr/lib/godwit/configure /usr/lib/godwit/preinst-order
