@@ -1,5 +1,17 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { include: ['test/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000, pool: 'forks' },
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Each file in a process of its own: machines reserve gigabytes of address space, and a crash takes one file down.
+    pool: 'forks',
+    // Vitest leaves a core free by default, which on two cores means one file at a time. More than a few machines at once
+    // would only wait for each other.
+    maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
+    // Nothing here asserts a time. The limits only end what hangs, and are wide enough for a busy host with slow cores.
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    teardownTimeout: 20_000,
+  },
 });

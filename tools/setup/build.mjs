@@ -1,0 +1,29 @@
+/** The build. TypeScript's build mode itself knows what has changed and is quick when nothing has. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { lastLines, ROOT, run, SetupError, say, writeProblem } from './common.mjs';
+
+const COMPILER = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+/** One of the build's results. Were it missing, somebody would have taken it away, which the build mode does not notice. */
+const PROGRAM = join(ROOT, 'dist', 'cli', 'main.js');
+
+function compile(...options) {
+  return run(process.execPath, [COMPILER, '--build', ...options, '--locale', 'en']);
+}
+
+/** Looks without writing anything. */
+export async function isBuilt() {
+  if (!existsSync(PROGRAM)) return false;
+  const { status, output } = await compile('--dry');
+  return status === 0 && !output.includes('A non-dry build would');
+}
+
+export async function build() {
+  say('building');
+  let { status, output } = await compile();
+  if (status === 0 && !existsSync(PROGRAM)) ({ status, output } = await compile('--force'));
+  if (status === 0) return;
+  const problem = writeProblem(output);
+  if (problem !== undefined) throw new SetupError(`The build failed. ${problem}`);
+  throw new SetupError(`The build failed:\n${lastLines(output, 40)}`);
+}

@@ -1,0 +1,77 @@
+/** What the parts of the set-up share: where the checkout is, messages, and running programs. */
+import { spawn, spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** Something a person must put right; its message says what and how. */
+export class SetupError extends Error {}
+
+/** Progress goes to standard error, so that what a program prints stays clean. */
+export function say(text) {
+  console.error(`godwit set-up: ${text}`);
+}
+
+/** The path of a program, or undefined. An ordinary user's PATH often lacks the sbin folders. */
+export function findProgram(name) {
+  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  return folders
+    .filter((folder) => folder.startsWith('/'))
+    .map((folder) => join(folder, name))
+    .find(isExecutable);
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a program to its end without a terminal; its output is kept, and shown as it comes with `show`. */
+export function run(command, args, { show = false, env = {} } = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
+    let output = '';
+    const keep = (chunk) => {
+      output = (output + chunk).slice(-1 << 16);
+      if (show) process.stderr.write(chunk);
+    };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    child.once('error', (error) => resolve({ status: 127, output: error.message }));
+    child.once('close', (status) => resolve({ status: status ?? 128, output }));
+  });
+}
+
+/** Runs a quick program and gives its status. */
+export function statusOf(command, args) {
+  return spawnSync(command, args, { stdio: 'ignore' }).status ?? 127;
+}
+
+/** The lines of a failed program's output that say what is wrong. */
+export function lastLines(output, count = 8) {
+  return output
+    .trim()
+    .split('\n')
+    .slice(-count)
+    .map((line) => `  ${line}`)
+    .join('\n');
+}
+
+/** Turns the ways in which writing to the checkout fails into sentences; undefined for other failures. */
+export function writeProblem(output) {
+  if (/ENOSPC|EDQUOT|no space left/i.test(output)) return 'The disk is full; free some space and try again.';
+  if (/EACCES|EPERM|EROFS|permission denied|read-only file system/i.test(output)) {
+    return `${ROOT} can't be written by this user; it may have been set up by another one (change its owner with chown).`;
+  }
+  return undefined;
+}

@@ -1,0 +1,48 @@
+/** The packages from npm. What is installed is told by the list that npm itself writes at the end of an installation. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { lastLines, ROOT, run, SetupError, say, writeProblem } from './common.mjs';
+
+function readPackages(path) {
+  try {
+    return JSON.parse(readFileSync(join(ROOT, path), 'utf8')).packages;
+  } catch {
+    return undefined;
+  }
+}
+
+/** True when every package of the lock file is installed in its version. Optional ones depend on the platform. */
+export function dependenciesAreThere() {
+  const wanted = readPackages('package-lock.json');
+  const installed = readPackages('node_modules/.package-lock.json');
+  if (wanted === undefined || installed === undefined) return false;
+  return Object.entries(wanted).every(([path, { version, integrity, optional }]) => {
+    if (path === '') return true;
+    const found = installed[path];
+    if (found === undefined) return optional === true;
+    return found.version === version && found.integrity === integrity;
+  });
+}
+
+const NETWORK_CODES = /ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ERR_SOCKET_TIMEOUT|network/;
+
+function explain(output) {
+  const problem = writeProblem(output);
+  if (problem !== undefined) return problem;
+  if (NETWORK_CODES.test(output))
+    return "The npm registry can't be reached; look at the network and at npm's settings.";
+  return undefined;
+}
+
+export async function installDependencies() {
+  say('installing dependencies with npm');
+  // npm gives the path of its own script to what it runs.
+  const script = process.env.npm_execpath;
+  const [command, prefix] = script?.endsWith('.js') ? [process.execPath, [script]] : ['npm', []];
+  const { status, output } = await run(command, [...prefix, 'ci', '--no-audit', '--no-fund', '--no-progress'], {
+    env: { npm_config_update_notifier: 'false' },
+  });
+  if (status === 0) return;
+  const why = explain(output);
+  throw new SetupError(`npm ci failed.${why === undefined ? '' : ` ${why}`} It said:\n${lastLines(output)}`);
+}
