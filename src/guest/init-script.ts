@@ -23,6 +23,15 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root SHEL
 [ "$TERM" = linux ] && TERM=vt100
 /bin/busybox mount -a
 read -r cmdline < /proc/cmdline
+# The command to run is taken out first: what stands in it is no parameter.
+run=
+case "$cmdline" in
+*godwit.run=\\"*)
+  run=\${cmdline#*godwit.run=\\"}
+  cmdline="\${cmdline%%godwit.run=\\"*}\${run#*\\"}"
+  run=\${run%%\\"*}
+  ;;
+esac
 echo godwit > /proc/sys/kernel/hostname
 
 # parameter NAME: puts its value into $value, without quotes; fails if it is not there.
@@ -82,7 +91,7 @@ load_drivers() {
 mount_root() {
   tries=0
   case "$1" in
-  /dev/*) until [ -b "$1" ] || [ $tries -ge 30 ]; do sleep 0.1; tries=$((tries + 1)); done ;;
+  /dev/*) until [ -b "$1" ] || [ $tries -ge 10 ]; do sleep 0.1; tries=$((tries + 1)); done ;;
   esac
   mount -t "$type" -o "$3" "$1" "$2"
 }
@@ -128,8 +137,8 @@ fi
 trap 'finish 0' USR1 USR2
 trap restart TERM
 cd /root
-if parameter godwit.run; then
-  setsid cttyhack sh -c "$value" &
+if [ -n "$run" ] || { parameter godwit.run && run=$value; }; then
+  setsid cttyhack sh -c "$run" &
 elif [ -f /godwit/run ]; then
   setsid cttyhack sh /godwit/run &
 else

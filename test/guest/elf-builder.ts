@@ -27,7 +27,7 @@ const RELA = 4;
 
 /** A table of NUL-terminated strings that begins with an empty one. */
 class Strings {
-  #bytes = Buffer.alloc(1);
+  #bytes: Buffer = Buffer.alloc(1);
 
   add(text: string): number {
     const offset = this.#bytes.length;
@@ -52,7 +52,7 @@ function symbol(name: number, info: number, section: number, value: number): Buf
 /** Local symbols first, as ELF wants. Section 1 is .text. */
 function symbolTable(sketch: ModuleSketch): { symbols: Buffer; strings: Buffer; locals: number; first: number } {
   const strings = new Strings();
-  const symbols = [Buffer.alloc(24)];
+  const symbols: Buffer[] = [Buffer.alloc(24)];
   for (let index = 0; index < (sketch.unusedLabels ?? 0); index++)
     symbols.push(symbol(strings.add(`.L${index}`), 0, 1, index));
   symbols.push(symbol(strings.add('a_function'), 2, 1, 0));
@@ -119,7 +119,7 @@ function assemble(sections: readonly Section[], nameOffsets: readonly number[]):
   header.writeUInt16LE(243, 0x12);
   const parts: Buffer[] = [header];
   let offset = header.length;
-  const table = [Buffer.alloc(64)];
+  const table: Buffer[] = [Buffer.alloc(64)];
   sections.forEach((section, index) => {
     const entry = Buffer.alloc(64);
     entry.writeUInt32LE(nameOffsets[index]!, 0);

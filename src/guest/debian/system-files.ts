@@ -60,6 +60,14 @@ const CONSOLE = `${COMMON}
 export HOME=/root USER=root LOGNAME=root SHELL=/bin/bash
 [ "$TERM" = linux ] && TERM=vt220
 cd /root
+read -r cmdline < /proc/cmdline
+case "$cmdline" in
+*godwit.run=\\"*)
+  run=\${cmdline#*godwit.run=\\"}
+  /bin/bash -lc "\${run%%\\"*}"
+  finish $?
+  ;;
+esac
 parameter godwit.size && stty rows "\${value%x*}" cols "\${value#*x}"
 if parameter godwit.run; then
   /bin/bash -lc "$value"
