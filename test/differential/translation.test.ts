@@ -1,0 +1,35 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { Random } from '../../src/isa/generate/random.ts';
+import { Godwit } from './godwit.ts';
+import { QEMU_MISSING } from './qemu.ts';
+import type { Tally } from './run.ts';
+import { LONG, seedOf } from './seed.ts';
+import { SystemBatch } from './system-batch.ts';
+import { addWalk, WALK_LAYOUT, WALK_SEGMENTS, type WalkCase } from './walk.ts';
+import { walkAllows } from './walk-check.ts';
+
+const BATCH_CASES = 20_000;
+const BATCHES = LONG ? 20 : 1;
+
+describe.skipIf(QEMU_MISSING !== '')(`page-table walks against QEMU ${QEMU_MISSING}`, () => {
+  const tally: Tally = { cases: 0, reports: [] };
+  afterAll(() => {
+    console.log(`page-table walks: ${tally.cases} cases`);
+  });
+
+  it.each([
+    { mode: 'sv39', usual: 41 },
+    { mode: 'sv48', usual: 42 },
+  ] as const)('$mode', { timeout: 600_000 }, async ({ mode, usual }) => {
+    const { seed, note } = seedOf(mode, usual);
+    const random = new Random(seed);
+    const godwit = await Godwit.create();
+    for (let i = 0; i < BATCHES; i++) {
+      const batch = new SystemBatch(WALK_LAYOUT, BATCH_CASES, WALK_SEGMENTS);
+      const walks: WalkCase[] = [];
+      while (batch.count < BATCH_CASES) batch.add(mode, (set) => walks.push(addWalk(random, mode, set)));
+      await batch.compare(godwit, (word, result) => walkAllows(word, result, walks[result.index]!), tally);
+      expect(tally.reports, note).toEqual([]);
+    }
+  });
+});
