@@ -11,23 +11,25 @@ import { walkAllows } from './walk-check.ts';
 const BATCH_CASES = 20_000;
 const BATCHES = LONG ? 20 : 1;
 
-describe.skipIf(QEMU_MISSING !== '')(`page-table walks against QEMU ${QEMU_MISSING}`, () => {
+describe.skipIf(QEMU_MISSING !== '')(`page-table walks and PMP against QEMU ${QEMU_MISSING}`, () => {
   const tally: Tally = { cases: 0, reports: [] };
   afterAll(() => {
-    console.log(`page-table walks: ${tally.cases} cases`);
+    console.log(`page-table walks and PMP: ${tally.cases} cases`);
   });
 
   it.each([
-    { mode: 'sv39', usual: 41 },
-    { mode: 'sv48', usual: 42 },
-  ] as const)('$mode', { timeout: 600_000 }, async ({ mode, usual }) => {
-    const { seed, note } = seedOf(mode, usual);
+    { name: 'Sv39', kind: { mode: 'sv39', protection: false }, usual: 41 },
+    { name: 'Sv48', kind: { mode: 'sv48', protection: false }, usual: 42 },
+    { name: 'PMP without translation', kind: { mode: 'bare', protection: true }, usual: 43 },
+    { name: 'PMP under Sv39', kind: { mode: 'sv39', protection: true }, usual: 44 },
+  ] as const)('$name', { timeout: 600_000 }, async ({ name, kind, usual }) => {
+    const { seed, note } = seedOf(name, usual);
     const random = new Random(seed);
     const godwit = await Godwit.create();
     for (let i = 0; i < BATCHES; i++) {
       const batch = new SystemBatch(WALK_LAYOUT, BATCH_CASES, WALK_SEGMENTS);
       const walks: WalkCase[] = [];
-      while (batch.count < BATCH_CASES) batch.add(mode, (set) => walks.push(addWalk(random, mode, set)));
+      while (batch.count < BATCH_CASES) batch.add(name, (set) => walks.push(addWalk(random, kind, set)));
       await batch.compare(godwit, (word, result) => walkAllows(word, result, walks[result.index]!), tally);
       expect(tally.reports, note).toEqual([]);
     }

@@ -1,6 +1,7 @@
 import type { Random } from '../../src/isa/generate/random.ts';
 import { Assembler } from './assembler.ts';
 import * as I from './image.ts';
+import { PMP_ADDRESSES, PMP_OPEN, PMPCFG0, randomProtection } from './protection.ts';
 import type { SetWord } from './system-batch.ts';
 import * as S from './system-runner.ts';
 import { type Mode, PTE, pte, satpOf } from './tables.ts';
@@ -26,10 +27,7 @@ const TABLE_OF_LEVEL = [T0, T1, T2, ROOT48];
 /** RAM's gigapage is the second one for S-mode and, once more, the third for U-mode. */
 const USER_ALIAS = 0x4000_0000;
 
-const PMP_ADDRESSES = Array.from({ length: 8 }, (_, i) => 0x3b0 + i);
-const PMPCFG0 = 0x3a0;
 const SATP = 0x180;
-const OPEN = (1n << 54n) - 1n;
 
 export const WALK_LAYOUT = new S.SystemLayout({
   slots: 6,
@@ -39,7 +37,7 @@ export const WALK_LAYOUT = new S.SystemLayout({
   quietCsrs: [
     [SATP, 0n],
     [PMPCFG0, 0x1fn],
-    [PMP_ADDRESSES[0]!, OPEN],
+    [PMP_ADDRESSES[0]!, PMP_OPEN],
   ],
   quietStores: [],
 });
@@ -119,8 +117,14 @@ export interface WalkCase {
   readonly pc: bigint;
 }
 
-interface Probe {
-  readonly mode: Mode;
+/** What kind of case to make. */
+export interface WalkKind {
+  readonly mode: Mode | 'bare';
+  /** With random PMP entries around what is accessed. */
+  readonly protection: boolean;
+}
+
+interface Probe extends WalkKind {
   readonly privilege: 'S' | 'U';
   readonly access: Access;
   readonly throughMprv: boolean;
@@ -154,26 +158,33 @@ function randomTarget(random: Random, { kind }: Access): bigint {
 }
 
 /** Where in its page, or across its end, an access of this width goes. */
-function withOffset(random: Random, target: bigint, { kind, width, atomic }: Access): bigint {
+function withOffset(random: Random, target: bigint, { access: { kind, width, atomic }, protection }: Probe): bigint {
   const pageEnd = target | 4095n;
   if (kind === 'fetch') return random.oneIn(10) ? pageEnd - 1n : target & ~7n;
   if (atomic) return target & ~7n;
+  // QEMU reads whole aligned words where an access crosses pages, and asks the PMP about bytes that are not accessed.
+  if (protection) return (target & ~7n) + (random.oneIn(4) ? BigInt(random.below(9 - width)) : 0n);
   if (random.oneIn(8)) return pageEnd + 1n - BigInt(random.below(width));
   return random.oneIn(8) ? target + BigInt(random.below(8)) : target & ~7n;
 }
 
-/** The page-table entries of one address. Returns the virtual address and what was written into how many slots. */
-function buildMapping(random: Random, { mode, access }: Probe, set: SetWord): { address: bigint; leafLevel: number } {
-  const top = mode === 'sv39' ? 2 : 3;
+/** The address to use, with what leads from it to a random target. */
+function buildMapping(random: Random, probe: Probe, set: SetWord): { address: bigint; target: bigint } {
+  const top = probe.mode === 'sv48' ? 3 : 2;
   const leafLevel = random.oneIn(2) ? 0 : random.below(top + 1);
-  const pageBits = BigInt(12 + 9 * leafLevel);
-  const pageMask = (1n << pageBits) - 1n;
-  const target = withOffset(random, randomTarget(random, access), access);
-  let address = target & pageMask;
+  const target = withOffset(random, randomTarget(random, probe.access), probe);
   if (target >= BigInt(STORE_TARGET) && target < BigInt(STORE_TARGET + TARGET_BYTES)) {
     set(WALK_LAYOUT.slotAddress(STORED_SLOT), target & ~7n);
     set(WALK_LAYOUT.slotValue(STORED_SLOT), random.long());
   }
+  if (probe.mode === 'bare') return { address: target, target };
+  return { address: buildEntries(random, top, leafLevel, target, set), target };
+}
+
+/** The page-table entries from the root to a leaf. Returns the virtual address. */
+function buildEntries(random: Random, top: number, leafLevel: number, target: bigint, set: SetWord): bigint {
+  const pageMask = (1n << BigInt(12 + 9 * leafLevel)) - 1n;
+  let address = target & pageMask;
   for (let level = leafLevel; level <= top; level++) {
     let index = random.oneIn(4) ? random.pick([4, 255, 256, 511]) : random.between(4, 511);
     if (level === 0 && index === 511) index = 510; // the next page is in the same table
@@ -188,10 +199,9 @@ function buildMapping(random: Random, { mode, access }: Probe, set: SetWord): { 
     set(WALK_LAYOUT.slotValue(level), value);
     if (level === 0) addNextPage(random, target, BigInt(table + 8 * index + 8), set);
   }
-  const width = 12n + 9n * BigInt(top + 1);
-  address = BigInt.asUintN(64, BigInt.asIntN(Number(width), address));
-  if (random.oneIn(25)) address ^= 1n << BigInt(random.between(Number(width) - 1, 63));
-  return { address, leafLevel };
+  const width = 12 + 9 * (top + 1);
+  address = BigInt.asUintN(64, BigInt.asIntN(width, address));
+  return random.oneIn(25) ? address ^ (1n << BigInt(random.between(width - 1, 63))) : address;
 }
 
 /** For accesses across the end of a page: only one of the two is in doubt, since which is looked at first is free. */
@@ -213,14 +223,13 @@ const SUM = 1n << 18n;
 const MXR = 1n << 19n;
 
 /** Fills a record with one probe of one mapping. */
-export function addWalk(random: Random, mode: Mode, set: SetWord): WalkCase {
+export function addWalk(random: Random, kind: WalkKind, set: SetWord): WalkCase {
   const privilege = random.pick(['S', 'U'] as const);
   const access = random.oneIn(4) ? FETCH : random.pick(ACCESSES);
   const throughMprv = access.kind !== 'fetch' && random.oneIn(2);
-  const probe = { mode, privilege, access, throughMprv };
-  const { address } = buildMapping(random, probe, set);
+  const { address, target } = buildMapping(random, { ...kind, privilege, access, throughMprv }, set);
   const bits = FS | once(random, 2, SUM) | once(random, 2, MXR);
-  const alias = privilege === 'U' && !throughMprv ? USER_ALIAS : 0;
+  const alias = kind.mode !== 'bare' && privilege === 'U' && !throughMprv ? USER_ALIAS : 0;
   const pc = access.kind === 'fetch' ? address : BigInt(access.address + alias);
   set(S.S_PC, throughMprv ? pc - 4n : pc);
   set(S.S_STATUS, bits | (throughMprv ? MPP.M : MPP[privilege]));
@@ -228,8 +237,17 @@ export function addWalk(random: Random, mode: Mode, set: SetWord): WalkCase {
   set(S.S_X5 + 1, bits | MPRV | MPP[privilege]);
   set(S.S_X5 + 2, random.long());
   set(S.S_X5 + 3, random.long());
-  set(WALK_LAYOUT.csrIn(SATP), satpOf(mode, mode === 'sv39' ? T2 : ROOT48, BigInt(random.below(4))));
-  set(WALK_LAYOUT.csrIn(PMPCFG0), 0x1fn);
-  set(WALK_LAYOUT.csrIn(PMP_ADDRESSES[0]!), OPEN);
+  set(WALK_LAYOUT.csrIn(SATP), satpFor(random, kind.mode));
+  const protection = kind.protection ? randomProtection(random, target) : [{ config: 0x1f, address: PMP_OPEN }];
+  protection.forEach((entry, i) => {
+    set(WALK_LAYOUT.csrIn(PMP_ADDRESSES[i]!), entry.address);
+  });
+  const config = protection.reduce((all, entry, i) => all | (BigInt(entry.config) << BigInt(8 * i)), 0n);
+  set(WALK_LAYOUT.csrIn(PMPCFG0), config);
   return { access, address, pc };
+}
+
+function satpFor(random: Random, mode: Mode | 'bare'): bigint {
+  if (mode === 'bare') return 0n;
+  return satpOf(mode, mode === 'sv39' ? T2 : ROOT48, BigInt(random.below(4)));
 }
