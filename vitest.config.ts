@@ -12,6 +12,7 @@ export default defineConfig({
     // Nothing here asserts a time. The limits only end what hangs, and are wide enough for a busy host with slow cores.
     testTimeout: 120_000,
     hookTimeout: 300_000,
+    slowTestThreshold: 10_000,
     teardownTimeout: 20_000,
   },
 });

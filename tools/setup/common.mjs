@@ -32,7 +32,7 @@ function isExecutable(path) {
   }
 }
 
-/** Runs a program to its end without a terminal; its output is kept, and shown as it comes with `show`. */
+/** Runs a program to its end without a terminal; its output is kept, and what it says on standard error shown with `show`. */
 export function run(command, args, { show = false, env = {} } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
@@ -43,10 +43,10 @@ export function run(command, args, { show = false, env = {} } = {}) {
     let output = '';
     const keep = (chunk) => {
       output = (output + chunk).slice(-1 << 16);
-      if (show) process.stderr.write(chunk);
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
+    if (show) child.stderr.pipe(process.stderr, { end: false });
     child.once('error', (error) => resolve({ status: 127, output: error.message }));
     child.once('close', (status) => resolve({ status: status ?? 128, output }));
   });

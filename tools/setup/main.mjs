@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { build, isBuilt } from './build.mjs';
 import { findProgram, ROOT, SetupError, say, writeProblem } from './common.mjs';
 import { dependenciesAreThere, installDependencies } from './dependencies.mjs';
-import { prepareGuest, prepareTestFloat } from './materials.mjs';
+import { prepareMaterials } from './materials.mjs';
 import { preparePackages } from './packages.mjs';
 
 const LOCKED = 'GODWIT_SETUP_LOCKED';
@@ -37,8 +37,7 @@ async function setUp(args) {
   }
   if (args.includes('--test')) {
     await preparePackages();
-    await prepareTestFloat();
-    await prepareGuest();
+    await prepareMaterials();
   }
   return 0;
 }

@@ -3,13 +3,18 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ROOT, run, say } from './common.mjs';
 
-export async function prepareTestFloat() {
-  const { status, output } = await run(process.execPath, [join(ROOT, 'tools', 'testfloat.mjs')]);
-  if (status !== 0) say(`${output.trim()}\n  The tests that need it will be skipped.`);
+/** Both fetch with apt, each for itself, so they run side by side. */
+export async function prepareMaterials() {
+  await Promise.all([prepareTestFloat(), prepareGuest()]);
+}
+
+async function prepareTestFloat() {
+  const { status } = await run(process.execPath, [join(ROOT, 'tools', 'testfloat.mjs')], { show: true });
+  if (status !== 0) say('the tests that need it will be skipped');
 }
 
 /** Fetches the guest that most tests of whole machines boot. */
-export async function prepareGuest() {
+async function prepareGuest() {
   const { ensureGuest, renderProgress } = await import(pathToFileURL(join(ROOT, 'dist', 'guest', 'index.js')).href);
   try {
     await ensureGuest({ progress: renderProgress(process.stderr) });
