@@ -82,8 +82,8 @@ function isDebianArchive(source: AptSource): boolean {
 /** What the machine's sources say about Debian's main archive. */
 export interface DebianMirror {
   uri: string;
-  /** The suites of the main archive that the machine itself uses there: its own release and, if named, its updates. */
-  machineSuites: string[];
+  /** The machine's own release: the suite that its sources name there. */
+  machineSuite: string;
 }
 
 /** The first Debian mirror among the sources. Throws GodwitError('not-found') if there is none. */
@@ -94,6 +94,5 @@ export function findDebianMirror(sources: readonly AptSource[]): DebianMirror {
       hint: 'Name one with the environment variable GODWIT_MIRROR, the way a line of sources.list would.',
     });
   }
-  const suites = sources.filter((each) => each.uri === first.uri && each.components.includes('main'));
-  return { uri: first.uri, machineSuites: [...new Set(suites.map((each) => each.suite))] };
+  return { uri: first.uri, machineSuite: first.suite };
 }

@@ -35,7 +35,8 @@ export interface PrivateAptOptions {
   /** Where its state lives; made if missing. Only one process may use it at a time. */
   folder: string;
   suites: readonly string[];
-  architecture: string;
+  /** The machine's own when not given. */
+  architecture?: string;
   mirror: string;
   keyring: string;
 }
@@ -112,6 +113,15 @@ async function folderBytes(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
+function architectureLines(architecture: string | undefined): string[] {
+  if (architecture === undefined) return [];
+  return [
+    '#clear APT::Architectures;',
+    `APT::Architecture "${architecture}";`,
+    `APT::Architectures { "${architecture}"; };`,
+  ];
+}
+
 export class PrivateApt {
   readonly #options: PrivateAptOptions;
   readonly #configPath: string;
@@ -123,6 +133,9 @@ export class PrivateApt {
 
   /** Writes the configuration and reads the package lists from the mirror. */
   static async open(options: PrivateAptOptions): Promise<PrivateApt> {
+    // apt's configuration has no way to write these inside a value.
+    if (/["\n]/.test(options.folder))
+      throw new GodwitError('usage', `The folder ${options.folder} can't be used by apt.`);
     const apt = new PrivateApt(options);
     await apt.#writeConfiguration();
     await apt.#updateLists();
@@ -145,10 +158,8 @@ export class PrivateApt {
       '#clear APT::Update::Pre-Invoke;',
       '#clear APT::Update::Post-Invoke;',
       '#clear APT::Update::Post-Invoke-Success;',
-      '#clear APT::Architectures;',
       '#clear APT::Default-Release;',
-      `APT::Architecture "${architecture}";`,
-      `APT::Architectures { "${architecture}"; };`,
+      ...architectureLines(architecture),
       `Dir::State "${folder}/state";`,
       `Dir::State::lists "${folder}/state/lists";`,
       `Dir::State::status "${folder}/status";`,
@@ -263,11 +274,14 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-async function findMirror(asked: string | undefined): Promise<DebianMirror> {
+/** A mirror that a person named says nothing of the machine's own release. */
+type ChosenMirror = Pick<DebianMirror, 'uri'> & Partial<DebianMirror>;
+
+async function findMirror(asked: string | undefined): Promise<ChosenMirror> {
   const named = asked ?? process.env.GODWIT_MIRROR;
   if (named !== undefined && named !== '') {
     if (/[\s[\]]/.test(named)) throw new GodwitError('usage', `The mirror "${named}" is not an address.`);
-    return { uri: named, machineSuites: [] };
+    return { uri: named };
   }
   return findDebianMirror(await readMachineSources());
 }
@@ -277,19 +291,18 @@ async function findMirror(asked: string | undefined): Promise<DebianMirror> {
  * Debian itself hands the next release's keys to users of the one before.
  */
 async function fetchNewerKeyring(
-  mirror: DebianMirror,
+  mirror: ChosenMirror,
   keyring: string,
   options: OpenAptOptions,
 ): Promise<string | undefined> {
-  if (mirror.machineSuites.length === 0) return undefined;
+  if (mirror.machineSuite === undefined) return undefined;
   options.progress.note(
     `The installed Debian keyring does not know ${options.suite}; fetching a newer one, signed by the keys it knows.`,
   );
   const folder = join(options.folder, 'apt-machine');
   const apt = await PrivateApt.open({
     folder,
-    suites: mirror.machineSuites,
-    architecture: 'riscv64',
+    suites: [mirror.machineSuite],
     mirror: mirror.uri,
     keyring,
   }).catch(() => undefined);

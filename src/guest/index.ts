@@ -5,7 +5,13 @@ export { findDebianMirror, parseDeb822Sources, parseOneLineSources, readMachineS
 export { defaultCacheFolder } from './cache.ts';
 export { type CpioEntry, readCpio, writeCpio } from './cpio.ts';
 export type { MachineRequest, RunMachine } from './debian/configure.ts';
-export { createMachineDisk, type DebianDisk, type DebianOptions, ensureDebianDisk } from './debian/ensure-disk.ts';
+export {
+  createMachineDisk,
+  type DebianDisk,
+  type DebianOptions,
+  ensureDebianDisk,
+  findDebianDisk,
+} from './debian/ensure-disk.ts';
 export { ensureGuest, type Guest, type GuestOptions } from './ensure-guest.ts';
 export { initramfsWithFiles } from './initramfs.ts';
 export { QUICK_BOOT_PARAMETERS } from './kernel-parameters.ts';

@@ -74,7 +74,7 @@ deb http://mirror.example/debian bookworm main
 deb http://mirror.example/debian bookworm-updates main
 `),
     );
-    expect(mirror).toEqual({ uri: 'http://mirror.example/debian', machineSuites: ['bookworm', 'bookworm-updates'] });
+    expect(mirror).toEqual({ uri: 'http://mirror.example/debian', machineSuite: 'bookworm' });
   });
 
   it('is asked for when none is named', () => {

@@ -10,8 +10,7 @@
  */
 import { chmod, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Disk } from '../../backend/disk/disk.ts';
-import { createDisk, openDisk } from '../../platform/node/open-disk.ts';
+import { createDisk } from '../../platform/node/open-disk.ts';
 import { openDebianApt } from '../apt.ts';
 import {
   checkFiles,
@@ -30,7 +29,8 @@ import { withFileLock } from '../lock.ts';
 import { type Progress, silentProgress } from '../progress.ts';
 import { buildTree } from './build-tree.ts';
 import { configureDisk, type RunMachine } from './configure.ts';
-import { type Extent, makeExt4Image, usedExtents } from './image.ts';
+import { convertToQcow2 } from './convert.ts';
+import { makeExt4Image } from './image.ts';
 import { DEBIAN_PACKAGES } from './package-set.ts';
 
 /** What a machine sees; the file holds only what is used of it. */
@@ -65,11 +65,18 @@ type Inspection =
   | { state: 'damaged'; problems: string[] }
   | { state: 'ready'; manifest: Manifest };
 
-async function inspect(folder: string, options: DebianOptions): Promise<Inspection> {
+async function inspect(folder: string, options: Pick<DebianOptions, 'check'>): Promise<Inspection> {
   const manifest = await readManifest(folder);
   if (manifest?.files.disk === undefined || manifest.facts.layout !== DISK_LAYOUT_VERSION) return { state: 'absent' };
   const problems = await checkFiles(folder, manifest, options.check ?? 'quick');
   return problems.length === 0 ? { state: 'ready', manifest } : { state: 'damaged', problems };
+}
+
+/** The root disk if there is a whole one in the cache; never builds. The kernel and initramfs are brought up to date. */
+export async function findDebianDisk(options: GuestOptions = {}): Promise<DebianDisk | undefined> {
+  const folder = join(options.cacheFolder ?? defaultCacheFolder(), `debian-${SUITE}`);
+  const found = await inspect(folder, options);
+  return found.state === 'ready' ? diskOf(folder, found.manifest, await ensureGuest(options), false) : undefined;
 }
 
 /**
@@ -148,71 +155,6 @@ async function build(
     return await publish(folder, qcow2Path, Object.fromEntries(records.map(({ name, version }) => [name, version])));
   } finally {
     await rm(work, { recursive: true, force: true });
-  }
-}
-
-const CHUNK_BYTES = 2 * 1024 ** 2;
-/** The image's cluster size: used parts that lie closer together are copied as one. */
-const CLUSTER_BYTES = 64 * 1024;
-
-/** Extents rounded outwards to whole clusters, those that then touch joined. */
-export function wholeClusters(extents: readonly Extent[], sizeBytes: number): Extent[] {
-  const joined: Extent[] = [];
-  for (const { start, end } of extents) {
-    const first = start - (start % CLUSTER_BYTES);
-    const last = Math.min(sizeBytes, end + ((CLUSTER_BYTES - (end % CLUSTER_BYTES)) % CLUSTER_BYTES));
-    const before = joined.at(-1);
-    if (before !== undefined && first <= before.end) before.end = Math.max(before.end, last);
-    else joined.push({ start: first, end: last });
-  }
-  return joined;
-}
-
-/** The stretches of a chunk that are not zero, in whole clusters. */
-export function nonZeroRuns(chunk: Uint8Array): Extent[] {
-  const zeros = Buffer.alloc(CLUSTER_BYTES);
-  const runs: Extent[] = [];
-  for (let start = 0; start < chunk.length; start += CLUSTER_BYTES) {
-    const end = Math.min(start + CLUSTER_BYTES, chunk.length);
-    if (zeros.compare(chunk, start, end, 0, end - start) === 0) continue;
-    const last = runs.at(-1);
-    if (last?.end === start) last.end = end;
-    else runs.push({ start, end });
-  }
-  return runs;
-}
-
-/** Copies what is used and not zero. */
-async function copyUsedParts(from: Disk, to: Disk, extents: readonly Extent[], progress: Progress): Promise<void> {
-  const buffer = Buffer.alloc(CHUNK_BYTES);
-  const total = extents.reduce((sum, { start, end }) => sum + end - start, 0);
-  let done = 0;
-  for (const { start, end } of extents) {
-    for (let offset = start; offset < end; offset += CHUNK_BYTES) {
-      const chunk = buffer.subarray(0, Math.min(CHUNK_BYTES, end - offset));
-      await from.read(offset, chunk);
-      for (const run of nonZeroRuns(chunk)) await to.write(offset + run.start, chunk.subarray(run.start, run.end));
-      done += chunk.length;
-      progress.update({ phase: 'Writing the disk image', done, total, unit: 'bytes' });
-    }
-  }
-  await to.flush();
-}
-
-/** Makes a qcow2 of a raw image with an ext4 file system. */
-export async function convertToQcow2(rawPath: string, qcow2Path: string, progress: Progress): Promise<void> {
-  const used = await usedExtents(rawPath);
-  const raw = await openDisk(rawPath, { readonly: true, format: 'raw' });
-  try {
-    await createDisk(qcow2Path, { sizeBytes: raw.sizeBytes });
-    const image = await openDisk(qcow2Path, { format: 'qcow2' });
-    try {
-      await copyUsedParts(raw, image, wholeClusters(used, raw.sizeBytes), progress);
-    } finally {
-      await image.close();
-    }
-  } finally {
-    await raw.close();
   }
 }
 

@@ -5,6 +5,7 @@
 import { open, rm, writeFile } from 'node:fs/promises';
 import { GodwitError } from '../../common/errors.ts';
 import { runProgram } from '../process.ts';
+import type { Extent } from './extents.ts';
 import type { RootTree } from './root-tree.ts';
 
 const SPECIAL_BITS = 0o7000;
@@ -36,12 +37,6 @@ async function run(program: string, args: readonly string[], doing: string): Pro
   const text = errors.slice(0, 3).join('; ') || `status ${result.status}`;
   const code = /No space left|disk full/i.test(text) ? 'full' : 'io';
   throw new GodwitError(code, `${doing} with ${program} failed: ${text}.`);
-}
-
-/** A stretch of an image: bytes from `start` up to `end`. */
-export interface Extent {
-  start: number;
-  end: number;
 }
 
 /** The parts of a file system that are in use, from what dumpe2fs(8) prints: all but its free blocks. */
