@@ -39,15 +39,16 @@ export class SystemBatch {
     return this.names.length;
   }
 
-  add(name: string, fill: (set: SetWord) => void): void {
+  /** `fill` sets what is not 0, and gives the case's name. */
+  add(fill: (set: SetWord) => string): void {
     const from = this.count * this.layout.words;
-    this.names.push(name);
     // Slots that a case does not use are words nobody looks at.
     for (let i = 0; i < this.layout.spec.slots; i++)
       this.input[from + this.layout.slotAddress(i)] = BigInt(I.SCRATCH + 8 * i);
-    fill((word, value) => {
+    const name = fill((word, value) => {
       this.input[from + word] = BigInt.asUintN(64, value);
     });
+    this.names.push(name);
   }
 
   image(): I.Image {

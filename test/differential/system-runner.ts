@@ -128,20 +128,21 @@ export function buildSystemRunner(layout: SystemLayout): I.Segment[] {
   vector.op('jalr', { rs1: 5 });
   startNext(main, layout);
   return [
-    { address: I.RUNNER, data: buildStart(main.base) },
+    { address: I.RUNNER, data: buildStart(main.base, layout.spec) },
     { address: M_VECTOR, data: vector.finish() },
     { address: main.base, data: main.finish() },
     ...buildSupervisorVectors(),
   ];
 }
 
-/** Opens the PMP, and begins with the first record. */
-function buildStart(main: number): Uint8Array {
+/** Opens the PMP, quiets what reset leaves open, and begins with the first record. */
+function buildStart(main: number, spec: SystemSpec): Uint8Array {
   const a = new Assembler(I.RUNNER);
   a.li(5, (1n << 54n) - 1n);
   a.csrw(CSR.pmpaddr0, 5);
   a.li(5, 0x1fn);
   a.csrw(CSR.pmpcfg0, 5);
+  storeQuiet(a, spec);
   a.li(P, BigInt(I.RECORDS));
   a.li(5, BigInt(main));
   a.op('jalr', { rs1: 5 });
@@ -208,11 +209,7 @@ function saveCase(a: Assembler, layout: SystemLayout): void {
     a.li(5, value);
     a.csrw(csr, 5);
   }
-  for (const { address, width, value } of spec.quietStores) {
-    a.li(5, BigInt(address));
-    a.li(6, value);
-    a.op(width === 4 ? 'sw' : 'sd', { rs2: 6, rs1: 5 });
-  }
+  storeQuiet(a, spec);
   for (let i = 0; i < spec.slots; i++) {
     load(5, layout.slotAddress(i));
     a.op('ld', { rd: 6, rs1: 5 });
@@ -220,6 +217,14 @@ function saveCase(a: Assembler, layout: SystemLayout): void {
     if (spec.clearSlots) a.op('sd', { rs2: 0, rs1: 5 });
   }
   a.op('addi', { rd: P, rs1: P, immediate: 8 * layout.words });
+}
+
+function storeQuiet(a: Assembler, { quietStores }: SystemSpec): void {
+  for (const { address, width, value } of quietStores) {
+    a.li(5, BigInt(address));
+    a.li(6, value);
+    a.op(width === 4 ? 'sw' : 'sd', { rs2: 6, rs1: 5 });
+  }
 }
 
 /** With the next record in P: sets everything up and goes. */

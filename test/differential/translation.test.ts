@@ -29,7 +29,13 @@ describe.skipIf(QEMU_MISSING !== '')(`page-table walks and PMP against QEMU ${QE
     for (let i = 0; i < BATCHES; i++) {
       const batch = new SystemBatch(WALK_LAYOUT, BATCH_CASES, WALK_SEGMENTS);
       const walks: WalkCase[] = [];
-      while (batch.count < BATCH_CASES) batch.add(name, (set) => walks.push(addWalk(random, kind, set)));
+      while (batch.count < BATCH_CASES) {
+        batch.add((set) => {
+          const walk = addWalk(random, kind, set);
+          walks.push(walk);
+          return `${walk.access.name}, ${name}`;
+        });
+      }
       await batch.compare(godwit, (word, result) => walkAllows(word, result, walks[result.index]!), tally);
       expect(tally.reports, note).toEqual([]);
     }
