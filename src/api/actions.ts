@@ -1,0 +1,63 @@
+/**
+ * All that can be asked of a machine while it exists, and all that it says. One list for every front: the library and the
+ * command line send these messages to the machine's thread.
+ *
+ *     front                                   machine's thread
+ *       | -- configuration (at creation) -->       |   opens files, locks disks, puts images into memory
+ *       | <----------- ready or failed ---         |
+ *       | -- request { id, action } ------>        |
+ *       | <----- reply or refusal { id } --        |   in any order
+ *       | <----- output, disk-error, trace         |
+ *       | -- taken (output was consumed) ->        |   it stops printing when too much is on its way
+ *       | <----------- ended or failed ---         |   the last message; files are closed
+ */
+import type { ConsolePort, TerminalSize } from './options.ts';
+import type { MachineStatistics } from './statistics.ts';
+import type { WireError } from './wire-error.ts';
+
+export interface MachineActions {
+  /** Begins to execute. Once. */
+  start: { parameters: undefined; result: undefined };
+  /** No instruction executes and guest time stands still when it is answered. */
+  pause: { parameters: undefined; result: undefined };
+  resume: { parameters: undefined; result: undefined };
+  /** Ends the machine as if its power failed; what it wrote to its disks is kept. */
+  stop: { parameters: undefined; result: undefined };
+  statistics: { parameters: undefined; result: MachineStatistics };
+  /** Bytes for the console; answered when the guest's device has them all. */
+  input: { parameters: { readonly bytes: Uint8Array }; result: undefined };
+  resize: { parameters: TerminalSize; result: undefined };
+}
+
+export type ActionName = keyof MachineActions;
+
+export type ActionRequest = {
+  [Name in ActionName]: {
+    readonly kind: 'request';
+    readonly id: number;
+    readonly action: Name;
+    readonly parameters: MachineActions[Name]['parameters'];
+  };
+}[ActionName];
+
+export type ToMachine = ActionRequest | { readonly kind: 'taken'; readonly bytes: number };
+
+/** How a machine ended. */
+export interface MachineEnd {
+  /** 'power-off' and 'failure' are the guest's doing; 'stopped' is that of `stop`. */
+  readonly reason: 'power-off' | 'failure' | 'stopped';
+  /** What a process that stands for the guest exits with: 0 to 255; not 0 for a failure. */
+  readonly exitCode: number;
+  readonly statistics: MachineStatistics;
+}
+
+export type FromMachine =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'reply'; readonly id: number; readonly result: unknown }
+  | { readonly kind: 'refusal'; readonly id: number; readonly error: WireError }
+  | { readonly kind: 'output'; readonly port: ConsolePort; readonly bytes: Uint8Array }
+  /** The host failed to read or write a disk; the guest was told so too. */
+  | { readonly kind: 'disk-error'; readonly disk: number; readonly error: WireError }
+  | { readonly kind: 'trace'; readonly text: string }
+  | { readonly kind: 'ended'; readonly end: MachineEnd }
+  | { readonly kind: 'failed'; readonly error: WireError };

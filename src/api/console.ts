@@ -1,0 +1,103 @@
+import { GodwitError } from '../common/errors.ts';
+import { ConsoleReader } from './console-reader.ts';
+import { checkTerminal } from './options.ts';
+import { Transcript } from './transcript.ts';
+
+/** What a console needs of its machine. */
+export interface ConsoleActions {
+  write(bytes: Uint8Array): Promise<void>;
+  resize(columns: number, rows: number): Promise<void>;
+  /** That many bytes of output have been consumed. */
+  taken(bytes: number): void;
+}
+
+export interface WaitOptions {
+  /** Default: for ever. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * A machine's console. Output is read by iterating, any number of times at once:
+ *
+ *     for await (const bytes of machine.console) process.stdout.write(bytes);
+ *
+ * Each iterator gets all output from the moment it is made to the machine's end. The guest waits while an iterator has more than
+ * 1 MiB unread; without iterators nothing waits. The last 1 MiB of text is kept for `waitFor` and `transcript`.
+ */
+export class MachineConsole implements AsyncIterable<Uint8Array> {
+  private readonly actions: ConsoleActions;
+  private readonly readers = new Set<ConsoleReader>();
+  private readonly text = new Transcript();
+  private received = 0;
+  private acknowledged = 0;
+  private ended = false;
+
+  /** Machines make their console themselves. */
+  constructor(actions: ConsoleActions) {
+    this.actions = actions;
+  }
+
+  /**
+   * Types into the console. Text is sent as UTF-8; Enter is "\r", as on a keyboard ("\n" works as well with Linux). Resolves when
+   * the guest's device has taken all, in order; a Linux that has not opened its serial port yet is waited for, so nothing is lost.
+   * Rejects with GodwitError('state') when the machine ends before.
+   */
+  write(data: string | Uint8Array): Promise<void> {
+    return this.actions.write(typeof data === 'string' ? new TextEncoder().encode(data) : data);
+  }
+
+  /** The terminal has another size. Reaches the guest on the virtio console (virtio 1.2, 5.3.4); a UART knows no size. */
+  async resize(columns: number, rows: number): Promise<void> {
+    checkTerminal({ columns, rows });
+    await this.actions.resize(columns, rows);
+  }
+
+  /**
+   * Waits until the console shows a text or a match of an expression, in what came after the last match, and returns what matched.
+   * Rejects with GodwitError('state') when the machine ends or the time is over without it.
+   */
+  waitFor(pattern: string | RegExp, { timeoutMs }: WaitOptions = {}): Promise<string> {
+    return this.text.waitFor(pattern, timeoutMs);
+  }
+
+  /** The last 1 MiB of output, as text. */
+  get transcript(): string {
+    return this.text.all;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
+    const reader = new ConsoleReader(this.received, {
+      progress: () => this.acknowledge(),
+      done: () => {
+        this.readers.delete(reader);
+        this.acknowledge();
+      },
+    });
+    if (this.ended) reader.end();
+    else this.readers.add(reader);
+    return reader;
+  }
+
+  /** @internal The guest printed. */
+  receive(bytes: Uint8Array): void {
+    this.received += bytes.length;
+    for (const reader of this.readers) reader.push(bytes);
+    this.text.push(bytes);
+    this.acknowledge();
+  }
+
+  /** @internal Nothing more will come. */
+  end(): void {
+    this.ended = true;
+    for (const reader of [...this.readers]) reader.end();
+    this.text.end(new GodwitError('state', 'The machine ended.'));
+  }
+
+  private acknowledge(): void {
+    let slowest = this.received;
+    for (const reader of this.readers) slowest = Math.min(slowest, reader.consumed);
+    if (slowest === this.acknowledged || this.ended) return;
+    this.actions.taken(slowest - this.acknowledged);
+    this.acknowledged = slowest;
+  }
+}

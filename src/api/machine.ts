@@ -1,0 +1,187 @@
+import { GodwitError } from '../common/errors.ts';
+import type { FromMachine, MachineEnd } from './actions.ts';
+import { MachineConsole } from './console.ts';
+import { ActionClient, type MachineLink } from './link.ts';
+import type { MachineStatistics } from './statistics.ts';
+import { fromWireError } from './wire-error.ts';
+
+export type MachineStatus = 'created' | 'running' | 'paused' | 'ended' | 'failed';
+
+/** What listeners get; see `MachineHandle.on`. */
+export interface MachineEvents {
+  /** The host failed to read or write a disk; the guest got an I/O error. `disk` counts from 0. */
+  'disk-error': { readonly disk: number; readonly error: GodwitError };
+  /** Lines of a trace, each with its line end. */
+  trace: string;
+}
+
+/**
+ * A machine that runs somewhere else, in a thread of its own. Control calls are answered between slices of its execution, within
+ * milliseconds. The statuses:
+ *
+ *     created --start--> running <--pause/resume--> paused
+ *         |                 |                         |
+ *         +---- stop -------+---- stop, guest --------+----> ended
+ *                           +---- a mistake of ours --+----> failed
+ */
+export class MachineHandle {
+  readonly console: MachineConsole;
+  /**
+   * Resolves when the guest has powered off or failed, or `stop` was called; all files are closed then. Rejects with a GodwitError
+   * when the machine broke down. It need not be awaited.
+   */
+  readonly finished: Promise<MachineEnd>;
+  private readonly link: MachineLink;
+  private readonly client: ActionClient;
+  private readonly listeners: { [Name in keyof MachineEvents]: Set<(event: MachineEvents[Name]) => void> } = {
+    'disk-error': new Set(),
+    trace: new Set(),
+  };
+  private state: MachineStatus = 'created';
+  private end: MachineEnd | undefined;
+  private stopping: Promise<void> | undefined;
+  private settle: { resolve(end: MachineEnd): void; reject(error: GodwitError): void } = {
+    resolve: () => {},
+    reject: () => {},
+  };
+
+  constructor(link: MachineLink) {
+    this.link = link;
+    this.client = new ActionClient(link);
+    this.finished = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject };
+    });
+    this.finished.catch(() => {});
+    this.console = new MachineConsole({
+      write: (bytes) => this.client.request('input', { bytes }),
+      resize: (columns, rows) => this.client.request('resize', { columns, rows }),
+      taken: (bytes) => this.link.post({ kind: 'taken', bytes }),
+    });
+  }
+
+  get status(): MachineStatus {
+    return this.state;
+  }
+
+  /** Begins to execute. Throws GodwitError('state') unless the machine was just created. */
+  async start(): Promise<void> {
+    this.require('be started', 'created');
+    this.state = 'running';
+    await this.client.request('start', undefined);
+  }
+
+  /**
+   * Holds the machine: when this resolves no instruction executes and guest time stands still. Pausing a paused machine does nothing.
+   * Throws GodwitError('state') when it is not running.
+   */
+  async pause(): Promise<void> {
+    this.require('be paused', 'running', 'paused');
+    this.state = 'paused';
+    await this.client.request('pause', undefined);
+  }
+
+  /** Lets a paused machine go on. Does nothing to a running one. Throws GodwitError('state') for all others. */
+  async resume(): Promise<void> {
+    this.require('go on', 'running', 'paused');
+    this.state = 'running';
+    await this.client.request('resume', undefined);
+  }
+
+  /**
+   * Ends the machine as if its power failed: the guest is not asked. What it wrote to its disks is on stable storage and the
+   * images are unlocked when this resolves. Stopping a machine that has ended, or twice, does nothing.
+   */
+  stop(): Promise<void> {
+    this.stopping ??= this.stopOnce();
+    return this.stopping;
+  }
+
+  private async stopOnce(): Promise<void> {
+    if (this.state === 'ended' || this.state === 'failed') return;
+    // What remains is to wait for the end: one that came first is as good.
+    this.client.request('stop', undefined).catch(() => {});
+    await this.finished;
+  }
+
+  /** Ends the machine's thread at once. Writes that were under way may be lost: for machines that `stop` does not end. */
+  async kill(): Promise<void> {
+    this.fail(new GodwitError('state', 'The machine was killed.'));
+    await this.link.terminate();
+  }
+
+  /** What the machine did so far, or in all when it has ended. */
+  async stats(): Promise<MachineStatistics> {
+    return this.end?.statistics ?? (await this.client.request('statistics', undefined));
+  }
+
+  /** Calls `listener` for each event of that name. Returns what takes it away again. */
+  on<Name extends keyof MachineEvents>(name: Name, listener: (event: MachineEvents[Name]) => void): () => void {
+    this.listeners[name].add(listener);
+    return () => this.listeners[name].delete(listener);
+  }
+
+  private require(what: string, ...statuses: MachineStatus[]): void {
+    if (statuses.includes(this.state)) return;
+    const is: Record<MachineStatus, string> = {
+      created: 'has not been started',
+      running: 'is running already',
+      paused: 'has been started already',
+      ended: 'has ended',
+      failed: 'broke down',
+    };
+    throw new GodwitError('state', `The machine cannot ${what}: it ${is[this.state]}.`);
+  }
+
+  /** For platforms: a message of the machine's thread. */
+  receive(message: FromMachine): void {
+    switch (message.kind) {
+      case 'reply':
+      case 'refusal':
+        this.client.receive(message);
+        break;
+      case 'output':
+        this.console.receive(message.bytes);
+        break;
+      case 'disk-error':
+        this.emit('disk-error', { disk: message.disk, error: fromWireError(message.error) });
+        break;
+      case 'trace':
+        this.emit('trace', message.text);
+        this.link.post({ kind: 'taken', bytes: message.text.length });
+        break;
+      case 'ended':
+        this.finish(message.end);
+        break;
+      case 'failed':
+        this.fail(fromWireError(message.error));
+        break;
+      case 'ready':
+        break;
+    }
+  }
+
+  private emit<Name extends keyof MachineEvents>(name: Name, event: MachineEvents[Name]): void {
+    for (const listener of this.listeners[name]) listener(event);
+  }
+
+  private finish(end: MachineEnd): void {
+    if (this.state === 'failed' || this.state === 'ended') return;
+    this.state = 'ended';
+    this.end = end;
+    this.close(new GodwitError('state', 'The machine has ended.'));
+    this.settle.resolve(end);
+  }
+
+  /** For platforms: the machine's thread is gone. */
+  fail(error: GodwitError): void {
+    if (this.state === 'failed' || this.state === 'ended') return;
+    this.state = 'failed';
+    this.close(error);
+    this.settle.reject(error);
+  }
+
+  private close(error: GodwitError): void {
+    this.client.close(error);
+    this.console.end();
+  }
+}

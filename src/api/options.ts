@@ -1,0 +1,195 @@
+/** What a machine is made of, as a person says it, and the checks of that. */
+import { GodwitError } from '../common/errors.ts';
+import { parseByteSize } from './byte-size.ts';
+import { machineSeed } from './seed.ts';
+import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';
+
+export type ConsolePort = 'uart' | 'virtio';
+
+/** A file by its path, or its content. */
+export type ImageSource = string | Uint8Array;
+
+export interface DiskOptions {
+  /** A raw or qcow2 image. It is locked while the machine has it. */
+  readonly path: string;
+  /** The guest cannot write it, and other machines may read it at the same time. Default false. */
+  readonly readonly?: boolean;
+  /** Found out from the content when not given. Name it for raw images whose content a guest decides. */
+  readonly format?: 'raw' | 'qcow2';
+  /** Up to 20 printable ASCII characters, which the guest reads by VIRTIO_BLK_T_GET_ID (virtio 1.2, 5.2.6). */
+  readonly serial?: string;
+}
+
+export interface TerminalSize {
+  /** In characters, 0 to 65535. */
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export interface MachineOptions {
+  /** Linux `Image`, ELF or raw instructions, the first two also gzipped; started in S-mode over the built-in SBI. */
+  readonly kernel?: ImageSource;
+  /** Initial RAM disk, handed to the kernel through the device tree. */
+  readonly initrd?: ImageSource;
+  /** M-mode firmware, started in place of the built-in SBI (privileged spec 3.1). */
+  readonly bios?: ImageSource;
+  /** The kernel's command line. Default: `console=` with the console's port. */
+  readonly append?: string;
+  /** Guest RAM: bytes as a number, or a text such as "512M". Whole MiB, up to 3 GiB. Default 512 MiB. */
+  readonly memory?: number | string;
+  /** Virtio block devices: /dev/vda, /dev/vdb, ... Up to 6. */
+  readonly disks?: readonly DiskOptions[];
+  /** Which of the board's consoles `machine.console` is: the 16550 UART (default) or virtio. Linux: ttyS0, hvc0. */
+  readonly consolePort?: ConsolePort;
+  /** Size of the virtio console to begin with. Default 80 by 24. */
+  readonly terminal?: TerminalSize;
+  /** All random numbers of the machine follow from it: 32 bytes, 64 hexadecimal digits, or any text. Default: fresh. */
+  readonly seed?: string | Uint8Array;
+  /**
+   * Text of each instruction that is executed goes to the 'trace' listeners; slow. A filter such as "0x80200000-0x80201000" or
+   * "csr*,ecall" picks some (docstring of `parseTraceFilter`); "" means all.
+   */
+  readonly trace?: string;
+}
+
+export interface DiskConfiguration {
+  readonly path: string;
+  readonly readonly: boolean;
+  readonly format?: 'raw' | 'qcow2';
+  readonly serial: string;
+}
+
+/** Checked options, as plain data that can be sent to the machine's thread. */
+export interface MachineConfiguration {
+  readonly kernel?: ImageSource;
+  readonly initrd?: ImageSource;
+  readonly bios?: ImageSource;
+  readonly bootArguments?: string;
+  readonly memoryBytes: number;
+  readonly disks: readonly DiskConfiguration[];
+  readonly consolePort: ConsolePort;
+  readonly terminal: TerminalSize;
+  readonly seed: Uint8Array;
+  readonly trace?: TraceFilter;
+}
+
+const MIB = 1024 ** 2;
+const DEFAULT_MEMORY_BYTES = 512 * MIB;
+const MEMORY_LIMIT_BYTES = 3 * 1024 ** 3;
+const DISKS_LIMIT = 6;
+const DEFAULT_TERMINAL: TerminalSize = { columns: 80, rows: 24 };
+const KNOWN: readonly (keyof MachineOptions)[] = [
+  'kernel',
+  'initrd',
+  'bios',
+  'append',
+  'memory',
+  'disks',
+  'consolePort',
+  'terminal',
+  'seed',
+  'trace',
+];
+
+function refuse(message: string, hint?: string): never {
+  throw new GodwitError('usage', message, hint === undefined ? {} : { hint });
+}
+
+/**
+ * Checks options without opening anything. Throws GodwitError: 'usage' for what makes no sense, 'limit' for more than a machine
+ * can have.
+ */
+export async function configureMachine(options: MachineOptions): Promise<MachineConfiguration> {
+  if (typeof options !== 'object' || options === null) refuse('A machine needs options, such as { kernel: "Image" }.');
+  const unknown = Object.keys(options).find((name) => !KNOWN.includes(name as keyof MachineOptions));
+  if (unknown !== undefined) refuse(`A machine has no option "${unknown}".`, `There are: ${KNOWN.join(', ')}.`);
+  const images = checkImages(options);
+  const consolePort = checkConsolePort(options.consolePort ?? 'uart');
+  const bootArguments = checkAppend(options, consolePort);
+  return {
+    ...images,
+    ...(bootArguments === undefined ? {} : { bootArguments }),
+    memoryBytes: checkMemory(options.memory ?? DEFAULT_MEMORY_BYTES),
+    disks: checkDisks(options.disks ?? []),
+    consolePort,
+    terminal: checkTerminal(options.terminal ?? DEFAULT_TERMINAL),
+    seed: await machineSeed(options.seed),
+    ...(options.trace === undefined ? {} : { trace: parseTraceFilter(options.trace) }),
+  };
+}
+
+function checkImages({
+  kernel,
+  initrd,
+  bios,
+}: MachineOptions): Pick<MachineConfiguration, 'kernel' | 'initrd' | 'bios'> {
+  const images = { kernel, initrd, bios };
+  const given: Partial<Record<keyof typeof images, ImageSource>> = {};
+  for (const name of ['kernel', 'initrd', 'bios'] as const) {
+    const source = images[name];
+    if (source === undefined) continue;
+    const usable = source instanceof Uint8Array || (typeof source === 'string' && source !== '');
+    if (!usable) refuse(`The option "${name}" is a path or the content of a file.`);
+    given[name] = source;
+  }
+  if (given.kernel === undefined && given.bios === undefined) {
+    refuse('A machine needs a kernel or firmware to run.', 'Give the option "kernel" or "bios".');
+  }
+  if (given.initrd !== undefined && given.kernel === undefined) refuse('An initrd is of no use without a kernel.');
+  return given;
+}
+
+function checkConsolePort(port: ConsolePort): ConsolePort {
+  if (port !== 'uart' && port !== 'virtio') refuse(`There is no console "${port}".`, 'There are "uart" and "virtio".');
+  return port;
+}
+
+function checkAppend({ append, kernel }: MachineOptions, port: ConsolePort): string | undefined {
+  if (append === undefined) return kernel === undefined ? undefined : `console=${port === 'uart' ? 'ttyS0' : 'hvc0'}`;
+  if (typeof append !== 'string' || /[\0\n\r]/.test(append)) refuse("The kernel's command line is one line of text.");
+  return append;
+}
+
+function checkMemory(memory: number | string): number {
+  const bytes = typeof memory === 'string' ? parseByteSize("A machine's memory", memory) : memory;
+  if (!Number.isSafeInteger(bytes) || bytes < MIB || bytes % MIB !== 0) {
+    refuse(`A machine's memory is a whole number of MiB, not ${memory}.`, 'Write 512M, or the number of bytes.');
+  }
+  if (bytes > MEMORY_LIMIT_BYTES) {
+    throw new GodwitError('limit', `A machine can have 3 GiB of memory, not ${memory}.`, {
+      hint: 'WebAssembly addresses 4 GiB, which guest memory and translated code share.',
+    });
+  }
+  return bytes;
+}
+
+function checkDisks(disks: readonly DiskOptions[]): DiskConfiguration[] {
+  if (!Array.isArray(disks)) refuse('The option "disks" is a list.');
+  if (disks.length > DISKS_LIMIT) {
+    throw new GodwitError('limit', `A machine can have ${DISKS_LIMIT} disks, not ${disks.length}.`);
+  }
+  return disks.map(checkDisk);
+}
+
+function checkDisk(disk: DiskOptions, index: number): DiskConfiguration {
+  const { path, readonly = false, format, serial = `godwit-${index}` } = disk;
+  if (typeof path !== 'string' || path === '') refuse('A disk needs the path of its image.');
+  if (typeof readonly !== 'boolean') refuse(`Whether the disk ${path} is readonly is true or false.`);
+  if (format !== undefined && format !== 'raw' && format !== 'qcow2') {
+    refuse(`There is no disk format "${format}".`, 'There are "raw" and "qcow2".');
+  }
+  if (!/^[\x20-\x7e]{0,20}$/.test(serial)) {
+    refuse(`A disk's serial number has up to 20 printable ASCII characters, not "${serial}".`);
+  }
+  return { path, readonly, serial, ...(format === undefined ? {} : { format }) };
+}
+
+/** Also for changes while the machine runs. */
+export function checkTerminal({ columns, rows }: TerminalSize): TerminalSize {
+  for (const size of [columns, rows]) {
+    if (!Number.isInteger(size) || size < 0 || size > 0xffff) {
+      refuse(`A terminal cannot have ${columns} columns and ${rows} rows.`);
+    }
+  }
+  return { columns, rows };
+}

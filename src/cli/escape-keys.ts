@@ -1,0 +1,56 @@
+/** Ctrl-A and a letter are for godwit, as in QEMU; everything else is for the guest. */
+
+export const ESCAPE = 0x01;
+
+export type EscapeCommand = 'quit' | 'help' | 'statistics' | 'pause';
+
+const COMMANDS: Readonly<Record<string, EscapeCommand>> = {
+  x: 'quit',
+  h: 'help',
+  '?': 'help',
+  s: 'statistics',
+  p: 'pause',
+};
+
+export const ESCAPE_HELP = [
+  'Ctrl-A x  quit (the guest is not asked: "poweroff" in the guest is kinder)',
+  'Ctrl-A s  show statistics',
+  'Ctrl-A p  pause, and go on',
+  'Ctrl-A h  this help',
+  'Ctrl-A Ctrl-A  send Ctrl-A to the guest',
+];
+
+export type Typed =
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'command'; readonly command: EscapeCommand };
+
+/** Takes escapes out of what is typed. Remembers a Ctrl-A whose letter has not come yet. */
+export class EscapeKeys {
+  private pending = false;
+
+  /** What was typed, in order. An escape with an unknown letter is dropped. */
+  feed(bytes: Uint8Array): Typed[] {
+    const typed: Typed[] = [];
+    let plain: number[] = [];
+    const finishPlain = (): void => {
+      if (plain.length > 0) typed.push({ kind: 'bytes', bytes: Uint8Array.from(plain) });
+      plain = [];
+    };
+    for (const byte of bytes) {
+      if (!this.pending) {
+        if (byte === ESCAPE) this.pending = true;
+        else plain.push(byte);
+        continue;
+      }
+      this.pending = false;
+      const command = COMMANDS[String.fromCharCode(byte).toLowerCase()];
+      if (byte === ESCAPE) plain.push(ESCAPE);
+      else if (command) {
+        finishPlain();
+        typed.push({ kind: 'command', command });
+      }
+    }
+    finishPlain();
+    return typed;
+  }
+}

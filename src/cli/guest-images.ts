@@ -1,0 +1,88 @@
+/** What `godwit run` boots when it is not told: Debian's kernel, with our initramfs or from a Debian disk. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DiskOptions, MachineOptions } from '../api/index.ts';
+import {
+  createMachineDisk,
+  ensureDebianDisk,
+  ensureGuest,
+  QUICK_BOOT_PARAMETERS,
+  renderProgress,
+} from '../guest/index.ts';
+import type { RunOptions } from './run-options.ts';
+import { runToEnd } from './run-to-end.ts';
+
+export interface BootFiles {
+  readonly options: Pick<MachineOptions, 'kernel' | 'initrd' | 'append' | 'bios'>;
+  /** Ahead of the user's disks. */
+  readonly disks: readonly DiskOptions[];
+  /** Takes passing files away. */
+  cleanUp(): Promise<void>;
+}
+
+interface Terminal {
+  readonly columns: number;
+  readonly rows: number;
+  readonly name: string | undefined;
+}
+
+const nothing = async (): Promise<void> => {};
+
+/** Fetches and builds what is missing, with progress on stderr. Throws GodwitError. */
+export async function bootFiles(options: RunOptions, terminal: Terminal | undefined): Promise<BootFiles> {
+  if (options.debian) return await debianFiles(options, terminal);
+  const { kernel, initrd, bios, append } = options;
+  if (kernel !== undefined || bios !== undefined) {
+    return {
+      options: {
+        ...(kernel === undefined ? {} : { kernel }),
+        ...(initrd === undefined ? {} : { initrd }),
+        ...(bios === undefined ? {} : { bios }),
+        ...(append === undefined ? {} : { append }),
+      },
+      disks: [],
+      cleanUp: nothing,
+    };
+  }
+  const guest = await ensureGuest({ progress: renderProgress(process.stderr) });
+  const size = terminal && [`godwit.size=${terminal.rows}x${terminal.columns}`];
+  return {
+    options: {
+      kernel: guest.kernelPath,
+      initrd: initrd ?? guest.initramfsPath,
+      append: append ?? [...defaultParameters(options, terminal), ...(size ?? [])].join(' '),
+    },
+    disks: [],
+    cleanUp: nothing,
+  };
+}
+
+function defaultParameters({ console: port }: RunOptions, terminal: Terminal | undefined): string[] {
+  const consoles = port === 'virtio' ? ['console=ttyS0', 'console=hvc0'] : ['console=ttyS0'];
+  const name = terminal?.name !== undefined && /^[\w.+-]+$/.test(terminal.name) ? [`TERM=${terminal.name}`] : [];
+  return [...consoles, ...QUICK_BOOT_PARAMETERS, ...name];
+}
+
+/** The Debian disk stays as it is: the machine writes to an overlay, which goes away with it. */
+async function debianFiles(options: RunOptions, terminal: Terminal | undefined): Promise<BootFiles> {
+  const debian = await ensureDebianDisk({ progress: renderProgress(process.stderr), runMachine: runToEnd });
+  const folder = await mkdtemp(join(tmpdir(), 'godwit-'));
+  const path = join(folder, 'debian.qcow2');
+  const cleanUp = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  try {
+    await createMachineDisk(path, debian);
+  } catch (error) {
+    await cleanUp();
+    throw error;
+  }
+  return {
+    options: {
+      kernel: options.kernel ?? debian.guest.kernelPath,
+      initrd: options.initrd ?? debian.guest.initramfsPath,
+      append: options.append ?? [...defaultParameters(options, terminal), 'root=/dev/vda'].join(' '),
+    },
+    disks: [{ path, format: 'qcow2' }],
+    cleanUp,
+  };
+}

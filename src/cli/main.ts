@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { type DiskCreateOptions, diskCreate, diskInfo } from './disk.ts';
+import { EXIT_USAGE, reportError } from './errors.ts';
+import { type GuestCommandOptions, guest } from './guest.ts';
+import { run } from './run.ts';
+import { addRunOptions, type RunOptions } from './run-options.ts';
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function program(): Command {
+  const godwit = new Command('godwit')
+    .description('Runs 64-bit RISC-V Linux in a virtual machine of TypeScript and WebAssembly.')
+    .version(version(), '-V, --version')
+    .exitOverride()
+    .showHelpAfterError('(godwit --help, or godwit COMMAND --help, tells what there is)');
+  addRunOptions(godwit.command('run').description("boot a machine; without a kernel, Debian's, to a shell")).action(
+    async (options: RunOptions) => {
+      process.exitCode = await run(options);
+    },
+  );
+  godwit
+    .command('guest')
+    .description("fetch and build what `run` boots: Debian's kernel and an initramfs")
+    .option('--debian', 'the Debian disk as well')
+    .option('--refresh', 'look for newer packages')
+    .option('--debug', 'print stack traces with errors')
+    .action((options: GuestCommandOptions) => guest(options));
+  const disk = godwit.command('disk').description('make disk images and look at them');
+  disk
+    .command('create <file> [size]')
+    .description('make an empty image, such as `disk create d.qcow2 10G`')
+    .addOption(new Option('-f, --format <format>', 'default: qcow2').choices(['qcow2', 'raw']))
+    .option('--backing <file>', 'an image that the new one shows until it is written; the size may be left out then')
+    .option('--debug', 'print stack traces with errors')
+    .action((file: string, size: string | undefined, options: DiskCreateOptions) => diskCreate(file, size, options));
+  disk
+    .command('info <file>')
+    .description("an image's format and size")
+    .option('--debug', 'print stack traces with errors')
+    .action((file: string) => diskInfo(file));
+  return godwit;
+}
+
+/** Gives an exit status when the command failed. */
+async function main(): Promise<void> {
+  try {
+    await program().parseAsync();
+  } catch (error) {
+    // Commander has printed its message.
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+    else process.exitCode = reportError(error, process.argv.includes('--debug'));
+  }
+}
+
+await main();

@@ -1,0 +1,72 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { DiskOptions } from '../api/index.ts';
+import { GodwitError } from '../common/errors.ts';
+import { parseDiskArgument } from './disk-argument.ts';
+
+/** What commander gives for `godwit run`. */
+export interface RunOptions {
+  readonly memory: string;
+  readonly disk: readonly DiskOptions[];
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly bios?: string;
+  readonly debian?: boolean;
+  readonly console: 'uart' | 'virtio';
+  readonly headless?: boolean;
+  readonly json?: boolean;
+  readonly seed?: string;
+  readonly trace?: string | true;
+  readonly traceFile?: string;
+  readonly stats?: boolean;
+  readonly debug?: boolean;
+}
+
+function collectDisk(text: string, before: readonly DiskOptions[]): DiskOptions[] {
+  try {
+    return [...before, parseDiskArgument(text)];
+  } catch (error) {
+    if (error instanceof GodwitError) throw new InvalidArgumentError(`${error.message} ${error.hint ?? ''}`.trim());
+    throw error;
+  }
+}
+
+export function addRunOptions(command: Command): Command {
+  return command
+    .option('-m, --memory <size>', 'guest memory, such as 512M or 2G; up to 3G', '512M')
+    .option(
+      '-d, --disk <file[,readonly][,format=raw|qcow2][,serial=text]>',
+      'a disk image (repeatable)',
+      collectDisk,
+      [],
+    )
+    .option('-k, --kernel <file>', "Linux Image, ELF or raw program (default: Debian's kernel)")
+    .option('-i, --initrd <file>', "initial RAM disk (default: godwit's own, with busybox)")
+    .option('-a, --append <text>', "the kernel's command line, in place of the default one")
+    .option('-b, --bios <file>', 'M-mode firmware such as OpenSBI, in place of the built-in SBI')
+    .option('--debian', 'run Debian from its disk; what it writes is gone afterwards')
+    .addOption(
+      new Option('-c, --console <port>', 'the console that the terminal is connected to')
+        .choices(['uart', 'virtio'])
+        .default('uart'),
+    )
+    .option('--headless', 'no input: print what the guest prints until it ends')
+    .option('--json', 'one JSON object per line on standard output, in place of plain console output')
+    .option('--seed <text>', 'what all random numbers of the machine follow from: any text, or 64 hexadecimal digits')
+    .option('--trace [filter]', 'print each instruction that executes; filter: 0xSTART-0xEND,mnemonic,csr*')
+    .option('--trace-file <file>', 'where the trace goes (default: standard error)')
+    .option('--stats', 'print a line of statistics at the end')
+    .option('--debug', 'print stack traces with errors');
+}
+
+/** Options that contradict one another. Throws GodwitError('usage'). */
+export function refuseNonsense(options: RunOptions): void {
+  const { debian, bios, trace, traceFile, json } = options;
+  if (debian && bios !== undefined)
+    throw new GodwitError('usage', '--debian has its own way to boot: leave --bios out.');
+  if (traceFile !== undefined && trace === undefined) {
+    throw new GodwitError('usage', '--trace-file is of use only with --trace.');
+  }
+  if (json && options.stats)
+    throw new GodwitError('usage', '--json has the statistics in its last line: leave --stats out.');
+}

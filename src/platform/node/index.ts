@@ -1,0 +1,20 @@
+/**
+ * godwit as a library for Node: machines in threads of the calling process, disks, and Debian's kernel as a guest.
+ *
+ *     import { ensureGuest, Machine } from 'godwit';
+ *
+ *     const { kernelPath, initramfsPath } = await ensureGuest();
+ *     const machine = await Machine.create({ kernel: kernelPath, initrd: initramfsPath });
+ *     await machine.start();
+ */
+export * from '../../api/index.ts';
+export {
+  type DebianDisk,
+  ensureDebianDisk,
+  ensureGuest,
+  type Guest,
+  type GuestOptions,
+  QUICK_BOOT_PARAMETERS,
+} from '../../guest/index.ts';
+export { Machine } from './machine.ts';
+export { type CreateDiskOptions, createDisk, type OpenDiskOptions, openDisk } from './open-disk.ts';

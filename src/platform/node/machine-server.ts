@@ -1,0 +1,262 @@
+import type { ActionRequest, FromMachine, MachineEnd, ToMachine } from '../../api/actions.ts';
+import type { MachineConfiguration } from '../../api/options.ts';
+import type { MachineStatistics } from '../../api/statistics.ts';
+import { traceMachine } from '../../api/trace/tracer.ts';
+import { toWireError } from '../../api/wire-error.ts';
+import type { Disk } from '../../backend/disk/disk.ts';
+import { GodwitError } from '../../common/errors.ts';
+import type { Finish } from '../../device/finisher/test-finisher.ts';
+import { LiveRunner } from '../../door/live.ts';
+import { readBootImage } from '../../machine/boot/images.ts';
+import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
+import { type ConsolePort, MachineCore } from '../../machine/core.ts';
+import { bootImages } from '../../machine/linux.ts';
+import { DiskPort } from './disk-port.ts';
+import { InputQueue } from './input-queue.ts';
+import { closeDisks, type Images, openDisks, readImages } from './machine-files.ts';
+import { NodeLoop, nodeClock } from './node-loop.ts';
+import { OutputMeter } from './output-meter.ts';
+import { TraceBuffer } from './trace-buffer.ts';
+
+type Send = (message: FromMachine, transfer?: ArrayBuffer[]) => void;
+
+/** A machine with its disks in this thread, and what carries out actions on it. */
+export class MachineServer {
+  private readonly configuration: MachineConfiguration;
+  private readonly send: Send;
+  private readonly disks: readonly Disk[];
+  private readonly ports: readonly DiskPort[];
+  private readonly core: MachineCore;
+  private readonly loop: NodeLoop;
+  private readonly runner: LiveRunner;
+  private readonly input: InputQueue;
+  private readonly output: OutputMeter;
+  private readonly trace: TraceBuffer | undefined;
+  private running: Promise<Finish | undefined> | undefined;
+  private startedMs = 0;
+  private firstOutputMs: number | undefined;
+  private ending = false;
+
+  /** Opens everything. Throws GodwitError, with nothing left open. */
+  static async open(configuration: MachineConfiguration, send: Send): Promise<MachineServer> {
+    const images = await readImages(configuration);
+    const disks = await openDisks(configuration);
+    try {
+      return await MachineServer.build(configuration, images, disks, send);
+    } catch (error) {
+      await closeDisks(disks);
+      throw error;
+    }
+  }
+
+  private static async build(
+    configuration: MachineConfiguration,
+    images: Images,
+    disks: readonly Disk[],
+    send: Send,
+  ): Promise<MachineServer> {
+    // The machine and what it is connected to need each other: these are set when both are there.
+    const late: { server?: MachineServer } = {};
+    const ports = disks.map((disk, index) => makePort(disk, index, late));
+    const { memoryBytes, seed, terminal, bootArguments } = configuration;
+    const core = await MachineCore.create({
+      memoryBytes,
+      seed,
+      terminal,
+      epochNanoseconds: nodeClock.epochNanoseconds(),
+      disks: disks.map(({ sizeBytes, readonly }, index) => ({
+        sizeBytes,
+        readonly,
+        serial: configuration.disks[index]!.serial,
+        backend: ports[index]!,
+      })),
+      load: bootImages({ ...images, ...(bootArguments === undefined ? {} : { bootArguments }) }),
+      output: (port, bytes) => late.server?.print(port, bytes),
+    });
+    const server = new MachineServer({ configuration, images, disks, ports, core, send });
+    late.server = server;
+    return server;
+  }
+
+  private constructor(parts: {
+    configuration: MachineConfiguration;
+    images: Images;
+    disks: readonly Disk[];
+    ports: readonly DiskPort[];
+    core: MachineCore;
+    send: Send;
+  }) {
+    const { configuration, core, send } = parts;
+    this.configuration = configuration;
+    this.send = send;
+    this.disks = parts.disks;
+    this.ports = parts.ports;
+    this.core = core;
+    this.loop = new NodeLoop(() => this.afterRound());
+    this.runner = new LiveRunner(core, nodeClock, this.loop);
+    this.output = new OutputMeter(this.loop);
+    const port = configuration.consolePort;
+    this.input = new InputQueue({
+      core,
+      port,
+      untilListening: isLinux(parts.images, configuration.memoryBytes),
+      handOver: (bytes) => this.runner.input(port, bytes),
+    });
+    if (configuration.trace) {
+      const trace = new TraceBuffer((text) => {
+        this.output.sent(text.length);
+        send({ kind: 'trace', text });
+      });
+      traceMachine(core, configuration.trace, (line) => trace.write(line));
+      this.trace = trace;
+    }
+  }
+
+  /** Called by the disks' ports. */
+  get memory(): Uint8Array {
+    return this.core.ram.bytes;
+  }
+
+  completeBlock(...[disk, id, completion]: Parameters<LiveRunner['completeBlock']>): void {
+    this.runner.completeBlock(disk, id, completion);
+  }
+
+  diskFailed(disk: number, error: unknown): void {
+    this.send({ kind: 'disk-error', disk, error: toWireError(error) });
+  }
+
+  private print(port: ConsolePort, view: Uint8Array): void {
+    if (port !== this.configuration.consolePort || view.length === 0) return;
+    this.firstOutputMs ??= nodeClock.nowMs() - this.startedMs;
+    const bytes = new Uint8Array(view);
+    this.output.sent(bytes.length);
+    this.send({ kind: 'output', port, bytes }, [bytes.buffer]);
+  }
+
+  private afterRound(): void {
+    this.input.flow();
+    this.trace?.flush();
+  }
+
+  receive(message: ToMachine): void {
+    if (message.kind === 'taken') {
+      this.output.taken(message.bytes);
+      return;
+    }
+    void this.answer(message);
+  }
+
+  private async answer(request: ActionRequest): Promise<void> {
+    const { id } = request;
+    try {
+      this.send({ kind: 'reply', id, result: await this.perform(request) });
+    } catch (error) {
+      this.send({ kind: 'refusal', id, error: toWireError(error) });
+    }
+  }
+
+  private perform(request: ActionRequest): unknown {
+    switch (request.action) {
+      case 'start':
+        return this.start();
+      case 'pause':
+        return this.runner.pause();
+      case 'resume':
+        return this.runner.resume();
+      case 'stop':
+        return this.stop();
+      case 'statistics':
+        return this.statistics();
+      case 'input':
+        return this.type(request.parameters.bytes);
+      case 'resize':
+        return this.runner.resize(request.parameters.columns, request.parameters.rows);
+    }
+  }
+
+  private type(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve) => {
+      this.input.push(bytes, resolve);
+      this.input.flow();
+    });
+  }
+
+  private start(): void {
+    if (this.running) throw new GodwitError('state', 'The machine has been started already.');
+    this.startedMs = nodeClock.nowMs();
+    this.running = this.runner.run();
+    this.running.then(
+      (finish) => this.end(finish),
+      (error) => this.breakDown(error),
+    );
+  }
+
+  /** Answered at once: the end is a message of its own. */
+  private stop(): void {
+    this.output.stop();
+    if (this.running) this.runner.stop();
+    else void this.end(undefined);
+  }
+
+  private async end(finish: Finish | undefined): Promise<void> {
+    if (this.ending) return;
+    this.ending = true;
+    const statistics = this.statistics();
+    this.trace?.flush();
+    const error = await this.close();
+    if (error) this.send({ kind: 'failed', error: toWireError(error) });
+    else this.send({ kind: 'ended', end: { ...endOf(finish), statistics } });
+  }
+
+  private async breakDown(error: unknown): Promise<void> {
+    if (this.ending) return;
+    this.ending = true;
+    this.trace?.flush();
+    await this.close();
+    this.send({ kind: 'failed', error: toWireError(error) });
+  }
+
+  private async close(): Promise<unknown> {
+    await Promise.all(this.ports.map((port) => port.drain()));
+    return await closeDisks(this.disks);
+  }
+
+  private statistics(): MachineStatistics {
+    const { instructions, branches, wallMs, busyMs, guestTicks, resets } = this.runner.stats;
+    const { firstOutputMs } = this;
+    return {
+      instructions: Number(instructions),
+      branches: Number(branches),
+      wallMs: this.running ? wallMs : 0,
+      busyMs,
+      guestMs: Number(guestTicks) / (TIMEBASE_HZ / 1000),
+      ...(firstOutputMs === undefined ? {} : { firstOutputMs }),
+      resets,
+    };
+  }
+}
+
+function makePort(disk: Disk, index: number, late: { server?: MachineServer }): DiskPort {
+  return new DiskPort({
+    disk,
+    memory: () => late.server!.memory,
+    complete: (id, completion) => late.server?.completeBlock(index, id, completion),
+    failed: (error) => late.server?.diskFailed(index, error),
+  });
+}
+
+/** Whether the first program that runs is Linux, whose driver clears the UART when it opens it. */
+function isLinux({ kernel, bios }: Images, memoryBytes: number): boolean {
+  return (
+    bios === undefined && kernel !== undefined && readBootImage('The kernel', kernel, memoryBytes).kind === 'linux'
+  );
+}
+
+const EXIT_CODE_LIMIT = 255;
+
+function endOf(finish: Finish | undefined): Pick<MachineEnd, 'reason' | 'exitCode'> {
+  if (finish === undefined) return { reason: 'stopped', exitCode: 0 };
+  const code = Math.min(finish.code, EXIT_CODE_LIMIT);
+  if (finish.kind === 'pass') return { reason: 'power-off', exitCode: code };
+  return { reason: 'failure', exitCode: Math.max(code, 1) };
+}
