@@ -21,6 +21,17 @@ export interface Listing {
   readonly bytes: number;
 }
 
+/** Where and how a batch's cases run. */
+export interface BatchOptions extends RunnerOptions {
+  /** Page tables and the like. */
+  readonly segments: readonly I.Segment[];
+  /** Virtual address of the code. Its pages lie in memory in reverse order, unless it is where the code is. */
+  readonly codeAddress: number;
+}
+
+const BARE_BATCH: BatchOptions = { ...BARE, segments: [], codeAddress: I.CODE };
+const PAGE_BYTES = 4096;
+
 /** A test program in the making: code and one record for each case. */
 export class Batch {
   readonly capacity: number;
@@ -32,14 +43,12 @@ export class Batch {
   };
   private readonly farCells: { godwit: I.Segment; qemu: I.Segment }[] = [];
   private position = 0;
-  private readonly runner: RunnerOptions;
-  private readonly segments: readonly I.Segment[];
+  private readonly options: BatchOptions;
 
-  constructor(capacity: number, runner: RunnerOptions = BARE, segments: readonly I.Segment[] = []) {
+  constructor(capacity: number, options = BARE_BATCH) {
     this.capacity = Math.min(capacity, Math.floor((I.RECORDS_LIMIT - I.RECORDS) / R.RECORD_BYTES));
     this.input = new Uint32Array(this.capacity * R.RECORD_WORDS * 2);
-    this.runner = runner;
-    this.segments = segments;
+    this.options = options;
   }
 
   get count(): number {
@@ -48,11 +57,11 @@ export class Batch {
 
   /** Room for one more case of at most this much code. */
   hasRoom(bytes: number): boolean {
-    return this.count < this.capacity && I.CODE + 2 * this.position + bytes + 8 <= I.CODE_END;
+    return this.count < this.capacity && 2 * this.position + bytes + 8 <= I.CODE_END - I.CODE;
   }
 
   get nextAddress(): number {
-    return I.CODE + 2 * this.position;
+    return this.options.codeAddress + 2 * this.position;
   }
 
   /** Puts code at the next free place and leaves zeros around it. */
@@ -109,10 +118,10 @@ export class Batch {
     const end = new Uint8Array(BigUint64Array.of(BigInt(I.RECORDS + resultBytes)).buffer);
     return {
       segments: [
-        { address: I.RUNNER, data: buildRunner(this.runner) },
+        { address: I.RUNNER, data: buildRunner(this.options) },
         { address: I.RECORDS_END, data: end },
-        { address: I.CODE, data: new Uint8Array(this.code[side].buffer, 0, 2 * this.position) },
-        ...this.segments,
+        ...this.codeSegments(side),
+        ...this.options.segments,
         ...this.farCells.map((cell) => cell[side]),
         { address: I.RECORDS, data: new Uint8Array(this.input.buffer, 0, resultBytes) },
       ],
@@ -121,20 +130,31 @@ export class Batch {
     };
   }
 
+  private codeSegments(side: Side): I.Segment[] {
+    const { buffer } = this.code[side];
+    const bytes = 2 * this.position;
+    if (this.options.codeAddress === I.CODE) return [{ address: I.CODE, data: new Uint8Array(buffer, 0, bytes) }];
+    const pages = Array.from({ length: Math.ceil(bytes / PAGE_BYTES) }, (_, page) => page * PAGE_BYTES);
+    return pages.map((offset) => ({
+      address: I.CODE_END - PAGE_BYTES - offset,
+      data: new Uint8Array(buffer, offset, PAGE_BYTES),
+    }));
+  }
+
   /** Code of a case, as godwit runs it. */
   codeOf(index: number): Uint8Array {
     const { address, bytes } = this.listings[index]!;
     for (const { godwit } of this.farCells) {
       if (godwit.address === address) return godwit.data;
     }
-    return new Uint8Array(this.code.godwit.buffer, address - I.CODE, bytes);
+    return new Uint8Array(this.code.godwit.buffer, address - this.options.codeAddress, bytes);
   }
 
   /** A batch of one case of this, cut off after so many bytes of its code, at the same addresses. */
   prefix(index: number, bytes: number): Batch {
-    const one = new Batch(1, this.runner, this.segments);
+    const one = new Batch(1, this.options);
     const { address, name } = this.listings[index]!;
-    one.position = (address - I.CODE) / 2;
+    one.position = (address - this.options.codeAddress) / 2;
     for (const side of ['godwit', 'qemu'] as const) {
       one.code[side].set(this.code[side].subarray(one.position, one.position + bytes / 2), one.position);
     }

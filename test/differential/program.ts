@@ -4,9 +4,8 @@ import { lengthOf } from '../../src/isa/index.ts';
 import { Batch, END } from './batch.ts';
 import * as I from './image.ts';
 import * as R from './record.ts';
-import { BARE } from './runner.ts';
 import { UNKNOWN_TO_QEMU } from './single.ts';
-import { identityTables, type Mode, SCRATCH_HIGH, VIRTUAL_EDGE } from './tables.ts';
+import { type Mode, SCRATCH_HIGH, scatteredTables, VIRTUAL_CODE, VIRTUAL_EDGE } from './tables.ts';
 
 /** Mode and translation that sequences run under. */
 export interface Setting {
@@ -23,15 +22,15 @@ const MPP = { M: 3, S: 1, U: 0 } as const;
 /** CSRs that a case may use, with reserved rounding modes now and then. In U-mode only those of floating point. */
 const FLOAT_CSRS = [0x001, 0x001, 0x001, 0x001, 0x002, 0x003];
 const SUPERVISOR = [0x140, 0x142, 0x143];
-/** QEMU counts past a low word of 0 (differences.ts); here that would spread. */
 /** Their spelling for QEMU is put in when code is laid out, not when it changes itself. */
 const PATCHES = { without: new Set(['czero.eqz', 'czero.nez']) };
+/** QEMU counts past a low word of 0 in ctzw (differences.ts); here that would spread. */
 const WITHOUT = new Set([...UNKNOWN_TO_QEMU, 'ctzw']);
 
 export function newBatch(setting: Setting, capacity: number): Batch {
-  if (setting.translation === 'bare') return new Batch(capacity, BARE);
-  const { satp, segments } = identityTables(setting.translation, setting.privilege === 'U');
-  return new Batch(capacity, { satp, scratchHigh: SCRATCH_HIGH }, segments);
+  if (setting.translation === 'bare') return new Batch(capacity);
+  const tables = scatteredTables(setting.translation, setting.privilege === 'U');
+  return new Batch(capacity, { ...tables, scratchHigh: SCRATCH_HIGH, codeAddress: VIRTUAL_CODE });
 }
 
 /** Adds random sequences of about `length` instructions until the batch is full. */

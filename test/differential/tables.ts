@@ -22,22 +22,29 @@ const LEVEL1 = I.TABLES + 0x1000;
 const LEVEL0 = I.TABLES + 0x2000;
 const LEVEL3 = I.TABLES + 0x3000;
 
-/** RAM where it is, as a gigapage; the scratch pages at VIRTUAL_EDGE. */
-export function identityTables(mode: Mode, user: boolean): { satp: bigint; segments: I.Segment[] } {
+/** Code runs at these addresses; its pages lie in memory in reverse order (batch.ts). */
+export const VIRTUAL_CODE = 0x5000_0000;
+const CODE_TABLES = I.TABLES + 0x4000;
+
+/** RAM where it is, as a gigapage; the scratch pages and the code at addresses of their own. */
+export function scatteredTables(mode: Mode, user: boolean): { satp: bigint; segments: I.Segment[] } {
   const flags = user ? LEAF | PTE.U : LEAF;
-  const entry = (table: number, index: number, value: bigint): I.Segment => ({
-    address: table + 8 * index,
-    data: new Uint8Array(BigUint64Array.of(value).buffer),
+  const entries = (at: number, ...values: bigint[]): I.Segment => ({
+    address: at,
+    data: new Uint8Array(BigUint64Array.from(values).buffer),
   });
+  const pages = (I.CODE_END - I.CODE) / 4096;
+  const codePages = Array.from({ length: pages }, (_, page) => pte(I.CODE_END - 4096 * (page + 1), flags));
+  const codeTables = Array.from({ length: pages / 512 }, (_, table) => pte(CODE_TABLES + 4096 * table, PTE.V));
   return {
     satp: satpOf(mode, mode === 'sv39' ? LEVEL2 : LEVEL3),
     segments: [
-      entry(LEVEL3, 0, pte(LEVEL2, PTE.V)),
-      entry(LEVEL2, 2, pte(I.RAM, flags)),
-      entry(LEVEL2, 1, pte(LEVEL1, PTE.V)),
-      entry(LEVEL1, 0, pte(LEVEL0, PTE.V)),
-      entry(LEVEL0, 0, pte(I.SCRATCH, flags)),
-      entry(LEVEL0, 1, pte(SCRATCH_HIGH, flags)),
+      entries(LEVEL3, pte(LEVEL2, PTE.V)),
+      entries(LEVEL2 + 8, pte(LEVEL1, PTE.V), pte(I.RAM, flags)),
+      entries(LEVEL1, pte(LEVEL0, PTE.V)),
+      entries(LEVEL0, pte(I.SCRATCH, flags), pte(SCRATCH_HIGH, flags)),
+      entries(LEVEL1 + 8 * ((VIRTUAL_CODE - 0x4000_0000) / 0x20_0000), ...codeTables),
+      entries(CODE_TABLES, ...codePages),
     ],
   };
 }
