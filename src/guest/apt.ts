@@ -4,16 +4,14 @@
  * credentials go on to apply, since apt reads /etc/apt/apt.conf* first. Signatures are checked always: every source carries
  * Signed-By with Debian's keyring.
  */
-import { access, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GodwitError } from '../common/errors.ts';
-import { type DebianMirror, findDebianMirror, readMachineSources } from './apt-sources.ts';
-import { readDebFiles } from './deb.ts';
+import { aptError } from './apt-error.ts';
 import { sha256OfFile } from './hash.ts';
 import { type ProgramResult, runProgram } from './process.ts';
 import type { Progress } from './progress.ts';
 
-const DEBIAN_KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const POLL_MS = 200;
 
 /** A package as the signed package lists describe it. */
@@ -39,47 +37,6 @@ export interface PrivateAptOptions {
   architecture?: string;
   mirror: string;
   keyring: string;
-}
-
-/** What went wrong, told from what apt printed. */
-function aptError(doing: string, mirror: string, result: ProgramResult): GodwitError {
-  const text = `${result.stderr}\n${result.stdout}`;
-  const lines = text.split('\n').filter((line) => /^[EW]: |^Err:/.test(line));
-  const detail = (lines.find((line) => line.startsWith('E: ')) ?? lines[0] ?? `status ${result.status}`).replace(
-    /^[EW]: /,
-    '',
-  );
-  const cause = new Error(lines.join('\n') || text.slice(-2000));
-  if (
-    /NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|not signed|GPG error|signature[s]? (couldn't|could not) be verified/i.test(
-      text,
-    )
-  ) {
-    return new GodwitError(
-      'damaged',
-      `The package lists of ${mirror} don't carry a good signature of Debian: ${detail}`,
-      {
-        hint: 'Update the package debian-archive-keyring on this machine, or try another mirror with GODWIT_MIRROR.',
-        cause,
-      },
-    );
-  }
-  if (/Hash Sum mismatch|unexpected size/i.test(text)) {
-    return new GodwitError('damaged', `What ${mirror} sent while ${doing} does not match the signed lists: ${detail}`, {
-      hint: 'The mirror may be in the middle of an update; try again in a few minutes.',
-      cause,
-    });
-  }
-  if (/No space left|not have enough free space/i.test(text)) {
-    return new GodwitError('full', `The disk is full while ${doing}.`, { hint: 'Free some space.', cause });
-  }
-  if (/Unable to locate package|No packages found|no installation candidate|Can't find/i.test(text)) {
-    return new GodwitError('not-found', `${doing}: ${detail}`, { cause });
-  }
-  return new GodwitError('io', `apt failed while ${doing}: ${detail}`, {
-    hint: 'Check that the network is up and that "apt-get update" works on this machine.',
-    cause,
-  });
 }
 
 /** Fields of the stanzas that `apt-cache show` prints. */
@@ -253,99 +210,5 @@ export class PrivateApt {
         return { ...record, path };
       }),
     );
-  }
-}
-
-export interface OpenAptOptions {
-  /** The parent of all private apt folders. */
-  folder: string;
-  suite: string;
-  /** A mirror to use instead of the one that the machine's apt sources name. */
-  mirror?: string;
-  /** A keyring to use instead of the installed one. */
-  keyring?: string;
-  progress: Progress;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** A mirror that a person named says nothing of the machine's own release. */
-type ChosenMirror = Pick<DebianMirror, 'uri'> & Partial<DebianMirror>;
-
-async function findMirror(asked: string | undefined): Promise<ChosenMirror> {
-  const named = asked ?? process.env.GODWIT_MIRROR;
-  if (named !== undefined && named !== '') {
-    if (/[\s[\]]/.test(named)) throw new GodwitError('usage', `The mirror "${named}" is not an address.`);
-    return { uri: named };
-  }
-  return findDebianMirror(await readMachineSources());
-}
-
-/**
- * A newer keyring than the machine's, from the machine's own release (whose signatures the installed keyring checks): how
- * Debian itself hands the next release's keys to users of the one before.
- */
-async function fetchNewerKeyring(
-  mirror: ChosenMirror,
-  keyring: string,
-  options: OpenAptOptions,
-): Promise<string | undefined> {
-  if (mirror.machineSuite === undefined) return undefined;
-  options.progress.note(
-    `The installed Debian keyring does not know ${options.suite}; fetching a newer one, signed by the keys it knows.`,
-  );
-  const folder = join(options.folder, 'apt-machine');
-  const apt = await PrivateApt.open({
-    folder,
-    suites: [mirror.machineSuite],
-    mirror: mirror.uri,
-    keyring,
-  }).catch(() => undefined);
-  if (apt === undefined) return undefined;
-  const records = await apt.show(['debian-archive-keyring']);
-  const [fetched] = await apt.download(
-    records,
-    join(folder, 'download'),
-    "Fetching Debian's keyring",
-    options.progress,
-  );
-  const content =
-    fetched === undefined
-      ? undefined
-      : (await readDebFiles(fetched.path, (name) => name === DEBIAN_KEYRING.slice(1))).get(DEBIAN_KEYRING.slice(1));
-  if (content === undefined) return undefined;
-  const path = join(options.folder, 'debian-archive-keyring.gpg');
-  await writeFile(path, content);
-  return path;
-}
-
-/** A private apt for riscv64 packages of one Debian suite, its lists fresh. */
-export async function openDebianApt(options: OpenAptOptions): Promise<PrivateApt> {
-  const keyring = options.keyring ?? DEBIAN_KEYRING;
-  if (!(await exists(keyring))) {
-    throw new GodwitError('not-found', `Debian's keyring ${keyring} is missing, so signatures can't be checked.`, {
-      hint: 'Install it: apt-get install debian-archive-keyring',
-    });
-  }
-  const mirror = await findMirror(options.mirror);
-  const common = {
-    folder: join(options.folder, 'apt'),
-    suites: [options.suite],
-    architecture: 'riscv64',
-    mirror: mirror.uri,
-  };
-  options.progress.update({ phase: "Reading Debian's package lists" });
-  try {
-    return await PrivateApt.open({ ...common, keyring });
-  } catch (error) {
-    if (!(error instanceof GodwitError) || error.code !== 'damaged') throw error;
-    const newer = await fetchNewerKeyring(mirror, keyring, options);
-    if (newer === undefined) throw error;
-    return PrivateApt.open({ ...common, keyring: newer });
   }
 }

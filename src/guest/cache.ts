@@ -3,7 +3,7 @@
  * hashes comes last. So what the manifest names is whole, and damage that happens later is noticed.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { GodwitError } from '../common/errors.ts';
@@ -91,6 +91,12 @@ export async function writeAtomically(path: string, content: Uint8Array | string
     throw hostError('Writing', path, error);
   }
   await moveIntoPlace(temporary, path);
+}
+
+/** Takes away what a process that was killed left half written. Only with the folder's lock held. */
+export async function removeParts(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => [] as string[]);
+  for (const name of names) if (name.endsWith('.part')) await rm(join(folder, name), { force: true });
 }
 
 /** Writes a file into a cache folder and gives its manifest entry. */

@@ -118,6 +118,11 @@ start_root() {
     echo "godwit: $root has no program $value"
     return
   fi
+  # A Debian disk of godwit's that was made with another kernel gets this one's modules.
+  modules=usr/lib/modules/$(uname -r)
+  if [ -d /newroot/usr/lib/godwit ] && ! [ -d "/newroot/$modules" ]; then
+    cp -r "/lib/modules/$(uname -r)" /newroot/usr/lib/modules/ 2> /dev/null
+  fi
   # Applets are found through /proc, so it goes last, and what follows names the program.
   for folder in sys dev proc; do
     mount --move /$folder /newroot/$folder || return

@@ -3,16 +3,10 @@
  * copies it into the guest's memory in a few milliseconds, while the guest would spend some forty million instructions on
  * unpacking a gzip of it.
  */
-import { readFile } from 'node:fs/promises';
 import { type CpioEntry, writeCpio } from './cpio.ts';
 import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
+import { directory, file, link } from './initramfs-entries.ts';
 import { type LoadedModule, modprobeFiles } from './modules.ts';
-
-/** Modules that the guest must be able to load; what they depend on comes with them. */
-export const WANTED_MODULES = [
-  ...['virtio_mmio', 'virtio_blk', 'virtio_net', 'virtio-rng'],
-  ...['9p', '9pnet_virtio', 'ext4', 'overlay'],
-] as const;
 
 /** What an initramfs is made of. */
 export interface InitramfsParts {
@@ -20,20 +14,6 @@ export interface InitramfsParts {
   busybox: Uint8Array;
   /** In loading order, stripped. */
   modules: readonly LoadedModule[];
-}
-
-const encoder = new TextEncoder();
-
-function directory(name: string, permissions = 0o755): CpioEntry {
-  return { type: 'directory', name, permissions };
-}
-
-function file(name: string, content: string | Uint8Array, permissions = 0o644): CpioEntry {
-  return { type: 'file', name, permissions, content: typeof content === 'string' ? encoder.encode(content) : content };
-}
-
-function link(name: string, target: string): CpioEntry {
-  return { type: 'symlink', name, target };
 }
 
 function baseEntries(busybox: Uint8Array): CpioEntry[] {
@@ -89,23 +69,4 @@ function moduleEntries(kernelVersion: string, modules: readonly LoadedModule[]):
 /** The archive; the same parts give the same bytes. */
 export function buildInitramfs(parts: InitramfsParts): Uint8Array {
   return writeCpio([...baseEntries(parts.busybox), ...moduleEntries(parts.kernelVersion, parts.modules)]);
-}
-
-/**
- * The initramfs with more files in it, such as a script at "godwit/run". Linux unpacks archives that follow one another, the
- * later over the earlier, so the base stays as it is.
- */
-export async function initramfsWithFiles(
-  initramfsPath: string,
-  files: Readonly<Record<string, string | Uint8Array>>,
-): Promise<Uint8Array> {
-  const folders = new Set<string>();
-  for (const name of Object.keys(files)) {
-    for (let at = name.indexOf('/'); at > 0; at = name.indexOf('/', at + 1)) folders.add(name.slice(0, at));
-  }
-  const entries = [
-    ...[...folders].sort().map((name) => directory(name)),
-    ...Object.entries(files).map(([name, content]) => file(name, content, 0o755)),
-  ];
-  return Buffer.concat([await readFile(initramfsPath), writeCpio(entries)]);
 }

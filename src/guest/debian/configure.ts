@@ -1,6 +1,6 @@
 /** Lets the guest configure its own packages: the first boot of a root disk that was unpacked on the host. */
 import { GodwitError } from '../../common/errors.ts';
-import type { Guest } from '../ensure-guest.ts';
+import type { Guest } from '../guest-state.ts';
 import { QUICK_BOOT_PARAMETERS } from '../kernel-parameters.ts';
 import type { Progress } from '../progress.ts';
 import { CONFIGURE_PROGRAM } from './system-files.ts';

@@ -1,0 +1,46 @@
+/** What is known of Debian's root disk in the cache folder. */
+import { join } from 'node:path';
+import { checkFiles, type Manifest, readManifest } from '../cache.ts';
+import type { Guest, GuestOptions } from '../guest-state.ts';
+import type { RunMachine } from './configure.ts';
+
+/** What a machine sees; the file holds only what is used of it. */
+export const DISK_BYTES = 8 * 1024 ** 3;
+/** Raised when a disk that was made by an older godwit would not do any more. */
+export const DISK_LAYOUT_VERSION = '1';
+
+export interface DebianOptions extends GuestOptions {
+  /** Runs the machine in which Debian configures itself. */
+  runMachine: RunMachine;
+}
+
+export interface DebianDisk {
+  /** A qcow2 to be used as a backing file. */
+  diskPath: string;
+  sizeBytes: number;
+  /** Versions of the packages on it. */
+  packages: Record<string, string>;
+  /** The kernel and the initramfs that it was made with. */
+  guest: Guest;
+  changed: boolean;
+}
+
+export function diskOf(folder: string, manifest: Manifest, guest: Guest, changed: boolean): DebianDisk {
+  const { layout: _layout, ...packages } = manifest.facts;
+  const name = manifest.files.disk?.path ?? '';
+  return { diskPath: join(folder, name), sizeBytes: DISK_BYTES, packages, guest, changed };
+}
+
+/** What is known of the disk in the cache. */
+export type Inspection =
+  | { state: 'absent' }
+  | { state: 'damaged'; problems: string[] }
+  | { state: 'ready'; manifest: Manifest };
+
+/** Looks at the cached disk's manifest and file. */
+export async function inspectDisk(folder: string, options: Pick<DebianOptions, 'check'>): Promise<Inspection> {
+  const manifest = await readManifest(folder);
+  if (manifest?.files.disk === undefined || manifest.facts.layout !== DISK_LAYOUT_VERSION) return { state: 'absent' };
+  const problems = await checkFiles(folder, manifest, options.check ?? 'quick');
+  return problems.length === 0 ? { state: 'ready', manifest } : { state: 'damaged', problems };
+}

@@ -1,0 +1,71 @@
+/** What is known of the guest in the cache folder. */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { GodwitError } from '../common/errors.ts';
+import { type CheckDepth, checkFiles, type Manifest, readManifest } from './cache.ts';
+import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
+import type { Progress } from './progress.ts';
+import { WANTED_MODULES } from './wanted-modules.ts';
+
+export const SUITE = 'trixie';
+/** Raised when the same parts are put together in another way. */
+const LAYOUT_VERSION = 1;
+
+export interface GuestOptions {
+  /** Where all is kept; by default `$XDG_CACHE_HOME/godwit` or `~/.cache/godwit`. */
+  cacheFolder?: string;
+  progress?: Progress;
+  /** 'full' hashes every file; 'quick', the default, looks at sizes and times. */
+  check?: CheckDepth;
+  /** Looks for a newer kernel although one is there. */
+  update?: boolean;
+  /** A Debian mirror, instead of GODWIT_MIRROR or the one in this machine's apt sources. */
+  mirror?: string;
+  /** A keyring, instead of Debian's that is installed. */
+  keyring?: string;
+}
+
+export interface Guest {
+  kernelPath: string;
+  initramfsPath: string;
+  /** As `uname -r` prints it: "6.12.107+deb13-riscv64". */
+  kernelVersion: string;
+  /** Versions of the Debian packages that they come from. */
+  packages: Record<string, string>;
+  /** Whether anything had to be fetched or built. */
+  changed: boolean;
+}
+
+/** Identifies what is made out of the fetched packages: another one means that the initramfs must be built anew. */
+export function recipe(): string {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES, INIT_SCRIPT, FSTAB, PROFILE]));
+  return hash.digest('hex');
+}
+
+export function guestOf(folder: string, manifest: Manifest, changed: boolean): Guest {
+  const pathOf = (name: string): string => {
+    const file = manifest.files[name];
+    if (file === undefined) throw new GodwitError('damaged', `The manifest in ${folder} names no ${name}.`);
+    return join(folder, file.path);
+  };
+  const { kernelVersion = '', modules: _, ...packages } = manifest.facts;
+  return { kernelPath: pathOf('kernel'), initramfsPath: pathOf('initramfs'), kernelVersion, packages, changed };
+}
+
+/** The cached guest's manifest and what is wrong with its files, as parts of sentences. */
+export type Inspection = { manifest: Manifest; problems: string[] } | 'absent';
+
+/** What is wrong with the cache; 'absent' if there is none yet. */
+export async function inspectGuest(folder: string, depth: CheckDepth): Promise<Inspection> {
+  const manifest = await readManifest(folder);
+  if (manifest === undefined) return 'absent';
+  const named = ['kernel', 'initramfs', 'material'].filter((name) => manifest.files[name] === undefined);
+  const problems = named.map((name) => `the ${name} is missing`);
+  return { manifest, problems: [...problems, ...(await checkFiles(folder, manifest, depth))] };
+}
+
+/** Whether all is whole and made by this version of godwit. */
+export function isReady(found: Inspection): found is Exclude<Inspection, 'absent'> {
+  return found !== 'absent' && found.problems.length === 0 && found.manifest.recipe === recipe();
+}
