@@ -130,6 +130,8 @@ export const CODE_FRAME = field();
 export const FRAME_TABLE = field();
 /** With the stepping interpreter: it returns before the instruction at this pc. -1: it returns after one instruction. */
 export const STOP_PC = field();
+/** A place that control came to this often is reported as hot; 0: never (but for a call every 65536 times). */
+export const HOT_THRESHOLD = field();
 if (next > 0x800) throw new Error('hart scalars overlap the spaces table');
 
 export const SPACES = 0x800;

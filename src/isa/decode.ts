@@ -46,8 +46,25 @@ function decodeCompressed(bits: number): Decoded | undefined {
   return { instruction, length: 2, ...operands, rs3: 0, rm: 0, compressed: found.name };
 }
 
-/** Decodes; `bits` holds a 16-bit instruction in its low half. Undefined: no instruction of this hart. */
+/** Programs repeat few instructions, so what was decoded is kept; the bound is far above what a boot of Linux needs. */
+const KEPT_MAXIMUM = 1 << 17;
+const kept = new Map<number, Decoded | undefined>();
+
+/**
+ * Decodes; `bits` holds a 16-bit instruction in its low half. Undefined: no instruction of this hart. The same object is given
+ * for the same bits.
+ */
 export function decode(bits: number): Decoded | undefined {
+  const key = lengthOf(bits) === 2 ? bits & 0xffff : bits | 0;
+  const known = kept.get(key);
+  if (known !== undefined || kept.has(key)) return known;
+  if (kept.size >= KEPT_MAXIMUM) kept.clear();
+  const decoded = decodeAnew(key);
+  kept.set(key, decoded);
+  return decoded;
+}
+
+function decodeAnew(bits: number): Decoded | undefined {
   if (lengthOf(bits) === 2) return decodeCompressed(bits & 0xffff);
   const instruction = byOpcode[bits & 0x7f]!.find(({ encoding }) => (bits & encoding.mask) >>> 0 === encoding.match);
   if (!instruction) return undefined;

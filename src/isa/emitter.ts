@@ -1,3 +1,4 @@
+import type { IntegerName } from '../execute/float/index.ts';
 import type { Declared, FunctionBuilder, I32, I64, ValueType } from '../execute/wasm/index.ts';
 import type { HartLibrary } from '../hart/library/index.ts';
 
@@ -5,6 +6,26 @@ export type Width = 1 | 2 | 4 | 8;
 export type Source = 'rs1' | 'rs2';
 export type FloatSource = 'rs1' | 'rs2' | 'rs3';
 export type Function<P extends readonly ValueType[], R extends ValueType | undefined> = Declared<P, R>;
+
+export type FloatFormat = 'f32' | 'f64';
+/** Bit patterns: I32 for binary32, I64 for binary64. */
+export type FloatBits = I32 | I64;
+
+/** Floating-point operations on bit patterns, exact and with flags; `rm` is a rounding mode 0 to 4 (execute/float). */
+export interface FloatUnit {
+  arithmetic(format: FloatFormat, name: 'add' | 'sub' | 'mul' | 'div', a: FloatBits, b: FloatBits, rm: I32): FloatBits;
+  squareRoot(format: FloatFormat, a: FloatBits, rm: I32): FloatBits;
+  /** a * b + c with one rounding. */
+  fused(format: FloatFormat, a: FloatBits, b: FloatBits, c: FloatBits, rm: I32): FloatBits;
+  extreme(format: FloatFormat, name: 'min' | 'max', a: FloatBits, b: FloatBits): FloatBits;
+  /** 0 or 1. */
+  compare(format: FloatFormat, name: 'eq' | 'lt' | 'le', a: FloatBits, b: FloatBits): I64;
+  classify(format: FloatFormat, a: FloatBits): I64;
+  toInteger(format: FloatFormat, integer: IntegerName, a: FloatBits, rm: I32): I64;
+  fromInteger(format: FloatFormat, integer: IntegerName, x: I64, rm: I32): FloatBits;
+  narrow(a: I64, rm: I32): I32;
+  widen(a: I32): I64;
+}
 
 /**
  * What an instruction's semantics are written against. The interpreter gives operands that are read from the decoded slot, a
@@ -14,7 +35,9 @@ export type Function<P extends readonly ValueType[], R extends ValueType | undef
 export interface Emitter {
   readonly f: FunctionBuilder;
   readonly hart: I32;
+  /** Functions for what is rare. Only instructions with the flow `system` may use it: they are never translated. */
   readonly library: HartLibrary;
+  readonly float: FloatUnit;
 
   x(source: Source): I64;
   setX(value: I64): void;
@@ -48,6 +71,8 @@ export interface Emitter {
   store(address: I64, width: Width, value: I64): void;
   /** Host address for an atomic access; a fault leaves the instruction. `access`: 1 load, 2 store. */
   atomic(address: I64, width: 4 | 8, access: 1 | 2): I32;
+  /** Physical address that stands for a reservation, after `atomic` allowed the same access. */
+  physicalAddress(address: I64, width: 4 | 8, access: 1 | 2): I64;
 
   /** To pc + immediate if the condition holds, else to the next instruction. */
   branch(condition: I32): void;

@@ -2,13 +2,14 @@ import { GodwitError } from '../common/errors.ts';
 import type { GuestClock, PlainData } from '../device/device.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
+import { DECODED_PAGE_BYTES } from '../execute/interpreter/slots.ts';
 import { Exit } from '../hart/constants.ts';
 import * as L from '../hart/layout.ts';
 import { GuestRam } from '../memory/guest-ram.ts';
 import { MAP_ENTRIES } from '../memory/layout.ts';
 import { Board, type DiskDescription } from './board.ts';
 import { RTC } from './boot/memory-map.ts';
-import { Engine } from './engine.ts';
+import { Engine, TRANSLATION_DEFAULTS, type TranslationOptions } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
 import { Hart } from './hart.ts';
 import { digestOf } from './plain-digest.ts';
@@ -53,12 +54,13 @@ export interface CoreOptions {
   /** Share the memory between threads. */
   readonly shared?: boolean;
   readonly floatFastPaths?: boolean;
+  readonly translation?: Partial<TranslationOptions>;
 }
 
 const DECODED_PAGES = 2048;
 /** Harts, maps and tables beside guest RAM and decoded pages. */
 const OVERHEAD_BYTES = 16 * 1024 ** 2;
-const DECODED_BYTES = (DECODED_PAGES + 1) * 16448;
+const DECODED_BYTES = (DECODED_PAGES + 1) * DECODED_PAGE_BYTES;
 const UART_BUFFER_BYTES = 4096;
 const PAGE_BYTES = 4096;
 const NEVER = -1n;
@@ -99,15 +101,13 @@ export class MachineCore {
   static async create(options: CoreOptions): Promise<MachineCore> {
     checkMemory(options.memoryBytes);
     const bytes = options.memoryBytes + OVERHEAD_BYTES + DECODED_BYTES;
-    const engine = await Engine.create(
-      {
-        bytes,
-        shared: options.shared ?? false,
-        floatFastPaths: options.floatFastPaths ?? true,
-        decodedPageLimit: DECODED_PAGES,
-      },
-      L.MMIO_FAULT,
-    );
+    const engine = await Engine.create({
+      bytes,
+      shared: options.shared ?? false,
+      floatFastPaths: options.floatFastPaths ?? true,
+      decodedPageLimit: DECODED_PAGES,
+      translation: { ...TRANSLATION_DEFAULTS, ...options.translation },
+    });
     return new MachineCore(engine, options);
   }
 
@@ -210,6 +210,7 @@ export class MachineCore {
   run(branches: bigint): Outcome {
     const { hart, engine } = this;
     if (this.finish) return { kind: 'finished', finish: this.finish };
+    engine.translate();
     hart.put(L.SLICE_END, branches);
     engine.interpreter.timer_update(hart.address);
     for (;;) {

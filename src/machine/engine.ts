@@ -1,7 +1,15 @@
 import { DecodedPages } from '../execute/interpreter/decoded-pages.ts';
 import { generateInterpreter, type InterpreterExports } from '../execute/interpreter/generate.ts';
 import { writeSlot } from '../execute/interpreter/slot-writer.ts';
-import { FETCH_TLB, FETCH_TLB_ENTRIES, TLB_ENTRY_BYTES, TLB_READ_TAG } from '../hart/layout.ts';
+import { Translator } from '../execute/jit/translator.ts';
+import {
+  FETCH_TLB,
+  FETCH_TLB_ENTRIES,
+  HOT_THRESHOLD,
+  MMIO_FAULT,
+  TLB_ENTRY_BYTES,
+  TLB_READ_TAG,
+} from '../hart/layout.ts';
 import type { HostImports } from '../hart/library/imports.ts';
 import { Arena, type ArenaOptions } from '../memory/arena.ts';
 
@@ -14,7 +22,21 @@ export interface HartPorts {
   mmioStore(address: number, width: 1 | 2 | 4, value: number): boolean;
 }
 
+/** When and whether code is translated. It never changes what a guest sees. */
+export interface TranslationOptions {
+  readonly enabled: boolean;
+  /** Control must have come to a place this often. At 1 everything is translated before it runs again. */
+  readonly threshold: number;
+}
+
+export const TRANSLATION_DEFAULTS: TranslationOptions = { enabled: true, threshold: 2500 };
+
+const REGION_LIMIT = 20_000;
+/** That many hot places are translated at once, in one module. */
+const BATCH = 24;
+
 export interface EngineOptions extends ArenaOptions {
+  readonly translation: TranslationOptions;
   readonly floatFastPaths: boolean;
   /** How many code pages stay decoded. */
   readonly decodedPageLimit: number;
@@ -25,28 +47,38 @@ export class Engine {
   readonly arena: Arena;
   readonly decoded: DecodedPages;
   readonly interpreter: InterpreterExports;
+  readonly translator: Translator;
+  private readonly translation: TranslationOptions;
   private readonly ports = new Map<number, HartPorts>();
-  private readonly mmioFaultOffset: number;
 
-  private constructor(arena: Arena, decoded: DecodedPages, module: WebAssembly.Module, mmioFaultOffset: number) {
+  private constructor(arena: Arena, options: EngineOptions, module: WebAssembly.Module) {
     this.arena = arena;
-    this.decoded = decoded;
-    this.mmioFaultOffset = mmioFaultOffset;
-    const imports = { env: { memory: arena.memory }, host: this.imports() as unknown as Record<string, unknown> };
+    this.translation = options.translation;
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1024 });
+    this.translator = new Translator(arena, table, { shared: options.shared, regionLimit: REGION_LIMIT });
+    this.decoded = new DecodedPages(arena, options.decodedPageLimit, (page) => this.translator.drop(page));
+    const host = this.imports() as unknown as Record<string, unknown>;
+    const imports = { env: { memory: arena.memory, table }, host };
     this.interpreter = new WebAssembly.Instance(module, imports).exports as unknown as InterpreterExports;
   }
 
-  static async create(options: EngineOptions, mmioFaultOffset: number): Promise<Engine> {
+  static async create(options: EngineOptions): Promise<Engine> {
     const arena = new Arena(options);
-    const decoded = new DecodedPages(arena, options.decodedPageLimit);
     const memory = { initialPages: arena.pages, maximumPages: arena.pages, shared: options.shared };
     const module = await interpreterModule(memory, options.floatFastPaths);
-    return new Engine(arena, decoded, module, mmioFaultOffset);
+    return new Engine(arena, options, module);
   }
 
   /** Registers what a hart's accesses reach. */
   connect(hart: number, ports: HartPorts): void {
     this.ports.set(hart, ports);
+    const { enabled, threshold } = this.translation;
+    this.arena.words[(hart + HOT_THRESHOLD) >>> 2] = enabled ? threshold : 0;
+  }
+
+  /** Between runs: translates what became hot. */
+  translate(): void {
+    if (this.translator.pendingCount > 0) this.translator.translatePending();
   }
 
   private imports(): HostImports {
@@ -55,17 +87,25 @@ export class Engine {
       frameFault: (hart, page, access) => this.ports.get(hart)!.frameFault(page, access),
       mmioLoad: (hart, address, width) => {
         const value = this.ports.get(hart)!.mmioLoad(address >>> 0, width as 1 | 2 | 4);
-        if (value < 0) arena.words[(hart + this.mmioFaultOffset) >>> 2] = 1;
+        if (value < 0) arena.words[(hart + MMIO_FAULT) >>> 2] = 1;
         return value;
       },
       mmioStore: (hart, address, width, value) => {
         const mask = width === 4 ? 0xffff_ffff : width === 2 ? 0xffff : 0xff;
         const done = this.ports.get(hart)!.mmioStore(address >>> 0, width as 1 | 2 | 4, (value & mask) >>> 0);
-        if (!done) arena.words[(hart + this.mmioFaultOffset) >>> 2] = 1;
+        if (!done) arena.words[(hart + MMIO_FAULT) >>> 2] = 1;
       },
       codePage: (_hart, frame) => this.decodedPage(frame >>> 0),
+      codeChanged: (page) => this.translator.drop(page >>> 0),
+      hot: (page, slot) => this.hot(page >>> 0, slot >>> 0),
       decode: (slot, bits, crossing) => writeSlot(arena.view, slot >>> 0, bits, crossing !== 0),
     };
+  }
+
+  private hot(page: number, slot: number): void {
+    if (!this.translation.enabled) return;
+    this.translator.hot(page, slot);
+    if (this.translator.pendingCount >= (this.translation.threshold === 1 ? 1 : BATCH)) this.translate();
   }
 
   private decodedPage(frame: number): number {

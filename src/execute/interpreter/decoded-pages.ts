@@ -1,5 +1,14 @@
 import type { Arena } from '../../memory/arena.ts';
-import { DECODED_PAGE_BYTES, OP_PAGE_END, SLOT_BYTES, SLOTS_BYTES, SLOTS_END_GUARD, SLOTS_FRAME } from './slots.ts';
+import {
+  DECODED_PAGE_BYTES,
+  OP_PAGE_END,
+  SLOT_BYTES,
+  SLOTS_BYTES,
+  SLOTS_END_GUARD,
+  SLOTS_FRAME,
+  SLOTS_HEAT,
+  SLOTS_REPLACED_OP,
+} from './slots.ts';
 
 /**
  * The decoded pages of an arena's frames. They are shared by all machines in it, since what they hold follows from the frame alone.
@@ -11,10 +20,13 @@ export class DecodedPages {
   private readonly pages: number[] = [];
   private readonly frames: number[] = [];
   private used = 0;
+  private readonly emptied: (page: number) => void;
 
-  constructor(arena: Arena, limit: number) {
+  /** `limit`: how many pages there are. `emptied` is called before a page's slots are emptied or given to another frame. */
+  constructor(arena: Arena, limit: number, emptied: (page: number) => void) {
     this.arena = arena;
     this.limit = limit;
+    this.emptied = emptied;
   }
 
   /** An empty decoded page that belongs to no frame: for instructions across pages. */
@@ -41,7 +53,7 @@ export class DecodedPages {
       page = this.allocateLoose();
       this.pages.push(page);
     } else {
-      this.arena.bytes.fill(0, page, page + SLOTS_BYTES);
+      this.empty(page);
     }
     this.frames[this.used++] = frame;
     this.arena.view.setUint32(page + SLOTS_FRAME, frame, true);
@@ -52,7 +64,13 @@ export class DecodedPages {
   /** The frame's content changes: what was decoded from it is decoded again. */
   forget(frame: number): void {
     const page = this.arena.words[this.tableIndex(frame)]!;
-    if (page !== 0) this.arena.bytes.fill(0, page, page + SLOTS_BYTES);
+    if (page !== 0) this.empty(page);
+  }
+
+  private empty(page: number): void {
+    this.emptied(page);
+    this.arena.bytes.fill(0, page, page + SLOTS_BYTES);
+    this.arena.bytes.fill(0, page + SLOTS_HEAT, page + SLOTS_REPLACED_OP);
   }
 
   /** Gives all pages up. Every hart's fetch TLB must be emptied of host addresses then. */

@@ -2,7 +2,7 @@ import { Cause, Exit, MSTATUS_FS, Privilege } from '../../hart/constants.ts';
 import * as L from '../../hart/layout.ts';
 import type { HartLibrary } from '../../hart/library/index.ts';
 import { dataEntry } from '../../hart/library/tlb.ts';
-import type { Emitter, FloatSource, Source, Width } from '../../isa/emitter.ts';
+import type { Emitter, FloatSource, FloatUnit, Source, Width } from '../../isa/emitter.ts';
 import {
   choose,
   type FunctionBuilder,
@@ -14,8 +14,19 @@ import {
   type Local,
   select,
 } from '../wasm/index.ts';
+import { FloatCalls } from './float-calls.ts';
 import type { Handler } from './handlers.ts';
-import { SLOT_A, SLOT_B, SLOT_BYTES, SLOT_C, SLOT_D, SLOT_IMMEDIATE, SLOT_ROUNDING, SLOTS_BYTES } from './slots.ts';
+import {
+  SLOT_A,
+  SLOT_B,
+  SLOT_BYTES,
+  SLOT_C,
+  SLOT_D,
+  SLOT_IMMEDIATE,
+  SLOT_ROUNDING,
+  SLOTS_BYTES,
+  SLOTS_HEAT,
+} from './slots.ts';
 
 const FS = Number(MSTATUS_FS);
 const BOX = -0x1_0000_0000n;
@@ -51,11 +62,21 @@ export interface Loop {
   };
 }
 
+/** Control came to the slot by a transfer: counts, and reports places that become hot. */
+export function noteHeat(f: FunctionBuilder, loop: Omit<Loop, 'labels'>): void {
+  const page = loop.page.get;
+  const at = f.let(page.add(loop.slot.get.sub(page).shrU(2)));
+  const heat = f.let(at.load16U(SLOTS_HEAT).add(1).and(0xffff));
+  f.store16(at, heat, SLOTS_HEAT);
+  f.if(heat.eq(loop.hart.get.load(L.HOT_THRESHOLD)), () => f.do(loop.library.host.hot, page, loop.slot.get));
+}
+
 /** Operands come from the slot, registers from the hart's memory. */
 export class SlotEmitter implements Emitter {
   readonly f: FunctionBuilder;
   readonly hart: I32;
   readonly library: HartLibrary;
+  readonly float: FloatUnit;
   private readonly loop: Loop;
   private readonly handler: Handler;
   private readonly slot: I32;
@@ -66,6 +87,7 @@ export class SlotEmitter implements Emitter {
     this.loop = loop;
     this.hart = loop.hart.get;
     this.library = loop.library;
+    this.float = new FloatCalls(f, this.hart, loop.library.float);
     this.slot = loop.slot.get;
     this.handler = handler;
     this.hasRd = handler.instruction.encoding.fields.has('rd');
@@ -206,6 +228,10 @@ export class SlotEmitter implements Emitter {
     return host;
   }
 
+  physicalAddress(address: I64, width: 4 | 8, access: 1 | 2): I64 {
+    return this.f.call(this.library.access.physicalOf, this.hart, address, i32(width), i32(access));
+  }
+
   branch(condition: I32): void {
     this.f.if(condition, () => this.jump());
   }
@@ -233,6 +259,7 @@ export class SlotEmitter implements Emitter {
     const { f, loop, hart } = this;
     const branches = f.let(hart.load64(L.BRANCHES).add(1));
     f.store(hart, branches, L.BRANCHES);
+    noteHeat(f, loop);
     f.if(branches.geU(hart.load64(L.STOP_BRANCHES)), () => {
       f.store(hart, this.pc(), L.PC);
       f.branch(loop.labels.event);

@@ -2,14 +2,38 @@ import { Exit } from '../../hart/constants.ts';
 import * as L from '../../hart/layout.ts';
 import { defineHart, type HartLibrary, type HartOptions } from '../../hart/library/index.ts';
 import { fetchEntry } from '../../hart/library/tlb.ts';
-import { type FunctionBuilder, type I64, i32, type Label, type Local, ModuleBuilder } from '../wasm/index.ts';
-import { type Loop, SlotEmitter } from './emitter.ts';
+import {
+  type FunctionBuilder,
+  type FunctionType,
+  type I64,
+  i32,
+  type Label,
+  type Local,
+  ModuleBuilder,
+  select,
+} from '../wasm/index.ts';
+import { type Loop, noteHeat, SlotEmitter } from './emitter.ts';
 import { HANDLERS, OP_ILLEGAL } from './handlers.ts';
-import { decodedSlot, OP_CROSSING, OP_PAGE_END, OP_UNDECODED, SLOT_BYTES, SLOT_OP, SLOTS_FRAME } from './slots.ts';
+import {
+  decodedSlot,
+  OP_CROSSING,
+  OP_PAGE_END,
+  OP_REGION,
+  OP_UNDECODED,
+  RegionExit,
+  SLOT_BYTES,
+  SLOT_OP,
+  SLOTS_FRAME,
+  SLOTS_REGION,
+  SLOTS_REPLACED_OP,
+} from './slots.ts';
 
 export interface InterpreterOptions extends HartOptions {
   readonly memory: { readonly initialPages: number; readonly maximumPages: number; readonly shared: boolean };
 }
+
+/** A region's parameters: hart, virtual address of its page. */
+export const REGION_PARAMETERS = ['i32', 'i64'] as const;
 
 /** What the module exports. Addresses are numbers, 64-bit values bigint. */
 export interface InterpreterExports {
@@ -33,6 +57,7 @@ export interface InterpreterExports {
 /** The interpreter as a WebAssembly module: the hart's library and the loops over decoded slots. */
 export function generateInterpreter(options: InterpreterOptions): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder(options.memory);
+  module.importTable();
   const library = defineHart(module, options);
   const run = defineLoop(module, library, 'run', false);
   const step = defineLoop(module, library, 'step', true);
@@ -57,6 +82,7 @@ export function generateInterpreter(options: InterpreterOptions): Uint8Array<Arr
 }
 
 function defineLoop(module: ModuleBuilder, library: HartLibrary, name: string, stepping: boolean) {
+  const regionType = module.type(REGION_PARAMETERS, 'i32');
   return module.function(name, ['i32'], 'i32', (f, hart) => {
     const loop = {
       hart,
@@ -70,6 +96,7 @@ function defineLoop(module: ModuleBuilder, library: HartLibrary, name: string, s
     };
     /** Stepping: 0 until an instruction ran; then the loop returns. */
     const ran = f.local('i32');
+    const regions = { type: regionType, op: f.local('i32'), skipNext: f.local('i32'), skipSlot: f.local('i32') };
     begin(f, loop, library);
     f.block((exit) => {
       f.loop((outer) => {
@@ -77,12 +104,18 @@ function defineLoop(module: ModuleBuilder, library: HartLibrary, name: string, s
           f.block((counted) => {
             f.block((trap) => {
               findPage(f, loop, library, trap);
+              if (!stepping) {
+                // After a region asked for it, the slot is interpreted even if a region starts there.
+                f.set(regions.skipSlot, select(regions.skipNext.get, loop.slot.get, i32(0)));
+                f.set(regions.skipNext, i32(0));
+                f.scope(() => noteHeat(f, loop));
+              }
               f.loop((dispatch) => {
                 if (stepping) stopBefore(f, loop, ran, exit);
                 f.block((jump) => {
                   const labels = { dispatch, jump, counted, event, trap, exit };
                   f.set(loop.retired, loop.retired.get.add(1));
-                  dispatchSlot(f, { ...loop, labels }, stepping ? ran : undefined);
+                  dispatchSlot(f, { ...loop, labels }, regions, stepping ? ran : undefined);
                 });
                 f.branch(outer);
               });
@@ -171,7 +204,51 @@ function slotAddress(loop: LoopState): I64 {
 }
 
 /** One case for each handler, reached by the slot's op. Cases end by branching to one of the loop's labels. */
-function dispatchSlot(f: FunctionBuilder, loop: Loop, ran: Local<'i32'> | undefined): void {
+function dispatchSlot(f: FunctionBuilder, loop: Loop, regions: Regions, ran: Local<'i32'> | undefined): void {
+  f.set(regions.op, loop.slot.get.load16U(SLOT_OP));
+  f.loop((redispatch) => dispatchOp(f, loop, regions, redispatch, ran));
+}
+
+interface Regions {
+  readonly type: FunctionType<'i32'>;
+  /** The handler that runs. */
+  readonly op: Local<'i32'>;
+  /** 1: the slot that is found next is interpreted. */
+  readonly skipNext: Local<'i32'>;
+  /** The slot for which that holds. */
+  readonly skipSlot: Local<'i32'>;
+}
+
+/** Runs the region that starts at the slot, or the instruction that it replaced there. */
+function runRegion(f: FunctionBuilder, loop: Loop, regions: Regions, redispatch: Label, stepping: boolean): void {
+  const { slot, page, hart, retired, labels } = loop;
+  const at = f.let(page.get.add(slot.get.sub(page.get).shrU(2)));
+  const replaced = () => {
+    f.set(regions.skipSlot, i32(0));
+    f.set(regions.op, at.load16U(SLOTS_REPLACED_OP));
+    f.branch(redispatch);
+  };
+  if (stepping) {
+    replaced();
+    return;
+  }
+  f.if(slot.get.eq(regions.skipSlot.get), replaced);
+  f.store(hart.get, retired.get.sub(1), L.INSTRET);
+  const exit = f.let(f.callIndirect(regions.type, at.load16U(SLOTS_REGION), hart.get, loop.pageAddress.get));
+  f.set(retired, hart.get.load64(L.INSTRET));
+  f.branchIf(labels.event, exit.eq(RegionExit.event));
+  f.set(regions.skipNext, exit.eq(RegionExit.interpret));
+  f.set(loop.target, hart.get.load64(L.PC));
+  f.branch(labels.jump);
+}
+
+function dispatchOp(
+  f: FunctionBuilder,
+  loop: Loop,
+  regions: Regions,
+  redispatch: Label,
+  ran: Local<'i32'> | undefined,
+): void {
   const cases: (() => void)[] = [];
   cases[OP_UNDECODED] = () => undecoded(f, loop, ran);
   cases[OP_PAGE_END] = () => {
@@ -180,6 +257,7 @@ function dispatchSlot(f: FunctionBuilder, loop: Loop, ran: Local<'i32'> | undefi
     f.branch(loop.labels.jump);
   };
   cases[OP_CROSSING] = () => crossing(f, loop, ran);
+  cases[OP_REGION] = () => runRegion(f, loop, regions, redispatch, ran !== undefined);
   for (const handler of HANDLERS) {
     cases[handler.op] = () => {
       const emitter = new SlotEmitter(f, loop, handler);
@@ -190,7 +268,7 @@ function dispatchSlot(f: FunctionBuilder, loop: Loop, ran: Local<'i32'> | undefi
   }
   const illegalHandler = { ...HANDLERS[0]!, op: OP_ILLEGAL };
   cases[OP_ILLEGAL] = () => new SlotEmitter(f, loop, illegalHandler).illegal();
-  f.switch(loop.slot.get.load16U(SLOT_OP), cases, () => f.unreachable());
+  f.switch(regions.op.get, cases, () => f.unreachable());
 }
 
 /** Forgets that this slot was run: it is dispatched again and must not stop a stepping loop. */

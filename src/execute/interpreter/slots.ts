@@ -10,6 +10,9 @@ import type { I32 } from '../wasm/index.ts';
  *     page             0       2048 slots
  *                      16384   two slots that stand for "the next page"
  *                      16400   u32  host address of the frame
+ *                      16448   u16 for each slot: how often control came here by a transfer
+ *                      20544   u16 for each slot: number of the region in the table that starts here, 0 for none
+ *                      24640   u16 for each slot: its handler, where OP_REGION stands in its place
  *
  * Register numbers are stored as byte offsets. Writes to x0 are decoded away or undone by the handler.
  */
@@ -25,15 +28,30 @@ export const SLOT_ROUNDING = 6;
 export const SLOTS_BYTES = 2048 * SLOT_BYTES;
 export const SLOTS_END_GUARD = SLOTS_BYTES;
 export const SLOTS_FRAME = SLOTS_BYTES + 2 * SLOT_BYTES;
-export const DECODED_PAGE_BYTES = SLOTS_BYTES + 64;
+export const SLOTS_HEAT = SLOTS_BYTES + 64;
+export const SLOTS_REGION = SLOTS_HEAT + 4096;
+export const SLOTS_REPLACED_OP = SLOTS_REGION + 4096;
+export const DECODED_PAGE_BYTES = SLOTS_REPLACED_OP + 4096;
 
 /** Handlers that are no instruction. */
 export const OP_UNDECODED = 0;
 export const OP_PAGE_END = 1;
 export const OP_CROSSING = 2;
-export const FIRST_INSTRUCTION_OP = 3;
+/** A translated region starts here. */
+export const OP_REGION = 3;
+export const FIRST_INSTRUCTION_OP = 4;
 
 /** Address of the slot for a byte offset in the page. */
 export function decodedSlot(page: I32, offset: I32): I32 {
   return page.add(offset.and(0xffe).shl(2));
 }
+
+/** What a region returns (execute/jit). */
+export const RegionExit = {
+  /** Go on at PC. */
+  next: 0,
+  /** BRANCHES reached STOP_BRANCHES; PC is set. */
+  event: 1,
+  /** Interpret the one instruction at PC. */
+  interpret: 2,
+} as const;

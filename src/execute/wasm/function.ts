@@ -34,6 +34,12 @@ export interface Callable {
   readonly result: ValueType | undefined;
 }
 
+/** The type of functions in the table. */
+export interface FunctionType<T extends ValueType> {
+  readonly index: number;
+  readonly result: T;
+}
+
 /**
  * Writes the body of one function, statement by statement. Values are written where a statement consumes them. Temporaries
  * taken with `let` inside a `scope` are used again after it, which keeps the number of locals of large functions small.
@@ -208,6 +214,26 @@ export class FunctionBuilder {
   do(callee: Callable, ...args: Value[]): void {
     this.writeCall(callee, args, this.body);
     if (callee.result) this.body.u8(0x1a);
+  }
+
+  /** A call through the table; `type` comes from `ModuleBuilder.type`. */
+  callIndirect<T extends ValueType>(type: FunctionType<T>, index: I32, ...args: Value[]): ValueOf[T] {
+    return makeValue(type.result, (out) => {
+      for (const arg of args) arg.write(out);
+      index.write(out);
+      out.u8(0x11);
+      out.u32(type.index);
+      out.u32(0);
+    });
+  }
+
+  /** A tail call through the table: this function's frame is gone when it starts. */
+  returnCallIndirect(type: FunctionType<ValueType>, index: I32, ...args: Value[]): void {
+    for (const arg of args) arg.write(this.body);
+    index.write(this.body);
+    this.body.u8(0x13);
+    this.body.u32(type.index);
+    this.body.u32(0);
   }
 
   drop(value: Value): void {

@@ -1,5 +1,5 @@
 import { ByteWriter } from './bytes.ts';
-import { type Callable, FunctionBuilder, type Local } from './function.ts';
+import { type Callable, FunctionBuilder, type FunctionType, type Local } from './function.ts';
 import { VALUE_TYPE_CODE, type ValueType } from './value.ts';
 
 interface Signature {
@@ -28,6 +28,7 @@ export class ModuleBuilder {
   private readonly imports: Import[] = [];
   private readonly functions: { callable: Callable; code: ByteWriter | undefined }[] = [];
   private readonly exports: { name: string; index: number }[] = [];
+  private tableImported = false;
   private readonly memory: { initialPages: number; maximumPages: number; shared: boolean };
 
   constructor(memory: { initialPages: number; maximumPages: number; shared: boolean }) {
@@ -78,11 +79,21 @@ export class ModuleBuilder {
     return callable;
   }
 
+  /** The module imports a table of functions, as "env" "table". */
+  importTable(): void {
+    this.tableImported = true;
+  }
+
+  /** A function type, for calls through the table. */
+  type<T extends ValueType>(parameters: readonly ValueType[], result: T): FunctionType<T> {
+    return { index: this.signatureIndex({ parameters, result }), result };
+  }
+
   export(callable: Callable, name = callable.name): void {
     this.exports.push({ name, index: callable.index });
   }
 
-  private signatureIndex({ parameters, result }: Callable): number {
+  private signatureIndex({ parameters, result }: Signature): number {
     const same = (s: Signature) =>
       s.result === result &&
       s.parameters.length === parameters.length &&
@@ -117,7 +128,7 @@ export class ModuleBuilder {
 
   private writeImports(out: ByteWriter, types: readonly number[]): void {
     const section2 = new ByteWriter();
-    section2.u32(this.imports.length + 1);
+    section2.u32(this.imports.length + (this.tableImported ? 2 : 1));
     this.imports.forEach(({ module, callable }, i) => {
       section2.name(module);
       section2.name(callable.name);
@@ -130,6 +141,11 @@ export class ModuleBuilder {
     section2.u8(this.memory.shared ? 0x03 : 0x01);
     section2.u32(this.memory.initialPages);
     section2.u32(this.memory.maximumPages);
+    if (this.tableImported) {
+      section2.name('env');
+      section2.name('table');
+      section2.bytes([0x01, 0x70, 0x00, 0x00]); // funcref, any size
+    }
     out.u8(2);
     out.u32(section2.length);
     out.append(section2);

@@ -1,4 +1,4 @@
-import { decodedSlot, SLOT_BYTES, SLOT_OP, SLOTS_FRAME } from '../../execute/interpreter/slots.ts';
+import { decodedSlot, OP_UNDECODED, SLOT_BYTES, SLOT_OP, SLOTS_FRAME } from '../../execute/interpreter/slots.ts';
 import { type I32, type I64, i32, i64, type ModuleBuilder } from '../../execute/wasm/index.ts';
 import { Access, Cause } from '../constants.ts';
 import * as L from '../layout.ts';
@@ -161,14 +161,18 @@ export function defineAccess(
     undefined,
     (f, slots, offset, width) => {
       const index = f.local('i32');
+      const decoded = f.local('i32');
       const last = f.let(offset.get.add(width.get).sub(1).shrU(1));
       f.set(index, offset.get.shrU(1));
       f.if(index.get, () => f.set(index, index.get.sub(1)));
       f.loop((again) => {
-        f.store16(slots.get.add(index.get.mul(SLOT_BYTES)), 0, SLOT_OP);
+        const slot = f.let(slots.get.add(index.get.mul(SLOT_BYTES)));
+        f.set(decoded, decoded.get.or(slot.load16U(SLOT_OP)));
+        f.store16(slot, OP_UNDECODED, SLOT_OP);
         f.set(index, index.get.add(1));
         f.branchIf(again, index.get.leU(last));
       });
+      f.if(decoded.get, () => f.do(host.codeChanged, slots.get));
     },
   );
 

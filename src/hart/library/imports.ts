@@ -9,6 +9,10 @@ export interface HostImports {
   mmioStore(hart: number, address: number, width: number, value: number): void;
   /** A frame is run for the first time: (hart, frame) -> address of an empty decoded page for it. */
   codePage(hart: number, frame: number): number;
+  /** Bytes of decoded instructions of this decoded page changed; its slots are empty already. */
+  codeChanged(page: number): void;
+  /** Control came to the slot for the HOT_THRESHOLD-th time. */
+  hot(page: number, slot: number): void;
   /** Decodes `bits` into the slot at `slot`; `crossing`: the instruction lies across two pages. */
   decode(slot: number, bits: number, crossing: number): void;
 }
@@ -19,6 +23,8 @@ export function declareHostImports(module: ModuleBuilder) {
     mmioLoad: module.import('host', 'mmioLoad', ['i32', 'i32', 'i32'], 'i32'),
     mmioStore: module.import('host', 'mmioStore', ['i32', 'i32', 'i32', 'i32'], undefined),
     codePage: module.import('host', 'codePage', ['i32', 'i32'], 'i32'),
+    codeChanged: module.import('host', 'codeChanged', ['i32'], undefined),
+    hot: module.import('host', 'hot', ['i32', 'i32'], undefined),
     decode: module.import('host', 'decode', ['i32', 'i32', 'i32'], undefined),
   };
 }

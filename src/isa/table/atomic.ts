@@ -1,6 +1,5 @@
-import { type I64, i32, i64, select } from '../../execute/wasm/index.ts';
+import { type I64, i64, select } from '../../execute/wasm/index.ts';
 import { RESERVATION_ADDRESS, RESERVATION_VALUE } from '../../hart/layout.ts';
-import type { Emitter } from '../emitter.ts';
 import { type Instruction, row } from '../instruction.ts';
 
 const LOAD = 1;
@@ -45,15 +44,11 @@ function loadReserved(width: AtomicWidth): Instruction {
       const address = f.let(e.x('rs1'));
       const at = f.let(e.atomic(address, width, LOAD));
       const value = f.let(at.load64Of(width, width === 4));
-      f.store(hart, physical(e, address, width, LOAD), RESERVATION_ADDRESS);
+      f.store(hart, e.physicalAddress(address, width, LOAD), RESERVATION_ADDRESS);
       f.store(hart, value, RESERVATION_VALUE);
       e.setX(value);
     },
   );
-}
-
-function physical(e: Emitter, address: I64, width: AtomicWidth, access: number): I64 {
-  return e.f.call(e.library.access.physicalOf, e.hart, address, i32(width), i32(access));
 }
 
 /**
@@ -69,7 +64,7 @@ function storeConditional(width: AtomicWidth): Instruction {
       const { f, hart } = e;
       const address = f.let(e.x('rs1'));
       const at = f.let(e.atomic(address, width, STORE));
-      const reserved = f.let(hart.load64(RESERVATION_ADDRESS).eq(physical(e, address, width, STORE)));
+      const reserved = f.let(hart.load64(RESERVATION_ADDRESS).eq(e.physicalAddress(address, width, STORE)));
       const same = at.load64Of(width, width === 4).eq(hart.load64(RESERVATION_VALUE));
       const succeeds = f.let(reserved.and(same));
       f.if(succeeds, () => f.store64Of(width, at, e.x('rs2')));

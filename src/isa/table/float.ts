@@ -1,5 +1,5 @@
 import type { I32, I64 } from '../../execute/wasm/index.ts';
-import type { Emitter, FloatSource } from '../emitter.ts';
+import type { Emitter, FloatBits, FloatSource } from '../emitter.ts';
 import { type Instruction, row, type Syntax } from '../instruction.ts';
 
 /**
@@ -12,7 +12,7 @@ interface Format {
   readonly extension: 'F' | 'D';
   readonly fmt: '00' | '01';
 }
-type Bits = I32 | I64;
+type Bits = FloatBits;
 
 const FORMATS: readonly Format[] = [
   { key: 'f32', letter: 's', extension: 'F', fmt: '00' },
@@ -51,15 +51,14 @@ function arithmetic(format: Format, name: 'add' | 'sub' | 'mul' | 'div', funct5:
   const pattern = `${funct5}${format.fmt} rs2 rs1 rm rd ${OP}`;
   return floatRow(format, `f${name}.${format.letter}`, pattern, 'fd,fs1,fs2,rm', (e) => {
     const rounding = e.f.let(e.roundingMode());
-    const operation = e.library.float[format.key][name];
-    set(e, format, e.f.call(operation, e.hart, get(e, format, 'rs1'), get(e, format, 'rs2'), rounding));
+    set(e, format, e.float.arithmetic(format.key, name, get(e, format, 'rs1'), get(e, format, 'rs2'), rounding));
   });
 }
 
 function squareRoot(format: Format): Instruction {
   return floatRow(format, `fsqrt.${format.letter}`, `01011${format.fmt} 00000 rs1 rm rd ${OP}`, 'fd,fs1,rm', (e) => {
     const rounding = e.f.let(e.roundingMode());
-    set(e, format, e.f.call(e.library.float[format.key].sqrt, e.hart, get(e, format, 'rs1'), rounding));
+    set(e, format, e.float.squareRoot(format.key, get(e, format, 'rs1'), rounding));
   });
 }
 
@@ -76,26 +75,23 @@ function fused(
     const rounding = e.f.let(e.roundingMode());
     const a = get(e, format, 'rs1');
     const c = get(e, format, 'rs3');
-    const { fma } = e.library.float[format.key];
     const product = negateProduct ? negated(format, a) : a;
     const addend = negateAddend ? negated(format, c) : c;
-    set(e, format, e.f.call(fma, e.hart, product, get(e, format, 'rs2'), addend, rounding));
+    set(e, format, e.float.fused(format.key, product, get(e, format, 'rs2'), addend, rounding));
   });
 }
 
 function minMax(format: Format, name: 'min' | 'max', funct3: string): Instruction {
   const pattern = `00101${format.fmt} rs2 rs1 ${funct3} rd ${OP}`;
   return floatRow(format, `f${name}.${format.letter}`, pattern, 'fd,fs1,fs2', (e) => {
-    const operation = e.library.float[format.key][name];
-    set(e, format, e.f.call(operation, e.hart, get(e, format, 'rs1'), get(e, format, 'rs2')));
+    set(e, format, e.float.extreme(format.key, name, get(e, format, 'rs1'), get(e, format, 'rs2')));
   });
 }
 
 function compare(format: Format, name: 'eq' | 'lt' | 'le', funct3: string): Instruction {
   const pattern = `10100${format.fmt} rs2 rs1 ${funct3} rd ${OP}`;
   return floatRow(format, `f${name}.${format.letter}`, pattern, 'rd,fs1,fs2', (e) => {
-    const operation = e.library.float[format.key][name];
-    e.setX(e.f.call(operation, e.hart, get(e, format, 'rs1'), get(e, format, 'rs2')));
+    e.setX(e.float.compare(format.key, name, get(e, format, 'rs1'), get(e, format, 'rs2')));
   });
 }
 
@@ -115,7 +111,7 @@ function signInjection(format: Format, name: string, funct3: string, sign: (a: I
 function classify(format: Format): Instruction {
   const pattern = `11100${format.fmt} 00000 rs1 001 rd ${OP}`;
   return floatRow(format, `fclass.${format.letter}`, pattern, 'rd,fs1', (e) => {
-    e.setX(e.f.call(e.library.float[format.key].classify, get(e, format, 'rs1')));
+    e.setX(e.float.classify(format.key, get(e, format, 'rs1')));
   });
 }
 
@@ -135,7 +131,7 @@ function integerConversions(format: Format): Instruction[] {
       'rd,fs1,rm',
       (e) => {
         const rounding = e.f.let(e.roundingMode());
-        e.setX(e.f.call(e.library.float[format.key].toInteger[integer], e.hart, get(e, format, 'rs1'), rounding));
+        e.setX(e.float.toInteger(format.key, integer, get(e, format, 'rs1'), rounding));
       },
     ),
     floatRow(
@@ -145,7 +141,7 @@ function integerConversions(format: Format): Instruction[] {
       'fd,rs1,rm',
       (e) => {
         const rounding = e.f.let(e.roundingMode());
-        set(e, format, e.f.call(e.library.float[format.key].fromInteger[integer], e.hart, e.x('rs1'), rounding));
+        set(e, format, e.float.fromInteger(format.key, integer, e.x('rs1'), rounding));
       },
     ),
   ]);
@@ -198,11 +194,11 @@ const TRANSFERS: readonly Instruction[] = [
   floatRow(DOUBLE, 'fmv.d.x', `1111001 00000 rs1 000 rd ${OP}`, 'fd,rs1', (e) => e.setD(e.x('rs1'))),
   floatRow(DOUBLE, 'fcvt.s.d', `0100000 00001 rs1 rm rd ${OP}`, 'fd,fs1,rm', (e) => {
     const rounding = e.f.let(e.roundingMode());
-    e.setS(e.f.call(e.library.float.f64ToF32, e.hart, e.d('rs1'), rounding));
+    e.setS(e.float.narrow(e.d('rs1'), rounding));
   }),
   floatRow(DOUBLE, 'fcvt.d.s', `0100001 00000 rs1 rm rd ${OP}`, 'fd,fs1,rm', (e) => {
     e.f.drop(e.roundingMode());
-    e.setD(e.f.call(e.library.float.f32ToF64, e.hart, e.s('rs1')));
+    e.setD(e.float.widen(e.s('rs1')));
   }),
 ];
 
