@@ -6,25 +6,19 @@ const REPORT_LIMIT = 5;
 /** Cases longer than this are cut down before they are shown. */
 const SHORT_BYTES = 16;
 
-export interface Tally {
-  cases: number;
-  readonly reports: string[];
-}
-
 /** Runs a batch on each machine and notes what is wrong, the first few in full. */
-export async function runBatch(batch: Batch, godwit: Godwit, tally: Tally): Promise<void> {
+export async function runBatch(batch: Batch, godwit: Godwit, reports: string[]): Promise<void> {
   const outcome = await compareBatch(batch, godwit);
-  tally.cases += batch.count;
   for (const mismatch of outcome.mismatches) {
-    if (tally.reports.length >= REPORT_LIMIT) break;
+    if (reports.length >= REPORT_LIMIT) break;
     const cut =
       batch.listings[mismatch.index]!.bytes > SHORT_BYTES ? await shortest(batch, godwit, mismatch) : undefined;
-    tally.reports.push(
+    reports.push(
       cut
         ? describeMismatch(cut.batch, cut.outcome, cut.outcome.mismatches[0]!)
         : describeMismatch(batch, outcome, mismatch),
     );
   }
   const rest = outcome.mismatches.length - REPORT_LIMIT;
-  if (rest > 0) tally.reports.push(`and ${rest} more`);
+  if (rest > 0) reports.push(`and ${rest} more`);
 }

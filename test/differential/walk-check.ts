@@ -13,11 +13,14 @@ const AS_LOAD: readonly bigint[] = [Cause.loadAccess, Cause.loadPageFault].map(B
 const AS_STORE: readonly bigint[] = [Cause.storeAccess, Cause.storePageFault].map(BigInt);
 const FS_AND_SD = (3n << 13n) | (1n << 63n);
 
-/** Slots whose entry QEMU changed. */
-function updatedSlots({ layout, input, theirs }: SystemResult): number[] {
-  return Array.from({ length: layout.spec.slots }, (_, slot) => layout.slotValue(slot)).filter(
-    (word) => theirs[word] !== input[word],
-  );
+/** Words of the slots that hold page-table entries. */
+function entryWords({ layout }: SystemResult): number[] {
+  return Array.from({ length: STORED_SLOT }, (_, slot) => layout.slotValue(slot));
+}
+
+/** Those that QEMU changed. */
+function updatedEntries(result: SystemResult): number[] {
+  return entryWords(result).filter((word) => result.theirs[word] !== result.input[word]);
 }
 
 /** Where a fault of the page that `slot` maps is: at the address itself, or at the first byte of the next page. */
@@ -30,7 +33,7 @@ function faultAddress(address: bigint, onlyNext: boolean): bigint {
  * what it changed tells where a page fault is due.
  */
 function isSvadeFault(word: number, result: SystemResult, { access, address, pc }: WalkCase): boolean {
-  const updated = updatedSlots(result);
+  const updated = updatedEntries(result);
   if (updated.length === 0) return false;
   const { input, ours, layout } = result;
   const onlyNext = updated.every((slot) => slot === layout.slotValue(4));
@@ -50,8 +53,9 @@ function isSvadeFault(word: number, result: SystemResult, { access, address, pc 
 }
 
 /** True when a pointer of the walk leads out of RAM. */
-function leavesRam({ layout, input }: SystemResult): boolean {
-  return Array.from({ length: layout.spec.slots }, (_, slot) => input[layout.slotValue(slot)]!).some((entry) => {
+function leavesRam(result: SystemResult): boolean {
+  return entryWords(result).some((word) => {
+    const entry = result.input[word]!;
     const at = (entry >> 10n) << 12n;
     const isPointer = (entry & (PTE.V | PTE.R | PTE.W | PTE.X)) === PTE.V;
     return isPointer && (at < BigInt(I.RAM) || at >= BigInt(I.RAM_END));
