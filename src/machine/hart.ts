@@ -133,6 +133,8 @@ export class Hart implements HartInterrupts {
     this.put(L.MEDELEG, 0xb1ffn);
     this.put(L.MIDELEG, SSIP | STIP | SEIP);
     this.put(L.MCOUNTEREN, 0xffff_ffffn);
+    // Linux leaves user access to `time` to firmware; its vDSO reads the clock with it.
+    this.put(L.SCOUNTEREN, 7n);
     this.put(L.MENVCFG, ENVCFG_STCE | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE);
     // One region over everything, for S and U: NAPOT, all ones.
     this.put(L.PMPCFG, 0x1fn);
