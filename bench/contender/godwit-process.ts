@@ -1,0 +1,70 @@
+/**
+ * The child process of GodwitContender: one machine, console lines to the parent over the channel, console input from it. Of its own
+ * so that memory and processor time are the machine's, and can be profiled alone.
+ */
+
+import type { GuestImage } from '../guest-image.ts';
+import { LineSplitter, parseMarker } from '../markers.ts';
+import type { ConsoleLine } from './console-session.ts';
+import { createLiveMachine, type EngineName } from './live-machine.ts';
+import { Profiler } from './profiler.ts';
+
+export interface GodwitProcessOptions {
+  readonly image: GuestImage;
+  readonly engine: EngineName;
+  /** Where V8's profiles of boot and kernels go. */
+  readonly profileFolder: string | undefined;
+}
+
+/** Messages to the parent. */
+export type GodwitMessage =
+  | { readonly kind: 'line'; readonly line: ConsoleLine }
+  | { readonly kind: 'finished'; readonly reason: string };
+
+/** Messages from the parent. */
+export type GodwitCommand = { readonly kind: 'input'; readonly text: string };
+
+function tell(message: GodwitMessage): void {
+  process.send?.(message);
+}
+
+function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** Profiles the boot, then each kernel by itself. */
+function followMarkers(profiler: Profiler, text: string): void {
+  const marker = parseMarker(text);
+  if (marker?.kind === 'start') profiler.start(marker.name);
+  else if (marker) profiler.finish();
+}
+
+async function main(options: GodwitProcessOptions): Promise<void> {
+  const lines = new LineSplitter();
+  const profiler = options.profileFolder === undefined ? undefined : new Profiler(options.profileFolder);
+  profiler?.start('boot');
+  const { runner } = await createLiveMachine(options.image, (bytes, core) => {
+    const atMs = performance.now();
+    const cpuMs = ownCpuMs();
+    const instructions = Number(core.hart.instructionsRetired);
+    for (const text of lines.push(bytes)) {
+      tell({ kind: 'line', line: { text, atMs, cpuMs, instructions } });
+      if (profiler) followMarkers(profiler, text);
+    }
+  });
+  process.on('message', ({ text }: GodwitCommand) => runner.input('uart', new TextEncoder().encode(text)));
+  const finish = await runner.run();
+  tell({ kind: 'finished', reason: `The guest ended (${finish?.kind ?? 'stopped'}).` });
+  process.disconnect?.();
+}
+
+// The parent decides when this ends, also when the terminal interrupts both.
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit(0));
+process.on('uncaughtException', (error) => {
+  tell({ kind: 'finished', reason: `godwit failed: ${error.stack ?? error.message}` });
+  process.exitCode = 1;
+  process.disconnect?.();
+});
+await main(JSON.parse(process.argv[2]!) as GodwitProcessOptions);

@@ -1,0 +1,57 @@
+/** A godwit machine in this process, run by the live door as users run it. */
+import { readFileSync } from 'node:fs';
+import { type HostClock, type HostLoop, LiveRunner } from '../../src/door/live.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import { bootImages } from '../../src/machine/linux.ts';
+import { COMMAND_LINE, type GuestImage, MEMORY_MEBIBYTES } from '../guest-image.ts';
+
+/** Where guest instructions are executed. */
+export const ENGINES = ['interpreter'] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+export interface LiveMachine {
+  readonly core: MachineCore;
+  readonly runner: LiveRunner;
+}
+
+const hostClock: HostClock = {
+  nowMs: () => performance.now(),
+  epochNanoseconds: () => BigInt(Date.now()) * 1_000_000n,
+};
+
+function hostLoop(): HostLoop {
+  let wake = (): void => {};
+  return {
+    yield: () => new Promise((resolve) => setImmediate(resolve)),
+    sleep: (ms) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      }),
+    wake: () => wake(),
+  };
+}
+
+/** Ready to run. The seed is always the same, so that runs differ in their timing only. */
+export async function createLiveMachine(
+  image: GuestImage,
+  output: (bytes: Uint8Array, core: MachineCore) => void,
+): Promise<LiveMachine> {
+  const core: MachineCore = await MachineCore.create({
+    memoryBytes: MEMORY_MEBIBYTES * 1024 ** 2,
+    seed: new Uint8Array(32).fill(7),
+    epochNanoseconds: hostClock.epochNanoseconds(),
+    load: bootImages({
+      kernel: readFileSync(image.kernelPath),
+      initrd: readFileSync(image.initrdPath),
+      bootArguments: COMMAND_LINE,
+    }),
+    output: (port, bytes) => {
+      if (port === 'uart') output(bytes, core);
+    },
+  });
+  return { core, runner: new LiveRunner(core, hostClock, hostLoop()) };
+}

@@ -1,0 +1,54 @@
+/** What both machines boot: Debian's kernel, the initramfs with the bench programs in it, and one command line. */
+import { readFile, writeFile } from 'node:fs/promises';
+import {
+  ensureGuest,
+  type Guest,
+  initramfsWithFiles,
+  type Progress,
+  QUICK_BOOT_PARAMETERS,
+} from '../src/guest/index.ts';
+
+export const MEMORY_MEBIBYTES = 512;
+export const COMMAND_LINE = ['console=ttyS0', ...QUICK_BOOT_PARAMETERS].join(' ');
+/** The prompt, which ends a boot. The shell may ask the terminal for its size right behind it. */
+export const PROMPT = /root@godwit:\S*# /;
+
+/** Takes commands from the console; the markers are described in markers.ts. */
+const RUN_SCRIPT = `echo @ready
+while read -r name count; do
+  /bench/$name $count || echo "@failed $name $?"
+  echo @ready
+done
+`;
+
+export interface GuestImage {
+  readonly kernelPath: string;
+  readonly initrdPath: string;
+  readonly kernelVersion: string;
+}
+
+/** Debian's kernel and initramfs, fetched if need be. */
+export async function plainGuest(progress: Progress): Promise<GuestImage> {
+  const guest = await ensureGuest({ progress });
+  return { kernelPath: guest.kernelPath, initrdPath: guest.initramfsPath, kernelVersion: guest.kernelVersion };
+}
+
+/** The initramfs with the programs at /bench and a script that runs them on command. */
+export async function suiteInitramfs(
+  guest: Pick<Guest, 'initramfsPath'>,
+  programs: ReadonlyMap<string, string>,
+): Promise<Uint8Array> {
+  const files: Record<string, string | Uint8Array> = { 'godwit/run': RUN_SCRIPT };
+  for (const [name, path] of programs) files[`bench/${name}`] = await readFile(path);
+  return initramfsWithFiles(guest.initramfsPath, files);
+}
+
+/** The same, written to a file. */
+export async function writeSuiteImage(
+  plain: GuestImage,
+  programs: ReadonlyMap<string, string>,
+  path: string,
+): Promise<GuestImage> {
+  await writeFile(path, await suiteInitramfs({ initramfsPath: plain.initrdPath }, programs));
+  return { ...plain, initrdPath: path };
+}
