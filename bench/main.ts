@@ -11,7 +11,7 @@ import { compileKernels, type Programs, type Target } from './compile.ts';
 import { GodwitContender } from './contender/godwit.ts';
 import { NativeContender } from './contender/native.ts';
 import { QEMU, QemuContender, qemuArguments, qemuVersion } from './contender/qemu.ts';
-import { type GuestImage, plainGuest, writeSuiteImage } from './guest-image.ts';
+import { COMMAND_LINE, type GuestImage, MEMORY_MEBIBYTES, plainGuest, writeSuiteImage } from './guest-image.ts';
 import { describeHost } from './host-description.ts';
 import { type BenchOptions, parseOptions } from './options.ts';
 import { renderProfiles } from './profile-report.ts';
@@ -19,7 +19,7 @@ import { renderComparison, renderReport } from './report.ts';
 import { type BenchResult, type BootResult, RESULT_VERSION } from './result.ts';
 import { type Contenders, runSuite, type SuiteResult } from './run-suite.ts';
 
-const BOOT_PROCESS = fileURLToPath(new URL('./boot-process.js', import.meta.url));
+const GODWIT = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 
 /** What a run has at hand. */
 interface Bench {
@@ -90,10 +90,16 @@ async function measureSuite(bench: Bench, plain: GuestImage, qemu: boolean): Pro
   }
 }
 
+/** `godwit run` on the same files and command line as QEMU. */
+function godwitArguments({ kernelPath, initrdPath }: GuestImage): string[] {
+  const images = ['--kernel', kernelPath, '--initrd', initrdPath, '--append', COMMAND_LINE];
+  return [GODWIT, 'run', '--headless', '--memory', `${MEMORY_MEBIBYTES}M`, ...images];
+}
+
 async function measureBoots(bench: Bench, image: GuestImage, qemu: boolean): Promise<BootResult> {
   const { options, signal } = bench;
   const commands: Record<keyof BootResult, BootCommand | undefined> = {
-    godwit: { program: process.execPath, args: [BOOT_PROCESS, JSON.stringify(image)] },
+    godwit: { program: process.execPath, args: godwitArguments(image) },
     qemu: qemu ? { program: QEMU, args: qemuArguments(image) } : undefined,
   };
   const result: Record<keyof BootResult, BootRun[]> = { godwit: [], qemu: [] };
