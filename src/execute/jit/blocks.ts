@@ -11,7 +11,8 @@ export interface Placed {
 export type Ending =
   | { readonly kind: 'branch'; readonly taken: number; readonly next: number }
   | { readonly kind: 'jump'; readonly target: number }
-  | { readonly kind: 'indirect' }
+  /** `likely`: places in the region that it may well go to. */
+  | { readonly kind: 'indirect'; readonly likely: readonly number[] }
   | { readonly kind: 'fall'; readonly next: number }
   /** The instruction at this offset is the interpreter's. */
   | { readonly kind: 'interpret'; readonly offset: number };
@@ -23,58 +24,32 @@ export interface Block {
   readonly ending: Ending;
 }
 
-/** Decodes the instruction at an offset of the page; undefined where there is none or it crosses into the next page. */
-export type ReadInstruction = (offset: number) => Decoded | undefined;
+/** What is known of a page. */
+export interface PageCode {
+  /** Decodes the instruction at an offset; undefined where there is none or it crosses into the next page. */
+  read(offset: number): Decoded | undefined;
+  /** It was executed before. What never was stays out of regions: most of it never will be. */
+  wasExecuted(offset: number): boolean;
+  /** Offsets that indirect jumps went to, hottest first. */
+  indirectTargets(): readonly number[];
+}
 
-export const MAXIMUM_INSTRUCTIONS = 400;
+export const MAXIMUM_INSTRUCTIONS = 300;
+/** Comparisons in a row at an indirect jump before it is left to the look-up. */
+const LIKELY_MAXIMUM = 8;
+const RETURN_ADDRESS = 1;
 
 function isInPage(offset: number): boolean {
   return offset >= 0 && offset < FRAME_BYTES;
 }
 
-/** Where a direct transfer at `offset` goes. */
-function targetOf({ offset, decoded }: Placed): number {
-  return offset + decoded.immediate;
+/** A jump that keeps the return address. */
+function isCall({ instruction, rd }: Decoded): boolean {
+  return instruction.flow === 'jump' && rd !== 0;
 }
 
-/** A `jal` that keeps the return address is a call: its target is a region of its own. */
-function isCall({ decoded }: Placed): boolean {
-  return decoded.instruction.flow === 'jump' && decoded.rd !== 0;
-}
-
-/**
- * The blocks that can be reached from `start` by direct transfers without leaving the page, up to MAXIMUM_INSTRUCTIONS. Edges to
- * what is not among them leave the region. Empty when not even the first instruction can be translated.
- */
-export function findBlocks(read: ReadInstruction, start: number): Block[] {
-  const { leaders, count } = findLeaders(read, start);
-  if (count === 0) return [];
-  return [...leaders].sort((a, b) => a - b).map((leader) => readBlock(read, leader, leaders));
-}
-
-function findLeaders(read: ReadInstruction, start: number): { leaders: Set<number>; count: number } {
-  const leaders = new Set<number>();
-  const seen = new Set<number>();
-  const pending = [start];
-  for (let leader = pending.shift(); leader !== undefined; leader = pending.shift()) {
-    if (leaders.has(leader) || (seen.size >= MAXIMUM_INSTRUCTIONS && !seen.has(leader))) continue;
-    leaders.add(leader);
-    for (let offset = leader; isInPage(offset) && !seen.has(offset); ) {
-      const decoded = read(offset);
-      if (!decoded || isInterpreted(decoded)) break;
-      seen.add(offset);
-      const next = offset + decoded.length;
-      const { flow } = decoded.instruction;
-      if (flow === 'branch') pending.push(next, offset + decoded.immediate);
-      if (flow === 'jump' && decoded.rd === 0) pending.push(offset + decoded.immediate);
-      if (flow !== 'straight') break;
-      if (seen.size >= MAXIMUM_INSTRUCTIONS) break;
-      offset = next;
-      if (seen.has(offset)) pending.push(offset); // runs into code that is known: a block starts there
-    }
-  }
-  for (const leader of leaders) if (!isInPage(leader)) leaders.delete(leader);
-  return { leaders, count: seen.size };
+function isReturn({ instruction, rd, rs1 }: Decoded): boolean {
+  return instruction.flow === 'indirect' && rd === 0 && rs1 === RETURN_ADDRESS;
 }
 
 /** fence.i has nothing to do; all other system instructions are left to the interpreter. */
@@ -82,30 +57,113 @@ function isInterpreted({ instruction }: Decoded): boolean {
   return instruction.flow === 'system' && instruction.name !== 'fence.i';
 }
 
-function readBlock(read: ReadInstruction, start: number, leaders: ReadonlySet<number>): Block {
-  const instructions: Placed[] = [];
-  let offset = start;
-  for (;;) {
-    if (!isInPage(offset) || (offset !== start && leaders.has(offset)) || instructions.length >= MAXIMUM_INSTRUCTIONS) {
-      return { start, instructions, ending: { kind: 'fall', next: offset } };
+/**
+ * The blocks that control can reach from `start` without leaving the page, through calls and returns too, up to
+ * MAXIMUM_INSTRUCTIONS. Edges to what is not among them leave the region. Empty when not even the first instruction can be
+ * translated.
+ */
+export function findBlocks(code: PageCode, start: number): Block[] {
+  return new RegionScan(code).blocksFrom(start);
+}
+
+class RegionScan {
+  private readonly code: PageCode;
+  private readonly leaders = new Set<number>();
+  private readonly seen = new Set<number>();
+  /** Behind calls whose callee is in the region. */
+  private readonly returnSites = new Set<number>();
+  private pending: number[] = [];
+
+  constructor(code: PageCode) {
+    this.code = code;
+  }
+
+  blocksFrom(start: number): Block[] {
+    this.pending = [start];
+    for (let leader = this.pending.shift(); leader !== undefined; leader = this.pending.shift()) {
+      if (!isInPage(leader) || this.leaders.has(leader)) continue;
+      if (leader !== start && !this.seen.has(leader) && !this.isWorthwhile(leader)) continue;
+      this.leaders.add(leader);
+      this.scanFrom(leader);
     }
-    const decoded = read(offset);
-    if (!decoded || isInterpreted(decoded)) return { start, instructions, ending: { kind: 'interpret', offset } };
-    const placed = { offset, decoded };
-    instructions.push(placed);
-    offset += decoded.length;
-    const { flow } = decoded.instruction;
-    if (flow === 'branch')
-      return { start, instructions, ending: { kind: 'branch', taken: targetOf(placed), next: offset } };
-    if (flow === 'jump') return { start, instructions, ending: { kind: 'jump', target: targetOf(placed) } };
-    if (flow === 'indirect') return { start, instructions, ending: { kind: 'indirect' } };
+    if (this.seen.size === 0) return [];
+    return [...this.leaders].sort((a, b) => a - b).map((leader) => this.blockAt(leader));
+  }
+
+  private isWorthwhile(leader: number): boolean {
+    return this.seen.size < MAXIMUM_INSTRUCTIONS && this.code.wasExecuted(leader);
+  }
+
+  private scanFrom(leader: number): void {
+    for (let offset = leader; isInPage(offset) && !this.seen.has(offset); ) {
+      const decoded = this.code.read(offset);
+      if (!decoded || isInterpreted(decoded)) return;
+      this.seen.add(offset);
+      const next = offset + decoded.length;
+      const { flow } = decoded.instruction;
+      if (flow === 'branch') this.pending.push(next, offset + decoded.immediate);
+      if (flow === 'jump') this.noteJump(decoded, offset, next);
+      if (flow === 'indirect' && decoded.rd === 0 && !isReturn(decoded)) this.pending.push(...this.jumpTargets());
+      if (flow !== 'straight' || this.seen.size >= MAXIMUM_INSTRUCTIONS) return;
+      offset = next;
+      if (this.seen.has(offset)) this.pending.push(offset); // runs into code that is known: a block starts there
+    }
+  }
+
+  private noteJump(decoded: Decoded, offset: number, next: number): void {
+    const target = offset + decoded.immediate;
+    this.pending.push(target);
+    if (isCall(decoded) && isInPage(target)) {
+      this.returnSites.add(next);
+      this.pending.push(next);
+    }
+  }
+
+  private jumpTargets(): number[] {
+    return this.code.indirectTargets().slice(0, LIKELY_MAXIMUM);
+  }
+
+  private blockAt(start: number): Block {
+    const instructions: Placed[] = [];
+    for (let offset = start; ; ) {
+      const cut = offset !== start && this.leaders.has(offset);
+      if (!isInPage(offset) || cut || instructions.length >= MAXIMUM_INSTRUCTIONS) {
+        return { start, instructions, ending: { kind: 'fall', next: offset } };
+      }
+      const decoded = this.code.read(offset);
+      if (!decoded || isInterpreted(decoded)) return { start, instructions, ending: { kind: 'interpret', offset } };
+      instructions.push({ offset, decoded });
+      const next = offset + decoded.length;
+      const ending = this.endingOf(decoded, offset, next);
+      if (ending) return { start, instructions, ending };
+      offset = next;
+    }
+  }
+
+  private endingOf(decoded: Decoded, offset: number, next: number): Ending | undefined {
+    switch (decoded.instruction.flow) {
+      case 'branch':
+        return { kind: 'branch', taken: offset + decoded.immediate, next };
+      case 'jump':
+        return { kind: 'jump', target: offset + decoded.immediate };
+      case 'indirect':
+        return { kind: 'indirect', likely: this.likelyTargets(decoded) };
+      default:
+        return undefined;
+    }
+  }
+
+  private likelyTargets(decoded: Decoded): number[] {
+    const known = (offset: number) => this.leaders.has(offset);
+    if (isReturn(decoded)) return [...this.returnSites].filter(known).slice(0, LIKELY_MAXIMUM);
+    return decoded.rd === 0 ? this.jumpTargets().filter(known) : [];
   }
 }
 
 /** Blocks that control can go to from the end of this one, if they are in the region. */
-export function successors(block: Block): number[] {
-  const { ending } = block;
+export function successors({ ending }: Block): readonly number[] {
   if (ending.kind === 'branch') return [ending.taken, ending.next];
-  if (ending.kind === 'jump') return isCall(block.instructions.at(-1)!) ? [] : [ending.target];
+  if (ending.kind === 'jump') return [ending.target];
+  if (ending.kind === 'indirect') return ending.likely;
   return ending.kind === 'fall' ? [ending.next] : [];
 }

@@ -211,8 +211,15 @@ export class RegionWriter {
         this.edge(position, last!.offset, ending.target, context);
       },
       indirect: (target: I64) => {
+        if (ending.kind !== 'indirect') throw new Error('an indirect jump that does not end its block');
+        const to = f.let(target);
         addRetired();
-        this.leave(position, target, this.leaveCounted);
+        for (const offset of ending.likely) {
+          const next = this.graph.position.get(offset);
+          if (next === undefined || this.graph.isCut(position, next)) continue;
+          f.if(to.eq(this.pageAddress.get.add(offset)), () => this.inside(next, offset, true, context));
+        }
+        this.leave(position, to, this.leaveCounted);
       },
     };
     this.instructions(block, end);
@@ -236,14 +243,20 @@ export class RegionWriter {
 
   /** From a block to a page offset. `from`: offset of the transfer; one to a lower or equal offset is counted. -1: no transfer. */
   private edge(position: number, from: number, to: number, context: Context): void {
-    const { f, graph } = this;
+    const { graph } = this;
     const counted = from >= 0 && to <= from;
     const next = graph.position.get(to);
-    if (next === undefined || graph.isCut(position, next) || this.isCall(position)) {
+    if (next === undefined || graph.isCut(position, next)) {
       const target = this.pageAddress.get.add(to);
       this.leave(position, target, counted ? this.leaveCounted : this.leaveUncounted);
       return;
     }
+    this.inside(next, to, counted, context);
+  }
+
+  /** To a block of the region, at page offset `to`. */
+  private inside(next: number, to: number, counted: boolean, context: Context): void {
+    const { f } = this;
     if (counted) {
       f.set(this.branches, this.branches.get.add(1));
       f.if(this.branches.get.geU(this.stop.get), () => this.leaveInside(RegionExit.event, to, 0));
@@ -251,11 +264,6 @@ export class RegionWriter {
     const known = context.findLast((entry) => entry.position === next);
     if (known) f.branch(known.label);
     else this.tree(next, context);
-  }
-
-  private isCall(position: number): boolean {
-    const { ending, instructions } = this.graph.blocks[position]!;
-    return ending.kind === 'jump' && instructions.at(-1)!.decoded.rd !== 0;
   }
 
   private leave(position: number, target: I64, label: Label): void {

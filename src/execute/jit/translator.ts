@@ -15,7 +15,7 @@ import {
   SLOTS_REPLACED_OP,
 } from '../interpreter/slots.ts';
 import { ModuleBuilder } from '../wasm/index.ts';
-import { type Block, findBlocks, type ReadInstruction } from './blocks.ts';
+import { type Block, findBlocks, type PageCode } from './blocks.ts';
 import { RegionWriter } from './region.ts';
 
 export interface TranslatorOptions {
@@ -31,6 +31,9 @@ export interface TranslatorStatistics {
   readonly bytes: number;
   readonly compileMs: number;
 }
+
+/** A place with this many visits may be where an indirect jump goes. */
+const LIKELY_VISITS = 16;
 
 /** A place that became hot: a decoded page and an offset in it. */
 interface Place {
@@ -83,7 +86,7 @@ export class Translator {
     this.pending = [];
     const wanted = places
       .filter(({ page, offset }) => !this.byPage.get(page)?.has(offset))
-      .map((place) => ({ ...place, blocks: findBlocks(this.reader(place.page), place.offset) }))
+      .map((place) => ({ ...place, blocks: findBlocks(this.pageCode(place.page), place.offset) }))
       .filter(({ blocks }) => blocks.some(({ instructions }) => instructions.length > 0))
       .filter(({ blocks, offset }) => (blocks.find(({ start }) => start === offset)?.instructions.length ?? 0) > 0);
     if (wanted.length === 0) return;
@@ -93,15 +96,28 @@ export class Translator {
     });
   }
 
-  private reader(page: number): ReadInstruction {
+  private pageCode(page: number): PageCode {
     const { view } = this.arena;
     const frame = view.getUint32(page + SLOTS_FRAME, true);
-    return (offset) => {
-      const low = view.getUint16(frame + offset, true);
-      if ((low & 3) !== 3) return decode(low);
-      if (offset > FRAME_BYTES - 4) return undefined;
-      return decode(view.getInt32(frame + offset, true));
+    return {
+      read: (offset) => {
+        const low = view.getUint16(frame + offset, true);
+        if ((low & 3) !== 3) return decode(low);
+        if (offset > FRAME_BYTES - 4) return undefined;
+        return decode(view.getInt32(frame + offset, true));
+      },
+      wasExecuted: (offset) => view.getUint16(page + (offset / 2) * SLOT_BYTES + SLOT_OP, true) !== OP_UNDECODED,
+      indirectTargets: () => this.visitedOffsets(page),
     };
+  }
+
+  /** Where transfers came to in a page, most often first. */
+  private visitedOffsets(page: number): number[] {
+    const { view } = this.arena;
+    const visits = (offset: number) => view.getUint16(page + SLOTS_HEAT + offset, true);
+    const offsets: number[] = [];
+    for (let offset = 0; offset < FRAME_BYTES; offset += 2) if (visits(offset) >= LIKELY_VISITS) offsets.push(offset);
+    return offsets.sort((a, b) => visits(b) - visits(a));
   }
 
   private compile(wanted: readonly (Place & { readonly blocks: readonly Block[] })[]): Record<string, unknown> {
