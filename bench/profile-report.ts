@@ -15,11 +15,18 @@ interface CpuProfile {
 /** Functions under this share are left out. */
 const LEAST_SHARE = 0.01;
 const IDLE = new Set(['(idle)', '(program)']);
+/** How execute/jit names what it makes: decoded page and offset. */
+const REGION = /^r[0-9a-f]+_[0-9a-f]+$/;
 
 export interface FunctionShare {
   readonly name: string;
   /** Of the samples that were not idle. */
   readonly share: number;
+}
+
+function nameOf({ functionName, url }: ProfileNode['callFrame']): string {
+  if (!url.startsWith('wasm')) return functionName || '(anonymous)';
+  return REGION.test(functionName) ? 'translated regions' : `wasm ${functionName}`;
 }
 
 /** Samples by function, without those in what it called. */
@@ -28,8 +35,7 @@ export function functionShares(profile: CpuProfile): FunctionShare[] {
   let total = 0;
   for (const { callFrame, hitCount = 0 } of profile.nodes) {
     if (hitCount === 0 || IDLE.has(callFrame.functionName)) continue;
-    const place = callFrame.url.startsWith('wasm') ? 'wasm ' : '';
-    const name = `${place}${callFrame.functionName || '(anonymous)'}`;
+    const name = nameOf(callFrame);
     hits.set(name, (hits.get(name) ?? 0) + hitCount);
     total += hitCount;
   }

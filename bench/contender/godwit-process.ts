@@ -44,7 +44,7 @@ async function main(options: GodwitProcessOptions): Promise<void> {
   const lines = new LineSplitter();
   const profiler = options.profileFolder === undefined ? undefined : new Profiler(options.profileFolder);
   profiler?.start('boot');
-  const { runner } = await createLiveMachine(options.image, (bytes, core) => {
+  const { runner } = await createLiveMachine(options.image, options.engine, (bytes, core) => {
     const atMs = performance.now();
     const cpuMs = ownCpuMs();
     const instructions = Number(core.hart.instructionsRetired);

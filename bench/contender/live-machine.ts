@@ -5,8 +5,8 @@ import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { COMMAND_LINE, type GuestImage, MEMORY_MEBIBYTES } from '../guest-image.ts';
 
-/** Where guest instructions are executed. */
-export const ENGINES = ['interpreter'] as const;
+/** What executes guest instructions: `jit` translates what is hot, as by default; `interpreter` never does. */
+export const ENGINES = ['jit', 'interpreter'] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 export interface LiveMachine {
@@ -38,12 +38,14 @@ function hostLoop(): HostLoop {
 /** Ready to run. The seed is always the same, so that runs differ in their timing only. */
 export async function createLiveMachine(
   image: GuestImage,
+  engine: EngineName,
   output: (bytes: Uint8Array, core: MachineCore) => void,
 ): Promise<LiveMachine> {
   const core: MachineCore = await MachineCore.create({
     memoryBytes: MEMORY_MEBIBYTES * 1024 ** 2,
     seed: new Uint8Array(32).fill(7),
     epochNanoseconds: hostClock.epochNanoseconds(),
+    translation: { enabled: engine === 'jit' },
     load: bootImages({
       kernel: readFileSync(image.kernelPath),
       initrd: readFileSync(image.initrdPath),

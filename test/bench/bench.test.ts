@@ -100,7 +100,7 @@ describe('kernels', async () => {
     await writeFile(initrdPath, await suiteInitramfs(images, guest.paths));
     const lines = new LineSplitter();
     session = new ConsoleSession((text) => machine.runner.input('uart', new TextEncoder().encode(text)));
-    machine = await createLiveMachine({ ...images, initrdPath }, (bytes, core) => {
+    machine = await createLiveMachine({ ...images, initrdPath }, 'jit', (bytes, core) => {
       for (const text of lines.push(bytes)) {
         session.line({ text, atMs: 0, cpuMs: undefined, instructions: Number(core.hart.instructionsRetired) });
       }
