@@ -1,5 +1,7 @@
 import * as L from '../../src/hart/layout.ts';
 import { MachineCore } from '../../src/machine/core.ts';
+import type { TranslationOptions } from '../../src/machine/engine.ts';
+import { tierUnderTest } from '../support/tiers.ts';
 import { DONE, DONE_MAGIC, type Image, MEMORY_BYTES, RAM } from './image.ts';
 
 /** Which of the ways to run an instruction is tested. */
@@ -7,6 +9,7 @@ export interface GodwitOptions {
   readonly floatFastPaths: boolean;
   /** One instruction at a time with the stepping interpreter. */
   readonly stepping: boolean;
+  readonly translation?: Partial<TranslationOptions>;
 }
 
 export const USUAL: GodwitOptions = { floatFastPaths: true, stepping: false };
@@ -30,6 +33,7 @@ export class Godwit {
       memoryBytes: MEMORY_BYTES,
       seed: new Uint8Array(32),
       floatFastPaths: options.floatFastPaths,
+      translation: options.translation ?? tierUnderTest(),
       load: (machine) => {
         for (const { address, data } of Godwit.image.segments) machine.ram.copyIn(BigInt(address), data);
         machine.hart.pc = BigInt(RAM);

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/isa/generate/random.ts';
+import { addCsr, CSR_LAYOUT, CSR_SEGMENTS, csrAllows } from './csr-cases.ts';
 import { Godwit } from './godwit.ts';
 import { QEMU_MISSING } from './qemu.ts';
 import { LONG, seedOf } from './seed.ts';
@@ -10,21 +11,37 @@ import { trapAllows } from './trap-check.ts';
 const BATCH_CASES = 20_000;
 const BATCHES = LONG ? 20 : 1;
 
-describe.skipIf(QEMU_MISSING !== '')(`traps against QEMU ${QEMU_MISSING}`, () => {
+describe.skipIf(QEMU_MISSING !== '')(`traps and CSRs against QEMU ${QEMU_MISSING}`, () => {
   let cases = 0;
   afterAll(() => {
-    console.log(`traps: ${cases} cases`);
+    console.log(`traps and CSRs: ${cases} cases`);
   });
 
-  it('exceptions, interrupts, delegation and returns', { timeout: 600_000 }, async () => {
+  const kinds = [
+    {
+      name: 'exceptions, interrupts, delegation and returns',
+      layout: TRAP_LAYOUT,
+      segments: TRAP_SEGMENTS,
+      add: addTrap,
+      allows: trapAllows,
+    },
+    {
+      name: 'what CSRs keep of what is written',
+      layout: CSR_LAYOUT,
+      segments: CSR_SEGMENTS,
+      add: addCsr,
+      allows: csrAllows,
+    },
+  ];
+  it.each(kinds)('$name', { timeout: 600_000 }, async ({ name, layout, segments, add, allows }) => {
     const reports: string[] = [];
-    const { seed, note } = seedOf('traps', 51);
+    const { seed, note } = seedOf(name, 51);
     const random = new Random(seed);
     const godwit = await Godwit.create();
     for (let i = 0; i < BATCHES; i++) {
-      const batch = new SystemBatch(TRAP_LAYOUT, BATCH_CASES, TRAP_SEGMENTS);
-      while (batch.count < BATCH_CASES) batch.add((set) => addTrap(random, set));
-      await batch.compare(godwit, trapAllows, reports);
+      const batch = new SystemBatch(layout, BATCH_CASES, segments);
+      while (batch.count < BATCH_CASES) batch.add((set) => add(random, set));
+      await batch.compare(godwit, allows, reports);
       cases += batch.count;
       expect(reports, note).toEqual([]);
     }
