@@ -17,6 +17,7 @@ const WANTED = {
   e2fsprogs: 'debugfs',
   opensbi: '/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin',
   'u-boot-qemu': '/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin',
+  cpio: 'cpio',
   // For building Berkeley TestFloat (tools/testfloat.mjs).
   gcc: 'gcc',
   'libc6-dev': '/usr/include/stdio.h',

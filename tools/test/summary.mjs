@@ -1,6 +1,6 @@
 /** What is said after a run. */
 
-const SHOWN_EACH = 6;
+const SHOWN_EACH = 3;
 
 /** Skipped tests by file, so that nothing that was left out goes unnoticed. */
 export function describeSkipped(skipped) {
