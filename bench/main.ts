@@ -165,8 +165,10 @@ async function readEarlier(path: string): Promise<BenchResult> {
   return read as BenchResult;
 }
 
+const INTERRUPTED = 130;
+const interruption = new AbortController();
+
 async function main(): Promise<void> {
-  const interruption = new AbortController();
   process.once('SIGINT', () => {
     process.stderr.write('\nStopping. Once more ends at once.\n');
     interruption.abort();
@@ -180,7 +182,7 @@ async function main(): Promise<void> {
   process.stdout.write(renderReport(result));
   if (earlier) process.stdout.write(`\n${renderComparison(earlier, result)}`);
   if (options.profile !== undefined) process.stdout.write(`\n${renderProfiles(options.profile)}`);
-  if (bench.signal.aborted) process.exitCode = 130;
+  if (bench.signal.aborted) process.exitCode = INTERRUPTED;
   else {
     process.stdout.write(`\nAll figures: ${await writeResult(result, options.json)}\n`);
     if (result.problems.length > 0) process.exitCode = 1;
@@ -191,6 +193,9 @@ try {
   await main();
 } catch (error) {
   if (!(error instanceof GodwitError)) throw error;
-  process.stderr.write(`${error.message}${error.hint === undefined ? '' : ` ${error.hint}`}\n`);
-  process.exitCode = 1;
+  if (interruption.signal.aborted) process.exitCode = INTERRUPTED;
+  else {
+    process.stderr.write(`${error.message}${error.hint === undefined ? '' : ` ${error.hint}`}\n`);
+    process.exitCode = 1;
+  }
 }
