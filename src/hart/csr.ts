@@ -4,7 +4,7 @@ import * as C from './constants.ts';
 import * as L from './layout.ts';
 import type { Pmp } from './library/pmp.ts';
 import type { Timer } from './library/timer.ts';
-import type { Tlb } from './library/tlb.ts';
+import { DATA_CONTEXT_SUM_SHIFT, type Tlb } from './library/tlb.ts';
 
 /** What has to happen after a CSR was written. */
 export const CsrEffect = {
@@ -28,6 +28,22 @@ export interface CsrContext extends CsrParts {
   illegalIf(condition: I32): void;
 }
 
+interface Registers {
+  readonly f: FunctionBuilder;
+  readonly hart: I32;
+}
+
+/** What the code of a CSR in translated code is given. `giveUpIf` leaves the instruction to the interpreter. */
+export interface QuickCsrContext extends Registers {
+  giveUpIf(condition: I32): void;
+}
+
+/** Access without calls and without effects beyond the register, for translated code. */
+export interface QuickCsr {
+  read(c: QuickCsrContext): I64;
+  write(c: QuickCsrContext, value: I64): void;
+}
+
 export interface Csr {
   readonly address: number;
   readonly name: string;
@@ -36,23 +52,22 @@ export interface Csr {
   /** Absent for registers whose writes are ignored. */
   readonly write?: (c: CsrContext, value: I64) => void;
   readonly effect: 0 | 1;
+  readonly quick?: QuickCsr;
   /** Checks beyond the address's privilege and read-only bits, for reads and writes. */
   readonly guard?: (c: CsrContext) => void;
 }
 
 /** A register with a field of its own; bits outside `writable` keep their value. */
 function plain(address: number, name: string, offset: number, writable = ~0n, options: Partial<Csr> = {}): Csr {
-  return {
-    address,
-    name,
-    effect: CsrEffect.none,
-    read: ({ hart }) => hart.load64(offset),
-    write: ({ f, hart }, value) => {
+  const access = {
+    read: ({ hart }: Registers) => hart.load64(offset),
+    write: ({ f, hart }: Registers, value: I64) => {
       const stored = writable === ~0n ? value : hart.load64(offset).and(~writable).or(value.and(writable));
       f.store(hart, stored, offset);
     },
-    ...options,
   };
+  const quick = options.effect === CsrEffect.settle ? {} : { quick: access };
+  return { address, name, effect: CsrEffect.none, read: access.read, write: access.write, ...quick, ...options };
 }
 
 function constant(address: number, name: string, value: bigint): Csr {
@@ -107,6 +122,40 @@ const mstatus: Csr = {
     const kept = next.and(~C.MSTATUS_MPP).or(old.and(C.MSTATUS_MPP));
     f.store(hart, select(reserved, kept, next), L.MSTATUS);
     f.do(tlb.updateContexts, hart);
+  },
+};
+
+/** Bits of sstatus whose change matters to nothing at once, but for what `quickStatus` looks at. */
+const STATUS_QUICK = C.MSTATUS_SIE | C.MSTATUS_SPIE | C.MSTATUS_SPP | C.MSTATUS_SUM;
+const SUM_BIT = 18;
+
+/**
+ * sstatus as kernels use it most: switching interrupts, and access to user pages, which is part of the data context. In S-mode
+ * only; where an interrupt would be taken at once the interpreter does it.
+ */
+const quickStatus: QuickCsr = {
+  read: ({ f, hart }) => {
+    const value = f.let(hart.load64(L.MSTATUS));
+    const dirty = value.and(C.MSTATUS_FS).eq(C.MSTATUS_FS);
+    return select(dirty, value.or(C.MSTATUS_SD), value).and(SSTATUS_READABLE);
+  },
+  write: ({ f, hart, giveUpIf }, value) => {
+    const old = f.let(hart.load64(L.MSTATUS));
+    const next = f.let(old.and(~SSTATUS_WRITABLE).or(value.and(SSTATUS_WRITABLE)));
+    const changed = f.let(old.xor(next));
+    const pending = hart.load64(L.MIP_LINES).or(hart.load64(L.MIP_SOFTWARE)).and(hart.load64(L.MIE)).ne(0);
+    giveUpIf(hart.load(L.PRIVILEGE).ne(C.Privilege.S).or(changed.and(~STATUS_QUICK).ne(0)));
+    giveUpIf(changed.and(next).and(C.MSTATUS_SIE).ne(0).and(pending));
+    f.store(hart, next, L.MSTATUS);
+    const sum = next.shrU(SUM_BIT).and(1).shl(DATA_CONTEXT_SUM_SHIFT);
+    f.store(
+      hart,
+      hart
+        .load64(L.DATA_CONTEXT)
+        .and(~(1n << BigInt(DATA_CONTEXT_SUM_SHIFT)))
+        .or(sum),
+      L.DATA_CONTEXT,
+    );
   },
 };
 
@@ -356,7 +405,7 @@ export const CSRS: readonly Csr[] = [
   counter(0xc02, 'instret', 2, retired),
   ...hardwarePerformance(),
 
-  view(0x100, 'sstatus', mstatus, SSTATUS_READABLE, SSTATUS_WRITABLE),
+  { ...view(0x100, 'sstatus', mstatus, SSTATUS_READABLE, SSTATUS_WRITABLE), quick: quickStatus },
   sie,
   vector(0x105, 'stvec', L.STVEC),
   plain(0x106, 'scounteren', L.SCOUNTEREN, 0xffff_ffffn),
@@ -394,5 +443,12 @@ export const CSRS: readonly Csr[] = [
   machineCounter(0xb00, 'mcycle', L.MCYCLE_OFFSET, cycles),
   machineCounter(0xb02, 'minstret', L.MINSTRET_OFFSET, retired),
 ];
+
+const quickCsrs = new Map(CSRS.flatMap((csr) => (csr.quick ? [[csr.address, csr.quick] as const] : [])));
+
+/** How translated code can access a CSR; undefined: it leaves that to the interpreter. */
+export function quickCsr(address: number): QuickCsr | undefined {
+  return quickCsrs.get(address);
+}
 
 export const CSR_NAMES: ReadonlyMap<number, string> = new Map(CSRS.map(({ address, name }) => [address, name]));

@@ -11,6 +11,13 @@ export type FloatFormat = 'f32' | 'f64';
 /** Bit patterns: I32 for binary32, I64 for binary64. */
 export type FloatBits = I32 | I64;
 
+/** rd = CSR; CSR = combine(CSR, source). Without `always` it writes only when the rs1 field is not 0. */
+export interface CsrAccess {
+  readonly always: boolean;
+  readonly source: () => I64;
+  readonly combine: (old: I64, source: I64) => I64;
+}
+
 /** Floating-point operations on bit patterns, exact and with flags; `rm` is a rounding mode 0 to 4 (execute/float). */
 export interface FloatUnit {
   arithmetic(format: FloatFormat, name: 'add' | 'sub' | 'mul' | 'div', a: FloatBits, b: FloatBits, rm: I32): FloatBits;
@@ -80,6 +87,9 @@ export interface Emitter {
   jump(): void;
   /** To an address whose lowest bit is dropped; always counted. */
   jumpIndirect(target: I64): void;
+
+  /** A read and write of the CSR that the immediate names; ends the instruction. */
+  csr(access: CsrAccess): void;
 
   /** Leave with an exception. */
   raise(cause: number, value: I64): void;

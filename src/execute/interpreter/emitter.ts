@@ -1,8 +1,9 @@
 import { Cause, Exit, MSTATUS_FS, Privilege } from '../../hart/constants.ts';
+import { CsrEffect } from '../../hart/csr.ts';
 import * as L from '../../hart/layout.ts';
 import type { HartLibrary } from '../../hart/library/index.ts';
 import { dataEntry } from '../../hart/library/tlb.ts';
-import type { Emitter, FloatSource, FloatUnit, Source, Width } from '../../isa/emitter.ts';
+import type { CsrAccess, Emitter, FloatSource, FloatUnit, Source, Width } from '../../isa/emitter.ts';
 import {
   choose,
   type FunctionBuilder,
@@ -294,6 +295,20 @@ export class SlotEmitter implements Emitter {
 
   sync(): void {
     this.f.store(this.hart, this.loop.retired.get.sub(1), L.INSTRET);
+  }
+
+  csr({ always, source, combine }: CsrAccess): void {
+    const { f, hart, library } = this;
+    const address = f.let(this.immediate32());
+    const writes = f.let(always ? i32(1) : this.rs1Given());
+    this.sync();
+    const old = f.let(f.call(library.csr.csrRead, hart, address, writes));
+    this.illegalIf(hart.load(L.TRAP_PENDING));
+    const effect = f.temporary('i32');
+    f.set(effect, i32(CsrEffect.none));
+    f.if(writes, () => f.set(effect, f.call(library.csr.csrWrite, hart, address, combine(old, source()))));
+    this.setX(old);
+    f.if(effect.get.ne(CsrEffect.none), () => this.settle());
   }
 
   settle(): void {

@@ -1,3 +1,4 @@
+import { quickCsr } from '../../hart/csr.ts';
 import type { Decoded } from '../../isa/decode.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
 
@@ -52,9 +53,15 @@ function isReturn({ instruction, rd, rs1 }: Decoded): boolean {
   return instruction.flow === 'indirect' && rd === 0 && rs1 === RETURN_ADDRESS;
 }
 
-/** fence.i has nothing to do; all other system instructions are left to the interpreter. */
-function isInterpreted({ instruction }: Decoded): boolean {
-  return instruction.flow === 'system' && instruction.name !== 'fence.i';
+/** fence.i has nothing to do, and some CSRs are like registers; all other system instructions are left to the interpreter. */
+function isInterpreted({ instruction, immediate }: Decoded): boolean {
+  if (instruction.flow !== 'system' || instruction.name === 'fence.i') return false;
+  return instruction.extension !== 'Zicsr' || quickCsr(immediate) === undefined;
+}
+
+/** Control goes to the next instruction. */
+function goesOn({ instruction }: Decoded): boolean {
+  return instruction.flow === 'straight' || instruction.flow === 'system';
 }
 
 /**
@@ -104,7 +111,7 @@ class RegionScan {
       if (flow === 'branch') this.pending.push(next, offset + decoded.immediate);
       if (flow === 'jump') this.noteJump(decoded, offset, next);
       if (flow === 'indirect' && decoded.rd === 0 && !isReturn(decoded)) this.pending.push(...this.jumpTargets());
-      if (flow !== 'straight' || this.seen.size >= MAXIMUM_INSTRUCTIONS) return;
+      if (!goesOn(decoded) || this.seen.size >= MAXIMUM_INSTRUCTIONS) return;
       offset = next;
       if (this.seen.has(offset)) this.pending.push(offset); // runs into code that is known: a block starts there
     }

@@ -1,8 +1,9 @@
 import { MSTATUS_FS } from '../../hart/constants.ts';
+import { quickCsr } from '../../hart/csr.ts';
 import * as L from '../../hart/layout.ts';
 import type { HartLibrary } from '../../hart/library/index.ts';
 import { dataEntry } from '../../hart/library/tlb.ts';
-import type { Emitter, FloatSource, FloatUnit, Source, Width } from '../../isa/emitter.ts';
+import type { CsrAccess, Emitter, FloatSource, FloatUnit, Source, Width } from '../../isa/emitter.ts';
 import { type FunctionBuilder, type I32, type I64, i32, i64, type Local, select } from '../wasm/index.ts';
 import type { Placed } from './blocks.ts';
 import { FloatInline } from './float-inline.ts';
@@ -191,6 +192,17 @@ export class RegionEmitter implements Emitter {
 
   raisePending(): void {
     this.giveUp();
+  }
+
+  /** The interpreter has checked what the address asks for; here it is checked again, and anything unusual is left to it. */
+  csr({ always, source, combine }: CsrAccess): void {
+    const { immediate: address, rs1 } = this.placed.decoded;
+    const quick = quickCsr(address)!;
+    const c = { f: this.f, hart: this.hart, giveUpIf: (condition: I32) => this.giveUp(condition) };
+    this.giveUp(this.hart.load(L.PRIVILEGE).ltU((address >>> 8) & 3));
+    const old = this.f.let(quick.read(c));
+    if (always || rs1 !== 0) quick.write(c, this.f.let(combine(old, source())));
+    this.setX(old);
   }
 
   // Only instructions with the flow `system` use these.

@@ -8,7 +8,8 @@ import * as L from '../layout.ts';
  * and switches of address spaces.
  */
 const SPACE_SHIFT = 4;
-const CONTEXT_SUM = 4;
+export const DATA_CONTEXT_SUM_SHIFT = 2;
+const CONTEXT_SUM = 1 << DATA_CONTEXT_SUM_SHIFT;
 const CONTEXT_MXR = 8;
 
 /** Entry of the data TLB for a virtual address. */

@@ -1,6 +1,5 @@
-import { type I64, i32, i64 } from '../../execute/wasm/index.ts';
+import { type I64, i64 } from '../../execute/wasm/index.ts';
 import * as C from '../../hart/constants.ts';
-import { CsrEffect } from '../../hart/csr.ts';
 import * as L from '../../hart/layout.ts';
 import type { Emitter } from '../emitter.ts';
 import { type Instruction, row } from '../instruction.ts';
@@ -11,22 +10,9 @@ type Combine = (old: I64, source: I64) => I64;
 function csr(name: string, funct3: string, useImmediate: boolean, always: boolean, combine: Combine): Instruction {
   const syntax = useImmediate ? 'rd,csr,uimm' : 'rd,csr,rs1';
   const pattern = `csr ${useImmediate ? 'uimm5' : 'rs1'} ${funct3} rd 1110011`;
-  return row(name, pattern, { extension: 'Zicsr', syntax, flow: 'system' }, (e) => {
-    const { f, hart, library } = e;
-    const address = f.let(e.immediate32());
-    const writes = f.let(always ? i32(1) : e.rs1Given());
-    e.sync();
-    const old = f.let(f.call(library.csr.csrRead, hart, address, writes));
-    e.illegalIf(hart.load(L.TRAP_PENDING));
-    const effect = f.temporary('i32');
-    f.set(effect, i32(CsrEffect.none));
-    f.if(writes, () => {
-      const source = useImmediate ? e.rs1Field().extendU() : e.x('rs1');
-      f.set(effect, f.call(library.csr.csrWrite, hart, address, combine(old, source)));
-    });
-    e.setX(old);
-    f.if(effect.get.ne(CsrEffect.none), () => e.settle());
-  });
+  return row(name, pattern, { extension: 'Zicsr', syntax, flow: 'system' }, (e) =>
+    e.csr({ always, source: () => (useImmediate ? e.rs1Field().extendU() : e.x('rs1')), combine }),
+  );
 }
 
 function csrs(): Instruction[] {
