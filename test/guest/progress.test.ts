@@ -1,7 +1,14 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import { ConsoleLines, configureDisk, type MachineRequest } from '../../src/guest/debian/configure.ts';
 import type { Guest, ProgressUpdate } from '../../src/guest/index.ts';
 import { renderProgress } from '../../src/guest/index.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'godwit-progress-'));
+const logPath = join(folder, 'guest.log');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function collect(isTTY: boolean): {
   stream: { write(text: string): void; isTTY: boolean; columns: number };
@@ -58,6 +65,7 @@ describe('the console of a guest that configures itself', () => {
       guest,
       diskPath: 'd.raw',
       packageCount: 3,
+      logPath,
       progress: { update: (update) => updates.push(update), note: () => {}, end: () => {} },
       runMachine: (asked) => {
         request = asked;
@@ -79,8 +87,12 @@ describe('the console of a guest that configures itself', () => {
   });
 
   it('is quoted when that fails, and when the machine stops too early', async () => {
-    await expect(run(['E: something broke\n'], 1)).rejects.toThrow('status 1); it said: E: something broke');
-    await expect(run(['Setting up a\n'], 0)).rejects.toMatchObject({ code: 'io' });
+    await expect(run(['E: something broke\n'], 1)).rejects.toThrow('status 1); it said last: E: something broke');
+    await expect(run(['Setting up a\n'], 0)).rejects.toMatchObject({
+      code: 'io',
+      hint: expect.stringContaining(logPath),
+    });
+    expect(readFileSync(logPath, 'utf8')).toBe('Setting up a\n');
   });
 
   it('never grows without bound', () => {

@@ -50,6 +50,7 @@ export async function buildDisk(
       guest,
       diskPath: rawPath,
       packageCount: packages.length,
+      logPath: join(cacheFolder, 'debian-configure.log'),
       runMachine: options.runMachine,
       progress,
     });

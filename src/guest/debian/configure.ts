@@ -1,4 +1,5 @@
 /** Lets the guest configure its own packages: the first boot of a root disk that was unpacked on the host. */
+import { writeFile } from 'node:fs/promises';
 import { GodwitError } from '../../common/errors.ts';
 import type { Guest } from '../guest-state.ts';
 import { QUICK_BOOT_PARAMETERS } from '../kernel-parameters.ts';
@@ -23,7 +24,7 @@ export type RunMachine = (request: MachineRequest) => Promise<number>;
 
 const CONFIGURE_MEMORY_BYTES = 1024 ** 3;
 /** Of the console's text, what is kept for a message. */
-const KEPT_LINES = 12;
+const KEPT_LINES = 6;
 const LONGEST_LINE = 4096;
 const SETTING_UP = /^Setting up (\S+)/;
 
@@ -49,13 +50,19 @@ export interface ConfigureOptions {
   packageCount: number;
   runMachine: RunMachine;
   progress: Progress;
+  /** Gets all that the guest says, for a person who wants to know why it failed. */
+  logPath: string;
 }
+
+const LOG_LIMIT_CHARACTERS = 4 * 1024 ** 2;
 
 /** Boots the disk with its configuration script as process 1. Throws GodwitError('io') if that fails in the guest. */
 export async function configureDisk(options: ConfigureOptions): Promise<void> {
   const { guest, diskPath, packageCount, runMachine, progress } = options;
   const phase = 'Debian configures itself';
   const lastLines: string[] = [];
+  const log: string[] = [];
+  let logged = 0;
   let done = 0;
   let configured = false;
   const lines = new ConsoleLines((line) => {
@@ -74,11 +81,17 @@ export async function configureDisk(options: ConfigureOptions): Promise<void> {
     append: `console=ttyS0 panic=-1 ${QUICK_BOOT_PARAMETERS.join(' ')} root=/dev/vda init=${CONFIGURE_PROGRAM}`,
     disk: { path: diskPath, format: 'raw' },
     memoryBytes: CONFIGURE_MEMORY_BYTES,
-    onConsole: (text) => lines.push(text),
+    onConsole: (text) => {
+      if (logged < LOG_LIMIT_CHARACTERS) log.push(text);
+      logged += text.length;
+      lines.push(text);
+    },
   });
   if (status === 0 && configured) return;
+  await writeFile(options.logPath, log.join(''));
   throw new GodwitError(
     'io',
-    `Debian could not be configured in the guest (status ${status}); it said: ${lastLines.join(' | ')}`,
+    `Debian could not be configured in the guest (status ${status}); it said last: ${lastLines.join(' | ')}`,
+    { hint: `All that it said is in ${options.logPath}.` },
   );
 }
