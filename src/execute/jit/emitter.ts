@@ -7,6 +7,7 @@ import type { CsrAccess, Emitter, FloatSource, FloatUnit, Source, Width } from '
 import { type FunctionBuilder, type I32, type I64, i32, i64, type Local, select } from '../wasm/index.ts';
 import type { Placed } from './blocks.ts';
 import { FloatInline } from './float-inline.ts';
+import type { Neighbours } from './neighbours.ts';
 
 const FS = Number(MSTATUS_FS);
 const BOX = -0x1_0000_0000n;
@@ -20,6 +21,8 @@ export interface RegionFrame {
   readonly pageAddress: Local<'i64'>;
   readonly x: readonly (Local<'i64'> | undefined)[];
   readonly fp: readonly (Local<'i64'> | undefined)[];
+  /** A local for the host address that a base register stands for. */
+  hostBase(register: number): Local<'i32'>;
   /** Leaves the region for the interpreter to do the instruction at `offset`, the `index`-th of its block. */
   interpretIf(condition: I32 | undefined, offset: number, index: number): void;
 }
@@ -42,15 +45,24 @@ export class RegionEmitter implements Emitter {
   private readonly end: BlockEnd;
   /** Floating point was found on earlier in the block, and marked dirty. */
   private readonly floatChecked: boolean;
+  /** The access belongs to these. */
+  private readonly neighbours: Neighbours | undefined;
 
-  constructor(frame: RegionFrame, placed: Placed, index: number, end: BlockEnd, floatChecked: boolean) {
+  constructor(
+    frame: RegionFrame,
+    placed: Placed,
+    index: number,
+    end: BlockEnd,
+    known: { readonly floatChecked: boolean; readonly neighbours: Neighbours | undefined },
+  ) {
     this.f = frame.f;
     this.hart = frame.hart.get;
     this.frame = frame;
     this.placed = placed;
     this.index = index;
     this.end = end;
-    this.floatChecked = floatChecked;
+    this.floatChecked = known.floatChecked;
+    this.neighbours = known.neighbours;
     this.float = new FloatInline(this.f, this.hart, () => this.giveUp());
   }
 
@@ -147,12 +159,40 @@ export class RegionEmitter implements Emitter {
     return address.wrap().add(entry.load(L.DATA_TLB + L.TLB_ADDEND));
   }
 
+  /** Through the host address that the base register stands for, which is good for all of its neighbours. */
+  private fromBase(neighbours: Neighbours): { at: I32; offset: number } {
+    const { f } = this;
+    const local = this.frame.hostBase(neighbours.base);
+    if (neighbours.first === this.index) {
+      const base = this.frame.x[neighbours.base]!.get;
+      const entry = f.let(dataEntry(this.hart, base.add(neighbours.low)));
+      const tag = base
+        .add(neighbours.high - 1)
+        .and(-4096n)
+        .or(this.hart.load64(L.DATA_CONTEXT));
+      // What may be written may be read (12.3.1).
+      const tagOffset = neighbours.stores ? L.TLB_WRITE_TAG : L.TLB_READ_TAG;
+      this.giveUp(entry.load64(L.DATA_TLB + tagOffset).ne(tag));
+      f.set(local, base.wrap().add(entry.load(L.DATA_TLB + L.TLB_ADDEND)));
+    }
+    // Frames lie far above address 0, so base and immediate need not wrap around.
+    const { immediate } = this.placed.decoded;
+    return immediate >= 0 ? { at: local.get, offset: immediate } : { at: local.get.add(immediate), offset: 0 };
+  }
+
+  private place(address: I64, width: Width, tagOffset: number): { at: I32; offset: number } {
+    if (this.neighbours) return this.fromBase(this.neighbours);
+    return { at: this.host(this.f.let(address), width, tagOffset), offset: 0 };
+  }
+
   load(from: I64, width: Width, signed: boolean): I64 {
-    return this.host(this.f.let(from), width, L.TLB_READ_TAG).load64Of(width, signed);
+    const { at, offset } = this.place(from, width, L.TLB_READ_TAG);
+    return at.load64Of(width, signed, offset);
   }
 
   store(to: I64, width: Width, value: I64): void {
-    this.f.store64Of(width, this.host(this.f.let(to), width, L.TLB_WRITE_TAG), value);
+    const { at, offset } = this.place(to, width, L.TLB_WRITE_TAG);
+    this.f.store64Of(width, at, value, offset);
   }
 
   atomic(address: I64, width: 4 | 8, access: 1 | 2): I32 {

@@ -14,6 +14,7 @@ import {
 import type { Block } from './blocks.ts';
 import { RegionEmitter, type RegionFrame } from './emitter.ts';
 import { type Graph, isLoopHeader, isMerge, makeGraph } from './graph.ts';
+import { findNeighbours } from './neighbours.ts';
 import { members, planRegisters, type RegisterPlan, type RegisterSet } from './registers.ts';
 
 /** How `way out` is packed: bits 11:0 page offset, 23:12 instructions of the block that are done, 31:24 RegionExit. */
@@ -64,7 +65,14 @@ export class RegionWriter {
     this.wayOut = f.local('i32');
     const locals = (mask: number) =>
       Array.from({ length: 32 }, (_, i) => ((mask >>> i) & 1 ? f.local('i64') : undefined));
+    const hostBases = new Map<number, Local<'i32'>>();
+    const hostBase = (register: number): Local<'i32'> => {
+      const local = hostBases.get(register) ?? f.local('i32');
+      hostBases.set(register, local);
+      return local;
+    };
     this.frame = {
+      hostBase,
       f,
       hart: this.hart,
       pageAddress: this.pageAddress,
@@ -233,10 +241,15 @@ export class RegionWriter {
 
   private instructions(block: Block, end: ConstructorParameters<typeof RegionEmitter>[3]): void {
     let floatChecked = false;
+    const groups = findNeighbours(block);
     block.instructions.forEach((placed, index) => {
       const { instruction, rd } = placed.decoded;
       if (instruction.pure && rd === 0) return;
-      this.f.scope(() => instruction.emit(new RegionEmitter(this.frame, placed, index, end, floatChecked)));
+      this.f.scope(() =>
+        instruction.emit(
+          new RegionEmitter(this.frame, placed, index, end, { floatChecked, neighbours: groups.get(index) }),
+        ),
+      );
       if (instruction.extension === 'F' || instruction.extension === 'D') floatChecked = true;
     });
   }
