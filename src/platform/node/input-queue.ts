@@ -11,8 +11,9 @@ interface Typed {
 }
 
 /**
- * Input on its way to a console. Linux clears the UART's FIFO when it opens the port, and what had arrived before would be lost: with
- * `untilListening` input waits until the guest has turned the receive interrupt on.
+ * Input on its way to a console. Linux clears a UART's FIFO when it opens the port, and resets a virtio device when its driver
+ * starts; what had arrived before would be lost. With `untilListening` input waits until the guest is through with that: until it
+ * has turned the UART's receive interrupt on, or has printed on the virtio console, to which programs come late.
  */
 export class InputQueue {
   private readonly core: MachineCore;
@@ -21,6 +22,7 @@ export class InputQueue {
   private readonly handOver: (bytes: Uint8Array) => void;
   private readonly waiting: Typed[] = [];
   private offset = 0;
+  private printed = false;
 
   constructor(parts: {
     core: MachineCore;
@@ -55,9 +57,18 @@ export class InputQueue {
     }
   }
 
+  /** The guest printed on this console. */
+  heard(): void {
+    this.printed = true;
+  }
+
   private get listening(): boolean {
-    if (!this.untilListening || this.port !== 'uart') return true;
-    // Reading these registers changes nothing. While the divisor latch is open the guest sets the port up.
+    if (!this.untilListening) return true;
+    return this.port === 'uart' ? this.uartListens : this.printed;
+  }
+
+  /** Reading these registers changes nothing. While the divisor latch is open the guest sets the port up. */
+  private get uartListens(): boolean {
     const { bus } = this.core.board;
     if (!bus.read(UART.base + UART_LCR, 1) || (bus.low & LCR_DLAB) !== 0) return false;
     return bus.read(UART.base + UART_IER_DLM, 1) && (bus.low & IER_RECEIVED_DATA) !== 0;

@@ -127,6 +127,7 @@ export class MachineServer {
 
   private print(port: ConsolePort, view: Uint8Array): void {
     if (port !== this.configuration.consolePort || view.length === 0) return;
+    this.input.heard();
     this.firstOutputMs ??= nodeClock.nowMs() - this.startedMs;
     const bytes = new Uint8Array(view);
     this.output.sent(bytes.length);
