@@ -1,6 +1,6 @@
 /** What the parts of the set-up share: where the checkout is, messages, and running programs. */
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -67,9 +67,18 @@ export function lastLines(output, count = 8) {
     .join('\n');
 }
 
+const LEAST_FREE_BYTES = 4 * 1024 ** 2;
+
+/** True when next to nothing is left where the checkout is. */
+export function diskIsFull() {
+  const { bavail, bsize } = statfsSync(ROOT);
+  return bavail * bsize < LEAST_FREE_BYTES;
+}
+
 /** Turns the ways in which writing to the checkout fails into sentences; undefined for other failures. */
 export function writeProblem(output) {
-  if (/ENOSPC|EDQUOT|no space left/i.test(output)) return 'The disk is full; free some space and try again.';
+  if (/ENOSPC|EDQUOT|no space left/i.test(output) || diskIsFull())
+    return 'The disk is full; free some space and try again.';
   if (/EACCES|EPERM|EROFS|permission denied|read-only file system/i.test(output)) {
     return `${ROOT} can't be written by this user; it may have been set up by another one (change its owner with chown).`;
   }

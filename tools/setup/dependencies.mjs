@@ -1,7 +1,7 @@
 /** The packages from npm. What is installed is told by the list that npm itself writes at the end of an installation. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { lastLines, ROOT, run, SetupError, say, writeProblem } from './common.mjs';
+import { diskIsFull, lastLines, ROOT, run, SetupError, say, writeProblem } from './common.mjs';
 
 function readPackages(path) {
   try {
@@ -11,10 +11,12 @@ function readPackages(path) {
   }
 }
 
+const INSTALLED = 'node_modules/.package-lock.json';
+
 /** True when every package of the lock file is installed in its version. Optional ones depend on the platform. */
 export function dependenciesAreThere() {
   const wanted = readPackages('package-lock.json');
-  const installed = readPackages('node_modules/.package-lock.json');
+  const installed = readPackages(INSTALLED);
   if (wanted === undefined || installed === undefined) return false;
   return Object.entries(wanted).every(([path, { version, integrity, optional }]) => {
     if (path === '') return true;
@@ -42,7 +44,13 @@ export async function installDependencies() {
   const { status, output } = await run(command, [...prefix, 'ci', '--no-audit', '--no-fund', '--no-progress'], {
     env: { npm_config_update_notifier: 'false' },
   });
-  if (status === 0) return;
-  const why = explain(output);
-  throw new SetupError(`npm ci failed.${why === undefined ? '' : ` ${why}`} It said:\n${lastLines(output)}`);
+  if (status === 0 && !diskIsFull()) return;
+  // On a full disk npm may end well and leave cut files behind; without this list they are not taken for whole.
+  rmSync(join(ROOT, INSTALLED), { force: true });
+  const sentences = [
+    'npm ci failed.',
+    explain(output),
+    output.trim() === '' ? undefined : `It said:\n${lastLines(output)}`,
+  ];
+  throw new SetupError(sentences.filter((sentence) => sentence !== undefined).join(' '));
 }

@@ -42,14 +42,24 @@ async function setUp(args) {
   return 0;
 }
 
+const HELD_BY_ANOTHER = 75;
+
 /** Runs this set-up again under flock(1), which waits for others. Undefined where there is no flock: then it runs without. */
-function runLocked(args) {
+async function runLocked(args) {
   const flock = findProgram('flock');
   if (flock === undefined) return undefined;
   const folder = join(ROOT, '.cache');
   mkdirSync(folder, { recursive: true });
   const script = fileURLToPath(new URL('../setup.mjs', import.meta.url));
-  const child = spawn(flock, ['--close', join(folder, 'setup.lock'), process.execPath, script, ...args], {
+  const command = [join(folder, 'setup.lock'), process.execPath, script, ...args];
+  const status = await runAttached(flock, ['--close', '--nonblock', '-E', `${HELD_BY_ANOTHER}`, ...command]);
+  if (status !== HELD_BY_ANOTHER) return status;
+  say('waiting for another set-up to finish');
+  return runAttached(flock, ['--close', ...command]);
+}
+
+function runAttached(command, args) {
+  const child = spawn(command, args, {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, [LOCKED]: '1' },
   });
