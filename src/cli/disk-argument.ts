@@ -1,11 +1,17 @@
 import type { DiskOptions } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
 
+/** Stands for a comma of a name; no path has it. */
+const COMMA = '\0';
+
 /**
  * Reads FILE[,readonly][,format=raw|qcow2][,serial=TEXT]. A comma in a file's name is written twice. Throws GodwitError('usage').
  */
 export function parseDiskArgument(text: string): DiskOptions {
-  const [path = '', ...settings] = text.split(/(?<!,),(?!,)/).map((part) => part.replaceAll(',,', ','));
+  const [path = '', ...settings] = text
+    .replaceAll(',,', COMMA)
+    .split(',')
+    .map((part) => part.replaceAll(COMMA, ','));
   if (path === '') throw new GodwitError('usage', '--disk needs the path of an image.');
   return Object.assign({ path }, ...settings.map(parseSetting));
 }
