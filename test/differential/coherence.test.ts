@@ -1,12 +1,14 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/isa/generate/random.ts';
 import { buildCoherence, firstDifference } from './coherence.ts';
-import { Godwit } from './godwit.ts';
+import { Godwit, TRANSLATED, USUAL } from './godwit.ts';
 import { QEMU_MISSING, runQemu } from './qemu.ts';
 import { LONG, seedOf } from './seed.ts';
 
 const STEPS = 15_000;
-const PROGRAMS = LONG ? 30 : 3;
+const PROGRAMS = LONG ? 30 : 2;
+/** Each step is new code, so translating all of it first takes its time. */
+const TRANSLATED_STEPS = LONG ? 15_000 : 500;
 
 describe.skipIf(QEMU_MISSING !== '')(`changing page tables against QEMU ${QEMU_MISSING}`, () => {
   let steps = 0;
@@ -14,15 +16,19 @@ describe.skipIf(QEMU_MISSING !== '')(`changing page tables against QEMU ${QEMU_M
     console.log(`changing page tables: ${steps} steps`);
   });
 
-  it('fences, address spaces, aliases and patched code', { timeout: 600_000 }, async () => {
-    const { seed, note } = seedOf('changing page tables', 61);
+  const runs = [
+    { name: 'fences, address spaces, aliases and patched code', options: USUAL, length: STEPS, programs: PROGRAMS },
+    { name: 'the same, translated', options: TRANSLATED, length: TRANSLATED_STEPS, programs: 1 },
+  ];
+  it.each(runs)('$name', { timeout: 1_800_000 }, async ({ name, options, length, programs }) => {
+    const { seed, note } = seedOf(name, 61);
     const random = new Random(seed);
-    const godwit = await Godwit.create();
-    for (let i = 0; i < PROGRAMS; i++) {
-      const program = buildCoherence(random, STEPS);
+    const godwit = await Godwit.create(options);
+    for (let i = 0; i < programs; i++) {
+      const program = buildCoherence(random, length);
       const qemu = runQemu(program.image);
       const ours = godwit.run(program.image);
-      steps += STEPS;
+      steps += length;
       expect(firstDifference(program, ours, await qemu), note).toBeUndefined();
     }
   });

@@ -1,13 +1,14 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/isa/generate/random.ts';
 import { Batch } from './batch.ts';
-import { Godwit, USUAL } from './godwit.ts';
+import { Godwit, TRANSLATED, USUAL } from './godwit.ts';
 import { QEMU_MISSING } from './qemu.ts';
 import { runBatch } from './run.ts';
 import { LONG, seedOf } from './seed.ts';
 import { addReserved, addSingle, RESERVED_SHORT, reservedWord, SINGLE_ROWS, UNKNOWN_TO_QEMU } from './single.ts';
 
 const BATCH_CASES = 30_000;
+const TRANSLATED_CASES = 1500;
 const CASE_BYTES = 400;
 
 /** Every row in turn, until the batch is full. */
@@ -27,21 +28,23 @@ describe.skipIf(QEMU_MISSING !== '')(`single instructions against QEMU ${QEMU_MI
   });
 
   const kinds = [
-    { name: 'every row, edge operands', options: USUAL, batches: LONG ? 40 : 5, usual: 11 },
+    { name: 'every row, edge operands', options: USUAL, size: BATCH_CASES, batches: LONG ? 40 : 4, usual: 11 },
     {
       name: 'without the fast paths of floating point',
       options: { ...USUAL, floatFastPaths: false },
+      size: BATCH_CASES,
       batches: LONG ? 8 : 1,
       usual: 12,
     },
+    { name: 'translated', options: TRANSLATED, size: TRANSLATED_CASES, batches: LONG ? 10 : 1, usual: 14 },
   ];
-  it.each(kinds)('$name', { timeout: 600_000 }, async ({ name, options, batches, usual }) => {
+  it.each(kinds)('$name', { timeout: 1_800_000 }, async ({ name, options, size, batches, usual }) => {
     const reports: string[] = [];
     const { seed, note } = seedOf(name, usual);
     const random = new Random(seed);
     const godwit = await Godwit.create(options);
     for (let i = 0; i < batches; i++) {
-      const batch = new Batch(BATCH_CASES);
+      const batch = new Batch(size);
       fill(batch, random);
       await runBatch(batch, godwit, reports);
       cases += batch.count;

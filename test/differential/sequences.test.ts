@@ -1,14 +1,16 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/isa/generate/random.ts';
-import { Godwit, USUAL } from './godwit.ts';
+import { Godwit, TRANSLATED, USUAL } from './godwit.ts';
 import { fillWithSequences, newBatch, type Setting } from './program.ts';
 import { QEMU_MISSING } from './qemu.ts';
 import { runBatch } from './run.ts';
 import { LONG, seedOf } from './seed.ts';
 
 const SEQUENCE_LENGTH = 30;
-const BATCH_CASES = LONG ? 8000 : 2000;
+const BATCH_CASES = LONG ? 8000 : 1500;
 const BATCHES = LONG ? 8 : 1;
+const TRANSLATED_CASES = LONG ? 1500 : 80;
+const STEPPED_CASES = LONG ? 1000 : 200;
 
 const SETTINGS: readonly Setting[] = [
   { name: 'M, no translation', privilege: 'M', translation: 'bare' },
@@ -24,15 +26,26 @@ describe.skipIf(QEMU_MISSING !== '')(`random sequences against QEMU ${QEMU_MISSI
     console.log(`sequences: ${cases} of about ${SEQUENCE_LENGTH} instructions`);
   });
 
-  const runs = SETTINGS.map((setting, i) => ({ name: setting.name, setting, usual: 21 + i, stepping: false }));
-  const stepped = { ...runs[0]!, name: 'M, one instruction at a time', usual: 31, stepping: true };
-  it.each([...runs, stepped])('$name', { timeout: 600_000 }, async ({ name, setting, usual, stepping }) => {
+  const interpreted = SETTINGS.map((setting, i) => ({
+    ...{ name: setting.name, setting, options: USUAL },
+    ...{ size: BATCH_CASES, batches: BATCHES, usual: 21 + i },
+  }));
+  const translated = SETTINGS.map((setting, i) => ({
+    ...{ name: `${setting.name}, translated`, setting, options: TRANSLATED },
+    ...{ size: TRANSLATED_CASES, batches: 1, usual: 26 + i },
+  }));
+  const stepped = {
+    ...{ name: 'M, one instruction at a time', setting: SETTINGS[0]!, options: { ...USUAL, stepping: true } },
+    ...{ size: STEPPED_CASES, batches: 1, usual: 31 },
+  };
+  const runs = [...interpreted, ...translated, stepped];
+  it.each(runs)('$name', { timeout: 1_800_000 }, async ({ name, setting, options, size, batches, usual }) => {
     const reports: string[] = [];
     const { seed, note } = seedOf(name, usual);
     const random = new Random(seed);
-    const godwit = await Godwit.create({ ...USUAL, stepping });
-    for (let i = 0; i < BATCHES; i++) {
-      const batch = newBatch(setting, stepping ? BATCH_CASES / 8 : BATCH_CASES);
+    const godwit = await Godwit.create(options);
+    for (let i = 0; i < batches; i++) {
+      const batch = newBatch(setting, size);
       fillWithSequences(batch, setting, SEQUENCE_LENGTH, random);
       await runBatch(batch, godwit, reports);
       cases += batch.count;
