@@ -10,6 +10,8 @@ export interface GodwitOptions {
   /** One instruction at a time with the stepping interpreter. */
   readonly stepping: boolean;
   readonly translation?: Partial<TranslationOptions>;
+  /** Stop and go on after so many counted transfers. */
+  readonly sliceBranches?: bigint;
 }
 
 export const USUAL: GodwitOptions = { floatFastPaths: true, stepping: false };
@@ -50,8 +52,7 @@ export class Godwit {
     core.reset();
     const limit = core.hart.branches + BRANCH_LIMIT;
     let outcome = this.advance(limit);
-    while (this.options.stepping && outcome.kind === 'slice' && core.hart.branches < limit)
-      outcome = this.advance(limit);
+    while (outcome.kind === 'slice' && core.hart.branches < limit) outcome = this.advance(limit);
     if (outcome.kind !== 'finished' || core.ram.readU64(BigInt(DONE)) !== DONE_MAGIC) {
       const where = `pc ${core.hart.pc.toString(16)}, record ${core.hart.unsigned(L.MSCRATCH).toString(16)}`;
       throw new Error(`godwit did not finish: ${outcome.kind}, ${where}`);
@@ -60,6 +61,8 @@ export class Godwit {
   }
 
   private advance(limit: bigint) {
-    return this.options.stepping ? this.core.step() : this.core.run(limit);
+    const { stepping, sliceBranches } = this.options;
+    if (stepping) return this.core.step();
+    return this.core.run(sliceBranches === undefined ? limit : this.core.hart.branches + sliceBranches);
   }
 }

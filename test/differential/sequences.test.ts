@@ -38,7 +38,11 @@ describe.skipIf(QEMU_MISSING !== '')(`random sequences against QEMU ${QEMU_MISSI
     ...{ name: 'M, one instruction at a time', setting: SETTINGS[0]!, options: { ...USUAL, stepping: true } },
     ...{ size: STEPPED_CASES, batches: 1, usual: 31 },
   };
-  const runs = [...interpreted, ...translated, stepped];
+  const sliced = [USUAL, TRANSLATED].map((options, i) => ({
+    ...{ name: `U, Sv39, stopped at every transfer, ${i ? 'translated' : 'interpreted'}`, setting: SETTINGS[2]! },
+    ...{ options: { ...options, sliceBranches: 1n }, size: TRANSLATED_CASES, batches: 1, usual: 32 + i },
+  }));
+  const runs = [...interpreted, ...translated, stepped, ...sliced];
   it.each(runs)('$name', { timeout: 1_800_000 }, async ({ name, setting, options, size, batches, usual }) => {
     const reports: string[] = [];
     const { seed, note } = seedOf(name, usual);
