@@ -42,7 +42,12 @@ describe.skipIf(QEMU_MISSING !== '')(`random sequences against QEMU ${QEMU_MISSI
     ...{ name: `U, Sv39, stopped at every transfer, ${i ? 'translated' : 'interpreted'}`, setting: SETTINGS[2]! },
     ...{ options: { ...options, sliceBranches: 1n }, size: TRANSLATED_CASES, batches: 1, usual: 32 + i },
   }));
-  const runs = [...interpreted, ...translated, stepped, ...sliced];
+  /** Only what repeats is translated, in the middle of a program. */
+  const warm = SETTINGS.slice(0, 2).map((setting, i) => ({
+    ...{ name: `${setting.name}, translated at the fourth visit`, setting, size: 4 * TRANSLATED_CASES, batches: 1 },
+    ...{ options: { ...USUAL, translation: { enabled: true, threshold: 4 } }, usual: 34 + i },
+  }));
+  const runs = [...interpreted, ...translated, ...warm, stepped, ...sliced];
   it.each(runs)('$name', { timeout: 1_800_000 }, async ({ name, setting, options, size, batches, usual }) => {
     const reports: string[] = [];
     const { seed, note } = seedOf(name, usual);

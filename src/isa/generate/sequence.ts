@@ -12,6 +12,7 @@ import type { Random } from './random.ts';
  *
  * These registers have a role and are never written by anything else:
  */
+export const LINK = 1;
 export const STACK_POINTER = 2;
 export const ALIGNED_POINTER = 8;
 export const BYTE_POINTER = 9;
@@ -21,8 +22,10 @@ export const WORD_POINTER = 11;
 export const LOOP_COUNTER = 12;
 /** The address of the program's first byte. */
 export const CODE_POINTER = 13;
+/** Moves through the window in loops. */
+export const STRIDE_POINTER = 18;
 
-const RESERVED: ReadonlySet<number> = new Set([2, 8, 9, 10, 11, 12, 13]);
+const RESERVED: ReadonlySet<number> = new Set([1, 2, 8, 9, 10, 11, 12, 13, 18]);
 const ALL = Array.from({ length: 32 }, (_, i) => i);
 const FREE = ALL.filter((register) => !RESERVED.has(register));
 /** Registers that code may be patched with and jumped through. */
@@ -47,9 +50,16 @@ export interface Sequence {
   readonly pointers: ReadonlyMap<number, number>;
 }
 
-type Item =
-  | { readonly bits: number }
-  | { readonly length: 2 | 4; readonly target: number; readonly at: (offset: number) => number };
+interface Transfer {
+  readonly length: 2 | 4;
+  /** Index of the item that it leads to. */
+  readonly target: number;
+  /** Leads there even if the item is glued. */
+  readonly exact?: boolean;
+  readonly at: (offset: number) => number;
+}
+
+type Item = { readonly bits: number } | Transfer;
 
 const lengthOfItem = (item: Item): number => ('bits' in item ? lengthOf(item.bits) : item.length);
 
@@ -67,6 +77,8 @@ function shortTransfers(name: string): ReadonlyMap<number, readonly number[]> {
 
 const SHORT_TRANSFERS = ['c.j', 'c.beqz', 'c.bnez'].map(shortTransfers);
 const BRANCHES = INSTRUCTIONS.filter(({ flow }) => flow === 'branch');
+/** c.jr ra */
+const SHORT_RETURN = 0x8082;
 /** Compressed rows that neither transfer control nor raise. */
 const SHORT_ROWS = COMPRESSED.filter(({ target }) => !['jal', 'jalr', 'beq', 'bne', 'ebreak'].includes(target));
 
@@ -108,6 +120,7 @@ class Builder {
   /** Items whose offset counts from the start of the program. */
   private readonly patches = new Set<number>();
   private inLoop = false;
+  private inFunction = false;
 
   constructor(random: Random, options: SequenceOptions, rows: Rows, pointers: ReadonlyMap<number, number>) {
     this.random = random;
@@ -130,9 +143,11 @@ class Builder {
     else if (kind < 80) this.addAtomic();
     else if (kind < 83) this.addPair();
     else if (kind < 88) this.add(randomBits(random.pick(this.rows.control), random, this.choice));
-    else if (kind < 94) this.addForward();
-    else if (kind < 96) this.addLoop();
-    else if (kind < 98) this.addCall();
+    else if (kind < 93) this.addForward();
+    else if (kind < 95) this.addLoop();
+    else if (kind < 96) this.addStrideLoop();
+    else if (kind < 97) this.addJump();
+    else if (kind < 99) this.addCall();
     else if (this.rows.patches) this.addPatch(this.rows.patches);
   }
 
@@ -225,25 +240,84 @@ class Builder {
 
   /** Ends although it may be entered in the middle: the counter only falls, and the loop goes on while it is above 0. */
   private addLoop(): void {
+    const count = this.random.oneIn(4) ? this.random.between(6, 40) : this.random.between(1, 5);
+    this.loop(count, () => {
+      for (let i = this.random.between(1, 6); i > 0; i--) this.addRandom();
+    });
+  }
+
+  /** Walks through the window, over the middle of it: loads and stores through a pointer that moves. */
+  private addStrideLoop(): void {
+    const { random } = this;
+    const { window } = this.options;
+    const width = random.pick([1, 2, 4, 8]);
+    const stride = random.pick([1, 3, 4, 8]);
+    const count = random.between(2, Math.floor((2 * window - 8) / stride));
+    const from = random.between(-window, window - width - (count - 1) * stride - 8);
+    const rows = this.rows.accesses.filter(({ name }) => widthOf(name) <= 8);
+    const base = this.pointers.get(ALIGNED_POINTER)!;
+    if (this.inLoop) return;
+    this.add(encodeNamed('addi', { rd: STRIDE_POINTER, rs1: ALIGNED_POINTER, immediate: from - base }));
+    this.loop(count, () => {
+      for (let i = random.between(1, 3); i > 0; i--) {
+        const row = random.pick(rows);
+        const immediate = random.between(0, 8 - widthOf(row.name));
+        this.add(randomBits(row, random, this.choice, { rs1: STRIDE_POINTER, immediate }));
+        if (random.oneIn(2)) this.add(randomBits(random.pick(this.rows.straight), random, this.choice));
+      }
+      this.add(encodeNamed('addi', { rd: STRIDE_POINTER, rs1: STRIDE_POINTER, immediate: stride }));
+    });
+  }
+
+  private loop(count: number, body: () => void): void {
     if (this.inLoop) return;
     this.inLoop = true;
-    const { random } = this;
-    this.add(encodeNamed('addi', { rd: LOOP_COUNTER, immediate: random.between(1, 5) }));
+    this.add(encodeNamed('addi', { rd: LOOP_COUNTER, immediate: count }));
     const start = this.items.length;
-    for (let i = random.between(1, 6); i > 0; i--) this.addRandom();
+    body();
     this.add(encodeNamed('addi', { rd: LOOP_COUNTER, rs1: LOOP_COUNTER, immediate: -1 }));
     const operands = { rs1: 0, rs2: LOOP_COUNTER };
     this.glued.add(this.items.length);
     this.items.push({
       length: 4,
       target: start,
+      exact: true,
       at: (offset) => encodeNamed('blt', { ...operands, immediate: offset }),
     });
     this.inLoop = false;
   }
 
-  /** auipc and jalr to a few instructions ahead. */
+  /**
+   * A call, what follows it, and the function behind that. Only the call leads into the function: else it would return to where
+   * an earlier call came from, and never end.
+   */
   private addCall(): void {
+    const { random } = this;
+    const call = this.items.length;
+    const add = (count: number) => {
+      for (let i = 0; i < count; i++) this.addRandom();
+    };
+    const jump = (rd: number, target: number, exact: boolean): Transfer => ({
+      ...{ length: 4, target, exact },
+      at: (offset) => encodeNamed('jal', { rd, immediate: offset }),
+    });
+    if (this.inFunction) return;
+    this.inFunction = true;
+    this.items.push(jump(LINK, 0, true)); // its target is known below
+    add(random.between(0, 3));
+    const over = this.items.length;
+    this.items.push(jump(0, 0, true));
+    this.items[call] = jump(LINK, this.items.length, true);
+    const body = this.items.length;
+    add(random.between(1, 4));
+    this.add(random.oneIn(2) ? encodeNamed('jalr', { rs1: LINK }) : SHORT_RETURN);
+    for (let item = body; item < this.items.length; item++) this.glued.add(item);
+    this.items[over] = jump(0, this.items.length, true);
+    this.inFunction = false;
+  }
+
+  /** auipc and jalr to a few instructions ahead. */
+  private addJump(): void {
     const { random } = this;
     const rd = random.pick(TEMPORARY);
     const link = random.oneIn(2) ? rd : random.pick(FREE);
@@ -292,7 +366,7 @@ class Builder {
       if ('bits' in item) return item.bits;
       if (this.patches.has(index)) return item.at(starts[item.target]!);
       let landing = item.target;
-      while (this.glued.has(landing)) landing++;
+      while (!item.exact && this.glued.has(landing)) landing++;
       return item.at((starts[landing] ?? end) - starts[index]!);
     });
   }
@@ -313,6 +387,7 @@ function randomPointers(random: Random, window: number): Map<number, number> {
     [ALIGNED_POINTER, random.between(-window / 8, 0) * 8],
     [BYTE_POINTER, random.between(-window / 2, window / 2)],
     [LONG_POINTER, random.between(-window / 8, window / 8 - 1) * 8],
+    [STRIDE_POINTER, 0],
     [WORD_POINTER, random.between(-window / 4, window / 4 - 1) * 4],
   ]);
 }
