@@ -18,6 +18,7 @@ import { renderProfiles } from './profile-report.ts';
 import { renderComparison, renderReport } from './report.ts';
 import { type BenchResult, type BootResult, RESULT_VERSION } from './result.ts';
 import { type Contenders, runSuite, type SuiteResult } from './run-suite.ts';
+import { kernelFigures, meanFigures } from './summary.ts';
 
 const GODWIT = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 
@@ -131,6 +132,7 @@ async function measure(bench: Bench): Promise<BenchResult> {
   const qemu = await findQemu(bench);
   const suite = options.kernels.length > 0 ? await measureSuite(bench, image, qemu) : { kernels: [], problems: [] };
   const boot = options.boot ? await measureBoots(bench, image, qemu) : { godwit: [], qemu: [] };
+  const figures = suite.kernels.map((kernel) => kernelFigures(kernel, options.clock));
   return {
     version: RESULT_VERSION,
     date,
@@ -141,6 +143,7 @@ async function measure(bench: Bench): Promise<BenchResult> {
     clock: options.clock,
     kernels: suite.kernels,
     boot,
+    figures: { kernels: figures, means: meanFigures(figures) },
     problems: [...suite.problems, ...problems],
   };
 }

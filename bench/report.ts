@@ -2,7 +2,7 @@
 import type { BootRun } from './boot.ts';
 import type { BenchResult } from './result.ts';
 import { median } from './statistics.ts';
-import { kernelFigures, meanFigures, processorShare } from './summary.ts';
+import { kernelFigures, processorShare } from './summary.ts';
 
 const MISSING = '-';
 /** Under this share of the processor, wall times say more of the machine than of godwit. */
@@ -23,9 +23,9 @@ function fixed(value: number | undefined, digits: number): string {
 const seconds = (ms: number | undefined): string => fixed(ms === undefined ? undefined : ms / 1000, 3);
 
 function suiteTable(result: BenchResult): string {
-  const figures = result.kernels.map((kernel) => kernelFigures(kernel, result.clock));
+  const { figures } = result;
   const header = ['kernel', 'godwit s', 'QEMU s', 'native s', 'godwit MIPS', 'speed / QEMU', 'time / native'];
-  const rows = figures.map(({ name, ms, godwitMips, ofQemu, ofNative }) => [
+  const rows = figures.kernels.map(({ name, ms, godwitMips, ofQemu, ofNative }) => [
     name,
     seconds(ms.godwit),
     seconds(ms.qemu),
@@ -34,7 +34,7 @@ function suiteTable(result: BenchResult): string {
     fixed(ofQemu, 3),
     fixed(ofNative, 1),
   ]);
-  const means = meanFigures(figures).map(({ label, godwitMips, ofQemu, ofNative }) => [
+  const means = figures.means.map(({ label, godwitMips, ofQemu, ofNative }) => [
     `geometric mean, ${label}`,
     '',
     '',

@@ -3,6 +3,7 @@ import type { BootRun } from './boot.ts';
 import type { KernelRun } from './contender/contender.ts';
 import type { HostDescription } from './host-description.ts';
 import type { Group } from './suite.ts';
+import type { KernelFigures, MeanFigures } from './summary.ts';
 
 /** Raised when the meaning of a field changes. */
 export const RESULT_VERSION = 1;
@@ -34,6 +35,8 @@ export interface BenchResult {
   readonly clock: Clock;
   readonly kernels: readonly KernelResult[];
   readonly boot: BootResult;
+  /** What the table of the suite shows. */
+  readonly figures: { readonly kernels: readonly KernelFigures[]; readonly means: readonly MeanFigures[] };
   /** What went wrong, one sentence each. */
   readonly problems: readonly string[];
 }
