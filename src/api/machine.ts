@@ -15,6 +15,9 @@ export interface MachineEvents {
   trace: string;
 }
 
+/** A machine waits for the promises of its 'trace' listeners before it traces much more. Listeners do not throw. */
+type Listener<Event> = (event: Event) => void | Promise<void>;
+
 /**
  * A machine that runs somewhere else, in a thread of its own. Control calls are answered between slices of its execution, within
  * milliseconds. The statuses:
@@ -33,7 +36,7 @@ export class MachineHandle {
   readonly finished: Promise<MachineEnd>;
   private readonly link: MachineLink;
   private readonly client: ActionClient;
-  private readonly listeners: { [Name in keyof MachineEvents]: Set<(event: MachineEvents[Name]) => void> } = {
+  private readonly listeners: { [Name in keyof MachineEvents]: Set<Listener<MachineEvents[Name]>> } = {
     'disk-error': new Set(),
     trace: new Set(),
   };
@@ -115,7 +118,7 @@ export class MachineHandle {
   }
 
   /** Calls `listener` for each event of that name. Returns what takes it away again. */
-  on<Name extends keyof MachineEvents>(name: Name, listener: (event: MachineEvents[Name]) => void): () => void {
+  on<Name extends keyof MachineEvents>(name: Name, listener: Listener<MachineEvents[Name]>): () => void {
     this.listeners[name].add(listener);
     return () => this.listeners[name].delete(listener);
   }
@@ -143,11 +146,11 @@ export class MachineHandle {
         this.console.receive(message.bytes);
         break;
       case 'disk-error':
-        this.emit('disk-error', { disk: message.disk, error: fromWireError(message.error) });
+        void this.emit('disk-error', { disk: message.disk, error: fromWireError(message.error) });
         break;
       case 'trace':
-        this.emit('trace', message.text);
-        this.link.post({ kind: 'taken', bytes: message.text.length });
+        // A trace that is written slowly holds the machine up.
+        void this.emit('trace', message.text).then(() => this.link.post({ kind: 'taken', bytes: message.text.length }));
         break;
       case 'ended':
         this.finish(message.end);
@@ -160,8 +163,8 @@ export class MachineHandle {
     }
   }
 
-  private emit<Name extends keyof MachineEvents>(name: Name, event: MachineEvents[Name]): void {
-    for (const listener of this.listeners[name]) listener(event);
+  private async emit<Name extends keyof MachineEvents>(name: Name, event: MachineEvents[Name]): Promise<void> {
+    await Promise.all([...this.listeners[name]].map((listener) => listener(event)));
   }
 
   private finish(end: MachineEnd): void {

@@ -57,4 +57,12 @@ async function main(): Promise<void> {
   }
 }
 
+/** A mistake outside of any command: the terminal is restored at exit. */
+function breakDown(error: unknown): void {
+  process.exit(reportError(error, process.argv.includes('--debug')));
+}
+
+process.on('uncaughtException', breakDown);
+// Nobody reads it any more.
+process.stderr.on('error', () => {});
 await main();

@@ -31,6 +31,23 @@ function collectDisk(text: string, before: readonly DiskOptions[]): DiskOptions[
   }
 }
 
+const HELP = `
+On a terminal, Ctrl-A is for godwit: Ctrl-A x quits, Ctrl-A h shows the rest. All other keys are for the guest.
+The exit status is the guest's: 0 when it powers off, its code when it reports a failure. 1: it could not be run; 2: the
+command makes no sense; 128 and the signal's number: a signal ended it.
+
+With --json each line of standard output is an object with "event": "started", "console" (with "text"), "disk-error" (with
+"disk", "code", "message") and at last "ended" (with "reason", "exitCode", "statistics").
+
+Examples:
+  godwit run                                         Debian's kernel, to a shell
+  godwit run --disk work.qcow2 --memory 1G           the same with a disk, /dev/vda
+  godwit run --debian                                Debian, from its disk
+  echo 'uname -a; poweroff' | godwit run             commands from a pipe
+  godwit run --kernel Image --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' --disk d.qcow2
+  godwit run --trace 'csr*,0x80200000-0x8020ffff' --trace-file trace.txt
+`;
+
 export function addRunOptions(command: Command): Command {
   return command
     .option('-m, --memory <size>', 'guest memory, such as 512M or 2G; up to 3G', '512M')
@@ -56,7 +73,8 @@ export function addRunOptions(command: Command): Command {
     .option('--trace [filter]', 'print each instruction that executes; filter: 0xSTART-0xEND,mnemonic,csr*')
     .option('--trace-file <file>', 'where the trace goes (default: standard error)')
     .option('--stats', 'print a line of statistics at the end')
-    .option('--debug', 'print stack traces with errors');
+    .option('--debug', 'print stack traces with errors')
+    .addHelpText('after', HELP);
 }
 
 /** Options that contradict one another. Throws GodwitError('usage'). */

@@ -1,7 +1,7 @@
 /** `godwit run`: a machine on this terminal until it ends. */
-import { createWriteStream } from 'node:fs';
 import type { MachineOptions } from '../api/index.ts';
 import { configureMachine } from '../api/options.ts';
+import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
 import { Machine } from '../platform/node/machine.ts';
 import { RawTerminal, terminalSize } from '../platform/node/terminal.ts';
 import { ESCAPE_HELP, type EscapeCommand } from './escape-keys.ts';
@@ -10,19 +10,24 @@ import { type BootFiles, bootFiles } from './guest-images.ts';
 import { Keyboard } from './keyboard.ts';
 import { type RunOptions, refuseNonsense } from './run-options.ts';
 import { Signals } from './signals.ts';
+import { TraceFile } from './trace-file.ts';
 
 /** Runs it and gives the exit status: the guest's. Throws GodwitError when there is nothing to run. */
 export async function run(options: RunOptions): Promise<number> {
   refuseNonsense(options);
   // Before anything is fetched. What the machine boots is not known yet, and stands for it here.
   await configureMachine({ ...machineOptions(options), kernel: options.kernel ?? 'kernel' });
-  const size = terminalSize(process.stdout);
-  const files = await bootFiles(options, size && { ...size, name: process.env.TERM });
+  const trace = options.traceFile === undefined ? undefined : await TraceFile.open(options.traceFile);
   try {
-    const machine = await createMachine(options, files);
-    return await new Session(machine, options).run();
+    const size = terminalSize(process.stdout);
+    const files = await bootFiles(options, size && { ...size, name: process.env.TERM });
+    try {
+      return await new Session(await createMachine(options, files), options, trace).run();
+    } finally {
+      await files.cleanUp();
+    }
   } finally {
-    await files.cleanUp();
+    await trace?.close();
   }
 }
 
@@ -55,26 +60,35 @@ class Session {
   private readonly terminal: RawTerminal | undefined;
   private readonly signals: Signals;
   private keyboard: Keyboard | undefined;
-  private outputFailed = false;
+  private readonly trace: TraceFile | undefined;
+  /** The first thing that keeps the run from being of use. */
+  private failure: unknown;
+  private outputLost = false;
 
-  constructor(machine: Machine, options: RunOptions) {
+  constructor(machine: Machine, options: RunOptions, trace: TraceFile | undefined) {
     this.machine = machine;
+    this.trace = trace;
     this.options = options;
     this.front = options.json ? new JsonFront() : new PlainFront((text) => this.say(text));
-    const interactive = !options.headless && process.stdin.isTTY;
+    const interactive = !options.headless && !options.json && process.stdin.isTTY;
     this.terminal = interactive ? new RawTerminal(process.stdin, process.stdout) : undefined;
     this.signals = new Signals(() => this.quit());
   }
 
-  /** To stderr. In raw mode a line feed alone does not go to the line's start. */
+  /** To stderr. */
   private say(text: string): void {
-    process.stderr.write(this.terminal?.isRaw ? text.replaceAll('\n', '\r\n') : text);
+    process.stderr.write(this.forTerminal(text));
+  }
+
+  /** In raw mode a line feed alone does not go to the line's start. */
+  private forTerminal(text: string): string {
+    return this.terminal?.isRaw ? text.replaceAll('\n', '\r\n') : text;
   }
 
   async run(): Promise<number> {
     const { machine, front, options } = this;
     machine.on('disk-error', ({ disk, error }) => front.diskError(disk, error));
-    const trace = this.openTrace();
+    machine.on('trace', (text) => this.showTrace(text));
     try {
       this.connect();
       front.started({ console: options.console, memory: options.memory });
@@ -83,8 +97,9 @@ class Session {
       const end = await machine.finished;
       await printing;
       this.disconnect();
-      await trace?.close();
-      if (!this.outputFailed) await front.ended(end, options.stats === true);
+      await this.trace?.close();
+      if (this.failure !== undefined) throw this.failure;
+      if (!this.outputLost) await front.ended(end, options.stats === true);
       return this.signals.exitCode ?? end.exitCode;
     } finally {
       this.disconnect();
@@ -94,7 +109,7 @@ class Session {
 
   private connect(): void {
     const { machine, terminal, options } = this;
-    process.stdout.on('error', () => this.loseOutput());
+    process.stdout.on('error', (error) => this.loseOutput(error));
     this.signals.listen();
     if (terminal) {
       this.say('godwit: Ctrl-A x quits, Ctrl-A h shows what else Ctrl-A does.\n');
@@ -124,15 +139,29 @@ class Session {
   private async print(): Promise<void> {
     try {
       for await (const bytes of this.machine.console) await this.front.output(bytes);
-    } catch {
-      this.loseOutput();
+    } catch (error) {
+      this.loseOutput(error);
     }
   }
 
-  /** Nobody reads the output any more, as behind `| head`: the machine has no purpose. */
-  private loseOutput(): void {
-    if (this.outputFailed) return;
-    this.outputFailed = true;
+  private loseOutput(error: unknown): void {
+    this.outputLost = true;
+    // Nobody reads it any more, as behind `| head`: no failure, but the machine has no purpose.
+    if (errorCodeOf(error) === 'EPIPE') this.quit();
+    else this.fail(hostError(error, 'write the output'));
+  }
+
+  private async showTrace(text: string): Promise<void> {
+    try {
+      if (this.trace) await this.trace.write(text);
+      else await writeAll(process.stderr, this.forTerminal(text));
+    } catch (error) {
+      this.fail(hostError(error, 'write the trace'));
+    }
+  }
+
+  private fail(error: unknown): void {
+    this.failure ??= error;
     this.quit();
   }
 
@@ -156,16 +185,5 @@ class Session {
     } catch {
       // The machine has just ended.
     }
-  }
-
-  private openTrace(): { close(): Promise<void> } | undefined {
-    const { trace, traceFile } = this.options;
-    if (trace === undefined) return undefined;
-    const stream = traceFile === undefined ? process.stderr : createWriteStream(traceFile);
-    let written = Promise.resolve();
-    this.machine.on('trace', (text) => {
-      written = written.then(() => writeAll(stream, text)).catch(() => this.quit());
-    });
-    return { close: () => written };
   }
 }

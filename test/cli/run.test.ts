@@ -107,6 +107,11 @@ describe('mistakes', () => {
     [['run', '--initrd', 'i', '--bios', 'b'], 2, /^godwit: An initrd is of no use without a kernel\.\n/],
     [['run', '--trace-file', 'f'], 2, /^godwit: --trace-file is of use only with --trace\.\n$/],
     [['run', '--json', '--stats'], 2, /^godwit: --json has the statistics in its last line/],
+    [
+      ['run', '--kernel', '/dev/null', '--trace', '--trace-file', '/no/f'],
+      1,
+      /^godwit: Cannot write the trace \/no\/f/,
+    ],
     [['run', '--colour'], 2, /unknown option '--colour'/],
     [['run', 'kernel'], 2, /too many arguments/],
     [['walk'], 2, /unknown command 'walk'/],

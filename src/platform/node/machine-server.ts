@@ -1,4 +1,5 @@
 import type { ActionRequest, FromMachine, MachineEnd, ToMachine } from '../../api/actions.ts';
+import { formatByteSize } from '../../api/byte-size.ts';
 import type { MachineConfiguration } from '../../api/options.ts';
 import type { MachineStatistics } from '../../api/statistics.ts';
 import { traceMachine } from '../../api/trace/tracer.ts';
@@ -9,7 +10,7 @@ import type { Finish } from '../../device/finisher/test-finisher.ts';
 import { LiveRunner } from '../../door/live.ts';
 import { readBootImage } from '../../machine/boot/images.ts';
 import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
-import { type ConsolePort, MachineCore } from '../../machine/core.ts';
+import { type ConsolePort, type CoreOptions, MachineCore } from '../../machine/core.ts';
 import { bootImages } from '../../machine/linux.ts';
 import { DiskPort } from './disk-port.ts';
 import { InputQueue } from './input-queue.ts';
@@ -59,7 +60,7 @@ export class MachineServer {
     const late: { server?: MachineServer } = {};
     const ports = disks.map((disk, index) => makePort(disk, index, late));
     const { memoryBytes, seed, terminal, bootArguments } = configuration;
-    const core = await MachineCore.create({
+    const core = await makeCore({
       memoryBytes,
       seed,
       terminal,
@@ -244,6 +245,17 @@ function makePort(disk: Disk, index: number, late: { server?: MachineServer }): 
     complete: (id, completion) => late.server?.completeBlock(index, id, completion),
     failed: (error) => late.server?.diskFailed(index, error),
   });
+}
+
+/** The host refuses memory with a RangeError. */
+async function makeCore(options: CoreOptions): Promise<MachineCore> {
+  try {
+    return await MachineCore.create(options);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const size = formatByteSize(options.memoryBytes);
+    throw new GodwitError('limit', `This computer does not give a machine ${size} of memory.`, { cause: error });
+  }
 }
 
 /** Whether the first program that runs is Linux, whose driver clears the UART when it opens it. */

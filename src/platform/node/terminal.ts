@@ -8,6 +8,11 @@ export class RawTerminal {
   private readonly input: NodeJS.ReadStream;
   private readonly output: NodeJS.WriteStream;
   private readonly restoreAtExit = (): void => this.restore();
+  /** After a stop the shell has changed the terminal; Node believes it is still raw. */
+  private readonly enterAgain = (): void => {
+    this.input.setRawMode(false);
+    this.input.setRawMode(true);
+  };
   private raw = false;
 
   constructor(input: NodeJS.ReadStream, output: NodeJS.WriteStream) {
@@ -24,6 +29,7 @@ export class RawTerminal {
     this.input.setRawMode(true);
     this.raw = true;
     process.on('exit', this.restoreAtExit);
+    process.on('SIGCONT', this.enterAgain);
   }
 
   /** May be called at any time, any number of times. */
@@ -31,6 +37,7 @@ export class RawTerminal {
     if (!this.raw) return;
     this.raw = false;
     process.off('exit', this.restoreAtExit);
+    process.off('SIGCONT', this.enterAgain);
     try {
       if (this.output.isTTY) this.output.write(PLAIN);
       this.input.setRawMode(false);
