@@ -46,12 +46,11 @@ export async function bootFiles(options: RunOptions, terminal: Terminal | undefi
     };
   }
   const guest = await ensureGuest({ progress: renderProgress(process.stderr) });
-  const size = terminal && [`godwit.size=${terminal.rows}x${terminal.columns}`];
   return {
     options: {
       kernel: guest.kernelPath,
       initrd: initrd ?? guest.initramfsPath,
-      append: append ?? [...defaultParameters(options, terminal), ...(size ?? [])].join(' '),
+      append: append ?? defaultParameters(options, terminal).join(' '),
     },
     disks: [],
     cleanUp: nothing,
@@ -61,7 +60,9 @@ export async function bootFiles(options: RunOptions, terminal: Terminal | undefi
 function defaultParameters({ console: port }: RunOptions, terminal: Terminal | undefined): string[] {
   const consoles = port === 'virtio' ? ['console=ttyS0', 'console=hvc0'] : ['console=ttyS0'];
   const name = terminal?.name !== undefined && /^[\w.+-]+$/.test(terminal.name) ? [`TERM=${terminal.name}`] : [];
-  return [...consoles, ...QUICK_BOOT_PARAMETERS, ...name];
+  // A UART does not know its terminal's size: the guest's start scripts set it.
+  const size = terminal === undefined ? [] : [`godwit.size=${terminal.rows}x${terminal.columns}`];
+  return [...consoles, ...QUICK_BOOT_PARAMETERS, ...name, ...size];
 }
 
 /** The Debian disk stays as it is: the machine writes to an overlay, which goes away with it. */
