@@ -38,7 +38,7 @@ export interface SystemSpec {
   /** CSRs that each case sets, in this order, and those that are saved at its end. */
   readonly csrsIn: readonly number[];
   readonly csrsOut: readonly number[];
-  /** Done after each case, so that nothing of it is left. */
+  /** Done before the first case and after each, so that nothing of a reset or a case is left. */
   readonly quietCsrs: readonly (readonly [csr: number, value: bigint])[];
   readonly quietStores: readonly Store[];
 }
@@ -142,7 +142,7 @@ function buildStart(main: number, spec: SystemSpec): Uint8Array {
   a.csrw(CSR.pmpaddr0, 5);
   a.li(5, 0x1fn);
   a.csrw(CSR.pmpcfg0, 5);
-  storeQuiet(a, spec);
+  quiet(a, spec);
   a.li(P, BigInt(I.RECORDS));
   a.li(5, BigInt(main));
   a.op('jalr', { rs1: 5 });
@@ -205,11 +205,7 @@ function saveCase(a: Assembler, layout: SystemLayout): void {
     save(5, word);
   }
   // What the case set may be in the way from here on: MPRV, PMP, interrupts.
-  for (const [csr, value] of spec.quietCsrs) {
-    a.li(5, value);
-    a.csrw(csr, 5);
-  }
-  storeQuiet(a, spec);
+  quiet(a, spec);
   for (let i = 0; i < spec.slots; i++) {
     load(5, layout.slotAddress(i));
     a.op('ld', { rd: 6, rs1: 5 });
@@ -219,7 +215,11 @@ function saveCase(a: Assembler, layout: SystemLayout): void {
   a.op('addi', { rd: P, rs1: P, immediate: 8 * layout.words });
 }
 
-function storeQuiet(a: Assembler, { quietStores }: SystemSpec): void {
+function quiet(a: Assembler, { quietCsrs, quietStores }: SystemSpec): void {
+  for (const [csr, value] of quietCsrs) {
+    a.li(5, value);
+    a.csrw(csr, 5);
+  }
   for (const { address, width, value } of quietStores) {
     a.li(5, BigInt(address));
     a.li(6, value);
