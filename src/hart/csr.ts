@@ -232,11 +232,23 @@ function floatCsr(
   read: (hart: I32) => I64,
   write: (f: FunctionBuilder, hart: I32, value: I64) => void,
 ): Csr {
+  const off = (hart: I32) => hart.load64(L.MSTATUS).and(C.MSTATUS_FS).eqz();
+  const quick: QuickCsr = {
+    read: ({ hart, giveUpIf }) => {
+      giveUpIf(off(hart));
+      return read(hart);
+    },
+    write: ({ f, hart }, value) => {
+      f.store(hart, hart.load64(L.MSTATUS).or(C.MSTATUS_FS), L.MSTATUS);
+      write(f, hart, value);
+    },
+  };
   return {
+    quick,
     address,
     name,
     effect: CsrEffect.none,
-    guard: ({ hart, illegalIf }) => illegalIf(hart.load64(L.MSTATUS).and(C.MSTATUS_FS).eqz()),
+    guard: ({ hart, illegalIf }) => illegalIf(off(hart)),
     read: ({ hart }) => read(hart),
     write: ({ f, hart }, value) => {
       f.store(hart, hart.load64(L.MSTATUS).or(C.MSTATUS_FS), L.MSTATUS);

@@ -8,7 +8,7 @@
  *     0x0200  scalars    pc, counters, control and status registers
  *     0x0800  spaces     SPACE_COUNT satp values: the address spaces that translations are kept for
  *     0x1000  data TLB   DATA_TLB_ENTRIES of TLB_ENTRY_BYTES
- *     0x5000  fetch TLB  FETCH_TLB_ENTRIES of TLB_ENTRY_BYTES
+ *     0x11000 fetch TLB  FETCH_TLB_ENTRIES of TLB_ENTRY_BYTES
  *
  * What is `derived` below follows from the rest and is no part of a saved state.
  */
@@ -111,6 +111,9 @@ export const TRAP_PENDING = field();
 /** Range of virtual addresses that superpage translations were kept for; empty when low > high. */
 export const SUPERPAGE_LOW = field();
 export const SUPERPAGE_HIGH = field();
+/** The satp that was current last, and its number among the spaces. 0: none. */
+export const LAST_SATP = field();
+export const LAST_SPACE = field();
 /** Which entry of the spaces table is given out next. */
 export const NEXT_SPACE = field();
 /** 1 when every access of S and U is allowed by PMP and no entry is locked. */
@@ -160,10 +163,10 @@ export const TLB_READ = 1;
 export const TLB_WRITE = 2;
 
 export const DATA_TLB = 0x1000;
-export const DATA_TLB_ENTRIES = 512;
+export const DATA_TLB_ENTRIES = 2048;
 export const FETCH_TLB = DATA_TLB + DATA_TLB_ENTRIES * TLB_ENTRY_BYTES;
 export const FETCH_TLB_ENTRIES = 256;
-export const HART_BYTES = 0x8000;
+export const HART_BYTES = 0x14000;
 if (FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES > HART_BYTES) throw new Error('the TLBs do not fit the hart block');
 
 /** Saved scalars: [SAVED_START, SAVED_END). */

@@ -162,6 +162,7 @@ export class MachineCore {
     const { address } = this.hart;
     this.engine.arena.bytes.fill(0, address + L.SPACES, address + L.SPACES + 8 * L.SPACE_COUNT);
     this.hart.put(L.NEXT_SPACE, 0n);
+    this.hart.put(L.LAST_SATP, 0n);
     interpreter.tlb_flush_all(address);
     interpreter.pmp_updated(address);
     interpreter.update_contexts(address);

@@ -31,7 +31,7 @@ export interface TranslationOptions {
 
 export const TRANSLATION_DEFAULTS: TranslationOptions = { enabled: true, threshold: 2500 };
 
-const REGION_LIMIT = 20_000;
+const REGION_LIMIT = 8192;
 /** That many hot places are translated at once, in one module. */
 const BATCH = 24;
 

@@ -64,12 +64,12 @@ export interface Loop {
 }
 
 /** Control came to the slot by a transfer: counts, and reports places that become hot. */
-export function noteHeat(f: FunctionBuilder, loop: Omit<Loop, 'labels'>): void {
+export function noteHeat(f: FunctionBuilder, loop: Omit<Loop, 'labels'>, slot: I32): void {
   const page = loop.page.get;
-  const at = f.let(page.add(loop.slot.get.sub(page).shrU(2)));
+  const at = f.let(page.add(slot.sub(page).shrU(2)));
   const heat = f.let(at.load16U(SLOTS_HEAT).add(1).and(0xffff));
   f.store16(at, heat, SLOTS_HEAT);
-  f.if(heat.eq(loop.hart.get.load(L.HOT_THRESHOLD)), () => f.do(loop.library.host.hot, page, loop.slot.get));
+  f.if(heat.eq(loop.hart.get.load(L.HOT_THRESHOLD)), () => f.do(loop.library.host.hot, page, slot));
 }
 
 /** Operands come from the slot, registers from the hart's memory. */
@@ -260,7 +260,7 @@ export class SlotEmitter implements Emitter {
     const { f, loop, hart } = this;
     const branches = f.let(hart.load64(L.BRANCHES).add(1));
     f.store(hart, branches, L.BRANCHES);
-    noteHeat(f, loop);
+    noteHeat(f, loop, loop.slot.get);
     f.if(branches.geU(hart.load64(L.STOP_BRANCHES)), () => {
       f.store(hart, this.pc(), L.PC);
       f.branch(loop.labels.event);

@@ -23,6 +23,7 @@ import {
   RegionExit,
   SLOT_BYTES,
   SLOT_OP,
+  SLOTS_BYTES,
   SLOTS_FRAME,
   SLOTS_REGION,
   SLOTS_REPLACED_OP,
@@ -105,10 +106,12 @@ function defineLoop(module: ModuleBuilder, library: HartLibrary, name: string, s
             f.block((trap) => {
               findPage(f, loop, library, trap);
               if (!stepping) {
-                // After a region asked for it, the slot is interpreted even if a region starts there.
-                f.set(regions.skipSlot, select(regions.skipNext.get, loop.slot.get, i32(0)));
-                f.set(regions.skipNext, i32(0));
-                f.scope(() => noteHeat(f, loop));
+                f.set(regions.skipSlot, i32(0));
+                f.if(
+                  regions.skipNext.get,
+                  () => f.scope(() => skipOne(f, loop, regions)),
+                  () => f.scope(() => noteHeat(f, loop, loop.slot.get)),
+                );
               }
               f.loop((dispatch) => {
                 if (stepping) stopBefore(f, loop, ran, exit);
@@ -217,6 +220,20 @@ interface Regions {
   readonly skipNext: Local<'i32'>;
   /** The slot for which that holds. */
   readonly skipSlot: Local<'i32'>;
+}
+
+/**
+ * After a region asked for it, the slot is interpreted even if a region starts there. What comes behind it should be translated
+ * too, so the visit counts there.
+ */
+function skipOne(f: FunctionBuilder, loop: LoopState, regions: Regions): void {
+  const { slot, page } = loop;
+  f.set(regions.skipSlot, slot.get);
+  f.set(regions.skipNext, i32(0));
+  const offset = f.let(slot.get.sub(page.get).shrU(2));
+  const low = page.get.load(SLOTS_FRAME).add(offset).load16U();
+  const next = f.let(slot.get.add(select(low.and(3).eq(3), i32(2 * SLOT_BYTES), i32(SLOT_BYTES))));
+  f.if(next.sub(page.get).ltU(SLOTS_BYTES), () => noteHeat(f, loop, next));
 }
 
 /** Runs the region that starts at the slot, or the instruction that it replaced there. */

@@ -53,9 +53,11 @@ function isReturn({ instruction, rd, rs1 }: Decoded): boolean {
   return instruction.flow === 'indirect' && rd === 0 && rs1 === RETURN_ADDRESS;
 }
 
-/** fence.i has nothing to do, and some CSRs are like registers; all other system instructions are left to the interpreter. */
+const TRANSLATED_SYSTEM: ReadonlySet<string> = new Set(['fence.i', 'cbo.zero']);
+
+/** fence.i has nothing to do, cbo.zero is stores, and some CSRs are like registers; all other system instructions are left to the interpreter. */
 function isInterpreted({ instruction, immediate }: Decoded): boolean {
-  if (instruction.flow !== 'system' || instruction.name === 'fence.i') return false;
+  if (instruction.flow !== 'system' || TRANSLATED_SYSTEM.has(instruction.name)) return false;
   return instruction.extension !== 'Zicsr' || quickCsr(immediate) === undefined;
 }
 

@@ -62,7 +62,13 @@ export function defineTlb(module: ModuleBuilder) {
     const privilege = f.let(hart.get.load(L.PRIVILEGE));
     const space = f.local('i32');
     const satp = f.let(hart.get.load64(L.SATP));
-    f.if(translates(satp), () => f.set(space, f.call(spaceOf, hart.get, satp).shl(SPACE_SHIFT)));
+    f.if(translates(satp), () => {
+      f.if(satp.ne(hart.get.load64(L.LAST_SATP)), () => {
+        f.store(hart.get, f.call(spaceOf, hart.get, satp).extendU(), L.LAST_SPACE);
+        f.store(hart.get, satp, L.LAST_SATP);
+      });
+      f.set(space, hart.get.load(L.LAST_SPACE).shl(SPACE_SHIFT));
+    });
     const translated = (mode: I32): I32 => select(mode.eq(C.Privilege.M), mode, mode.or(space.get));
     f.store(hart.get, translated(privilege).extendU(), L.FETCH_CONTEXT);
 
@@ -89,6 +95,7 @@ export function defineTlb(module: ModuleBuilder) {
       f.set(index, index.get.add(1));
       f.branchIf(again, index.get.ltU(L.SPACE_COUNT));
     });
+    f.store(hart.get, i64(0), L.LAST_SATP);
     f.do(updateContexts, hart.get);
   });
 
