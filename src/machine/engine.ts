@@ -31,9 +31,16 @@ export interface TranslationOptions {
 
 export const TRANSLATION_DEFAULTS: TranslationOptions = { enabled: true, threshold: 2500 };
 
-const REGION_LIMIT = 8192;
-/** That many hot places are translated at once, in one module. */
+/**
+ * How many regions and modules are live at most. Older V8 keeps a copy of the table in every instance that imports it, and the
+ * instances alive as long as the table, so both must stay small and eviction takes a new table.
+ */
+const LIMITS = { regions: 4095, modules: 300 };
+/** Tests that translate everything at once make a module for each place. */
+const LIMITS_AT_ONCE = { regions: 65_535, modules: 65_535 };
+/** That many hot places are translated at once, in one module; fewer after this many runs. */
 const BATCH = 24;
+const PATIENCE_RUNS = 4;
 
 export interface EngineOptions extends ArenaOptions {
   readonly translation: TranslationOptions;
@@ -46,20 +53,32 @@ export interface EngineOptions extends ArenaOptions {
 export class Engine {
   readonly arena: Arena;
   readonly decoded: DecodedPages;
-  readonly interpreter: InterpreterExports;
   readonly translator: Translator;
   private readonly translation: TranslationOptions;
+  private readonly module: WebAssembly.Module;
+  private current: InterpreterExports;
+  private runsWaited = 0;
   private readonly ports = new Map<number, HartPorts>();
 
   private constructor(arena: Arena, options: EngineOptions, module: WebAssembly.Module) {
     this.arena = arena;
     this.translation = options.translation;
-    const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1024 });
-    this.translator = new Translator(arena, table, { shared: options.shared, regionLimit: REGION_LIMIT });
+    this.module = module;
+    const limits = options.translation.threshold === 1 ? LIMITS_AT_ONCE : LIMITS;
+    this.translator = new Translator(arena, { shared: options.shared, ...limits });
     this.decoded = new DecodedPages(arena, options.decodedPageLimit, (page) => this.translator.drop(page));
+    this.current = this.instantiate();
+  }
+
+  /** The interpreter's functions. Not to be kept across runs: eviction makes a new instance. */
+  get interpreter(): InterpreterExports {
+    return this.current;
+  }
+
+  private instantiate(): InterpreterExports {
     const host = this.imports() as unknown as Record<string, unknown>;
-    const imports = { env: { memory: arena.memory, table }, host };
-    this.interpreter = new WebAssembly.Instance(module, imports).exports as unknown as InterpreterExports;
+    const env = { memory: this.arena.memory, table: this.translator.table };
+    return new WebAssembly.Instance(this.module, { env, host }).exports as unknown as InterpreterExports;
   }
 
   static async create(options: EngineOptions): Promise<Engine> {
@@ -76,9 +95,16 @@ export class Engine {
     this.arena.words[(hart + HOT_THRESHOLD) >>> 2] = enabled ? threshold : 0;
   }
 
-  /** Between runs: translates what became hot. */
+  /** Between runs: makes room where the limits are reached, and translates what became hot some time ago. */
   translate(): void {
-    if (this.translator.pendingCount > 0) this.translator.translatePending();
+    const { translator } = this;
+    if (translator.full) {
+      translator.evictAll();
+      this.current = this.instantiate();
+    }
+    if (translator.pendingCount === 0 || ++this.runsWaited < PATIENCE_RUNS) return;
+    this.runsWaited = 0;
+    translator.translatePending();
   }
 
   private imports(): HostImports {
@@ -105,7 +131,9 @@ export class Engine {
   private hot(page: number, slot: number): void {
     if (!this.translation.enabled) return;
     this.translator.hot(page, slot);
-    if (this.translator.pendingCount >= (this.translation.threshold === 1 ? 1 : BATCH)) this.translate();
+    if (this.translator.pendingCount < (this.translation.threshold === 1 ? 1 : BATCH)) return;
+    this.runsWaited = 0;
+    this.translator.translatePending();
   }
 
   private decodedPage(frame: number): number {

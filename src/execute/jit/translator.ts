@@ -20,8 +20,9 @@ import { RegionWriter } from './region.ts';
 
 export interface TranslatorOptions {
   readonly shared: boolean;
-  /** How many regions may be live at once; when they are used up all are given up. At most 65535. */
-  readonly regionLimit: number;
+  /** How many regions and modules may be live at once; then nothing is translated until `evictAll`. At most 65535 regions. */
+  readonly regions: number;
+  readonly modules: number;
 }
 
 export interface TranslatorStatistics {
@@ -29,7 +30,8 @@ export interface TranslatorStatistics {
   readonly translated: number;
   readonly dropped: number;
   readonly bytes: number;
-  readonly compileMs: number;
+  readonly modules: number;
+  readonly evictions: number;
 }
 
 /** A place with this many visits may be where an indirect jump goes. */
@@ -47,7 +49,9 @@ interface Place {
  */
 export class Translator {
   private readonly arena: Arena;
-  private readonly table: WebAssembly.Table;
+  private functions = newTable();
+  private modules = 0;
+  private evictions = 0;
   private readonly options: TranslatorOptions;
   private pending: Place[] = [];
   private readonly byPage = new Map<number, Map<number, number>>();
@@ -57,15 +61,28 @@ export class Translator {
   private dropped = 0;
   private codeBytes = 0;
 
-  constructor(arena: Arena, table: WebAssembly.Table, options: TranslatorOptions) {
+  constructor(arena: Arena, options: TranslatorOptions) {
     this.arena = arena;
-    this.table = table;
     this.options = options;
   }
 
+  /** Regions by number, for the interpreter and for each other. Another one after `evictAll`. */
+  get table(): WebAssembly.Table {
+    return this.functions;
+  }
+
+  /** A limit is reached. */
+  get full(): boolean {
+    return this.modules >= this.options.modules || this.liveRegions >= this.options.regions;
+  }
+
+  private get liveRegions(): number {
+    return this.nextNumber - 1 - this.freeNumbers.length;
+  }
+
   get stats(): TranslatorStatistics {
-    const regions = this.nextNumber - 1 - this.freeNumbers.length;
-    return { regions, translated: this.translated, dropped: this.dropped, bytes: this.codeBytes, compileMs: 0 };
+    const { translated, dropped, codeBytes, modules, evictions } = this;
+    return { regions: this.liveRegions, translated, dropped, bytes: codeBytes, modules, evictions };
   }
 
   /** Control came to this slot often. */
@@ -82,7 +99,8 @@ export class Translator {
 
   /** Translates what became hot, in one module. */
   translatePending(): void {
-    const places = this.pending;
+    const room = this.full ? 0 : this.options.regions - this.liveRegions;
+    const places = this.pending.slice(0, room);
     this.pending = [];
     const wanted = places
       .filter(({ page, offset }) => !this.byPage.get(page)?.has(offset))
@@ -135,14 +153,15 @@ export class Translator {
     });
     const bytes = module.finish();
     this.codeBytes += bytes.length;
+    this.modules++;
     const compiled = new WebAssembly.Module(bytes);
-    return new WebAssembly.Instance(compiled, { env: { memory: this.arena.memory, table: this.table } }).exports;
+    return new WebAssembly.Instance(compiled, { env: { memory: this.arena.memory, table: this.functions } }).exports;
   }
 
   private install({ page, offset }: Place, blocks: readonly Block[], region: unknown): void {
     this.decodeAll(page, blocks);
     const number = this.takeNumber();
-    this.table.set(number, region);
+    this.functions.set(number, region);
     const { view } = this.arena;
     const slot = page + offset * 4;
     view.setUint16(page + SLOTS_REPLACED_OP + offset, view.getUint16(slot + SLOT_OP, true), true);
@@ -174,11 +193,7 @@ export class Translator {
   private takeNumber(): number {
     const free = this.freeNumbers.pop();
     if (free !== undefined) return free;
-    if (this.nextNumber > this.options.regionLimit) {
-      this.clear();
-      return this.takeNumber();
-    }
-    if (this.nextNumber >= this.table.length) this.table.grow(Math.max(256, this.table.length));
+    if (this.nextNumber >= this.functions.length) this.functions.grow(Math.max(256, this.functions.length));
     return this.nextNumber++;
   }
 
@@ -188,7 +203,7 @@ export class Translator {
     const regions = this.byPage.get(page);
     if (!regions) return;
     for (const number of regions.values()) {
-      this.table.set(number, null);
+      this.functions.set(number, null);
       this.freeNumbers.push(number);
       this.dropped++;
     }
@@ -197,9 +212,18 @@ export class Translator {
     this.arena.bytes.fill(0, page + SLOTS_HEAT, page + SLOTS_REPLACED_OP);
   }
 
-  /** Drops everything. */
-  clear(): void {
+  /** Drops everything, with the table that keeps the modules alive. Not while a region runs. */
+  evictAll(): void {
     for (const page of [...this.byPage.keys()]) this.drop(page);
     this.pending = [];
+    this.functions = newTable();
+    this.freeNumbers.length = 0;
+    this.nextNumber = 1;
+    this.modules = 0;
+    this.evictions++;
   }
+}
+
+function newTable(): WebAssembly.Table {
+  return new WebAssembly.Table({ element: 'anyfunc', initial: 512 });
 }
