@@ -8,7 +8,7 @@ import { LONG, seedOf } from './seed.ts';
 const STEPS = 15_000;
 const PROGRAMS = LONG ? 30 : 2;
 /** Each step is new code, so translating all of it first takes its time. */
-const TRANSLATED_STEPS = LONG ? 15_000 : 500;
+const TRANSLATED_STEPS = LONG ? 3000 : 500;
 
 describe.skipIf(QEMU_MISSING !== '')(`changing page tables against QEMU ${QEMU_MISSING}`, () => {
   let steps = 0;
