@@ -10,8 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { drawTerminal } from './picture/terminal-svg.mjs';
 import { ROOT } from './setup/common.mjs';
 
-const COLUMNS = 112;
-const ROWS = 40;
+const COLUMNS = 110;
+const ROWS = 36;
 const PROMPT = /root@godwit:~# ?$/;
 const COMMANDS = [
   'uname -a',
@@ -20,7 +20,7 @@ const COMMANDS = [
   'ls /',
   'head -c 1000000 /dev/urandom | md5sum',
 ];
-const WAIT_LIMIT_MS = 300_000;
+const WAIT_LIMIT_MS = 120_000;
 const socket = `godwit-picture-${process.pid}`;
 
 function tmux(...args) {
@@ -44,7 +44,7 @@ async function prompt(count) {
 async function line(pattern) {
   const end = Date.now() + WAIT_LIMIT_MS;
   while (!pattern.test(tmux('capture-pane', '-p'))) {
-    if (Date.now() > end) throw new Error(`${pattern} did not come.`);
+    if (Date.now() > end) throw new Error(`${pattern} did not come. The screen:\n${tmux('capture-pane', '-p')}`);
     await sleep(100);
   }
 }
@@ -54,7 +54,7 @@ try {
   const shell = "npm_config_userconfig=/dev/null PS1='$ ' exec sh -i";
   tmux('-f', '/dev/null', 'new-session', '-d', '-x', `${COLUMNS}`, '-y', `${ROWS}`, '-c', ROOT, shell);
   await sleep(500);
-  tmux('send-keys', 'npm start -- --stats', 'Enter');
+  tmux('send-keys', 'npm start', 'Enter');
   for (const [index, command] of COMMANDS.entries()) {
     await prompt(index + 1);
     tmux('send-keys', '-l', command);
@@ -62,7 +62,7 @@ try {
   }
   await prompt(COMMANDS.length + 1);
   tmux('send-keys', 'poweroff', 'Enter');
-  await line(/million branches/);
+  await line(/Power down\s+\$/);
   await sleep(500);
   const screen = tmux('capture-pane', '-p', '-e').trimEnd();
   const path = join(ROOT, 'docs', 'images', 'boot.svg');

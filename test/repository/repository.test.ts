@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ROOT } from './import-table.ts';
@@ -72,7 +72,14 @@ describe('files in git', () => {
   });
 });
 
-const DOCUMENTS = ['README.md', 'docs/ARCHITECTURE.md', 'docs/TESTING.md', 'docs/DECISIONS.md', 'CHANGELOG.md'];
+const DOCUMENTS = [
+  'README.md',
+  'docs/ARCHITECTURE.md',
+  'docs/TESTING.md',
+  'docs/DECISIONS.md',
+  'docs/BENCHMARKS.md',
+  'CHANGELOG.md',
+];
 
 describe.each(DOCUMENTS)('%s', (document) => {
   const text = read(document);
@@ -115,6 +122,15 @@ describe('README.md', () => {
       expect(status, `godwit ${command} --help`).toBe(0);
       for (const option of options) expect(stdout, `godwit ${command} ${option}`).toContain(option);
     }
+  });
+});
+
+describe('docs/TESTING.md', () => {
+  it('says of every folder of tests what it proves', () => {
+    const folders = readdirSync(join(ROOT, 'test'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== 'support')
+      .map(({ name }) => `| \`test/${name}\` |`);
+    expect(folders.filter((folder) => !read('docs/TESTING.md').includes(folder))).toEqual([]);
   });
 });
 
