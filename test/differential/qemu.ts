@@ -33,9 +33,23 @@ function scratchFolder(): string {
   }
 }
 
+/** Folders of runs that are under way: what ends early takes them away as well. */
+const folders = new Set<string>();
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** Runs a program whose RAM is a file, so that what is in it before and after costs no copying over a wire. */
-export async function runQemu(image: Image, options: readonly string[] = []): Promise<Uint8Array> {
+export function runQemu(image: Image, options: readonly string[] = []): Promise<Uint8Array> {
+  const result = runProgram(image, options);
+  // Whoever waits for it sees a failure; if godwit failed first, nobody does.
+  result.catch(() => {});
+  return result;
+}
+
+async function runProgram(image: Image, options: readonly string[]): Promise<Uint8Array> {
   const folder = mkdtempSync(join(scratchFolder(), 'godwit-differential-'));
+  folders.add(folder);
   const path = join(folder, 'ram');
   const file = openSync(path, 'w+');
   try {
@@ -51,6 +65,7 @@ export async function runQemu(image: Image, options: readonly string[] = []): Pr
   } finally {
     closeSync(file);
     rmSync(folder, { recursive: true });
+    folders.delete(folder);
   }
 }
 
