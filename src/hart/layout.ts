@@ -120,10 +120,14 @@ export const NEXT_SPACE = field();
 export const PMP_OPEN = field();
 /** Set by the MMIO imports: 0 done, 1 nothing answers at that address. */
 export const MMIO_FAULT = field();
-/** The 32 bits of the instruction in the page-crossing slot. */
+/** The bits of the instruction that was decoded into the crossing page last. */
 export const CROSSING_BITS = field();
+/** What the slot for instructions across pages holds; 0: nothing of use. */
+export const CROSSING_KEY = field();
 /** The host's decoded page with the page-crossing slot. */
 export const CROSSING_PAGE = field();
+/** The frame that was fetched from last. */
+export const FETCHED_FRAME = field();
 /** Address of the machine's guest-physical map (memory/layout.ts). */
 export const MAP_ROOT = field();
 /** Guest RAM in pages. */

@@ -1,6 +1,7 @@
 import { DecodedPages } from '../execute/interpreter/decoded-pages.ts';
 import { generateInterpreter, type InterpreterExports } from '../execute/interpreter/generate.ts';
 import { writeSlot } from '../execute/interpreter/slot-writer.ts';
+import { SLOTS_FRAME } from '../execute/interpreter/slots.ts';
 import { Translator } from '../execute/jit/translator.ts';
 import {
   FETCH_TLB,
@@ -129,7 +130,8 @@ export class Engine {
   }
 
   private hot(page: number, slot: number): void {
-    if (!this.translation.enabled) return;
+    // The crossing page stands for no frame.
+    if (!this.translation.enabled || this.arena.view.getUint32(page + SLOTS_FRAME, true) === 0) return;
     this.translator.hot(page, slot);
     if (this.translator.pendingCount < (this.translation.threshold === 1 ? 1 : BATCH)) return;
     this.runsWaited = 0;

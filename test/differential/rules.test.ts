@@ -246,6 +246,37 @@ describe('rules of the specification', () => {
       expect(result).toMatchObject({ cause: cause(Cause.storeAccess), value: BigInt(PAGE) });
     });
 
+    it.each([
+      // addi x8, x0, 1; addi x8, x8, 2; addi x8, x8, 4: the third is behind the border
+      { name: 'an instruction', words: [0x0024_0413_0010_0413n, 0x0004_8067_0044_0413n], reached: 3n },
+      // c.nop; addi x8, x0, 1; addi x8, x8, 2: the border goes through the last
+      { name: 'half an instruction', words: [0x0413_0010_0413_0001n, 0x8067_0044_0413_0024n], reached: 1n },
+    ])('inside a page of code: $name is not executable', ({ words, reached }) => {
+      const first = PAGE + 8;
+      // TOR takes its lower end from the entry below.
+      const LOCKED_READ_TOR = 0x80n | 0x08n | 1n;
+      const result = direct(godwit, {
+        x: {
+          5: BigInt(PAGE),
+          6: BigInt(first) >> 2n,
+          7: BigInt(first + 8) >> 2n,
+          10: LOCKED_READ_TOR << 16n,
+        },
+        memory: [
+          [PAGE, words[0]!],
+          [PAGE + 8, words[1]!],
+        ],
+        code: (a) => {
+          a.csrw(CSR.pmpaddr0 + 1, 6);
+          a.csrw(CSR.pmpaddr0 + 2, 7);
+          a.csrw(CSR.pmpcfg0, 10);
+          a.op('jalr', { rd: 9, rs1: 5 });
+        },
+      });
+      expect(result).toMatchObject({ cause: cause(Cause.fetchAccess) });
+      expect([result.x(8), result.value]).toEqual([reached, BigInt(first)]);
+    });
+
     it('can not be written', () => {
       const result = direct(godwit, {
         x,

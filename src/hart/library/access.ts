@@ -1,4 +1,11 @@
-import { decodedSlot, OP_UNDECODED, SLOT_BYTES, SLOT_OP, SLOTS_FRAME } from '../../execute/interpreter/slots.ts';
+import {
+  decodedSlot,
+  OP_PAGE_END,
+  OP_UNDECODED,
+  SLOT_BYTES,
+  SLOT_OP,
+  SLOTS_FRAME,
+} from '../../execute/interpreter/slots.ts';
 import { type I32, type I64, i32, i64, type ModuleBuilder } from '../../execute/wasm/index.ts';
 import { Access, Cause } from '../constants.ts';
 import * as L from '../layout.ts';
@@ -268,8 +275,50 @@ export function defineAccess(
     },
   );
 
-  /** (hart, virtual address) -> decoded page to run from, or 0 after raising. */
-  const fetch = module.function('fetch_page', ['i32', 'i64'], 'i32', (f, hart, address) => {
+  /** (hart, virtual address) -> decoded page to run from, or 0 after raising. FETCHED_FRAME is set. */
+  const fetch = module.declare('fetch_page', ['i32', 'i64'], 'i32');
+
+  /**
+   * (hart, virtual address, physical address, privilege) -> the crossing page with this one instruction, and behind it the way to
+   * the next; or 0 after raising. For pages that PMP does not treat as a whole: each instruction is checked by itself (3.7.1).
+   */
+  const fetchAlone = module.function(
+    'fetch_alone',
+    ['i32', 'i64', 'i64', 'i32'],
+    'i32',
+    (f, hart, address, target, privilege) => {
+      const offset = f.let(target.get.wrap().and(4095));
+      const frame = f.let(f.call(physical.frameOf, hart.get, target.get, i32(Access.load)));
+      const bits = f.local('i32');
+      f.set(bits, frame.add(offset).load16U());
+      const long = f.let(bits.get.and(3).eq(3));
+      f.if(long, () => {
+        f.if(
+          offset.eq(4094),
+          () => {
+            f.if(f.call(fetch, hart.get, address.get.add(2)).eqz(), () => f.return(i32(0)));
+            f.set(bits, bits.get.or(hart.get.load(L.FETCHED_FRAME).load16U().shl(16)));
+          },
+          () => {
+            f.if(f.call(pmp.check, hart.get, target.get.add(2), i32(2), privilege.get).and(PMP_X).eqz(), () => {
+              f.do(accessFault, hart.get, address.get.add(2), i32(Access.fetch));
+              f.return(i32(0));
+            });
+            f.set(bits, frame.add(offset).load());
+          },
+        );
+      });
+      const page = f.let(hart.get.load(L.CROSSING_PAGE));
+      const slot = f.let(decodedSlot(page, offset));
+      f.store(hart.get, bits.get, L.CROSSING_BITS);
+      f.store(hart.get, i32(0), L.CROSSING_KEY);
+      f.do(host.decode, slot, bits.get, i32(1));
+      f.store16(slot.add(long.add(1).mul(SLOT_BYTES)), OP_PAGE_END, SLOT_OP);
+      f.result(page);
+    },
+  );
+
+  module.define(fetch, (f, hart, address) => {
     const entry = f.let(fetchEntry(hart.get, address.get));
     const page = f.let(address.get.and(-4096n));
     const tag = f.let(page.or(hart.get.load64(L.FETCH_CONTEXT)));
@@ -310,16 +359,20 @@ export function defineAccess(
       f.do(accessFault, hart.get, address.get, i32(Access.fetch));
       f.return(i32(0));
     });
+    f.store(hart.get, frame, L.FETCHED_FRAME);
+    f.if(entry.load64(L.FETCH_TLB + L.TLB_TAG).ne(tag), () => {
+      const privilege = hart.get.load(L.PRIVILEGE);
+      const at = target.get.or(address.get.and(4095));
+      f.return(f.call(fetchAlone, hart.get, address.get, at, privilege));
+    });
     const slots = f.local('i32');
     f.set(slots, physical.decodedPage(hart.get, frame));
     f.if(slots.get.eqz(), () => {
       f.set(slots, f.call(host.codePage, hart.get, frame));
       f.do(physical.withholdWrites, hart.get);
     });
-    f.if(entry.load64(L.FETCH_TLB + L.TLB_TAG).eq(tag), () => {
-      f.store(entry, slots.get, L.FETCH_TLB + L.TLB_ADDEND);
-      f.store(entry, tag, L.FETCH_TLB + L.TLB_READ_TAG);
-    });
+    f.store(entry, slots.get, L.FETCH_TLB + L.TLB_ADDEND);
+    f.store(entry, tag, L.FETCH_TLB + L.TLB_READ_TAG);
     f.result(slots.get);
   });
 
@@ -331,11 +384,12 @@ export function defineAccess(
     const low = f.let(slots.get.load(SLOTS_FRAME).load16U(4094));
     const next = f.let(f.call(fetch, hart.get, pc.get.add(2)));
     f.if(next.eqz(), () => f.return(i32(0)));
-    const bits = f.let(low.or(next.load(SLOTS_FRAME).load16U(0).shl(16)));
+    const bits = f.let(low.or(hart.get.load(L.FETCHED_FRAME).load16U().shl(16)));
     const crossing = f.let(hart.get.load(L.CROSSING_PAGE));
     const slot = f.let(decodedSlot(crossing, i32(4094)));
-    f.if(hart.get.load(L.CROSSING_BITS).ne(bits).or(slot.load16U(SLOT_OP).eqz()), () => {
+    f.if(hart.get.load(L.CROSSING_KEY).ne(bits), () => {
       f.store(hart.get, bits, L.CROSSING_BITS);
+      f.store(hart.get, bits, L.CROSSING_KEY);
       f.do(host.decode, slot, bits, i32(1));
     });
     f.result(i32(1));
