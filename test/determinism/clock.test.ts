@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import { type HostClock, type HostLoop, LiveRunner } from '../../src/door/live.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import { bootImages } from '../../src/machine/linux.ts';
+import { guestImages } from '../support/guest.ts';
+
+const EPOCH_SECONDS = 1_800_000_000;
+const HOUR_MS = 3_600_000;
+
+/** Wall time whose sleeping parts pass at once, each a little longer than asked for, as on a real host. */
+class SleeplessHost implements HostClock, HostLoop {
+  private skippedMs = 0;
+  private state = 1;
+
+  nowMs(): number {
+    return performance.now() + this.skippedMs;
+  }
+
+  epochNanoseconds(): bigint {
+    return 0n;
+  }
+
+  async yield(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async sleep(ms: number): Promise<void> {
+    this.state = (Math.imul(this.state, 1_103_515_245) + 12_345) >>> 0;
+    this.skippedMs += ms + (this.state / 2 ** 32) * 3;
+  }
+
+  wake(): void {}
+}
+
+describe('the clock of a guest', async () => {
+  const images = await guestImages();
+  const reason = 'reason' in images ? images.reason : undefined;
+
+  it.skipIf(reason)(
+    `agrees with the wall to the second after an hour${reason ? ` (skipped: ${reason})` : ''}`,
+    async () => {
+      if ('reason' in images) return;
+      const host = new SleeplessHost();
+      const decoder = new TextDecoder();
+      let printed = '';
+      const core = await MachineCore.create({
+        memoryBytes: 128 * 1024 ** 2,
+        seed: new Uint8Array(32),
+        epochNanoseconds: BigInt(EPOCH_SECONDS) * 1_000_000_000n,
+        load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
+        output: (_port, bytes) => {
+          printed += decoder.decode(bytes, { stream: true });
+        },
+      });
+      let arrivals = 0;
+      const runner = new LiveRunner(core, host, host, {
+        onArrival: () => {
+          arrivals++;
+        },
+      });
+      const startedMs = host.nowMs();
+      const elapsedMs = () => host.nowMs() - startedMs;
+      let asked = 0;
+      let arrivalsOfTheHour = 0;
+      const watch = setInterval(() => {
+        if (asked === 0 && printed.includes('~#') && elapsedMs() < HOUR_MS) arrivalsOfTheHour = arrivals;
+        if (asked > 0 || elapsedMs() < HOUR_MS) return;
+        arrivalsOfTheHour = arrivals - arrivalsOfTheHour;
+        asked = elapsedMs();
+        runner.input('uart', new TextEncoder().encode('echo now $(date +%s) $(cut -d. -f1 /proc/uptime); poweroff\r'));
+      }, 1);
+      await runner.run();
+      clearInterval(watch);
+      const answer = /now (\d+) (\d+)/.exec(printed.slice(printed.lastIndexOf('poweroff\r')));
+      expect(answer, printed.slice(-300)).not.toBeNull();
+      // The answer comes a little after the question, so the wall must lie around it.
+      const dateSeconds = Number(answer![1]) - EPOCH_SECONDS;
+      expect(dateSeconds).toBeGreaterThanOrEqual(Math.floor(asked / 1000) - 1);
+      expect(dateSeconds).toBeLessThanOrEqual(Math.ceil(elapsedMs() / 1000) + 1);
+      expect(Number(answer![2])).toBeGreaterThan(3590);
+      console.log(`arrivals in the idle part of the hour: ${arrivalsOfTheHour}`);
+    },
+    240_000,
+  );
+});
