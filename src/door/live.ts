@@ -144,7 +144,7 @@ export class LiveRunner {
   /** Deliveries, a slice, and what follows from how it ended. */
   private async turn(): Promise<Finish | undefined> {
     const { core, host, clock } = this;
-    if (core.acceptsArrivals) this.deliverAll();
+    if (core.acceptsArrivals && this.somethingToDeliver) this.deliverAll();
     const started = host.nowMs();
     const before = core.hart.branches;
     const outcome = core.run(before + BigInt(this.sliceBranches));
@@ -188,12 +188,16 @@ export class LiveRunner {
     clock.resumed(now, Number(core.hart.branches));
     if (this.paused || this.stopped) return;
     if (deadline !== undefined && clock.msUntil(Number(deadline), now) <= 0.5) core.skipTo(deadline);
-    else if (this.somethingToDeliver) this.advance(now);
   }
 
-  private advance(nowMs: number): void {
-    const wall = BigInt(Math.floor(this.clock.wallTicks(nowMs)));
-    if (wall > this.core.ticks) this.deliver({ kind: 'clock', ticks: wall, rate: this.core.clockRate });
+  /**
+   * Says what time it is, before something reaches a waiting hart. Always: time may have been skipped at this very point, which
+   * a replay would do only after delivering what is recorded for it.
+   */
+  private tellTime(): void {
+    const wall = BigInt(Math.floor(this.clock.wallTicks(this.host.nowMs())));
+    const { ticks, clockRate } = this.core;
+    this.deliver({ kind: 'clock', ticks: wall > ticks ? wall : ticks, rate: clockRate });
   }
 
   private get somethingToDeliver(): boolean {
@@ -203,6 +207,7 @@ export class LiveRunner {
   }
 
   private deliverAll(): void {
+    if (this.core.hart.waiting) this.tellTime();
     for (const arrival of this.arrivals.splice(0)) this.deliver(arrival);
     for (const port of ['uart', 'virtio'] as const) this.deliverTyped(port);
   }
