@@ -1,3 +1,5 @@
+const SESSION_STATUS = '/.session-status';
+
 /**
  * The first program of the guest: `/init` of the initramfs, a script for busybox's shell, and the few files it reads. What
  * it does to get to the prompt is kept to two new processes, because each costs some three million instructions.
@@ -52,6 +54,8 @@ word() {
 finish() {
   trap '' USR1 USR2 TERM
   sync
+  # Setting a terminal's mode waits for what was printed on it.
+  stty -F /dev/console -icanon 2> /dev/null
   grep -q '^/dev/' /proc/mounts && umount -a -r 2> /dev/null
   [ "$1" = 0 ] || devmem 0x100000 32 $((($1 << 16) | 0x3333)) 2> /dev/null
   poweroff -f
@@ -150,13 +154,24 @@ else
   read -r release < /proc/sys/kernel/osrelease
   echo "
 Debian's Linux $release in godwit. \\"exit\\" or \\"poweroff\\" ends it."
-  setsid cttyhack sh -l &
+  # Of what a shell puts in the background, interrupts are ignored for good; login makes them work again, but keeps the status.
+  # What login itself says goes nowhere; the session has its messages on the terminal again.
+  setsid cttyhack login -p -f root 2> /dev/null &
 fi
 shell=$!
 # What can wait until the shell is there.
 (mkdir -p /dev/pts; mount -t devpts -o nosuid,noexec,gid=5,mode=620 devpts /dev/pts; ifconfig lo up; busybox --install -s) > /dev/null 2>&1 &
 wait $shell
-finish $?
+status=$?
+[ -f ${SESSION_STATUS} ] && read -r status < ${SESSION_STATUS}
+finish $status
+`;
+
+/** Root's login shell: leaves its status where /init finds it. */
+export const SESSION_SCRIPT = `#!/bin/busybox sh
+export SHELL=/bin/sh
+/bin/busybox sh -l 2>&1
+echo $? > ${SESSION_STATUS}
 `;
 
 /** Read by `mount -a`: one new process mounts all. */
