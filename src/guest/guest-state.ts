@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { GodwitError } from '../common/errors.ts';
 import { type CheckDepth, checkFiles, type Manifest, readManifest } from './cache.ts';
-import { FSTAB, INIT_SCRIPT, PROFILE, SESSION_SCRIPT } from './init-script.ts';
+import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
 import type { Progress } from './progress.ts';
 import { WANTED_MODULES } from './wanted-modules.ts';
 
@@ -39,7 +39,7 @@ export interface Guest {
 /** Identifies what is made out of the fetched packages: another one means that the initramfs must be built anew. */
 export function recipe(): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES, INIT_SCRIPT, FSTAB, PROFILE, SESSION_SCRIPT]));
+  hash.update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES, INIT_SCRIPT, FSTAB, PROFILE]));
   return hash.digest('hex');
 }
 

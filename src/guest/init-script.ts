@@ -1,5 +1,3 @@
-const SESSION_STATUS = '/.session-status';
-
 /**
  * The first program of the guest: `/init` of the initramfs, a script for busybox's shell, and the few files it reads. What
  * it does to get to the prompt is kept to two new processes, because each costs some three million instructions.
@@ -154,24 +152,13 @@ else
   read -r release < /proc/sys/kernel/osrelease
   echo "
 Debian's Linux $release in godwit. \\"exit\\" or \\"poweroff\\" ends it."
-  # Of what a shell puts in the background, interrupts are ignored for good; login makes them work again, but keeps the status.
-  # What login itself says goes nowhere; the session has its messages on the terminal again.
-  setsid cttyhack login -p -f root 2> /dev/null &
+  setsid cttyhack sh -l &
 fi
 shell=$!
 # What can wait until the shell is there.
 (mkdir -p /dev/pts; mount -t devpts -o nosuid,noexec,gid=5,mode=620 devpts /dev/pts; ifconfig lo up; busybox --install -s) > /dev/null 2>&1 &
 wait $shell
-status=$?
-[ -f ${SESSION_STATUS} ] && read -r status < ${SESSION_STATUS}
-finish $status
-`;
-
-/** Root's login shell: leaves its status where /init finds it. */
-export const SESSION_SCRIPT = `#!/bin/busybox sh
-export SHELL=/bin/sh
-/bin/busybox sh -l 2>&1
-echo $? > ${SESSION_STATUS}
+finish $?
 `;
 
 /** Read by `mount -a`: one new process mounts all. */

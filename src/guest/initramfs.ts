@@ -4,7 +4,7 @@
  * unpacking a gzip of it.
  */
 import { type CpioEntry, writeCpio } from './cpio.ts';
-import { FSTAB, INIT_SCRIPT, PROFILE, SESSION_SCRIPT } from './init-script.ts';
+import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
 import { directory, file, link } from './initramfs-entries.ts';
 import { type LoadedModule, modprobeFiles } from './modules.ts';
 
@@ -46,8 +46,7 @@ function baseEntries(busybox: Uint8Array): CpioEntry[] {
     file('init', INIT_SCRIPT, 0o755),
     file('etc/fstab', FSTAB),
     file('etc/profile', PROFILE),
-    file('etc/passwd', 'root::0:0:root:/root:/etc/session\n'),
-    file('etc/session', SESSION_SCRIPT, 0o755),
+    file('etc/passwd', 'root::0:0:root:/root:/bin/sh\n'),
     file('etc/group', 'root:x:0:\ntty:x:5:\n'),
     file('etc/hosts', '127.0.0.1 localhost godwit\n'),
     link('etc/mtab', '/proc/mounts'),
