@@ -152,11 +152,16 @@ else
   read -r release < /proc/sys/kernel/osrelease
   echo "
 Debian's Linux $release in godwit. \\"exit\\" or \\"poweroff\\" ends it."
-  setsid cttyhack sh -l &
+  session=1
 fi
 shell=$!
 # What can wait until the shell is there.
 (mkdir -p /dev/pts; mount -t devpts -o nosuid,noexec,gid=5,mode=620 devpts /dev/pts; ifconfig lo up; busybox --install -s) > /dev/null 2>&1 &
+# In the foreground: what a script puts in the background ignores interrupts for good, and Ctrl-C would stop nothing.
+if [ -n "$session" ]; then
+  setsid cttyhack sh -l
+  finish $?
+fi
 wait $shell
 finish $?
 `;
@@ -169,4 +174,14 @@ devtmpfs /dev devtmpfs nosuid 0 0
 
 /** Read by the login shell. */
 export const PROFILE = `PS1='\\u@\\h:\\w\\$ '
+# Process 1 waits for this shell, so it would not hear of these before the shell ends.
+ending() {
+  sync
+  grep -q '^/dev/' /proc/mounts && umount -a -r 2> /dev/null
+  stty -F /dev/console -icanon 2> /dev/null
+  busybox "$1" -f
+}
+poweroff() { ending poweroff; }
+halt() { ending poweroff; }
+reboot() { ending reboot; }
 `;
