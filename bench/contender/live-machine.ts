@@ -1,8 +1,9 @@
 /** A godwit machine in this process, run by the live door as users run it. */
 import { readFileSync } from 'node:fs';
-import { type HostClock, type HostLoop, LiveRunner } from '../../src/door/live.ts';
+import { LiveRunner } from '../../src/door/live.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
+import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
 import { COMMAND_LINE, type GuestImage, MEMORY_MEBIBYTES } from '../guest-image.ts';
 
 /** What executes guest instructions: `jit` translates what is hot, as by default; `interpreter` never does. */
@@ -14,27 +15,6 @@ export interface LiveMachine {
   readonly runner: LiveRunner;
 }
 
-const hostClock: HostClock = {
-  nowMs: () => performance.now(),
-  epochNanoseconds: () => BigInt(Date.now()) * 1_000_000n,
-};
-
-function hostLoop(): HostLoop {
-  let wake = (): void => {};
-  return {
-    yield: () => new Promise((resolve) => setImmediate(resolve)),
-    sleep: (ms) =>
-      new Promise((resolve) => {
-        const timer = setTimeout(resolve, ms);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      }),
-    wake: () => wake(),
-  };
-}
-
 /** Ready to run. The seed is always the same, so that runs differ in their timing only. */
 export async function createLiveMachine(
   image: GuestImage,
@@ -44,7 +24,7 @@ export async function createLiveMachine(
   const core: MachineCore = await MachineCore.create({
     memoryBytes: MEMORY_MEBIBYTES * 1024 ** 2,
     seed: new Uint8Array(32).fill(7),
-    epochNanoseconds: hostClock.epochNanoseconds(),
+    epochNanoseconds: nodeClock.epochNanoseconds(),
     translation: { enabled: engine === 'jit' },
     load: bootImages({
       kernel: readFileSync(image.kernelPath),
@@ -55,5 +35,5 @@ export async function createLiveMachine(
       if (port === 'uart') output(bytes, core);
     },
   });
-  return { core, runner: new LiveRunner(core, hostClock, hostLoop()) };
+  return { core, runner: new LiveRunner(core, nodeClock, new NodeLoop()) };
 }

@@ -233,15 +233,16 @@ function floatCsr(
   write: (f: FunctionBuilder, hart: I32, value: I64) => void,
 ): Csr {
   const off = (hart: I32) => hart.load64(L.MSTATUS).and(C.MSTATUS_FS).eqz();
+  const store = ({ f, hart }: Registers, value: I64) => {
+    f.store(hart, hart.load64(L.MSTATUS).or(C.MSTATUS_FS), L.MSTATUS);
+    write(f, hart, value);
+  };
   const quick: QuickCsr = {
     read: ({ hart, giveUpIf }) => {
       giveUpIf(off(hart));
       return read(hart);
     },
-    write: ({ f, hart }, value) => {
-      f.store(hart, hart.load64(L.MSTATUS).or(C.MSTATUS_FS), L.MSTATUS);
-      write(f, hart, value);
-    },
+    write: store,
   };
   return {
     quick,
@@ -250,10 +251,7 @@ function floatCsr(
     effect: CsrEffect.none,
     guard: ({ hart, illegalIf }) => illegalIf(off(hart)),
     read: ({ hart }) => read(hart),
-    write: ({ f, hart }, value) => {
-      f.store(hart, hart.load64(L.MSTATUS).or(C.MSTATUS_FS), L.MSTATUS);
-      write(f, hart, value);
-    },
+    write: store,
   };
 }
 

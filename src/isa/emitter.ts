@@ -97,8 +97,6 @@ export interface Emitter {
   raisePending(): void;
   illegal(): void;
   illegalIf(condition: I32): void;
-  /** Makes what only the run loop keeps (pc, instructions retired) visible in the hart, before a library call that reads it. */
-  sync(): void;
   /** Goes on at the next instruction after looking for interrupts and finding the code page again. */
   settle(): void;
   /** A trap return: goes on at the hart's PC, as a counted transfer. */

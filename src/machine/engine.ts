@@ -84,8 +84,7 @@ export class Engine {
 
   static async create(options: EngineOptions): Promise<Engine> {
     const arena = new Arena(options);
-    const memory = { initialPages: arena.pages, maximumPages: arena.pages, shared: options.shared };
-    const module = await interpreterModule(memory, options.floatFastPaths);
+    const module = await interpreterModule(options.shared, options.floatFastPaths);
     return new Engine(arena, options, module);
   }
 
@@ -157,15 +156,12 @@ export class Engine {
 const modules = new Map<string, Promise<WebAssembly.Module>>();
 
 /** The interpreter is compiled once for each kind of memory. */
-function interpreterModule(
-  memory: { initialPages: number; maximumPages: number; shared: boolean },
-  floatFastPaths: boolean,
-): Promise<WebAssembly.Module> {
+function interpreterModule(shared: boolean, floatFastPaths: boolean): Promise<WebAssembly.Module> {
   // A module asks for at least the memory it was made for; the smallest serves all.
-  const key = `${memory.shared} ${floatFastPaths}`;
+  const key = `${shared} ${floatFastPaths}`;
   let module = modules.get(key);
   if (!module) {
-    const declared = { initialPages: 1, maximumPages: 65536, shared: memory.shared };
+    const declared = { initialPages: 1, maximumPages: 65536, shared };
     module = WebAssembly.compile(generateInterpreter({ memory: declared, floatFastPaths }));
     modules.set(key, module);
   }

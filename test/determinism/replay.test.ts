@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { RecordedDoor, type StampedArrival } from '../../src/door/arrivals.ts';
-import { type HostClock, type HostLoop, LiveRunner } from '../../src/door/live.ts';
+import { LiveRunner } from '../../src/door/live.ts';
 import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
+import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
 import { guestImages } from '../support/guest.ts';
 
 const MEMORY_BYTES = 256 * 1024 ** 2;
@@ -13,25 +14,6 @@ const COMMANDS =
 interface Digest {
   readonly branches: bigint;
   readonly digest: bigint;
-}
-
-/** A real clock and timers: what the live door uses, with all their jitter. */
-const clock: HostClock = { nowMs: () => performance.now(), epochNanoseconds: () => BigInt(Date.now()) * 1_000_000n };
-
-function hostLoop(): HostLoop {
-  let wake = (): void => {};
-  return {
-    yield: () => new Promise((resolve) => setImmediate(resolve)),
-    sleep: (ms) =>
-      new Promise((resolve) => {
-        const timer = setTimeout(resolve, ms);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      }),
-    wake: () => wake(),
-  };
 }
 
 /** Notes the digest at the first slice end after every so many branches. */
@@ -79,8 +61,8 @@ describe('a recorded boot of Linux', async () => {
       ),
       digests,
     );
-    const loop = hostLoop();
-    const runner = new LiveRunner(core, clock, loop, { onArrival: (stamped) => arrivals.push(stamped) });
+    // A real clock and timers, with all their jitter.
+    const runner = new LiveRunner(core, nodeClock, new NodeLoop(), { onArrival: (stamped) => arrivals.push(stamped) });
     const typist = setInterval(() => {
       if (!printed.includes('~#')) return;
       clearInterval(typist);

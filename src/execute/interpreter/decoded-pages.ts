@@ -10,6 +10,12 @@ import {
   SLOTS_REPLACED_OP,
 } from './slots.ts';
 
+/** Makes every slot of a decoded page undecoded, with no visits and no region. */
+export function emptySlots(memory: Uint8Array, page: number): void {
+  memory.fill(0, page, page + SLOTS_BYTES);
+  memory.fill(0, page + SLOTS_HEAT, page + SLOTS_REPLACED_OP);
+}
+
 /**
  * The decoded pages of an arena's frames. They are shared by all machines in it, since what they hold follows from the frame alone.
  * When all are in use every one is given up at once; what is still running is decoded again.
@@ -69,8 +75,7 @@ export class DecodedPages {
 
   private empty(page: number): void {
     this.emptied(page);
-    this.arena.bytes.fill(0, page, page + SLOTS_BYTES);
-    this.arena.bytes.fill(0, page + SLOTS_HEAT, page + SLOTS_REPLACED_OP);
+    emptySlots(this.arena.bytes, page);
   }
 
   /** Gives all pages up. Every hart's fetch TLB must be emptied of host addresses then. */

@@ -293,15 +293,12 @@ export class SlotEmitter implements Emitter {
     this.f.if(condition, () => this.illegal());
   }
 
-  sync(): void {
-    this.f.store(this.hart, this.loop.retired.get.sub(1), L.INSTRET);
-  }
-
   csr({ always, source, combine }: CsrAccess): void {
     const { f, hart, library } = this;
     const address = f.let(this.immediate32());
     const writes = f.let(always ? i32(1) : this.rs1Given());
-    this.sync();
+    // Counters are read from the hart; this instruction is not retired yet.
+    f.store(hart, this.loop.retired.get.sub(1), L.INSTRET);
     const old = f.let(f.call(library.csr.csrRead, hart, address, writes));
     this.illegalIf(hart.load(L.TRAP_PENDING));
     const effect = f.temporary('i32');

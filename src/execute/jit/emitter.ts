@@ -234,7 +234,7 @@ export class RegionEmitter implements Emitter {
     this.giveUp();
   }
 
-  /** The interpreter has checked what the address asks for; here it is checked again, and anything unusual is left to it. */
+  /** Only of CSRs that have a quick access; what is not allowed, or has effects beyond the register, is the interpreter's. */
   csr({ always, source, combine }: CsrAccess): void {
     const { immediate: address, rs1 } = this.placed.decoded;
     const quick = quickCsr(address)!;
@@ -246,9 +246,6 @@ export class RegionEmitter implements Emitter {
   }
 
   // Only instructions with the flow `system` use these.
-  sync(): void {
-    void this.library;
-  }
   settle(): void {
     void this.library;
   }

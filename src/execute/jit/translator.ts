@@ -1,6 +1,7 @@
 import { decode } from '../../isa/decode.ts';
 import type { Arena } from '../../memory/arena.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
+import { emptySlots } from '../interpreter/decoded-pages.ts';
 import { REGION_PARAMETERS } from '../interpreter/generate.ts';
 import { writeSlot } from '../interpreter/slot-writer.ts';
 import {
@@ -8,7 +9,6 @@ import {
   OP_UNDECODED,
   SLOT_BYTES,
   SLOT_OP,
-  SLOTS_BYTES,
   SLOTS_FRAME,
   SLOTS_HEAT,
   SLOTS_REGION,
@@ -208,8 +208,7 @@ export class Translator {
       this.dropped++;
     }
     this.byPage.delete(page);
-    this.arena.bytes.fill(0, page, page + SLOTS_BYTES);
-    this.arena.bytes.fill(0, page + SLOTS_HEAT, page + SLOTS_REPLACED_OP);
+    emptySlots(this.arena.bytes, page);
   }
 
   /** Drops everything, with the table that keeps the modules alive. Not while a region runs. */

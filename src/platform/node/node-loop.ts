@@ -13,7 +13,7 @@ export class NodeLoop implements HostLoop {
   /** Called after each round of messages. */
   private readonly onRound: () => void;
 
-  constructor(onRound: () => void) {
+  constructor(onRound: () => void = () => {}) {
     this.onRound = onRound;
   }
 
