@@ -10,9 +10,9 @@ import type { Progress } from '../progress.ts';
 import { buildTree } from './build-tree.ts';
 import { configureDisk } from './configure.ts';
 import { convertToQcow2 } from './convert.ts';
-import { type DebianOptions, DISK_BYTES, DISK_LAYOUT_VERSION } from './disk-state.ts';
+import { type DebianOptions, DISK_BYTES, DISK_LAYOUT_VERSION, diskName } from './disk-state.ts';
 import { makeExt4Image } from './image.ts';
-import { DEBIAN_PACKAGES } from './package-set.ts';
+import { DEBIAN_VARIANTS } from './package-set.ts';
 
 /** Fetches, unpacks, configures and converts. The caller holds the lock. */
 export async function buildDisk(
@@ -33,7 +33,7 @@ export async function buildDisk(
       ...(options.mirror === undefined ? {} : { mirror: options.mirror }),
       ...(options.keyring === undefined ? {} : { keyring: options.keyring }),
     });
-    const records = await apt.resolve(DEBIAN_PACKAGES);
+    const records = await apt.resolve(DEBIAN_VARIANTS[options.variant ?? 'usual']);
     const packages = await apt.download(records, join(work, 'packages'), 'Fetching Debian packages', progress);
     const tree = await buildTree({
       folder: join(work, 'root'),
@@ -56,17 +56,27 @@ export async function buildDisk(
     });
     const qcow2Path = join(work, 'root.qcow2');
     await convertToQcow2(rawPath, qcow2Path, progress);
-    return await publish(folder, qcow2Path, Object.fromEntries(records.map(({ name, version }) => [name, version])));
+    return await publish(
+      folder,
+      diskName(options.variant),
+      qcow2Path,
+      Object.fromEntries(records.map(({ name, version }) => [name, version])),
+    );
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
 /** Gives the finished image its name, makes it read-only and notes it in the manifest. */
-async function publish(folder: string, qcow2Path: string, versions: Record<string, string>): Promise<Manifest> {
+async function publish(
+  folder: string,
+  baseName: string,
+  qcow2Path: string,
+  versions: Record<string, string>,
+): Promise<Manifest> {
   await syncPath(qcow2Path);
   const sha256 = await sha256OfFile(qcow2Path);
-  const name = `debian-${SUITE}-${sha256.slice(0, 12)}.qcow2`;
+  const name = `${baseName}-${sha256.slice(0, 12)}.qcow2`;
   await chmod(qcow2Path, 0o444);
   await rename(qcow2Path, join(folder, name));
   await syncPath(folder);

@@ -1,15 +1,21 @@
 /** What is known of Debian's root disk in the cache folder. */
 import { join } from 'node:path';
 import { checkFiles, type Manifest, readManifest } from '../cache.ts';
-import type { Guest, GuestOptions } from '../guest-state.ts';
+import { type Guest, type GuestOptions, SUITE } from '../guest-state.ts';
 import type { RunMachine } from './configure.ts';
+import type { DebianVariant } from './package-set.ts';
 
 /** What a machine sees; the file holds only what is used of it. */
 export const DISK_BYTES = 8 * 1024 ** 3;
 /** Raised when a disk that was made by an older godwit would not do any more. */
 export const DISK_LAYOUT_VERSION = '1';
 
-export interface DebianOptions extends GuestOptions {
+export interface FindDebianOptions extends GuestOptions {
+  /** 'usual' when not given. */
+  variant?: DebianVariant;
+}
+
+export interface DebianOptions extends FindDebianOptions {
   /** Runs the machine in which Debian configures itself. */
   runMachine: RunMachine;
 }
@@ -23,6 +29,11 @@ export interface DebianDisk {
   /** The kernel and the initramfs that it was made with. */
   guest: Guest;
   changed: boolean;
+}
+
+/** What the folder of a variant is called, and how its image's name begins. */
+export function diskName(variant: DebianVariant = 'usual'): string {
+  return variant === 'usual' ? `debian-${SUITE}` : `debian-${SUITE}-${variant}`;
 }
 
 export function diskOf(folder: string, manifest: Manifest, guest: Guest, changed: boolean): DebianDisk {

@@ -3,6 +3,7 @@
  *
  *     <cache>/debian-lock           one process at a time builds
  *     <cache>/debian-trixie/        manifest.json, debian-trixie-<part of the hash>.qcow2
+ *     <cache>/debian-trixie-bench/  the same for the benchmarks' variant of it
  *     <cache>/debian-work/          downloads, root folder and raw image, while it is built
  *
  * Machines don't write it: each gets a qcow2 of its own with this one as its backing file. So a finished disk is never changed
@@ -12,14 +13,20 @@ import { join } from 'node:path';
 import { createDisk } from '../../platform/node/open-disk.ts';
 import { defaultCacheFolder, makeFolder } from '../cache.ts';
 import { ensureGuest } from '../ensure-guest.ts';
-import { type GuestOptions, SUITE } from '../guest-state.ts';
 import { withFileLock } from '../lock.ts';
 import { silentProgress } from '../progress.ts';
-import { type DebianDisk, type DebianOptions, diskOf, inspectDisk } from './disk-state.ts';
+import {
+  type DebianDisk,
+  type DebianOptions,
+  diskName,
+  diskOf,
+  type FindDebianOptions,
+  inspectDisk,
+} from './disk-state.ts';
 
 /** The root disk if there is a whole one in the cache; never builds. The kernel and initramfs are brought up to date. */
-export async function findDebianDisk(options: GuestOptions = {}): Promise<DebianDisk | undefined> {
-  const folder = join(options.cacheFolder ?? defaultCacheFolder(), `debian-${SUITE}`);
+export async function findDebianDisk(options: FindDebianOptions = {}): Promise<DebianDisk | undefined> {
+  const folder = join(options.cacheFolder ?? defaultCacheFolder(), diskName(options.variant));
   const found = await inspectDisk(folder, options);
   return found.state === 'ready' ? diskOf(folder, found.manifest, await ensureGuest(options), false) : undefined;
 }
@@ -30,7 +37,7 @@ export async function findDebianDisk(options: GuestOptions = {}): Promise<Debian
  */
 export async function ensureDebianDisk(options: DebianOptions): Promise<DebianDisk> {
   const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
-  const folder = join(cacheFolder, `debian-${SUITE}`);
+  const folder = join(cacheFolder, diskName(options.variant));
   const progress = options.progress ?? silentProgress;
   const guest = await ensureGuest(options);
   const found = await inspectDisk(folder, options);

@@ -1,4 +1,4 @@
-/** Which packages the root disk holds. */
+/** Which packages the root disks hold. */
 
 /**
  * What is asked for; apt adds what they depend on. There is no systemd: starting it would cost more instructions than all the
@@ -12,3 +12,10 @@ export const DEBIAN_PACKAGES: readonly string[] = [
   'systemd-standalone-sysusers',
   ...['busybox-static', 'mount', 'e2fsprogs', 'kmod', 'iproute2', 'netbase', 'procps', 'less'],
 ];
+
+/** The disks that are built. "bench" is for the benchmarks' programs, so that nobody else's disk holds a compiler. */
+export const DEBIAN_VARIANTS = {
+  usual: DEBIAN_PACKAGES,
+  bench: [...DEBIAN_PACKAGES, 'gcc', 'libc6-dev', 'xz-utils'],
+} as const;
+export type DebianVariant = keyof typeof DEBIAN_VARIANTS;
