@@ -1,0 +1,77 @@
+;; What only writes x0 has no code, but is counted. Loads to x0 still have to be allowed.
+;;
+;; entry:  addi zero,zero,0
+;;         add zero,a0,a1
+;;         lw zero,0(a0)
+;;         amoadd.w zero,a1,(a0)
+;;         jalr zero,0(ra)
+
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
+(local.set $a1 (i64.load offset=a1 $hart))
+(local.set $branches (i64.load offset=BRANCHES $hart))
+(local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
+(local.set $instret (i64.load offset=INSTRET $hart))
+(block
+  (block $B1
+    (block $B2
+      (local.set $l10 $a0)
+      (local.set $l11
+        (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l10 (i64.const 7))) (i32.const 0xffe0))))
+      (local.set $way_out (i32.const 0x2002008))
+      (br_if $B2
+        (i64.ne
+          (i64.load offset=DATA_TLB.READ_TAG $l11)
+          (i64.or
+            (i64.and (i64.add $l10 (i64.const 3)) (i64.const -0x1000))
+            (i64.load offset=DATA_CONTEXT $hart))))
+      (drop (i64.load32_s (i32.add (i32.wrap_i64 $l10) (i32.load offset=DATA_TLB.ADDEND $l11))))
+      (local.set $way_out (i32.const 0x200300c))
+      (br_if $B2 (i32.and (i32.wrap_i64 $a0) (i32.const 3)))
+      (local.set $l11
+        (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a0 (i64.const 7))) (i32.const 0xffe0))))
+      (local.set $way_out (i32.const 0x200300c))
+      (br_if $B2
+        (i64.ne
+          (i64.load offset=DATA_TLB.WRITE_TAG $l11)
+          (i64.or
+            (i64.and (i64.add $a0 (i64.const 3)) (i64.const -0x1000))
+            (i64.load offset=DATA_CONTEXT $hart))))
+      (local.set $l12 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l11)))
+      (local.set $l10 (i64.load32_s $l12))
+      (local.set $l13 (i64.extend32_s $a1))
+      (i64.store32 $l12 (i64.add $l10 $l13))
+      (drop (i64.extend32_s $l10))
+      (local.set $l13 $ra)
+      (drop (i64.add $page (i64.const 20)))
+      (local.set $l10 (i64.and $l13 (i64.const -2)))
+      (local.set $instret (i64.add $instret (i64.const 5)))
+      (local.set $target $l10)
+      (br $B1)
+      (unreachable))
+    (i64.store offset=INSTRET $hart
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+    (i64.store offset=BRANCHES $hart $branches)
+    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
+    (return (i32.shr_u $way_out (i32.const 24))))
+  (local.set $branches (i64.add $branches (i64.const 1)))
+  (if (i64.ge_u $branches $stop_branches)
+    (then
+      (i64.store offset=INSTRET $hart $instret)
+      (i64.store offset=BRANCHES $hart $branches)
+      (i64.store offset=PC $hart $target)
+      (return (i32.const 1)))))
+(i64.store offset=INSTRET $hart $instret)
+(i64.store offset=BRANCHES $hart $branches)
+(local.set $l10 (i64.and $target (i64.const -0x1000)))
+(local.set $l12 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l10 (i64.load offset=FETCH_CONTEXT $hart)))
+  (then
+    (local.set $l11
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l11
+      (then
+        (return_call_indirect (type $t0) $hart $l10 $l11)))))
+(i64.store offset=PC $hart $target)
+(i32.const 0)
