@@ -1,17 +1,23 @@
 import { GodwitError } from '../common/errors.ts';
 import type { GuestClock, PlainData } from '../device/device.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
+import { StateReader } from '../device/state-reader.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
 import { DECODED_PAGE_BYTES } from '../execute/interpreter/slots.ts';
-import { Exit } from '../hart/constants.ts';
+import { Access, Exit } from '../hart/constants.ts';
 import * as L from '../hart/layout.ts';
+import { MEMORY_LIMIT_BYTES } from '../memory/arena.ts';
 import { GuestRam } from '../memory/guest-ram.ts';
-import { MAP_ENTRIES } from '../memory/layout.ts';
+import { MAP_ENTRIES, RAM_BASE } from '../memory/layout.ts';
+import type { PageSource } from '../memory/page-source.ts';
+import type { FrameSnapshot } from '../memory/snapshot.ts';
+import type { WrittenPages } from '../memory/written-pages.ts';
 import { Board, type DiskDescription } from './board.ts';
 import { RTC } from './boot/memory-map.ts';
 import { Engine, TRANSLATION_DEFAULTS, type TranslationOptions } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
 import { Hart } from './hart.ts';
+import { restoreHart, saveHart } from './hart-state.ts';
 import { digestOf } from './plain-digest.ts';
 import { callSbi } from './sbi-calls.ts';
 
@@ -55,7 +61,26 @@ export interface CoreOptions {
   readonly shared?: boolean;
   readonly floatFastPaths?: boolean;
   readonly translation?: Partial<TranslationOptions>;
+  /** Memory reserved for this machine and its forks together; untouched memory costs nothing. Default: enough for the machine. */
+  readonly reservedBytes?: number;
 }
+
+/** What a machine goes on from: a state, and memory that belongs to it. */
+interface Continuation {
+  readonly state: PlainData;
+  readonly memory: FrameSnapshot | PageSource;
+}
+
+/** A machine as it was at one execution point. Holds frames until it is released. */
+export interface MachineSnapshot {
+  readonly point: ExecutionPoint;
+  readonly instructionsRetired: bigint;
+  readonly state: PlainData;
+  readonly memory: FrameSnapshot;
+}
+
+/** A fork has these by itself; all else is as its parent's. */
+export type ForkOptions = Pick<CoreOptions, 'load' | 'output' | 'disks'>;
 
 const DECODED_PAGES = 2048;
 /** Harts, maps and tables beside guest RAM and decoded pages. */
@@ -82,12 +107,20 @@ export class MachineCore {
   private finish: Finish | undefined;
   private epochNanoseconds: bigint;
 
-  private constructor(engine: Engine, options: CoreOptions) {
+  private constructor(engine: Engine, options: CoreOptions, from?: Continuation) {
     this.engine = engine;
     this.options = options;
     this.epochNanoseconds = options.epochNanoseconds ?? 0n;
-    this.ram = new GuestRam(engine.arena, options.memoryBytes, (frame) => engine.decoded.forget(frame));
     this.hart = new Hart(engine.arena);
+    const { address } = this.hart;
+    const events = {
+      codeWritten: (frame: number) => engine.decoded.forget(frame),
+      frameReplaced: (page: number, before: number, now: number) =>
+        engine.frameReplaced(address, page + RAM_BASE / PAGE_BYTES, before, now),
+      frameFreed: (frame: number) => engine.decoded.forget(frame),
+      writesWithheld: () => engine.interpreter.withhold_writes(address),
+    };
+    this.ram = new GuestRam(engine.arena, options.memoryBytes, events, from?.memory);
     this.entropy = new SeededEntropy(options.seed);
     this.clock = {
       ticks: () => this.ticks,
@@ -95,20 +128,32 @@ export class MachineCore {
     };
     this.board = this.makeBoard();
     this.connect();
-    this.powerOn();
+    try {
+      if (from) this.resumeFrom(from.state);
+      else this.powerOn();
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   static async create(options: CoreOptions): Promise<MachineCore> {
-    checkMemory(options.memoryBytes);
-    const bytes = options.memoryBytes + OVERHEAD_BYTES + DECODED_BYTES;
-    const engine = await Engine.create({
-      bytes,
-      shared: options.shared ?? false,
-      floatFastPaths: options.floatFastPaths ?? true,
-      decodedPageLimit: DECODED_PAGES,
-      translation: { ...TRANSLATION_DEFAULTS, ...options.translation },
-    });
-    return new MachineCore(engine, options);
+    return new MachineCore(await makeEngine(options), options);
+  }
+
+  /**
+   * A machine that goes on where another was saved, bit for bit. Its pages come from `pages` when they are touched. Requests to
+   * disks that were under way are in `board.disks[n].pendingRequests()`, to be submitted again.
+   * Throws GodwitError('damaged') for a state that is none, or not of a machine with these options.
+   */
+  static async restore(options: CoreOptions, state: PlainData, pages: PageSource): Promise<MachineCore> {
+    return new MachineCore(await makeEngine(options), options, { state, memory: pages });
+  }
+
+  /** A second machine that goes on from a snapshot of this one, in the same memory: they share what neither writes. */
+  fork(snapshot: MachineSnapshot, options: ForkOptions): MachineCore {
+    const { state, memory } = snapshot;
+    return new MachineCore(this.engine, { ...this.options, ...options }, { state, memory });
   }
 
   private makeBoard(): Board {
@@ -136,10 +181,10 @@ export class MachineCore {
     field(L.MAP_ROOT, this.ram.mapRoot);
     field(L.RAM_PAGES, this.ram.pageCount);
     field(L.FRAME_TABLE, engine.arena.frameTable);
-    field(L.CROSSING_PAGE, engine.decoded.allocateLoose());
+    field(L.CROSSING_PAGE, engine.crossingPage);
     const rtcEnd = RTC.base + RTC.sizeBytes;
     engine.connect(hart.address, {
-      frameFault: (page) => this.ram.frameFault(page),
+      frameFault: (page, access) => this.ram.frameFault(page, access === Access.store),
       mmioLoad: (address, width) => (bus.read(address, width) ? bus.low : -1),
       mmioStore: (address, width, value) => {
         const done = bus.write(address, width, value);
@@ -156,14 +201,31 @@ export class MachineCore {
     this.refresh();
   }
 
-  /** Sets what follows from the saved state: after power-on, restore, and changes from outside. */
+  private resumeFrom(state: PlainData): void {
+    const reader = new StateReader('the machine', state, MACHINE_FIELDS);
+    this.board.restore(reader.raw('board'));
+    // After the devices, which put their interrupt lines into the hart and make it look at them.
+    restoreHart(this.engine.arena, this.hart, reader.raw('hart'));
+    this.entropy.restore(reader.raw('entropy'));
+    this.epochNanoseconds = reader.u64('epochNanoseconds');
+    this.finish = readFinish(reader.raw('finish'));
+    this.derive();
+  }
+
+  /** Empties the TLBs, for a hart that begins anew. */
   private refresh(): void {
-    const { interpreter } = this.engine;
     const { address } = this.hart;
     this.engine.arena.bytes.fill(0, address + L.SPACES, address + L.SPACES + 8 * L.SPACE_COUNT);
     this.hart.put(L.NEXT_SPACE, 0n);
     this.hart.put(L.LAST_SATP, 0n);
-    interpreter.tlb_flush_all(address);
+    this.engine.interpreter.tlb_flush_all(address);
+    this.derive();
+  }
+
+  /** Sets what follows from the saved state. */
+  private derive(): void {
+    const { interpreter } = this.engine;
+    const { address } = this.hart;
     interpreter.pmp_updated(address);
     interpreter.update_contexts(address);
     this.updateTimers();
@@ -211,6 +273,7 @@ export class MachineCore {
   run(branches: bigint): Outcome {
     const { hart, engine } = this;
     if (this.finish) return { kind: 'finished', finish: this.finish };
+    engine.enter(hart.address);
     engine.translate();
     hart.put(L.SLICE_END, branches);
     engine.interpreter.timer_update(hart.address);
@@ -319,6 +382,7 @@ export class MachineCore {
 
   private stepTo(pc: bigint): Outcome {
     const { hart, engine } = this;
+    engine.enter(hart.address);
     hart.put(L.STOP_PC, pc);
     hart.put(L.SLICE_END, hart.branches + 1n);
     engine.interpreter.timer_update(hart.address);
@@ -334,11 +398,7 @@ export class MachineCore {
   /** A reset that the guest asked for, after `run` said so: memory is cleared and the images are loaded again. */
   reset(): void {
     this.board.reset();
-    for (const page of this.ram.touchedPages()) {
-      const frame = this.ram.frameOf(page);
-      this.engine.arena.bytes.fill(0, frame, frame + PAGE_BYTES);
-      this.engine.decoded.forget(frame);
-    }
+    this.ram.clear();
     this.powerOn();
   }
 
@@ -352,13 +412,11 @@ export class MachineCore {
     this.printByte(byte);
   }
 
-  /** Saved state of everything but memory. Takes the TLBs' contents away, which a later restore would not have. */
+  /** Saved state of everything but memory. The machine does not notice. */
   save(): PlainData {
     this.flushOutput();
-    this.refresh();
-    const { address } = this.hart;
     return {
-      hart: this.engine.arena.bytes.slice(address, address + L.SAVED_END),
+      hart: saveHart(this.engine.arena, this.hart),
       board: this.board.save(),
       entropy: this.entropy.save(),
       epochNanoseconds: this.epochNanoseconds,
@@ -366,19 +424,58 @@ export class MachineCore {
     };
   }
 
+  /**
+   * The machine as it is now. Takes well under a millisecond, whatever the size of memory: frames are shared, and copied when one
+   * side writes. `since`: what `ram.watchWrites` counted since an earlier snapshot, which this one is then a difference to.
+   */
+  snapshot(since?: WrittenPages): MachineSnapshot {
+    return {
+      point: this.point,
+      instructionsRetired: this.hart.instructionsRetired,
+      state: this.save(),
+      memory: this.ram.snapshot(since),
+    };
+  }
+
+  /** Gives the machine's memory back, for its forks and siblings to use. It is not to be used any more. */
+  dispose(): void {
+    this.ram.release();
+    this.engine.disconnect(this.hart.address);
+    this.hart.release(this.engine.arena);
+  }
+
   /** A 64-bit digest of everything the guest could notice. Equal states give equal digests on every host. */
   digest(): bigint {
-    const { interpreter, arena } = this.engine;
+    const { interpreter } = this.engine;
     const { address } = this.hart;
     let sum = digestOf(this.board.save()) + digestOf(this.entropy.save());
     sum += interpreter.hash(address, L.SAVED_END, 1n);
-    for (let page = 0; page < this.ram.pageCount; page += MAP_ENTRIES) {
-      const leaf = arena.words[(this.ram.mapRoot >>> 2) + (page >>> 10)]!;
-      const count = Math.min(MAP_ENTRIES, this.ram.pageCount - page);
-      if (leaf !== 0) sum += interpreter.hash_leaf(leaf, page, count);
+    this.ram.loadAll();
+    for (const { page, address: leaf } of this.ram.leaves()) {
+      sum += interpreter.hash_leaf(leaf, page, Math.min(MAP_ENTRIES, this.ram.pageCount - page));
     }
     return BigInt.asUintN(64, sum);
   }
+}
+
+const MACHINE_FIELDS = ['hart', 'board', 'entropy', 'epochNanoseconds', 'finish'];
+
+function readFinish(data: PlainData): Finish | undefined {
+  if (data === null) return undefined;
+  const reader = new StateReader('the machine, how it ended', data, ['kind', 'code']);
+  return { kind: reader.word('kind', ['pass', 'fail', 'reset']), code: reader.integer('code', 0xffff_ffff) };
+}
+
+function makeEngine(options: CoreOptions): Promise<Engine> {
+  checkMemory(options.memoryBytes);
+  const needed = options.memoryBytes + OVERHEAD_BYTES + DECODED_BYTES;
+  return Engine.create({
+    bytes: Math.min(MEMORY_LIMIT_BYTES, Math.max(needed, options.reservedBytes ?? 0)),
+    shared: options.shared ?? false,
+    floatFastPaths: options.floatFastPaths ?? true,
+    decodedPageLimit: DECODED_PAGES,
+    translation: { ...TRANSLATION_DEFAULTS, ...options.translation },
+  });
 }
 
 function checkMemory(bytes: number): void {

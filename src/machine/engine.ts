@@ -7,6 +7,7 @@ import {
   FETCH_TLB,
   FETCH_TLB_ENTRIES,
   HOT_THRESHOLD,
+  CROSSING_KEY,
   MMIO_FAULT,
   TLB_ENTRY_BYTES,
   TLB_READ_TAG,
@@ -71,6 +72,9 @@ export class Engine {
     this.current = this.instantiate();
   }
 
+  /** Where the instruction that lies across two pages is decoded, for whichever hart runs. */
+  readonly crossingPage: number;
+  private entered = 0;
   /** The interpreter's functions. Not to be kept across runs: eviction makes a new instance. */
   get interpreter(): InterpreterExports {
     return this.current;
@@ -87,6 +91,7 @@ export class Engine {
     const module = await interpreterModule(options.shared, options.floatFastPaths);
     return new Engine(arena, options, module);
   }
+    this.crossingPage = this.decoded.allocateLoose();
 
   /** Registers what a hart's accesses reach. */
   connect(hart: number, ports: HartPorts): void {
@@ -114,6 +119,29 @@ export class Engine {
       mmioLoad: (hart, address, width) => {
         const value = this.ports.get(hart)!.mmioLoad(address >>> 0, width as 1 | 2 | 4);
         if (value < 0) arena.words[(hart + MMIO_FAULT) >>> 2] = 1;
+  /** A machine is gone. */
+  disconnect(hart: number): void {
+    this.ports.delete(hart);
+    if (this.entered === hart) this.entered = 0;
+  }
+
+  /** Before a hart runs: what another one left in the crossing page is nothing to this one. */
+  enter(hart: number): void {
+    if (this.entered === hart) return;
+    this.entered = hart;
+    this.arena.words[(hart + CROSSING_KEY) >>> 2] = 0;
+  }
+
+  /**
+   * Another frame stands behind a hart's physical page (number). What was decoded goes with the content that the hart runs; the frame
+   * before, if others still have it, is decoded again when they do.
+   */
+  frameReplaced(hart: number, physicalPage: number, before: number, now: number): void {
+    this.current.withhold_page(hart, physicalPage);
+    if (before === this.arena.zeroFrame || !this.decoded.move(before, now)) return;
+    for (const other of this.ports.keys()) if (other !== hart) this.withholdCode(other);
+  }
+
         return value;
       },
       mmioStore: (hart, address, width, value) => {

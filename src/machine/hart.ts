@@ -32,9 +32,14 @@ export class Hart implements HartInterrupts {
   private readonly base: number;
 
   constructor(arena: Arena) {
-    this.address = arena.allocate(L.HART_BYTES, 4096);
+    this.address = arena.takeBlock(L.HART_BYTES);
     this.longs = arena.longs;
     this.base = this.address / 8;
+  }
+
+  /** Gives the block back; the hart is not to be used any more. */
+  release(arena: Arena): void {
+    arena.releaseBlock(this.address, L.HART_BYTES);
   }
 
   /** A 64-bit field by its offset in the layout. */

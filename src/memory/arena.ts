@@ -24,8 +24,12 @@ export class Arena {
   readonly longs: BigInt64Array;
   /** Address of the frame table: a u32 for each frame-sized piece of the memory. */
   readonly frameTable: number;
+  /** Word index of the reference counts: one u32 for each frame-sized piece of the memory. */
+  private readonly references: number;
   private nextBlock: number;
   private readonly freeFrames: number[] = [];
+  private readonly freeBlocks = new Map<number, number[]>();
+  private zeros: number | undefined;
   private framesInUse = 0;
 
   constructor({ bytes, shared }: ArenaOptions) {
@@ -46,7 +50,9 @@ export class Arena {
     this.words = new Uint32Array(buffer);
     this.longs = new BigInt64Array(buffer);
     this.nextBlock = FRAME_BYTES;
-    this.frameTable = this.allocate((buffer.byteLength / FRAME_BYTES) * 4, FRAME_BYTES);
+    const tableBytes = (buffer.byteLength / FRAME_BYTES) * 4;
+    this.frameTable = this.allocate(tableBytes, FRAME_BYTES);
+    this.references = this.allocate(tableBytes, FRAME_BYTES) >>> 2;
   }
 
   /** A zeroed block. Throws GodwitError('limit') when the memory is used up. */
@@ -57,18 +63,66 @@ export class Arena {
     return start;
   }
 
-  /** A zeroed frame. */
-  allocateFrame(): number {
-    this.framesInUse++;
-    const free = this.freeFrames.pop();
-    if (free === undefined) return this.allocate(FRAME_BYTES, FRAME_BYTES);
-    this.bytes.fill(0, free, free + FRAME_BYTES);
+  /** A zeroed block of whole frames that can be given back with `releaseBlock`. */
+  takeBlock(bytes: number): number {
+    const free = this.freeBlocks.get(bytes)?.pop();
+    if (free === undefined) return this.allocate(bytes, FRAME_BYTES);
+    this.bytes.fill(0, free, free + bytes);
     return free;
   }
 
-  freeFrame(frame: number): void {
+  releaseBlock(address: number, bytes: number): void {
+    const free = this.freeBlocks.get(bytes) ?? [];
+    free.push(address);
+    this.freeBlocks.set(bytes, free);
+  }
+
+  /** A zeroed frame with one reference. Throws GodwitError('limit') when the memory is used up. */
+  allocateFrame(): number {
+    const recycled = this.freeFrames.length > 0;
+    const frame = this.rawFrame();
+    if (recycled) this.bytes.fill(0, frame, frame + FRAME_BYTES);
+    return frame;
+  }
+
+  /** A frame with the content of another, and one reference. */
+  copyFrame(from: number): number {
+    const frame = this.rawFrame();
+    this.bytes.copyWithin(frame, from, from + FRAME_BYTES);
+    return frame;
+  }
+
+  private rawFrame(): number {
+    const frame = this.freeFrames.pop() ?? this.allocate(FRAME_BYTES, FRAME_BYTES);
+    this.framesInUse++;
+    this.words[this.references + (frame >>> 12)] = 1;
+    return frame;
+  }
+
+  /** The frame of zeros that stands behind every page that was read and never written. Not counted, never written. */
+  get zeroFrame(): number {
+    this.zeros ??= this.allocate(FRAME_BYTES, FRAME_BYTES);
+    return this.zeros;
+  }
+
+  referencesTo(frame: number): number {
+    return this.words[this.references + (frame >>> 12)]!;
+  }
+
+  addReference(frame: number): void {
+    if (frame !== this.zeros) this.words[this.references + (frame >>> 12)]!++;
+  }
+
+  /** True when this was the last one; then the frame is free, and what was decoded from it must have been given up. */
+  dropReference(frame: number): boolean {
+    if (frame === this.zeros) return false;
+    const index = this.references + (frame >>> 12);
+    const left = this.words[index]! - 1;
+    this.words[index] = left;
+    if (left > 0) return false;
     this.framesInUse--;
     this.freeFrames.push(frame);
+    return true;
   }
 
   get frameCount(): number {

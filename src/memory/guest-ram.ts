@@ -1,66 +1,134 @@
 import type { FrameSpan, GuestMemory } from '../device/device.ts';
 import type { Arena } from './arena.ts';
-import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, MAP_ENTRIES, RAM_BASE } from './layout.ts';
+import { FRAME_BYTES, RAM_BASE } from './layout.ts';
+import { type MapListener, PageMap } from './page-map.ts';
+import type { PageSource } from './page-source.ts';
+import { FrameSnapshot } from './snapshot.ts';
+import { WrittenPages } from './written-pages.ts';
 
-/** Called before the host changes a frame that holds decoded code. */
-export type CodeWritten = (frame: number) => void;
+/** What the machine around guest RAM must do when frames change. */
+export interface RamEvents {
+  /** The host changes a frame that holds decoded code. */
+  codeWritten(frame: number): void;
+  /** Another frame stands behind the page. */
+  frameReplaced(page: number, before: number, now: number): void;
+  /** Nothing names the frame any more. */
+  frameFreed(frame: number): void;
+  /** From now on the first write to each page must be noticed. */
+  writesWithheld(): void;
+}
 
-/** The guest's RAM: the guest-physical map (layout.ts) over frames of an arena, and access to it by address. */
-export class GuestRam implements GuestMemory {
+/** The guest's RAM: a guest-physical map over frames of an arena, and access to it by address. */
+export class GuestRam implements GuestMemory, MapListener {
   readonly sizeBytes: number;
   readonly pageCount: number;
-  readonly mapRoot: number;
   readonly bytes: Uint8Array;
+  private readonly map: PageMap;
   private readonly arena: Arena;
-  private readonly codeWritten: CodeWritten;
+  private readonly events: RamEvents;
+  private readonly source: PageSource | undefined;
+  private readonly watchers = new Set<WrittenPages>();
 
-  constructor(arena: Arena, sizeBytes: number, codeWritten: CodeWritten) {
+  /** `from`: memory as it was at a snapshot, or what a restored machine's pages come from. */
+  constructor(arena: Arena, sizeBytes: number, events: RamEvents, from: FrameSnapshot | PageSource | undefined) {
     this.arena = arena;
     this.bytes = arena.bytes;
     this.sizeBytes = sizeBytes;
     this.pageCount = sizeBytes / FRAME_BYTES;
-    this.mapRoot = arena.allocate(MAP_ENTRIES * 4, FRAME_BYTES);
-    this.codeWritten = codeWritten;
+    const snapshot = from instanceof FrameSnapshot ? from : undefined;
+    this.map = new PageMap(arena, this.pageCount, snapshot?.map.share());
+    this.source = snapshot ? snapshot.source : (from as PageSource | undefined);
+    this.events = events;
   }
 
-  /** Word index of the map entry of a page; makes the leaf when there is none. */
-  private entryIndex(page: number): number {
-    const { words } = this.arena;
-    const rootIndex = (this.mapRoot >>> 2) + (page >>> 10);
-    let leaf = words[rootIndex]!;
-    if (leaf === 0) {
-      leaf = this.arena.allocate(MAP_ENTRIES * 4, FRAME_BYTES);
-      words[rootIndex] = leaf;
-    }
-    return (leaf >>> 2) + (page & (MAP_ENTRIES - 1));
+  get mapRoot(): number {
+    return this.map.root;
   }
 
-  /** The map entry of a page that generated code found absent or not writable; gives it a frame. */
-  frameFault(page: number): number {
-    const index = this.entryIndex(page);
-    const entry = this.arena.words[index]!;
-    if (entry & FRAME_PRESENT) return entry;
-    const fresh = (this.arena.allocateFrame() | FRAME_PRESENT | FRAME_WRITABLE) >>> 0;
-    this.arena.words[index] = fresh;
-    return fresh;
+  /** The map entry of a page that generated code found absent or not writable; gives it a frame that is. */
+  frameFault(page: number, write: boolean): number {
+    return write ? this.map.writableEntry(page, this.source, this) : this.map.readableEntry(page, this.source);
+  }
+
+  replaced(page: number, before: number, now: number): void {
+    this.events.frameReplaced(page, before, now);
+  }
+
+  freed(frame: number): void {
+    this.events.frameFreed(frame);
+  }
+
+  written(page: number): void {
+    for (const watcher of this.watchers) watcher.add(page);
+  }
+
+  /** Memory as it is now, in the time that a copy of the map's root takes. `since`: what was written, to be part of the snapshot. */
+  snapshot(since?: WrittenPages): FrameSnapshot {
+    const root = this.map.share();
+    this.events.writesWithheld();
+    if (since) this.watchers.delete(since);
+    return new FrameSnapshot({
+      map: new PageMap(this.arena, this.pageCount, root),
+      bytes: this.bytes,
+      zeroFrame: this.arena.zeroFrame,
+      source: this.source,
+      changed: since,
+      freed: (frame) => this.freed(frame),
+    });
+  }
+
+  /** Notes the pages that are written from now on, until `unwatch`. To be called right after `snapshot`, before the guest runs. */
+  watchWrites(): WrittenPages {
+    const pages = new WrittenPages(this.pageCount);
+    this.watchers.add(pages);
+    return pages;
+  }
+
+  unwatch(pages: WrittenPages): void {
+    this.watchers.delete(pages);
   }
 
   /** The frame of a page, or 0 when it was never touched. */
   frameOf(page: number): number {
-    const leaf = this.arena.words[(this.mapRoot >>> 2) + (page >>> 10)]!;
-    if (leaf === 0) return 0;
-    return (this.arena.words[(leaf >>> 2) + (page & (MAP_ENTRIES - 1))]! & ~(FRAME_BYTES - 1)) >>> 0;
+    return this.map.frameOf(page);
   }
 
   /** Pages that have a frame, rising. */
-  *touchedPages(): Generator<number> {
-    for (let page = 0; page < this.pageCount; page++) {
-      if ((page & (MAP_ENTRIES - 1)) === 0 && this.arena.words[(this.mapRoot >>> 2) + (page >>> 10)] === 0) {
-        page += MAP_ENTRIES - 1;
-        continue;
-      }
-      if (this.frameOf(page) !== 0) yield page;
+  touchedPages(): Iterable<number> {
+    return this.map.touchedPages();
+  }
+
+  leaves(): Iterable<{ readonly page: number; readonly address: number }> {
+    return this.map.leaves();
+  }
+
+  /** Pages that nobody asked for since the machine was restored come in now. */
+  loadAll(): void {
+    if (this.source) for (let page = 0; page < this.pageCount; page++) this.map.readableEntry(page, this.source);
+  }
+
+  /** A page comes in before it is asked for. */
+  prefetch(page: number): void {
+    if (page < this.pageCount) this.map.readableEntry(page, this.source);
+  }
+
+  /** All zeros again. */
+  clear(): void {
+    for (const page of this.map.touchedPages()) {
+      const entry = this.map.writableEntry(page, this.source, this);
+      const frame = (entry & ~(FRAME_BYTES - 1)) >>> 0;
+      this.bytes.fill(0, frame, frame + FRAME_BYTES);
+      this.codeChanged(frame);
     }
+  }
+
+  /** Gives back all frames. The machine does not run again. */
+  release(): void {
+    this.map.release((frame) => this.freed(frame));
+  }
+
+  private codeChanged(frame: number): void {
+    if (this.arena.words[(this.arena.frameTable >>> 2) + (frame >>> 12)] !== 0) this.events.codeWritten(frame);
   }
 
   /** Offset in RAM of a guest-physical range, or -1 when it is not wholly RAM. */
@@ -71,8 +139,8 @@ export class GuestRam implements GuestMemory {
   }
 
   private hostFrame(page: number, write: boolean): number {
-    const frame = (this.frameFault(page) & ~(FRAME_BYTES - 1)) >>> 0;
-    if (write && this.arena.words[(this.arena.frameTable >>> 2) + (frame >>> 12)] !== 0) this.codeWritten(frame);
+    const frame = (this.frameFault(page, write) & ~(FRAME_BYTES - 1)) >>> 0;
+    if (write) this.codeChanged(frame);
     return frame;
   }
 

@@ -73,6 +73,26 @@ export class DecodedPages {
     if (page !== 0) this.empty(page);
   }
 
+  /** What was decoded from one frame now belongs to another with the same content. False when nothing was. */
+  move(from: number, to: number): boolean {
+    const { words, view } = this.arena;
+    const page = words[this.tableIndex(from)]!;
+    if (page === 0) return false;
+    // A frame that was given back keeps its page, emptied; the two change places.
+    const other = words[this.tableIndex(to)]!;
+    const index = this.frames.indexOf(from);
+    const otherIndex = other === 0 ? -1 : this.frames.indexOf(to);
+    this.frames[index] = to;
+    view.setUint32(page + SLOTS_FRAME, to, true);
+    words[this.tableIndex(to)] = page;
+    words[this.tableIndex(from)] = other;
+    if (otherIndex >= 0) {
+      this.frames[otherIndex] = from;
+      view.setUint32(other + SLOTS_FRAME, from, true);
+    }
+    return true;
+  }
+
   private empty(page: number): void {
     this.emptied(page);
     emptySlots(this.arena.bytes, page);

@@ -49,6 +49,8 @@ export interface InterpreterExports {
   withhold_writes(hart: number): void;
   pmp_updated(hart: number): void;
   csr_read(hart: number, address: number, writes: number): bigint;
+  /** Takes the host half of every translation of this physical page (number) away. */
+  withhold_page(hart: number, page: number): void;
   csr_write(hart: number, address: number, value: bigint): number;
   translate(hart: number, address: bigint, access: number, privilege: number): bigint;
   hash(address: number, bytes: number, seed: bigint): bigint;
@@ -73,6 +75,7 @@ export function generateInterpreter(options: InterpreterOptions): Uint8Array<Arr
     physical.withholdWrites,
     pmp.updated,
     csr.csrRead,
+    physical.withholdPage,
     csr.csrWrite,
     library.trap.translate,
     library.digest.hash,

@@ -1,13 +1,17 @@
 import { type I32, i32, type ModuleBuilder } from '../../execute/wasm/index.ts';
-import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, RAM_BASE } from '../../memory/layout.ts';
+import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, LEAF_SHARED, RAM_BASE } from '../../memory/layout.ts';
 import { Access } from '../constants.ts';
 import {
   DATA_TLB,
   DATA_TLB_ENTRIES,
+  FETCH_TLB,
+  FETCH_TLB_ENTRIES,
   FRAME_TABLE,
   MAP_ROOT,
   RAM_PAGES,
   TLB_ENTRY_BYTES,
+  TLB_PAGE,
+  TLB_READ_TAG,
   TLB_WRITE_TAG,
 } from '../layout.ts';
 import type { DeclaredImports } from './imports.ts';
@@ -23,7 +27,8 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
     const index = f.let(page.wrap());
     const leaf = f.let(hart.get.load(MAP_ROOT).add(index.shrU(10).shl(2)).load());
     const entry = f.local('i32');
-    f.if(leaf, () => f.set(entry, leaf.add(index.and(1023).shl(2)).load()));
+    f.if(leaf, () => f.set(entry, leaf.and(~PAGE_OFFSET).add(index.and(1023).shl(2)).load()));
+    f.if(leaf.and(LEAF_SHARED), () => f.set(entry, entry.get.and(~FRAME_WRITABLE)));
     const needed = f.let(access.get.eq(Access.store).mul(FRAME_WRITABLE).or(FRAME_PRESENT));
     f.if(entry.get.and(needed).ne(needed), () => f.set(entry, f.call(host.frameFault, hart.get, index, access.get)));
     f.result(entry.get.and(~PAGE_OFFSET));
@@ -44,7 +49,25 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
     });
   });
 
-  return { frameOf, decodedPage, withholdWrites };
+  /**
+   * (hart, physical page number): another frame came to stand behind the page. Every translation of it loses its host half; the
+   * guest half stays, so that no page walk comes of it. The TLBs lie one behind the other and have entries alike.
+   */
+  const withholdPage = module.function('withhold_page', ['i32', 'i32'], undefined, (f, hart, page) => {
+    const entry = f.local('i32');
+    const end = f.let(hart.get.add(FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES));
+    f.set(entry, hart.get.add(DATA_TLB));
+    f.loop((again) => {
+      f.if(entry.get.load(TLB_PAGE).shrU(2).eq(page.get), () => {
+        f.store(entry.get, i32(-1).extendS(), TLB_READ_TAG);
+        f.store(entry.get, i32(-1).extendS(), TLB_WRITE_TAG);
+      });
+      f.set(entry, entry.get.add(TLB_ENTRY_BYTES));
+      f.branchIf(again, entry.get.ltU(end));
+    });
+  });
+
+  return { frameOf, decodedPage, withholdWrites, withholdPage };
 }
 
 export type Physical = ReturnType<typeof definePhysical>;

@@ -1,0 +1,179 @@
+import type { Arena } from './arena.ts';
+import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, LEAF_SHARED, MAP_ENTRIES } from './layout.ts';
+import type { PageSource } from './page-source.ts';
+
+const FRAME_MASK = ~(FRAME_BYTES - 1);
+const ENTRY_FLAGS = FRAME_PRESENT | FRAME_WRITABLE;
+
+/** Who must hear of changes to the frames behind pages. */
+export interface MapListener {
+  /** Another frame stands behind the page; host addresses of the one before are stale for this machine. */
+  replaced(page: number, before: number, now: number): void;
+  /** The last reference to a frame is gone. */
+  freed(frame: number): void;
+  /** The page is about to be written for the first time since all pages were shared. */
+  written(page: number): void;
+}
+
+/**
+ * One guest-physical map (layout.ts), copy-on-write in both levels. `share` gives a second root over the same leaves; who writes
+ * first, to either, gets a leaf and a frame of its own. Every first write to a page after `share` comes through `writableEntry`,
+ * which is how dirty pages are known.
+ */
+export class PageMap {
+  readonly root: number;
+  readonly pageCount: number;
+  private readonly arena: Arena;
+
+  constructor(arena: Arena, pageCount: number, root: number = arena.allocateFrame()) {
+    this.arena = arena;
+    this.pageCount = pageCount;
+    this.root = root;
+  }
+
+  private rootIndex(page: number): number {
+    return (this.root >>> 2) + (page >>> 10);
+  }
+
+  /** The leaf that covers a page, without its flag; 0: none. */
+  private leafOf(page: number): number {
+    return (this.arena.words[this.rootIndex(page)]! & FRAME_MASK) >>> 0;
+  }
+
+  /** Flags as they hold: in a shared leaf nothing is writable. 0: no frame. */
+  private entry(page: number): number {
+    const { words } = this.arena;
+    const leaf = words[this.rootIndex(page)]!;
+    if (leaf === 0) return 0;
+    const entry = words[((leaf & FRAME_MASK) >>> 2) + (page & (MAP_ENTRIES - 1))]!;
+    return (leaf & LEAF_SHARED ? entry & ~FRAME_WRITABLE : entry) >>> 0;
+  }
+
+  /** The frame of a page: 0 when it was never touched, or not since the machine was restored. */
+  frameOf(page: number): number {
+    return (this.entry(page) & FRAME_MASK) >>> 0;
+  }
+
+  /** The entry of a page with a frame behind it. What is put there is what every other root over the leaf sees too. */
+  readableEntry(page: number, source: PageSource | undefined): number {
+    const entry = this.entry(page);
+    if (entry & FRAME_PRESENT) return entry;
+    const frame = this.load(page, source) ?? this.arena.zeroFrame;
+    return this.put(page, frame | FRAME_PRESENT);
+  }
+
+  /** The entry of a page with a frame behind it that only this map names. */
+  writableEntry(page: number, source: PageSource | undefined, listener: MapListener): number {
+    const entry = this.entry(page);
+    if (entry & FRAME_WRITABLE) return entry;
+    this.ownLeaf(page);
+    listener.written(page);
+    const { arena } = this;
+    if (!(entry & FRAME_PRESENT)) {
+      const fresh = this.load(page, source) ?? arena.allocateFrame();
+      return this.put(page, fresh | ENTRY_FLAGS);
+    }
+    const frame = (entry & FRAME_MASK) >>> 0;
+    if (frame !== arena.zeroFrame && arena.referencesTo(frame) === 1) return this.put(page, frame | ENTRY_FLAGS);
+    const own = frame === arena.zeroFrame ? arena.allocateFrame() : arena.copyFrame(frame);
+    const result = this.put(page, own | ENTRY_FLAGS);
+    listener.replaced(page, frame, own);
+    if (arena.dropReference(frame)) listener.freed(frame);
+    return result;
+  }
+
+  private load(page: number, source: PageSource | undefined): number | undefined {
+    if (!source) return undefined;
+    const { arena } = this;
+    const frame = arena.allocateFrame();
+    try {
+      if (source.read(page, arena.bytes.subarray(frame, frame + FRAME_BYTES))) return frame;
+    } catch (error) {
+      arena.dropReference(frame);
+      throw error;
+    }
+    arena.dropReference(frame);
+    return undefined;
+  }
+
+  private put(page: number, entry: number): number {
+    const { words } = this.arena;
+    if (words[this.rootIndex(page)] === 0) words[this.rootIndex(page)] = this.arena.allocateFrame();
+    const value = entry >>> 0;
+    words[(this.leafOf(page) >>> 2) + (page & (MAP_ENTRIES - 1))] = value;
+    return value;
+  }
+
+  /** Gives this map a leaf of its own for the page, in which nothing is writable yet. */
+  private ownLeaf(page: number): void {
+    const { arena } = this;
+    const { words } = arena;
+    const index = this.rootIndex(page);
+    const shared = words[index]!;
+    if (!(shared & LEAF_SHARED)) return;
+    const leaf = (shared & FRAME_MASK) >>> 0;
+    const last = arena.referencesTo(leaf) === 1;
+    const own = last ? leaf : arena.copyFrame(leaf);
+    const first = own >>> 2;
+    for (let i = first; i < first + MAP_ENTRIES; i++) {
+      const entry = words[i]!;
+      if (entry === 0) continue;
+      words[i] = entry & ~FRAME_WRITABLE;
+      if (!last) arena.addReference((entry & FRAME_MASK) >>> 0);
+    }
+    if (!last) arena.dropReference(leaf);
+    words[index] = own;
+  }
+
+  /** The root of a second map with the same content. Costs the copy of a root, whatever the size of memory. */
+  share(): number {
+    const { arena } = this;
+    const { words } = arena;
+    const copy = arena.allocateFrame();
+    const used = Math.ceil(this.pageCount / MAP_ENTRIES);
+    for (let i = 0; i < used; i++) {
+      const leaf = words[(this.root >>> 2) + i]!;
+      if (leaf === 0) continue;
+      words[(this.root >>> 2) + i] = leaf | LEAF_SHARED;
+      words[(copy >>> 2) + i] = leaf | LEAF_SHARED;
+      arena.addReference((leaf & FRAME_MASK) >>> 0);
+    }
+    return copy;
+  }
+
+  /** Pages that have a frame which is not all zeros by its nature, rising. */
+  *touchedPages(): Generator<number> {
+    const { zeroFrame } = this.arena;
+    for (let page = 0; page < this.pageCount; page++) {
+      if ((page & (MAP_ENTRIES - 1)) === 0 && this.leafOf(page) === 0) {
+        page += MAP_ENTRIES - 1;
+        continue;
+      }
+      const frame = this.frameOf(page);
+      if (frame !== 0 && frame !== zeroFrame) yield page;
+    }
+  }
+
+  /** Leaves that exist: first page and address. */
+  *leaves(): Generator<{ readonly page: number; readonly address: number }> {
+    for (let page = 0; page < this.pageCount; page += MAP_ENTRIES) {
+      const address = this.leafOf(page);
+      if (address !== 0) yield { page, address };
+    }
+  }
+
+  /** Gives back the root, and of leaves and frames what nothing else names. */
+  release(freed: (frame: number) => void): void {
+    const { arena } = this;
+    for (const { address } of this.leaves()) {
+      if (arena.referencesTo(address) === 1) {
+        for (let i = address >>> 2; i < (address >>> 2) + MAP_ENTRIES; i++) {
+          const frame = (arena.words[i]! & FRAME_MASK) >>> 0;
+          if (frame !== 0 && arena.dropReference(frame)) freed(frame);
+        }
+      }
+      arena.dropReference(address);
+    }
+    arena.dropReference(this.root);
+  }
+}

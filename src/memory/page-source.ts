@@ -1,0 +1,11 @@
+/** What a machine gets those pages from that it has not touched since it was restored. */
+export interface PageSource {
+  /**
+   * Fills `into`, a zeroed page of 4096 bytes, and returns true; false when the page is all zeros. Synchronous, because a guest's
+   * access to memory waits for it. Throws GodwitError('damaged' | 'io').
+   */
+  read(page: number, into: Uint8Array): boolean;
+  /** Pages worth reading before they are asked for, the most urgent first. */
+  readonly hotPages: readonly number[];
+  close(): void;
+}

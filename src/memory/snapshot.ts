@@ -1,0 +1,75 @@
+import type { PageMap } from './page-map.ts';
+import type { PageSource } from './page-source.ts';
+import type { WrittenPages } from './written-pages.ts';
+
+/** Guest RAM as it was at one execution point. It shares frames with the machine, which copies what it writes from then on. */
+export interface MemorySnapshot {
+  /** Guest RAM in pages of 4 KiB. */
+  readonly pageCount: number;
+  /** The arena's memory: index it with what `frameOf` gives. */
+  readonly bytes: Uint8Array;
+  /** Host offset of a page's frame; 0 when it is all zeros. */
+  frameOf(page: number): number;
+  /** Pages that may be other than zero, rising. */
+  touchedPages(): Iterable<number>;
+  /** Pages that may differ from what the snapshot was taken against, rising; undefined: it was not taken against another. */
+  changedPages(): Iterable<number> | undefined;
+  /** Gives back the frames that only the snapshot has. Once is enough; more does nothing. */
+  release(): void;
+}
+
+export interface SnapshotParts {
+  readonly map: PageMap;
+  readonly bytes: Uint8Array;
+  readonly zeroFrame: number;
+  readonly source: PageSource | undefined;
+  readonly changed: WrittenPages | undefined;
+  readonly freed: (frame: number) => void;
+}
+
+export class FrameSnapshot implements MemorySnapshot {
+  readonly pageCount: number;
+  readonly bytes: Uint8Array;
+  private readonly parts: SnapshotParts;
+  private released = false;
+
+  constructor(parts: SnapshotParts) {
+    this.parts = parts;
+    this.pageCount = parts.map.pageCount;
+    this.bytes = parts.bytes;
+  }
+
+  /** What a machine that starts from this snapshot begins with. */
+  get map(): PageMap {
+    return this.parts.map;
+  }
+
+  get source(): PageSource | undefined {
+    return this.parts.source;
+  }
+
+  frameOf(page: number): number {
+    const { map, source, zeroFrame } = this.parts;
+    // A page that the machine has not fetched from its own checkpoint yet is fetched now.
+    const frame = source === undefined ? map.frameOf(page) : map.readableEntry(page, source) & ~0xfff;
+    return frame >>> 0 === zeroFrame ? 0 : frame >>> 0;
+  }
+
+  *touchedPages(): Generator<number> {
+    if (this.parts.source === undefined) {
+      yield* this.parts.map.touchedPages();
+      return;
+    }
+    for (let page = 0; page < this.pageCount; page++) if (this.frameOf(page) !== 0) yield page;
+  }
+
+  changedPages(): Iterable<number> | undefined {
+    return this.parts.changed?.pages();
+  }
+
+  release(): void {
+    if (this.released) return;
+    this.released = true;
+    this.parts.map.release(this.parts.freed);
+  }
+}
