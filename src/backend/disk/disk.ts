@@ -16,8 +16,19 @@ export interface Disk {
   discard(offset: number, length: number): Promise<void>;
   /** Reads of the range give zeros afterwards. `unmap`: the space may be given back to the host. */
   writeZeroes(offset: number, length: number, unmap: boolean): Promise<void>;
+  /**
+   * What the disk has at `offset`, and for how many bytes at least, `maxBytes` at most. `through` looks at what lies under a hole.
+   * Disks without it hold data everywhere.
+   */
+  extentAt?(offset: number, maxBytes: number, through: boolean): Promise<Extent>;
   /** Flushes, gives up the lock and closes. Calls after that reject. */
   close(): Promise<void>;
+}
+
+export interface Extent {
+  /** A hole shows what lies under the image; where there is nothing, that is zeros. */
+  readonly kind: 'data' | 'zero' | 'hole';
+  readonly lengthBytes: number;
 }
 
 /** Random access to one host file. What the disk formats are built on; platform/node has the one for real files. */

@@ -1,5 +1,8 @@
 /** Disks and their formats, without anything of a platform: give them a ByteFile. */
-export type { ByteFile, Disk } from './disk.ts';
+export { BorrowedDisk } from './borrowed-disk.ts';
+export { CommittingDisk } from './committing-disk.ts';
+export { type CopyOptions, copyDisk } from './copy-disk.ts';
+export type { ByteFile, Disk, Extent } from './disk.ts';
 export { MemoryByteFile } from './memory-byte-file.ts';
 export { MemoryDisk } from './memory-disk.ts';
 export { type DiskFormat, probeFormat } from './probe.ts';
@@ -7,3 +10,4 @@ export { createQcow2, type Qcow2CreateOptions } from './qcow2/create.ts';
 export type { BackingReference } from './qcow2/header.ts';
 export { Qcow2Disk, type Qcow2Options } from './qcow2/qcow2-disk.ts';
 export { RawDisk, type RawDiskOptions } from './raw-disk.ts';
+export { SwitchableDisk, type Switched, type SwitchOptions } from './switchable-disk.ts';

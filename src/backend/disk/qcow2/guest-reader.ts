@@ -1,4 +1,5 @@
-import type { Disk } from '../disk.ts';
+import type { Disk, Extent } from '../disk.ts';
+import { extentAt } from '../extent.ts';
 import type { ClusterMap } from './cluster-map.ts';
 import type { CompressedClusters } from './compressed.ts';
 import type { ImageFile } from './image-file.ts';
@@ -45,6 +46,17 @@ export class GuestReader {
     } finally {
       await allDone(reads);
     }
+  }
+
+  /** See Disk. */
+  async extentAt(offset: number, maxBytes: number, through: boolean): Promise<Extent> {
+    const { entry, lengthBytes } = await this.#runAt(offset, maxBytes);
+    if (entry.kind === 'zero') return { kind: 'zero', lengthBytes };
+    if (entry.kind !== 'hole') return { kind: 'data', lengthBytes };
+    if (!through) return { kind: 'hole', lengthBytes };
+    const available = this.#backing === undefined ? 0 : this.#backing.sizeBytes - offset;
+    if (available <= 0) return { kind: 'zero', lengthBytes };
+    return await extentAt(this.#backing!, offset, Math.min(available, lengthBytes), true);
   }
 
   async #runAt(offset: number, lengthBytes: number): Promise<{ entry: L2Entry; lengthBytes: number }> {

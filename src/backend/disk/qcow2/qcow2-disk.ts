@@ -1,5 +1,5 @@
 import { GodwitError } from '../../../common/errors.ts';
-import type { ByteFile, Disk } from '../disk.ts';
+import type { ByteFile, Disk, Extent } from '../disk.ts';
 import { Mutex } from '../mutex.ts';
 import { assertRange, closedError, readonlyError } from '../range.ts';
 import { ClusterMap } from './cluster-map.ts';
@@ -114,6 +114,17 @@ export class Qcow2Disk implements Disk {
   async writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
     const writing = this.#checkWrite(offset, length);
     await this.#requests.track(this.#writeZeroes(writing, offset, length, unmap));
+  }
+
+  async extentAt(offset: number, maxBytes: number, through: boolean): Promise<Extent> {
+    this.#check(offset, maxBytes);
+    return this.#inFlight.track(this.#reader.extentAt(offset, maxBytes, through));
+  }
+
+  /** Flushes, and leaves nothing to be written later: the file is as if it had been closed. */
+  async settle(): Promise<void> {
+    this.#check(0, 0);
+    if (this.#writing !== undefined) await this.#requests.track(this.#settle(this.#writing));
   }
 
   async close(): Promise<void> {

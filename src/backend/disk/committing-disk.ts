@@ -1,0 +1,129 @@
+import { GodwitError } from '../../common/errors.ts';
+import type { Disk } from './disk.ts';
+import { RangeLock } from './range-lock.ts';
+import { type Cancellation, TRANSFER_BYTES, transferPiece } from './transfer.ts';
+
+/** Holes are passed over in steps of this size. */
+const STEP_BYTES = 64 * TRANSFER_BYTES;
+const RULES = { through: false, targetIsEmpty: false };
+
+/**
+ * Brings what an overlay holds into its parent while a machine uses the overlay. A cursor goes over the disk once:
+ *
+ *     behind the cursor   the parent has what the overlay has; each change of the machine goes to the overlay, then to the parent
+ *     at the cursor       a piece is being copied; changes that touch it wait, for as long as one piece takes
+ *     ahead of it         changes go to the overlay only
+ *
+ * So it ends after one pass, however much the machine writes. The parent is changed only where the overlay hides it, so that the two
+ * together are right at every moment, also when the process dies. A change that was not flushed may then be seen through
+ * the parent already; that is no different from one that has reached a disk early.
+ */
+export class CommittingDisk implements Disk {
+  readonly format: Disk['format'];
+  readonly sizeBytes: number;
+  readonly readonly = false;
+  readonly #overlay: Disk;
+  readonly #parent: Disk;
+  readonly #ranges = new RangeLock();
+  #cursor = 0;
+  /** Set when the parent does not follow any more. */
+  #failure: unknown;
+
+  constructor(overlay: Disk, parent: Disk) {
+    this.format = overlay.format;
+    this.sizeBytes = overlay.sizeBytes;
+    this.#overlay = overlay;
+    this.#parent = parent;
+  }
+
+  /**
+   * Does the pass; the parent is flushed then, and goes on following. Throws when it was aborted, or when the parent could not be written: the
+   * overlay must stay in use.
+   */
+  async commit(options: { signal?: Cancellation; onProgress?: (doneBytes: number) => void } = {}): Promise<void> {
+    while (this.#cursor < this.sizeBytes) {
+      options.signal?.throwIfAborted();
+      await this.#step();
+      options.onProgress?.(this.#cursor);
+    }
+    await this.#parent.flush();
+    this.assertFollowing();
+  }
+
+  /** Throws what kept the parent from following. */
+  assertFollowing(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #step(): Promise<void> {
+    const offset = this.#cursor;
+    const end = Math.min(this.sizeBytes, offset + STEP_BYTES);
+    await this.#ranges.run(offset, end - offset, async () => {
+      this.assertFollowing();
+      this.#cursor = await transferPiece(this.#overlay, this.#parent, { offset, end }, RULES);
+    });
+  }
+
+  read(offset: number, into: Uint8Array): Promise<void> {
+    return this.#overlay.read(offset, into);
+  }
+
+  /** What was flushed is in the overlay, which hides the parent there. */
+  flush(): Promise<void> {
+    return this.#overlay.flush();
+  }
+
+  write(offset: number, data: Uint8Array): Promise<void> {
+    return this.#change(
+      { offset, length: data.length },
+      () => this.#overlay.write(offset, data),
+      () => this.#parent.write(offset, data),
+    );
+  }
+
+  writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
+    return this.#change(
+      { offset, length },
+      () => this.#overlay.writeZeroes(offset, length, unmap),
+      () => this.#parent.writeZeroes(offset, length, unmap),
+    );
+  }
+
+  /** What a discard leaves is up to each disk, so the parent gets what it left in the overlay. */
+  discard(offset: number, length: number): Promise<void> {
+    return this.#change(
+      { offset, length },
+      () => this.#overlay.discard(offset, length),
+      async () => {
+        const end = offset + length;
+        for (let at = offset; at < end; ) {
+          at = await transferPiece(this.#overlay, this.#parent, { offset: at, end }, RULES);
+        }
+      },
+    );
+  }
+
+  close(): Promise<void> {
+    return Promise.reject(new GodwitError('state', 'A disk that is being committed cannot be closed.'));
+  }
+
+  async #change(
+    { offset, length }: { offset: number; length: number },
+    onOverlay: () => Promise<void>,
+    onParent: () => Promise<void>,
+  ): Promise<void> {
+    await this.#ranges.run(offset, length, async () => {
+      try {
+        await onOverlay();
+      } catch (error) {
+        // What the overlay has there now is not known, so neither is what the parent should have.
+        this.#failure ??= error;
+        throw error;
+      }
+      if (offset >= this.#cursor || this.#failure !== undefined) return;
+      await onParent().catch((error: unknown) => {
+        this.#failure ??= error;
+      });
+    });
+  }
+}

@@ -1,0 +1,23 @@
+import type { Disk } from './disk.ts';
+import { type Cancellation, transferPiece } from './transfer.ts';
+
+export interface CopyOptions {
+  /** Also what lies under the image. Without it, the target lies over the same. */
+  flatten: boolean;
+  /** Whether something lies under the target that zeros must hide. */
+  targetHasBacking: boolean;
+  signal?: Cancellation;
+  /** Bytes of the disk that are done. */
+  onProgress?: (doneBytes: number) => void;
+}
+
+/** Copies what `from` holds, which nobody changes meanwhile, to the empty disk `to` of the same size. Does not flush it. */
+export async function copyDisk(from: Disk, to: Disk, options: CopyOptions): Promise<void> {
+  const rules = { through: options.flatten, targetIsEmpty: !options.targetHasBacking };
+  const end = from.sizeBytes;
+  for (let offset = 0; offset < end; ) {
+    options.signal?.throwIfAborted();
+    offset = await transferPiece(from, to, { offset, end }, rules);
+    options.onProgress?.(offset);
+  }
+}
