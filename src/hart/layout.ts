@@ -139,6 +139,12 @@ export const FRAME_TABLE = field();
 export const STOP_PC = field();
 /** A place that control came to this often is reported as hot; 0: never (but for a call every 65536 times). */
 export const HOT_THRESHOLD = field();
+/** Returns of translated code to the interpreter, by RegionExit (execute/interpreter/slots.ts). Only for statistics. */
+export const REGION_EXIT_COUNTS = field(8);
+/** Instructions that translated code retired. */
+export const TRANSLATED_INSTRUCTIONS = field();
+/** 1 when translated code came to the execution point that the run loop stopped at last. */
+export const STOPPED_IN_REGION = field();
 if (next > 0x800) throw new Error('hart scalars overlap the spaces table');
 
 export const SPACES = 0x800;

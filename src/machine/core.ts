@@ -4,6 +4,8 @@ import type { Finish } from '../device/finisher/test-finisher.ts';
 import { StateReader } from '../device/state-reader.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
 import { DECODED_PAGE_BYTES } from '../execute/interpreter/slots.ts';
+import type { TranslationCache } from '../execute/jit/cache.ts';
+import type { RegionCompiler } from '../execute/jit/compiler.ts';
 import { Access, Exit } from '../hart/constants.ts';
 import * as L from '../hart/layout.ts';
 import { MEMORY_LIMIT_BYTES } from '../memory/arena.ts';
@@ -63,6 +65,9 @@ export interface CoreOptions {
   readonly translation?: Partial<TranslationOptions>;
   /** Memory reserved for this machine and its forks together; untouched memory costs nothing. Default: enough for the machine. */
   readonly reservedBytes?: number;
+  /** Compiles regions, and keeps them. Defaults: engine.ts. */
+  readonly compiler?: RegionCompiler;
+  readonly cache?: TranslationCache;
 }
 
 /** What a machine goes on from: a state, and memory that belongs to it. */
@@ -475,6 +480,8 @@ function makeEngine(options: CoreOptions): Promise<Engine> {
     floatFastPaths: options.floatFastPaths ?? true,
     decodedPageLimit: DECODED_PAGES,
     translation: { ...TRANSLATION_DEFAULTS, ...options.translation },
+    ...(options.compiler && { compiler: options.compiler }),
+    ...(options.cache && { cache: options.cache }),
   });
 }
 

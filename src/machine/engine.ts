@@ -2,12 +2,15 @@ import { DecodedPages } from '../execute/interpreter/decoded-pages.ts';
 import { generateInterpreter, type InterpreterExports } from '../execute/interpreter/generate.ts';
 import { writeSlot } from '../execute/interpreter/slot-writer.ts';
 import { SLOTS_FRAME } from '../execute/interpreter/slots.ts';
+import { TranslationCache } from '../execute/jit/cache.ts';
+import { DirectCompiler, type RegionCompiler } from '../execute/jit/compiler.ts';
+import { ALL_OPTIMIZATIONS, type Optimizations } from '../execute/jit/options.ts';
 import { Translator } from '../execute/jit/translator.ts';
 import {
+  CROSSING_KEY,
   FETCH_TLB,
   FETCH_TLB_ENTRIES,
   HOT_THRESHOLD,
-  CROSSING_KEY,
   MMIO_FAULT,
   TLB_ENTRY_BYTES,
   TLB_READ_TAG,
@@ -29,9 +32,14 @@ export interface TranslationOptions {
   readonly enabled: boolean;
   /** Control must have come to a place this often. At 1 everything is translated before it runs again. */
   readonly threshold: number;
+  readonly optimizations: Optimizations;
 }
 
-export const TRANSLATION_DEFAULTS: TranslationOptions = { enabled: true, threshold: 2500 };
+export const TRANSLATION_DEFAULTS: TranslationOptions = {
+  enabled: true,
+  threshold: 2500,
+  optimizations: ALL_OPTIMIZATIONS,
+};
 
 /**
  * How many regions and modules are live at most. Older V8 keeps a copy of the table in every instance that imports it, and the
@@ -47,6 +55,10 @@ const PATIENCE_RUNS = 4;
 export interface EngineOptions extends ArenaOptions {
   readonly translation: TranslationOptions;
   readonly floatFastPaths: boolean;
+  /** Compiles regions. Default: in this thread, when they are asked for. */
+  readonly compiler?: RegionCompiler;
+  /** Default: one that all machines of this thread share. */
+  readonly cache?: TranslationCache;
   /** How many code pages stay decoded. */
   readonly decodedPageLimit: number;
 }
@@ -60,6 +72,9 @@ export class Engine {
   private readonly module: WebAssembly.Module;
   private current: InterpreterExports;
   private runsWaited = 0;
+  /** Where the instruction that lies across two pages is decoded, for whichever hart runs. */
+  readonly crossingPage: number;
+  private entered = 0;
   private readonly ports = new Map<number, HartPorts>();
 
   private constructor(arena: Arena, options: EngineOptions, module: WebAssembly.Module) {
@@ -67,14 +82,19 @@ export class Engine {
     this.translation = options.translation;
     this.module = module;
     const limits = options.translation.threshold === 1 ? LIMITS_AT_ONCE : LIMITS;
-    this.translator = new Translator(arena, { shared: options.shared, ...limits });
+    const { optimizations, threshold } = options.translation;
+    this.translator = new Translator(arena, {
+      code: { shared: options.shared, optimizations },
+      compiler:
+        optimizations.background && threshold > 1 ? (options.compiler ?? new DirectCompiler()) : new DirectCompiler(),
+      cache: options.cache ?? sharedCache,
+      ...limits,
+    });
     this.decoded = new DecodedPages(arena, options.decodedPageLimit, (page) => this.translator.drop(page));
+    this.crossingPage = this.decoded.allocateLoose();
     this.current = this.instantiate();
   }
 
-  /** Where the instruction that lies across two pages is decoded, for whichever hart runs. */
-  readonly crossingPage: number;
-  private entered = 0;
   /** The interpreter's functions. Not to be kept across runs: eviction makes a new instance. */
   get interpreter(): InterpreterExports {
     return this.current;
@@ -91,7 +111,6 @@ export class Engine {
     const module = await interpreterModule(options.shared, options.floatFastPaths);
     return new Engine(arena, options, module);
   }
-    this.crossingPage = this.decoded.allocateLoose();
 
   /** Registers what a hart's accesses reach. */
   connect(hart: number, ports: HartPorts): void {
@@ -100,25 +119,6 @@ export class Engine {
     this.arena.words[(hart + HOT_THRESHOLD) >>> 2] = enabled ? threshold : 0;
   }
 
-  /** Between runs: makes room where the limits are reached, and translates what became hot some time ago. */
-  translate(): void {
-    const { translator } = this;
-    if (translator.full) {
-      translator.evictAll();
-      this.current = this.instantiate();
-    }
-    if (translator.pendingCount === 0 || ++this.runsWaited < PATIENCE_RUNS) return;
-    this.runsWaited = 0;
-    translator.translatePending();
-  }
-
-  private imports(): HostImports {
-    const { arena } = this;
-    return {
-      frameFault: (hart, page, access) => this.ports.get(hart)!.frameFault(page, access),
-      mmioLoad: (hart, address, width) => {
-        const value = this.ports.get(hart)!.mmioLoad(address >>> 0, width as 1 | 2 | 4);
-        if (value < 0) arena.words[(hart + MMIO_FAULT) >>> 2] = 1;
   /** A machine is gone. */
   disconnect(hart: number): void {
     this.ports.delete(hart);
@@ -142,6 +142,26 @@ export class Engine {
     for (const other of this.ports.keys()) if (other !== hart) this.withholdCode(other);
   }
 
+  /** Between runs: makes room where the limits are reached, and translates what became hot some time ago. */
+  translate(): void {
+    const { translator } = this;
+    if (translator.full) {
+      translator.evictAll();
+      this.current = this.instantiate();
+    }
+    translator.collect();
+    if (translator.pendingCount === 0 || ++this.runsWaited < PATIENCE_RUNS) return;
+    this.runsWaited = 0;
+    translator.translatePending();
+  }
+
+  private imports(): HostImports {
+    const { arena } = this;
+    return {
+      frameFault: (hart, page, access) => this.ports.get(hart)!.frameFault(page, access),
+      mmioLoad: (hart, address, width) => {
+        const value = this.ports.get(hart)!.mmioLoad(address >>> 0, width as 1 | 2 | 4);
+        if (value < 0) arena.words[(hart + MMIO_FAULT) >>> 2] = 1;
         return value;
       },
       mmioStore: (hart, address, width, value) => {
@@ -180,6 +200,9 @@ export class Engine {
     }
   }
 }
+
+/** Regions are the same for all machines. */
+const sharedCache = new TranslationCache();
 
 const modules = new Map<string, Promise<WebAssembly.Module>>();
 

@@ -263,6 +263,7 @@ export class SlotEmitter implements Emitter {
     noteHeat(f, loop, loop.slot.get);
     f.if(branches.geU(hart.load64(L.STOP_BRANCHES)), () => {
       f.store(hart, this.pc(), L.PC);
+      f.store(hart, i64(0), L.STOPPED_IN_REGION);
       f.branch(loop.labels.event);
     });
   }

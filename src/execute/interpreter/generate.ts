@@ -7,6 +7,7 @@ import {
   type FunctionType,
   type I64,
   i32,
+  i64,
   type Label,
   type Local,
   ModuleBuilder,
@@ -16,6 +17,7 @@ import { type Loop, noteHeat, SlotEmitter } from './emitter.ts';
 import { HANDLERS, OP_ILLEGAL } from './handlers.ts';
 import {
   decodedSlot,
+  FIRST_INTERPRETED_EXIT,
   OP_CROSSING,
   OP_PAGE_END,
   OP_REGION,
@@ -47,10 +49,10 @@ export interface InterpreterExports {
   update_contexts(hart: number): void;
   tlb_flush_all(hart: number): void;
   withhold_writes(hart: number): void;
-  pmp_updated(hart: number): void;
-  csr_read(hart: number, address: number, writes: number): bigint;
   /** Takes the host half of every translation of this physical page (number) away. */
   withhold_page(hart: number, page: number): void;
+  pmp_updated(hart: number): void;
+  csr_read(hart: number, address: number, writes: number): bigint;
   csr_write(hart: number, address: number, value: bigint): number;
   translate(hart: number, address: bigint, access: number, privilege: number): bigint;
   hash(address: number, bytes: number, seed: bigint): bigint;
@@ -73,9 +75,9 @@ export function generateInterpreter(options: InterpreterOptions): Uint8Array<Arr
     tlb.updateContexts,
     tlb.flushAll,
     physical.withholdWrites,
+    physical.withholdPage,
     pmp.updated,
     csr.csrRead,
-    physical.withholdPage,
     csr.csrWrite,
     library.trap.translate,
     library.digest.hash,
@@ -137,6 +139,7 @@ function defineLoop(module: ModuleBuilder, library: HartLibrary, name: string, s
             f.branchIf(outer, branches.ltU(hart.get.load64(L.STOP_BRANCHES)));
           });
           f.store(hart.get, loop.target.get, L.PC);
+          f.store(hart.get, i64(0), L.STOPPED_IN_REGION);
         });
         f.set(loop.exitReason, i32(Exit.slice));
         f.branchIf(exit, f.call(library.trap.event, hart.get));
@@ -255,9 +258,17 @@ function runRegion(f: FunctionBuilder, loop: Loop, regions: Regions, redispatch:
   f.if(slot.get.eq(regions.skipSlot.get), replaced);
   f.store(hart.get, retired.get.sub(1), L.INSTRET);
   const exit = f.let(f.callIndirect(regions.type, at.load16U(SLOTS_REGION), hart.get, loop.pageAddress.get));
+  const before = f.let(retired.get.sub(1));
   f.set(retired, hart.get.load64(L.INSTRET));
-  f.branchIf(labels.event, exit.eq(RegionExit.event));
-  f.set(regions.skipNext, exit.eq(RegionExit.interpret));
+  const done = hart.get.load64(L.TRANSLATED_INSTRUCTIONS).add(retired.get.sub(before));
+  f.store(hart.get, done, L.TRANSLATED_INSTRUCTIONS);
+  const counter = f.let(hart.get.add(exit.shl(3)));
+  f.store(counter, counter.load64(L.REGION_EXIT_COUNTS).add(1), L.REGION_EXIT_COUNTS);
+  f.if(exit.eq(RegionExit.event), () => {
+    f.store(hart.get, i64(1), L.STOPPED_IN_REGION);
+    f.branch(labels.event);
+  });
+  f.set(regions.skipNext, exit.geU(FIRST_INTERPRETED_EXIT));
   f.set(loop.target, hart.get.load64(L.PC));
   f.branch(labels.jump);
 }

@@ -46,12 +46,24 @@ export function decodedSlot(page: I32, offset: I32): I32 {
   return page.add(offset.and(0xffe).shl(2));
 }
 
-/** What a region returns (execute/jit). */
+/** Why control left translated code (execute/jit): what a region returns. PC is set. */
 export const RegionExit = {
-  /** Go on at PC. */
-  next: 0,
-  /** BRANCHES reached STOP_BRANCHES; PC is set. */
-  event: 1,
-  /** Interpret the one instruction at PC. */
-  interpret: 2,
+  /** Go on at PC, in a page that the fetch TLB does not have. */
+  otherPage: 0,
+  /** Go on at PC, where no region starts. */
+  untranslated: 1,
+  /** BRANCHES reached STOP_BRANCHES. */
+  event: 2,
+  // From here on: interpret the one instruction at PC.
+  /** The TLB does not allow the access as it is. */
+  memory: 3,
+  /** An instruction that only the interpreter does. */
+  system: 4,
+  /** Floating point that the host's unit does not do exactly, or that is switched off. */
+  float: 5,
+  /** It would raise an exception, or its CSR has effects beyond itself. */
+  guard: 6,
 } as const;
+export type RegionExit = (typeof RegionExit)[keyof typeof RegionExit];
+export const FIRST_INTERPRETED_EXIT = RegionExit.memory;
+export const REGION_EXITS = Object.keys(RegionExit) as (keyof typeof RegionExit)[];

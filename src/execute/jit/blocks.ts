@@ -1,6 +1,7 @@
 import { quickCsr } from '../../hart/csr.ts';
 import type { Decoded } from '../../isa/decode.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
+import { ALL_OPTIMIZATIONS, type Optimizations } from './options.ts';
 
 /** One instruction of a page, by its byte offset there. */
 export interface Placed {
@@ -56,9 +57,16 @@ function isReturn({ instruction, rd, rs1 }: Decoded): boolean {
 const TRANSLATED_SYSTEM: ReadonlySet<string> = new Set(['fence.i', 'cbo.zero']);
 
 /** fence.i has nothing to do, cbo.zero is stores, and some CSRs are like registers; all other system instructions are left to the interpreter. */
-function isInterpreted({ instruction, immediate }: Decoded): boolean {
+function isInterpreted(decoded: Decoded, { csr, float }: Optimizations): boolean {
+  const { instruction, immediate } = decoded;
+  if (!float && isFloat(decoded)) return true;
   if (instruction.flow !== 'system' || TRANSLATED_SYSTEM.has(instruction.name)) return false;
-  return instruction.extension !== 'Zicsr' || quickCsr(immediate) === undefined;
+  return instruction.extension !== 'Zicsr' || !csr || quickCsr(immediate) === undefined;
+}
+
+/** Of the floating-point extensions, loads and stores included. */
+export function isFloat({ instruction: { extension } }: Decoded): boolean {
+  return extension === 'F' || extension === 'D';
 }
 
 /** Control goes to the next instruction. */
@@ -71,8 +79,8 @@ function goesOn({ instruction }: Decoded): boolean {
  * MAXIMUM_INSTRUCTIONS. Edges to what is not among them leave the region. Empty when not even the first instruction can be
  * translated.
  */
-export function findBlocks(code: PageCode, start: number): Block[] {
-  return new RegionScan(code).blocksFrom(start);
+export function findBlocks(code: PageCode, start: number, optimizations: Optimizations = ALL_OPTIMIZATIONS): Block[] {
+  return new RegionScan(code, optimizations).blocksFrom(start);
 }
 
 class RegionScan {
@@ -83,14 +91,18 @@ class RegionScan {
   private readonly returnSites = new Set<number>();
   private pending: number[] = [];
 
-  constructor(code: PageCode) {
+  private readonly optimizations: Optimizations;
+
+  constructor(code: PageCode, optimizations: Optimizations) {
     this.code = code;
+    this.optimizations = optimizations;
   }
 
   blocksFrom(start: number): Block[] {
     this.pending = [start];
     for (let leader = this.pending.shift(); leader !== undefined; leader = this.pending.shift()) {
       if (!isInPage(leader) || this.leaders.has(leader)) continue;
+      if (leader !== start && !this.optimizations.blocks) break;
       if (leader !== start && !this.seen.has(leader) && !this.isWorthwhile(leader)) continue;
       this.leaders.add(leader);
       this.scanFrom(leader);
@@ -100,13 +112,14 @@ class RegionScan {
   }
 
   private isWorthwhile(leader: number): boolean {
-    return this.seen.size < MAXIMUM_INSTRUCTIONS && this.code.wasExecuted(leader);
+    const ran = !this.optimizations['skip-cold'] || this.code.wasExecuted(leader);
+    return ran && this.seen.size < MAXIMUM_INSTRUCTIONS;
   }
 
   private scanFrom(leader: number): void {
     for (let offset = leader; isInPage(offset) && !this.seen.has(offset); ) {
       const decoded = this.code.read(offset);
-      if (!decoded || isInterpreted(decoded)) return;
+      if (!decoded || isInterpreted(decoded, this.optimizations)) return;
       this.seen.add(offset);
       const next = offset + decoded.length;
       const { flow } = decoded.instruction;
@@ -121,6 +134,7 @@ class RegionScan {
 
   private noteJump(decoded: Decoded, offset: number, next: number): void {
     const target = offset + decoded.immediate;
+    if (isCall(decoded) && !this.optimizations.calls) return;
     this.pending.push(target);
     if (isCall(decoded) && isInPage(target)) {
       this.returnSites.add(next);
@@ -129,7 +143,7 @@ class RegionScan {
   }
 
   private jumpTargets(): number[] {
-    return this.code.indirectTargets().slice(0, LIKELY_MAXIMUM);
+    return this.optimizations['jump-tables'] ? this.code.indirectTargets().slice(0, LIKELY_MAXIMUM) : [];
   }
 
   private blockAt(start: number): Block {
@@ -140,7 +154,8 @@ class RegionScan {
         return { start, instructions, ending: { kind: 'fall', next: offset } };
       }
       const decoded = this.code.read(offset);
-      if (!decoded || isInterpreted(decoded)) return { start, instructions, ending: { kind: 'interpret', offset } };
+      if (!decoded || isInterpreted(decoded, this.optimizations))
+        return { start, instructions, ending: { kind: 'interpret', offset } };
       instructions.push({ offset, decoded });
       const next = offset + decoded.length;
       const ending = this.endingOf(decoded, offset, next);

@@ -4,6 +4,7 @@ import * as L from '../../hart/layout.ts';
 import type { HartLibrary } from '../../hart/library/index.ts';
 import { dataEntry } from '../../hart/library/tlb.ts';
 import type { CsrAccess, Emitter, FloatSource, FloatUnit, Source, Width } from '../../isa/emitter.ts';
+import { RegionExit } from '../interpreter/slots.ts';
 import { type FunctionBuilder, type I32, type I64, i32, i64, type Local, select } from '../wasm/index.ts';
 import type { Placed } from './blocks.ts';
 import { FloatInline } from './float-inline.ts';
@@ -24,7 +25,7 @@ export interface RegionFrame {
   /** A local for the host address that a base register stands for. */
   hostBase(register: number): Local<'i32'>;
   /** Leaves the region for the interpreter to do the instruction at `offset`, the `index`-th of its block. */
-  interpretIf(condition: I32 | undefined, offset: number, index: number): void;
+  interpretIf(condition: I32 | undefined, offset: number, index: number, why: RegionExit): void;
 }
 
 /** Where control goes at the end of a block. */
@@ -63,15 +64,15 @@ export class RegionEmitter implements Emitter {
     this.end = end;
     this.floatChecked = known.floatChecked;
     this.neighbours = known.neighbours;
-    this.float = new FloatInline(this.f, this.hart, () => this.giveUp());
+    this.float = new FloatInline(this.f, this.hart, () => this.giveUp(RegionExit.float));
   }
 
   get library(): HartLibrary {
     throw new Error(`${this.placed.decoded.instruction.name} is not for translation`);
   }
 
-  private giveUp(condition?: I32): void {
-    this.frame.interpretIf(condition, this.placed.offset, this.index);
+  private giveUp(why: RegionExit, condition?: I32): void {
+    this.frame.interpretIf(condition, this.placed.offset, this.index, why);
   }
 
   x(source: Source): I64 {
@@ -137,7 +138,7 @@ export class RegionEmitter implements Emitter {
   requireFloat(): void {
     if (this.floatChecked) return;
     const status = this.f.let(this.hart.load(L.MSTATUS));
-    this.giveUp(status.and(FS).eqz());
+    this.giveUp(RegionExit.float, status.and(FS).eqz());
     this.f.store(this.hart, status.or(FS), L.MSTATUS);
   }
 
@@ -145,7 +146,7 @@ export class RegionEmitter implements Emitter {
     const { rm } = this.placed.decoded;
     if (rm !== DYNAMIC) return i32(rm);
     const mode = this.f.let(this.hart.load(L.FRM));
-    this.giveUp(mode.gtU(4));
+    this.giveUp(RegionExit.float, mode.gtU(4));
     return mode;
   }
 
@@ -155,7 +156,7 @@ export class RegionEmitter implements Emitter {
     const entry = f.let(dataEntry(this.hart, address));
     const lastByte = width === 1 ? address : address.add(width - 1);
     const tag = lastByte.and(-4096n).or(this.hart.load64(L.DATA_CONTEXT));
-    this.giveUp(entry.load64(L.DATA_TLB + tagOffset).ne(tag));
+    this.giveUp(RegionExit.memory, entry.load64(L.DATA_TLB + tagOffset).ne(tag));
     return address.wrap().add(entry.load(L.DATA_TLB + L.TLB_ADDEND));
   }
 
@@ -172,7 +173,7 @@ export class RegionEmitter implements Emitter {
         .or(this.hart.load64(L.DATA_CONTEXT));
       // What may be written may be read (12.3.1).
       const tagOffset = neighbours.stores ? L.TLB_WRITE_TAG : L.TLB_READ_TAG;
-      this.giveUp(entry.load64(L.DATA_TLB + tagOffset).ne(tag));
+      this.giveUp(RegionExit.memory, entry.load64(L.DATA_TLB + tagOffset).ne(tag));
       f.set(local, base.wrap().add(entry.load(L.DATA_TLB + L.TLB_ADDEND)));
     }
     // Frames lie far above address 0, so base and immediate need not wrap around.
@@ -196,7 +197,7 @@ export class RegionEmitter implements Emitter {
   }
 
   atomic(address: I64, width: 4 | 8, access: 1 | 2): I32 {
-    this.giveUp(address.wrap().and(width - 1));
+    this.giveUp(RegionExit.memory, address.wrap().and(width - 1));
     return this.host(address, width, access === 1 ? L.TLB_READ_TAG : L.TLB_WRITE_TAG);
   }
 
@@ -219,27 +220,27 @@ export class RegionEmitter implements Emitter {
   }
 
   illegalIf(condition: I32): void {
-    this.giveUp(condition);
+    this.giveUp(RegionExit.guard, condition);
   }
 
   illegal(): void {
-    this.giveUp();
+    this.giveUp(RegionExit.guard);
   }
 
   raise(): void {
-    this.giveUp();
+    this.giveUp(RegionExit.guard);
   }
 
   raisePending(): void {
-    this.giveUp();
+    this.giveUp(RegionExit.guard);
   }
 
   /** Only of CSRs that have a quick access; what is not allowed, or has effects beyond the register, is the interpreter's. */
   csr({ always, source, combine }: CsrAccess): void {
     const { immediate: address, rs1 } = this.placed.decoded;
     const quick = quickCsr(address)!;
-    const c = { f: this.f, hart: this.hart, giveUpIf: (condition: I32) => this.giveUp(condition) };
-    this.giveUp(this.hart.load(L.PRIVILEGE).ltU((address >>> 8) & 3));
+    const c = { f: this.f, hart: this.hart, giveUpIf: (condition: I32) => this.giveUp(RegionExit.guard, condition) };
+    this.giveUp(RegionExit.guard, this.hart.load(L.PRIVILEGE).ltU((address >>> 8) & 3));
     const old = this.f.let(quick.read(c));
     if (always || rs1 !== 0) quick.write(c, this.f.let(combine(old, source())));
     this.setX(old);

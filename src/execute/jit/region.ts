@@ -11,10 +11,11 @@ import {
   type Label,
   type Local,
 } from '../wasm/index.ts';
-import type { Block } from './blocks.ts';
+import { type Block, isFloat } from './blocks.ts';
 import { RegionEmitter, type RegionFrame } from './emitter.ts';
 import { type Graph, isLoopHeader, isMerge, makeGraph } from './graph.ts';
-import { findNeighbours } from './neighbours.ts';
+import { findNeighbours, type Neighbours } from './neighbours.ts';
+import { ALL_OPTIMIZATIONS, type Optimizations } from './options.ts';
 import { members, planRegisters, type RegisterPlan, type RegisterSet } from './registers.ts';
 
 /** How `way out` is packed: bits 11:0 page offset, 23:12 instructions of the block that are done, 31:24 RegionExit. */
@@ -32,6 +33,7 @@ export class RegionWriter {
   private readonly f: FunctionBuilder;
   private readonly type: FunctionType<'i32'>;
   private readonly graph: Graph;
+  private readonly optimizations: Optimizations;
   private readonly plan: RegisterPlan;
   private readonly frame: RegionFrame;
   private readonly hart: Local<'i32'>;
@@ -51,8 +53,10 @@ export class RegionWriter {
     type: FunctionType<'i32'>,
     blocks: readonly Block[],
     entry: number,
+    optimizations: Optimizations = ALL_OPTIMIZATIONS,
   ) {
     this.f = f;
+    this.optimizations = optimizations;
     this.type = type;
     this.hart = parameters.hart;
     this.pageAddress = parameters.pageAddress;
@@ -78,7 +82,7 @@ export class RegionWriter {
       pageAddress: this.pageAddress,
       x: locals(this.plan.used.x),
       fp: locals(this.plan.used.f),
-      interpretIf: (condition, offset, index) => this.leaveInside(RegionExit.interpret, offset, index, condition),
+      interpretIf: (condition, offset, index, why) => this.leaveInside(why, offset, index, condition),
     };
   }
 
@@ -118,7 +122,7 @@ export class RegionWriter {
   }
 
   /** To `finishSideExit`, with nothing of the instruction at `offset` done. */
-  private leaveInside(exit: number, offset: number, done: number, condition?: I32): void {
+  private leaveInside(exit: RegionExit, offset: number, done: number, condition?: I32): void {
     const { f } = this;
     f.set(this.wayOut, i32(offset | (done << DONE_SHIFT) | (exit << EXIT_SHIFT)));
     if (condition) f.branchIf(this.sideExit, condition);
@@ -158,15 +162,22 @@ export class RegionWriter {
     const hart = this.hart.get;
     const target = this.target.get;
     this.storeCounts();
+    if (!this.optimizations.linking) {
+      f.store(hart, target, L.PC);
+      f.return(i32(RegionExit.untranslated));
+      return;
+    }
     const page = f.let(target.and(-4096n));
     const entry = f.let(fetchEntry(hart, target));
     f.if(entry.load64(L.FETCH_TLB + L.TLB_READ_TAG).eq(page.or(hart.load64(L.FETCH_CONTEXT))), () => {
       const at = entry.load(L.FETCH_TLB + L.TLB_ADDEND).add(target.wrap().and(0xffe));
       const region = f.let(at.load16U(SLOTS_REGION));
       f.if(region, () => f.returnCallIndirect(this.type, region, hart, page));
+      f.store(hart, target, L.PC);
+      f.return(i32(RegionExit.untranslated));
     });
     f.store(hart, target, L.PC);
-    f.result(i32(RegionExit.next));
+    f.result(i32(RegionExit.otherPage));
   }
 
   /** The blocks that this one dominates, around it. */
@@ -235,13 +246,13 @@ export class RegionWriter {
       addRetired();
       this.edge(position, -1, ending.next, context);
     } else if (ending.kind === 'interpret') {
-      this.leaveInside(RegionExit.interpret, ending.offset, count);
+      this.leaveInside(RegionExit.system, ending.offset, count);
     }
   }
 
   private instructions(block: Block, end: ConstructorParameters<typeof RegionEmitter>[3]): void {
     let floatChecked = false;
-    const groups = findNeighbours(block);
+    const groups = this.optimizations.neighbours ? findNeighbours(block) : new Map<number, Neighbours>();
     block.instructions.forEach((placed, index) => {
       const { instruction, rd } = placed.decoded;
       if (instruction.pure && rd === 0) return;
@@ -250,7 +261,7 @@ export class RegionWriter {
           new RegionEmitter(this.frame, placed, index, end, { floatChecked, neighbours: groups.get(index) }),
         ),
       );
-      if (instruction.extension === 'F' || instruction.extension === 'D') floatChecked = true;
+      if (isFloat(placed.decoded)) floatChecked = true;
     });
   }
 

@@ -2,7 +2,6 @@ import { decode } from '../../isa/decode.ts';
 import type { Arena } from '../../memory/arena.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
 import { emptySlots } from '../interpreter/decoded-pages.ts';
-import { REGION_PARAMETERS } from '../interpreter/generate.ts';
 import { writeSlot } from '../interpreter/slot-writer.ts';
 import {
   OP_REGION,
@@ -14,28 +13,45 @@ import {
   SLOTS_REGION,
   SLOTS_REPLACED_OP,
 } from '../interpreter/slots.ts';
-import { ModuleBuilder } from '../wasm/index.ts';
 import { type Block, findBlocks, type PageCode } from './blocks.ts';
-import { RegionWriter } from './region.ts';
+import { type CachedModule, type CachedRegion, cachedModule, instructionAt, type TranslationCache } from './cache.ts';
+import type { CompiledBatch, RegionCompiler } from './compiler.ts';
+import type { CodeOptions } from './options.ts';
+import { encodePlan, everyInstruction, type RegionPlan } from './plan.ts';
 
 export interface TranslatorOptions {
-  readonly shared: boolean;
+  readonly code: CodeOptions;
+  readonly compiler: RegionCompiler;
+  readonly cache: TranslationCache;
   /** How many regions and modules may be live at once; then nothing is translated until `evictAll`. At most 65535 regions. */
   readonly regions: number;
   readonly modules: number;
 }
 
+/** Counts since the beginning, where not said otherwise. */
 export interface TranslatorStatistics {
+  /** Live now. */
   readonly regions: number;
+  /** Regions put in place, newly compiled or from the cache. */
   readonly translated: number;
+  /** Those from the cache. */
+  readonly cached: number;
+  /** Compiled for this machine, and how many of those came too late: their page had changed. */
+  readonly compiled: number;
+  readonly late: number;
   readonly dropped: number;
+  /** WebAssembly that was compiled for this machine, and how long that took. */
   readonly bytes: number;
+  readonly compileMs: number;
+  /** Live now. */
   readonly modules: number;
   readonly evictions: number;
 }
 
 /** A place with this many visits may be where an indirect jump goes. */
 const LIKELY_VISITS = 16;
+/** So many batches may be on their way; what becomes hot meanwhile waits. */
+const BATCHES_MAXIMUM = 8;
 
 /** A place that became hot: a decoded page and an offset in it. */
 interface Place {
@@ -43,23 +59,35 @@ interface Place {
   readonly offset: number;
 }
 
+/** A place that is being translated. It is abandoned when its page changes. */
+interface Awaited extends Place {
+  abandoned: boolean;
+}
+
 /**
  * Translates hot places into regions and keeps account of them: which numbers of the table are in use, and by which decoded page. A
  * region belongs to the page's content; when that changes all its regions are dropped.
+ *
+ * A hot place is looked up in the cache; else it waits for others, is scanned with them, and they go to the compiler in one batch. What
+ * comes back is put in place, unless the page has changed meanwhile: every instruction that was scanned stands decoded in its slot, so a store to
+ * it is noticed.
  */
 export class Translator {
   private readonly arena: Arena;
   private functions = newTable();
-  private modules = 0;
-  private evictions = 0;
   private readonly options: TranslatorOptions;
   private pending: Place[] = [];
+  /** By number of the batch. */
+  private readonly awaited = new Map<number, readonly Awaited[]>();
+  private nextBatch = 1;
+  /** Instantiated on this memory and table. */
+  private readonly instances = new Map<CachedModule, Record<string, unknown>>();
   private readonly byPage = new Map<number, Map<number, number>>();
   private readonly freeNumbers: number[] = [];
   private nextNumber = 1;
-  private translated = 0;
-  private dropped = 0;
+  private readonly counts = { translated: 0, cached: 0, compiled: 0, late: 0, dropped: 0, evictions: 0 };
   private codeBytes = 0;
+  private compileMs = 0;
 
   constructor(arena: Arena, options: TranslatorOptions) {
     this.arena = arena;
@@ -73,7 +101,7 @@ export class Translator {
 
   /** A limit is reached. */
   get full(): boolean {
-    return this.modules >= this.options.modules || this.liveRegions >= this.options.regions;
+    return this.instances.size >= this.options.modules || this.liveRegions >= this.options.regions;
   }
 
   private get liveRegions(): number {
@@ -81,48 +109,86 @@ export class Translator {
   }
 
   get stats(): TranslatorStatistics {
-    const { translated, dropped, codeBytes, modules, evictions } = this;
-    return { regions: this.liveRegions, translated, dropped, bytes: codeBytes, modules, evictions };
+    const { counts, codeBytes, compileMs, instances, liveRegions } = this;
+    return { ...counts, regions: liveRegions, bytes: codeBytes, compileMs, modules: instances.size };
   }
 
   /** Control came to this slot often. */
   hot(page: number, slot: number): void {
-    const offset = (slot - page) >>> 2;
+    const place = { page, offset: (slot - page) >>> 2 };
     // Counts of visits wrap around, so a place may be reported again before it is translated.
-    if (this.pending.some((place) => place.page === page && place.offset === offset)) return;
-    this.pending.push({ page, offset });
+    if (this.isKnown(place) || this.takeFromCache(place)) return;
+    this.pending.push(place);
+  }
+
+  private isKnown({ page, offset }: Place): boolean {
+    const same = (place: Place) => place.page === page && place.offset === offset;
+    if (this.byPage.get(page)?.has(offset) || this.pending.some(same)) return true;
+    return [...this.awaited.values()].some((places) => places.some((place) => same(place) && !place.abandoned));
   }
 
   get pendingCount(): number {
     return this.pending.length;
   }
 
-  /** Translates what became hot, in one module. */
+  private takeFromCache(place: Place): boolean {
+    const { cache, code } = this.options;
+    if (!code.optimizations.cache || this.full) return false;
+    const found = cache.find(this.arena.view, this.frameOf(place.page), place.offset, code);
+    if (!found) return false;
+    this.install(place, found);
+    this.counts.cached++;
+    return true;
+  }
+
+  /** Has what became hot translated, in one module, and puts in place what is finished. */
   translatePending(): void {
-    const room = this.full ? 0 : this.options.regions - this.liveRegions;
-    const places = this.pending.slice(0, room);
+    this.collect();
+    if (this.awaited.size < BATCHES_MAXIMUM) this.submit();
+    this.collect();
+  }
+
+  private submit(): void {
+    const { compiler, code, regions } = this.options;
+    const room = this.full ? 0 : regions - this.liveRegions;
+    const rest = this.pending.splice(room);
+    for (const place of rest) this.cool(place);
+    const places: Awaited[] = [];
+    const plans: RegionPlan[] = [];
+    for (const place of this.pending) {
+      const plan = this.scan(place);
+      if (!plan) continue;
+      places.push({ ...place, abandoned: false });
+      plans.push(plan);
+    }
     this.pending = [];
-    const wanted = places
-      .filter(({ page, offset }) => !this.byPage.get(page)?.has(offset))
-      .map((place) => ({ ...place, blocks: findBlocks(this.pageCode(place.page), place.offset) }))
-      .filter(({ blocks }) => blocks.some(({ instructions }) => instructions.length > 0))
-      .filter(({ blocks, offset }) => (blocks.find(({ start }) => start === offset)?.instructions.length ?? 0) > 0);
-    if (wanted.length === 0) return;
-    const functions = this.compile(wanted);
-    wanted.forEach((place, i) => {
-      this.install(place, place.blocks, functions[`${i}`]);
-    });
+    if (plans.length === 0) return;
+    const id = this.nextBatch++;
+    this.awaited.set(id, places);
+    compiler.submit({ id, plans, options: code });
+  }
+
+  /** Undefined: the instruction there is not for translation. */
+  private scan({ page, offset }: Place): RegionPlan | undefined {
+    const blocks = findBlocks(this.pageCode(page), offset, this.options.code.optimizations);
+    if (!hasInstructions(blocks.find(({ start }) => start === offset))) return undefined;
+    const frame = this.frameOf(page);
+    const plan = encodePlan(blocks, offset, (at) => instructionAt(this.arena.view, frame, at)!);
+    this.decodeAll(page, plan);
+    return plan;
+  }
+
+  private frameOf(page: number): number {
+    return this.arena.view.getUint32(page + SLOTS_FRAME, true);
   }
 
   private pageCode(page: number): PageCode {
     const { view } = this.arena;
-    const frame = view.getUint32(page + SLOTS_FRAME, true);
+    const frame = this.frameOf(page);
     return {
       read: (offset) => {
-        const low = view.getUint16(frame + offset, true);
-        if ((low & 3) !== 3) return decode(low);
-        if (offset > FRAME_BYTES - 4) return undefined;
-        return decode(view.getInt32(frame + offset, true));
+        const bits = instructionAt(view, frame, offset);
+        return bits === undefined ? undefined : decode(bits);
       },
       wasExecuted: (offset) => view.getUint16(page + (offset / 2) * SLOT_BYTES + SLOT_OP, true) !== OP_UNDECODED,
       indirectTargets: () => this.visitedOffsets(page),
@@ -138,30 +204,36 @@ export class Translator {
     return offsets.sort((a, b) => visits(b) - visits(a));
   }
 
-  private compile(wanted: readonly (Place & { readonly blocks: readonly Block[] })[]): Record<string, unknown> {
-    const module = new ModuleBuilder({ initialPages: 1, maximumPages: 65536, shared: this.options.shared });
-    module.importTable();
-    const type = module.type(REGION_PARAMETERS, 'i32');
-    wanted.forEach(({ blocks, offset, page }, i) => {
-      const region = module.function(
-        `r${page.toString(16)}_${offset.toString(16)}`,
-        REGION_PARAMETERS,
-        'i32',
-        (f, hart, pageAddress) => new RegionWriter(f, { hart, pageAddress }, type, blocks, offset).write(),
-      );
-      module.export(region, `${i}`);
-    });
-    const bytes = module.finish();
-    this.codeBytes += bytes.length;
-    this.modules++;
-    const compiled = new WebAssembly.Module(bytes);
-    return new WebAssembly.Instance(compiled, { env: { memory: this.arena.memory, table: this.functions } }).exports;
+  /** Puts in place what the compiler has finished. */
+  collect(): void {
+    for (const batch of this.options.compiler.take()) this.receive(batch);
   }
 
-  private install({ page, offset }: Place, blocks: readonly Block[], region: unknown): void {
-    this.decodeAll(page, blocks);
+  private receive(batch: CompiledBatch): void {
+    const { cache, code } = this.options;
+    const owner: CachedModule = code.optimizations.cache ? cache.add(batch) : cachedModule(batch);
+    const places = batch.id === undefined ? undefined : this.awaited.get(batch.id);
+    if (batch.id === undefined || !places) return;
+    this.awaited.delete(batch.id);
+    this.counts.compiled += places.length;
+    this.codeBytes += batch.bytes;
+    this.compileMs += batch.milliseconds;
+    places.forEach((place, i) => {
+      if (place.abandoned) this.counts.late++;
+      else if (this.full && !this.instances.has(owner)) this.cool(place);
+      else this.install(place, owner.regions[i]!);
+    });
+  }
+
+  /** It becomes hot again when control comes to it as often as before. */
+  private cool({ page, offset }: Place): void {
+    this.arena.view.setUint16(page + SLOTS_HEAT + offset, 0, true);
+  }
+
+  private install({ page, offset }: Place, region: CachedRegion): void {
+    this.decodeAll(page, region.plan);
     const number = this.takeNumber();
-    this.functions.set(number, region);
+    this.functions.set(number, this.instanceOf(region.owner)[region.name]);
     const { view } = this.arena;
     const slot = page + offset * 4;
     view.setUint16(page + SLOTS_REPLACED_OP + offset, view.getUint16(slot + SLOT_OP, true), true);
@@ -173,21 +245,27 @@ export class Translator {
       this.byPage.set(page, regions);
     }
     regions.set(offset, number);
-    this.translated++;
+    this.counts.translated++;
+  }
+
+  private instanceOf(owner: CachedModule): Record<string, unknown> {
+    let exports = this.instances.get(owner);
+    if (!exports) {
+      const env = { memory: this.arena.memory, table: this.functions };
+      exports = new WebAssembly.Instance(owner.module, { env }).exports;
+      this.instances.set(owner, exports);
+    }
+    return exports;
   }
 
   /** Every instruction of a region stands decoded in its slot, which is how a store to its bytes is noticed. */
-  private decodeAll(page: number, blocks: readonly Block[]): void {
+  private decodeAll(page: number, plan: RegionPlan): void {
     const { view } = this.arena;
-    const frame = view.getUint32(page + SLOTS_FRAME, true);
-    for (const { instructions } of blocks) {
-      for (const { offset, decoded } of instructions) {
-        const slot = page + (offset / 2) * SLOT_BYTES;
-        if (view.getUint16(slot + SLOT_OP, true) !== OP_UNDECODED) continue;
-        const bits = decoded.length === 2 ? view.getUint16(frame + offset, true) : view.getInt32(frame + offset, true);
-        writeSlot(view, slot, bits, false);
-      }
-    }
+    everyInstruction(plan, (offset, bits) => {
+      const slot = page + (offset / 2) * SLOT_BYTES;
+      if (view.getUint16(slot + SLOT_OP, true) === OP_UNDECODED) writeSlot(view, slot, bits, false);
+      return true;
+    });
   }
 
   private takeNumber(): number {
@@ -199,13 +277,19 @@ export class Translator {
 
   /** The page's content changes, or the page is given up: its regions are dropped and its slots emptied. */
   drop(page: number): void {
+    for (const place of this.pending) if (place.page === page) this.cool(place);
     this.pending = this.pending.filter((place) => place.page !== page);
+    for (const place of [...this.awaited.values()].flat()) {
+      if (place.page !== page || place.abandoned) continue;
+      place.abandoned = true;
+      this.cool(place);
+    }
     const regions = this.byPage.get(page);
     if (!regions) return;
     for (const number of regions.values()) {
       this.functions.set(number, null);
       this.freeNumbers.push(number);
-      this.dropped++;
+      this.counts.dropped++;
     }
     this.byPage.delete(page);
     emptySlots(this.arena.bytes, page);
@@ -214,13 +298,18 @@ export class Translator {
   /** Drops everything, with the table that keeps the modules alive. Not while a region runs. */
   evictAll(): void {
     for (const page of [...this.byPage.keys()]) this.drop(page);
+    for (const place of this.pending) this.cool(place);
     this.pending = [];
     this.functions = newTable();
+    this.instances.clear();
     this.freeNumbers.length = 0;
     this.nextNumber = 1;
-    this.modules = 0;
-    this.evictions++;
+    this.counts.evictions++;
   }
+}
+
+function hasInstructions(block: Block | undefined): boolean {
+  return block !== undefined && block.instructions.length > 0;
 }
 
 function newTable(): WebAssembly.Table {

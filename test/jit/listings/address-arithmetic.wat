@@ -46,7 +46,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l14 (i64.and $target (i64.const -0x1000)))
@@ -58,6 +58,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l15) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l16
       (then
-        (return_call_indirect (type $t0) $hart $l14 $l16)))))
+        (return_call_indirect (type $t0) $hart $l14 $l16)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

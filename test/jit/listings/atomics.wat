@@ -17,11 +17,11 @@
 (block
   (block $B1
     (block $B2
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x3000000))
       (br_if $B2 (i32.and (i32.wrap_i64 $a2) (i32.const 3)))
       (local.set $l13
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a2 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x3000000))
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l13)
@@ -33,11 +33,11 @@
       (local.set $l16 (i64.extend32_s $a1))
       (i64.store32 $l14 (i64.add $l15 $l16))
       (local.set $a0 (i64.extend32_s $l15))
-      (local.set $way_out (i32.const 0x2001004))
+      (local.set $way_out (i32.const 0x3001004))
       (br_if $B2 (i32.and (i32.wrap_i64 $a2) (i32.const 7)))
       (local.set $l14
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a2 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x2001004))
+      (local.set $way_out (i32.const 0x3001004))
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l14)
@@ -49,11 +49,11 @@
       (local.set $l15 $a4)
       (i64.store $l13 $l15)
       (local.set $a3 $l16)
-      (local.set $way_out (i32.const 0x2002008))
+      (local.set $way_out (i32.const 0x3002008))
       (br_if $B2 (i32.and (i32.wrap_i64 $a2) (i32.const 3)))
       (local.set $l13
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a2 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x2002008))
+      (local.set $way_out (i32.const 0x3002008))
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l13)
@@ -87,7 +87,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l15 (i64.and $target (i64.const -0x1000)))
@@ -99,6 +99,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l13
       (then
-        (return_call_indirect (type $t0) $hart $l15 $l13)))))
+        (return_call_indirect (type $t0) $hart $l15 $l13)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -94,7 +94,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l16 (i64.and $target (i64.const -0x1000)))
@@ -106,6 +106,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l19) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l20
       (then
-        (return_call_indirect (type $t0) $hart $l16 $l20)))))
+        (return_call_indirect (type $t0) $hart $l16 $l20)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -13,15 +13,15 @@
 (block
   (block $B1
     (block $B2
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x6000000))
       (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 0)))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x6000000))
       (br_if $B2 (i64.eqz (i64.and (i64.load offset=MSTATUS $hart) (i64.const 0x6000))))
       (local.set $l10 (i64.load offset=FFLAGS $hart))
       (local.set $a0 $l10)
-      (local.set $way_out (i32.const 0x2001004))
+      (local.set $way_out (i32.const 0x6001004))
       (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 0)))
-      (local.set $way_out (i32.const 0x2001004))
+      (local.set $way_out (i32.const 0x6001004))
       (br_if $B2 (i64.eqz (i64.and (i64.load offset=MSTATUS $hart) (i64.const 0x6000))))
       (local.set $l10 (i64.load offset=FRM $hart))
       (local.set $l11 (i64.const 1))
@@ -50,7 +50,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l10 (i64.and $target (i64.const -0x1000)))
@@ -62,6 +62,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l13
       (then
-        (return_call_indirect (type $t0) $hart $l10 $l13)))))
+        (return_call_indirect (type $t0) $hart $l10 $l13)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -13,13 +13,13 @@
 (block
   (block $B1
     (block $B2
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x6000000))
       (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
       (local.set $l10 (i64.load offset=SSCRATCH $hart))
       (local.set $l11 $tp)
       (i64.store offset=SSCRATCH $hart $l11)
       (local.set $tp $l10)
-      (local.set $way_out (i32.const 0x2001004))
+      (local.set $way_out (i32.const 0x6001004))
       (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
       (local.set $l11 (i64.load offset=SSCRATCH $hart))
       (local.set $a0 $l11)
@@ -45,7 +45,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l10 (i64.and $target (i64.const -0x1000)))
@@ -57,6 +57,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l13
       (then
-        (return_call_indirect (type $t0) $hart $l10 $l13)))))
+        (return_call_indirect (type $t0) $hart $l10 $l13)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -13,7 +13,7 @@
 (block
   (block $B1
     (block $B2
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x6000000))
       (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
       (local.set $l10 (i64.load offset=MSTATUS $hart))
       (local.set $l11
@@ -27,12 +27,12 @@
       (local.set $l13 (i64.load offset=MSTATUS $hart))
       (local.set $l14 (i64.or (i64.and $l13 (i64.const -0xc6123)) (i64.and $l12 (i64.const 0xc6122))))
       (local.set $l15 (i64.xor $l13 $l14))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x6000000))
       (br_if $B2
         (i32.or
           (i32.ne (i32.load offset=PRIVILEGE $hart) (i32.const 1))
           (i64.ne (i64.and $l15 (i64.const -0x40123)) (i64.const 0))))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x6000000))
       (br_if $B2
         (i32.and
           (i64.ne (i64.and (i64.and $l15 $l14) (i64.const 2)) (i64.const 0))
@@ -47,7 +47,7 @@
           (i64.and (i64.load offset=DATA_CONTEXT $hart) (i64.const -5))
           (i64.shl (i64.and (i64.shr_u $l14 (i64.const 18)) (i64.const 1)) (i64.const 2))))
       (local.set $a0 $l11)
-      (local.set $way_out (i32.const 0x2001004))
+      (local.set $way_out (i32.const 0x6001004))
       (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
       (local.set $l15 (i64.load offset=MSTATUS $hart))
       (local.set $l14
@@ -61,12 +61,12 @@
       (local.set $l12 (i64.load offset=MSTATUS $hart))
       (local.set $l11 (i64.or (i64.and $l12 (i64.const -0xc6123)) (i64.and $l13 (i64.const 0xc6122))))
       (local.set $l10 (i64.xor $l12 $l11))
-      (local.set $way_out (i32.const 0x2001004))
+      (local.set $way_out (i32.const 0x6001004))
       (br_if $B2
         (i32.or
           (i32.ne (i32.load offset=PRIVILEGE $hart) (i32.const 1))
           (i64.ne (i64.and $l10 (i64.const -0x40123)) (i64.const 0))))
-      (local.set $way_out (i32.const 0x2001004))
+      (local.set $way_out (i32.const 0x6001004))
       (br_if $B2
         (i32.and
           (i64.ne (i64.and (i64.and $l10 $l11) (i64.const 2)) (i64.const 0))
@@ -101,7 +101,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l11 (i64.and $target (i64.const -0x1000)))
@@ -113,6 +113,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l16) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l17
       (then
-        (return_call_indirect (type $t0) $hart $l11 $l17)))))
+        (return_call_indirect (type $t0) $hart $l11 $l17)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -15,11 +15,11 @@
   (block $B1
     (block $B2
       (local.set $l11 (i32.load offset=MSTATUS $hart))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x5000000))
       (br_if $B2 (i32.eqz (i32.and $l11 (i32.const 0x6000))))
       (i32.store offset=MSTATUS $hart (i32.or $l11 (i32.const 0x6000)))
       (local.set $l12 (i32.load offset=FRM $hart))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x5000000))
       (br_if $B2 (i32.gt_u $l12 (i32.const 4)))
       (local.set $l13 $l12)
       (block $B3
@@ -40,11 +40,11 @@
                   (then
                     (local.set $l14 (i64.reinterpret_f64 $l17))
                     (br $B3)))))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x5000000))
         (br $B2))
       (local.set $fa0 $l14)
       (local.set $l13 (i32.load offset=FRM $hart))
-      (local.set $way_out (i32.const 0x2001004))
+      (local.set $way_out (i32.const 0x5001004))
       (br_if $B2 (i32.gt_u $l13 (i32.const 4)))
       (local.set $l12 $l13)
       (block $B8
@@ -91,7 +91,7 @@
                   (then
                     (local.set $l14 (i64.reinterpret_f64 $l16))
                     (br $B8)))))))
-        (local.set $way_out (i32.const 0x2001004))
+        (local.set $way_out (i32.const 0x5001004))
         (br $B2))
       (local.set $fa0 $l14)
       (local.set $l19 $ra)
@@ -114,7 +114,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l14 (i64.and $target (i64.const -0x1000)))
@@ -126,6 +126,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l13
       (then
-        (return_call_indirect (type $t0) $hart $l14 $l13)))))
+        (return_call_indirect (type $t0) $hart $l14 $l13)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

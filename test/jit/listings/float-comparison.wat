@@ -17,7 +17,7 @@
     (block $B2
       (block $B3
         (local.set $l11 (i32.load offset=MSTATUS $hart))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x5000000))
         (br_if $B2 (i32.eqz (i32.and $l11 (i32.const 0x6000))))
         (i32.store offset=MSTATUS $hart (i32.or $l11 (i32.const 0x6000)))
         (local.set $l12 (f64.reinterpret_i64 $fa0))
@@ -29,7 +29,7 @@
             (then
               (local.set $l14 (i64.extend_i32_u (f64.lt $l15 $l16)))
               (br $B4)))
-          (local.set $way_out (i32.const 0x2000000))
+          (local.set $way_out (i32.const 0x5000000))
           (br $B2))
         (local.set $a0 $l14)
         (local.set $l11 (i64.eq $a0 (i64.const 0)))
@@ -39,7 +39,7 @@
             (br $B3))
           (else
             (local.set $l17 (i32.load offset=MSTATUS $hart))
-            (local.set $way_out (i32.const 0x2000008))
+            (local.set $way_out (i32.const 0x5000008))
             (br_if $B2 (i32.eqz (i32.and $l17 (i32.const 0x6000))))
             (i32.store offset=MSTATUS $hart (i32.or $l17 (i32.const 0x6000)))
             (local.set $l16 (f64.reinterpret_i64 $fa0))
@@ -56,7 +56,7 @@
                   (local.set $l14
                     (select (i64.reinterpret_f64 $l13) (i64.reinterpret_f64 $l12) (f64.lt $l13 $l12)))
                   (br $B7)))
-              (local.set $way_out (i32.const 0x2000008))
+              (local.set $way_out (i32.const 0x5000008))
               (br $B2))
             (local.set $fa0 $l14)
             (local.set $instret (i64.add $instret (i64.const 1)))
@@ -83,7 +83,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l18 (i64.and $target (i64.const -0x1000)))
@@ -95,6 +95,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l11) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l17
       (then
-        (return_call_indirect (type $t0) $hart $l18 $l17)))))
+        (return_call_indirect (type $t0) $hart $l18 $l17)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -22,12 +22,12 @@
   (block $B1
     (block $B2
       (local.set $l14 (i32.load offset=MSTATUS $hart))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x5000000))
       (br_if $B2 (i32.eqz (i32.and $l14 (i32.const 0x6000))))
       (i32.store offset=MSTATUS $hart (i32.or $l14 (i32.const 0x6000)))
       (local.set $l16
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a0 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x3000000))
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l16)
@@ -75,7 +75,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l17 (i64.and $target (i64.const -0x1000)))
@@ -87,6 +87,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l16) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l14
       (then
-        (return_call_indirect (type $t0) $hart $l17 $l14)))))
+        (return_call_indirect (type $t0) $hart $l17 $l14)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

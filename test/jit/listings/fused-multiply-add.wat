@@ -15,11 +15,11 @@
   (block $B1
     (block $B2
       (local.set $l12 (i32.load offset=MSTATUS $hart))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x5000000))
       (br_if $B2 (i32.eqz (i32.and $l12 (i32.const 0x6000))))
       (i32.store offset=MSTATUS $hart (i32.or $l12 (i32.const 0x6000)))
       (local.set $l13 (i32.load offset=FRM $hart))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x5000000))
       (br_if $B2 (i32.gt_u $l13 (i32.const 4)))
       (local.set $l14 $l13)
       (local.set $l15 (f64.reinterpret_i64 $fa1))
@@ -81,7 +81,7 @@
               (then
                 (local.set $l18 (i64.reinterpret_f64 $l37))
                 (br $B3)))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x5000000))
         (br $B2))
       (local.set $fa0 $l18)
       (local.set $l36 $ra)
@@ -104,7 +104,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l18 (i64.and $target (i64.const -0x1000)))
@@ -116,6 +116,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l13
       (then
-        (return_call_indirect (type $t0) $hart $l18 $l13)))))
+        (return_call_indirect (type $t0) $hart $l18 $l13)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -28,7 +28,7 @@
         (local.set $l12 $a1)
         (local.set $l13
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2001004))
+        (local.set $way_out (i32.const 0x3001004))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.READ_TAG $l13)
@@ -46,7 +46,7 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x1000018))
+                (local.set $way_out (i32.const 0x2000018))
                 (br $B2)))
             (local.set $a3 (i64.add $a3 (i64.const 2)))
             (drop (i64.add $page (i64.const 32)))
@@ -54,7 +54,7 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x1000000))
+                (local.set $way_out (i32.const 0x2000000))
                 (br $B2)))
             (br $L3)))
         (if (i64.eq $l14 (i64.add $page (i64.const 16)))
@@ -62,7 +62,7 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x1000010))
+                (local.set $way_out (i32.const 0x2000010))
                 (br $B2)))
             (local.set $a3 (i64.add $a3 (i64.const 1)))
             (drop (i64.add $page (i64.const 24)))
@@ -70,7 +70,7 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x1000000))
+                (local.set $way_out (i32.const 0x2000000))
                 (br $B2)))
             (br $L3)))
         (if (i64.eq $l14 (i64.add $page (i64.const 32)))
@@ -78,7 +78,7 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x1000020))
+                (local.set $way_out (i32.const 0x2000020))
                 (br $B2)))
             (local.set $a3 (i64.add $a3 (i64.const 3)))
             (local.set $l15 $ra)
@@ -107,7 +107,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l14 (i64.and $target (i64.const -0x1000)))
@@ -119,6 +119,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l13) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l17
       (then
-        (return_call_indirect (type $t0) $hart $l14 $l17)))))
+        (return_call_indirect (type $t0) $hart $l14 $l17)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -27,7 +27,7 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x1000000))
+                (local.set $way_out (i32.const 0x2000000))
                 (br $B2)))
             (br $L3))
           (else
@@ -45,7 +45,7 @@
                       (local.set $branches (i64.add $branches (i64.const 1)))
                       (if (i64.ge_u $branches $stop_branches)
                         (then
-                          (local.set $way_out (i32.const 0x1000000))
+                          (local.set $way_out (i32.const 0x2000000))
                           (br $B2)))
                       (br $L3))
                     (else
@@ -73,7 +73,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l16 (i64.and $target (i64.const -0x1000)))
@@ -85,6 +85,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l13
       (then
-        (return_call_indirect (type $t0) $hart $l16 $l13)))))
+        (return_call_indirect (type $t0) $hart $l16 $l13)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

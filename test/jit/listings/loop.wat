@@ -20,11 +20,11 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x1000000))
+                (local.set $way_out (i32.const 0x2000000))
                 (br $B2)))
             (br $L3))
           (else
-            (local.set $way_out (i32.const 0x2000008))
+            (local.set $way_out (i32.const 0x4000008))
             (br $B2))))
       (unreachable))
     (i64.store offset=a0 $hart $a0)
@@ -39,7 +39,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l9 (i64.and $target (i64.const -0x1000)))
@@ -51,6 +51,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l8) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l10
       (then
-        (return_call_indirect (type $t0) $hart $l9 $l10)))))
+        (return_call_indirect (type $t0) $hart $l9 $l10)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

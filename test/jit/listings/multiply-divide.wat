@@ -83,7 +83,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l22 (i64.and $target (i64.const -0x1000)))
@@ -95,6 +95,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l23) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l24
       (then
-        (return_call_indirect (type $t0) $hart $l22 $l24)))))
+        (return_call_indirect (type $t0) $hart $l22 $l24)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -19,7 +19,7 @@
       (loop $L3
         (local.set $l12
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a0 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x3000000))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.READ_TAG $l12)
@@ -32,7 +32,7 @@
         (local.set $l13 $a0)
         (local.set $l12
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l13 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2002008))
+        (local.set $way_out (i32.const 0x3002008))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.READ_TAG $l12)
@@ -47,7 +47,7 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x1000000))
+                (local.set $way_out (i32.const 0x2000000))
                 (br $B2)))
             (br $L3))
           (else
@@ -75,7 +75,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l14 (i64.and $target (i64.const -0x1000)))
@@ -87,6 +87,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l15
       (then
-        (return_call_indirect (type $t0) $hart $l14 $l15)))))
+        (return_call_indirect (type $t0) $hart $l14 $l15)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -24,7 +24,7 @@
       (local.set $l12
         (i32.add $hart
           (i32.and (i32.wrap_i64 (i64.shr_u (i64.add $sp (i64.const 16)) (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x2001002))
+      (local.set $way_out (i32.const 0x3001002))
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l12)
@@ -65,7 +65,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l14 (i64.and $target (i64.const -0x1000)))
@@ -77,6 +77,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l15
       (then
-        (return_call_indirect (type $t0) $hart $l14 $l15)))))
+        (return_call_indirect (type $t0) $hart $l14 $l15)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

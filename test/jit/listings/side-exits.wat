@@ -20,10 +20,10 @@
       (local.set $instret (i64.add $instret (i64.const 2)))
       (if $l9
         (then
-          (local.set $way_out (i32.const 0x200000c))
+          (local.set $way_out (i32.const 0x400000c))
           (br $B2))
         (else
-          (local.set $way_out (i32.const 0x2000008))
+          (local.set $way_out (i32.const 0x4000008))
           (br $B2)))
       (unreachable))
     (i64.store offset=a0 $hart $a0)
@@ -38,7 +38,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l10 (i64.and $target (i64.const -0x1000)))
@@ -50,6 +50,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l9) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l11
       (then
-        (return_call_indirect (type $t0) $hart $l10 $l11)))))
+        (return_call_indirect (type $t0) $hart $l10 $l11)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -15,7 +15,7 @@
   (block $B1
     (block $B2
       (local.set $l11 (i32.load offset=MSTATUS $hart))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x5000000))
       (br_if $B2 (i32.eqz (i32.and $l11 (i32.const 0x6000))))
       (i32.store offset=MSTATUS $hart (i32.or $l11 (i32.const 0x6000)))
       (local.set $l12 (i32.const 1))
@@ -44,11 +44,11 @@
                   (then
                     (local.set $l15 (i32.reinterpret_f32 $l18))
                     (br $B3)))))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x5000000))
         (br $B2))
       (local.set $fa0 (i64.or (i64.extend_i32_u $l15) (i64.const -0x100000000)))
       (local.set $l15 (i32.load offset=FRM $hart))
-      (local.set $way_out (i32.const 0x2001004))
+      (local.set $way_out (i32.const 0x5001004))
       (br_if $B2 (i32.gt_u $l15 (i32.const 4)))
       (local.set $l12 $l15)
       (local.set $l14 $fa0)
@@ -78,7 +78,7 @@
                   (then
                     (local.set $l11 (i32.reinterpret_f32 $l17))
                     (br $B8)))))))
-        (local.set $way_out (i32.const 0x2001004))
+        (local.set $way_out (i32.const 0x5001004))
         (br $B2))
       (local.set $fa2 (i64.or (i64.extend_i32_u $l11) (i64.const -0x100000000)))
       (local.set $l13 $ra)
@@ -103,7 +103,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l14 (i64.and $target (i64.const -0x1000)))
@@ -115,6 +115,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l11) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l12
       (then
-        (return_call_indirect (type $t0) $hart $l14 $l12)))))
+        (return_call_indirect (type $t0) $hart $l14 $l12)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -20,7 +20,7 @@
       (local.set $l13
         (i32.add $hart
           (i32.and (i32.wrap_i64 (i64.shr_u (i64.add $a0 (i64.const 4)) (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x3000000))
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l13)
@@ -54,7 +54,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l15 (i64.and $target (i64.const -0x1000)))
@@ -66,6 +66,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l13) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l16
       (then
-        (return_call_indirect (type $t0) $hart $l15 $l16)))))
+        (return_call_indirect (type $t0) $hart $l15 $l16)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -15,7 +15,7 @@
       (local.set $l10 (i64.add $a1 (i64.const -1)))
       (local.set $l11
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l10 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x2000000))
+      (local.set $way_out (i32.const 0x3000000))
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l11)
@@ -39,7 +39,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l12 (i64.and $target (i64.const -0x1000)))
@@ -51,6 +51,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l11) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l13
       (then
-        (return_call_indirect (type $t0) $hart $l12 $l13)))))
+        (return_call_indirect (type $t0) $hart $l12 $l13)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

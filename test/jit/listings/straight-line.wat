@@ -15,7 +15,7 @@
     (block $B2
       (local.set $a0 (i64.add $a0 (i64.const 1)))
       (local.set $a1 (i64.add $a0 $a2))
-      (local.set $way_out (i32.const 0x2002008))
+      (local.set $way_out (i32.const 0x4002008))
       (br $B2)
       (unreachable))
     (i64.store offset=a0 $hart $a0)
@@ -31,7 +31,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l10 (i64.and $target (i64.const -0x1000)))
@@ -43,6 +43,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l11) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l12
       (then
-        (return_call_indirect (type $t0) $hart $l10 $l12)))))
+        (return_call_indirect (type $t0) $hart $l10 $l12)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

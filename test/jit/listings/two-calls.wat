@@ -30,7 +30,7 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x1000008))
+                (local.set $way_out (i32.const 0x2000008))
                 (br $B2)))
             (local.set $ra (i64.add $page (i64.const 12)))
             (local.set $instret (i64.add $instret (i64.const 1)))
@@ -40,7 +40,7 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x100000c))
+                (local.set $way_out (i32.const 0x200000c))
                 (br $B2)))
             (local.set $l12 $s0)
             (drop (i64.add $page (i64.const 16)))
@@ -71,7 +71,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l11 (i64.and $target (i64.const -0x1000)))
@@ -83,6 +83,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l15
       (then
-        (return_call_indirect (type $t0) $hart $l11 $l15)))))
+        (return_call_indirect (type $t0) $hart $l11 $l15)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

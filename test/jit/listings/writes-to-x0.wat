@@ -18,7 +18,7 @@
       (local.set $l10 $a0)
       (local.set $l11
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l10 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x2002008))
+      (local.set $way_out (i32.const 0x3002008))
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.READ_TAG $l11)
@@ -26,11 +26,11 @@
             (i64.and (i64.add $l10 (i64.const 3)) (i64.const -0x1000))
             (i64.load offset=DATA_CONTEXT $hart))))
       (drop (i64.load32_s (i32.add (i32.wrap_i64 $l10) (i32.load offset=DATA_TLB.ADDEND $l11))))
-      (local.set $way_out (i32.const 0x200300c))
+      (local.set $way_out (i32.const 0x300300c))
       (br_if $B2 (i32.and (i32.wrap_i64 $a0) (i32.const 3)))
       (local.set $l11
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a0 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x200300c))
+      (local.set $way_out (i32.const 0x300300c))
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l11)
@@ -60,7 +60,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l10 (i64.and $target (i64.const -0x1000)))
@@ -72,6 +72,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l11
       (then
-        (return_call_indirect (type $t0) $hart $l10 $l11)))))
+        (return_call_indirect (type $t0) $hart $l10 $l11)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

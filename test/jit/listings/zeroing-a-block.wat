@@ -16,7 +16,7 @@
     (block $B2
       (loop $L3
         (local.set $l10 (i32.load offset=PRIVILEGE $hart))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x6000000))
         (br_if $B2
           (i32.or
             (i32.and
@@ -27,7 +27,7 @@
         (local.set $l12 $l11)
         (local.set $l13
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x3000000))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l13)
@@ -38,7 +38,7 @@
         (local.set $l14 (i64.add $l11 (i64.const 8)))
         (local.set $l15
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l14 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x3000000))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l15)
@@ -49,7 +49,7 @@
         (local.set $l16 (i64.add $l11 (i64.const 16)))
         (local.set $l17
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l16 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x3000000))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l17)
@@ -60,7 +60,7 @@
         (local.set $l18 (i64.add $l11 (i64.const 24)))
         (local.set $l19
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l18 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x3000000))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l19)
@@ -71,7 +71,7 @@
         (local.set $l20 (i64.add $l11 (i64.const 32)))
         (local.set $l21
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l20 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x3000000))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l21)
@@ -82,7 +82,7 @@
         (local.set $l22 (i64.add $l11 (i64.const 40)))
         (local.set $l23
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l22 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x3000000))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l23)
@@ -93,7 +93,7 @@
         (local.set $l24 (i64.add $l11 (i64.const 48)))
         (local.set $l25
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l24 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x3000000))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l25)
@@ -104,7 +104,7 @@
         (local.set $l26 (i64.add $l11 (i64.const 56)))
         (local.set $l27
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l26 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x2000000))
+        (local.set $way_out (i32.const 0x3000000))
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l27)
@@ -120,7 +120,7 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x1000000))
+                (local.set $way_out (i32.const 0x2000000))
                 (br $B2)))
             (br $L3))
           (else
@@ -144,7 +144,7 @@
       (i64.store offset=INSTRET $hart $instret)
       (i64.store offset=BRANCHES $hart $branches)
       (i64.store offset=PC $hart $target)
-      (return (i32.const 1)))))
+      (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l24 (i64.and $target (i64.const -0x1000)))
@@ -156,6 +156,8 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l27) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l25
       (then
-        (return_call_indirect (type $t0) $hart $l24 $l25)))))
+        (return_call_indirect (type $t0) $hart $l24 $l25)))
+    (i64.store offset=PC $hart $target)
+    (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
 (i32.const 0)

@@ -1,0 +1,27 @@
+import { REGION_PARAMETERS } from '../interpreter/generate.ts';
+import { ModuleBuilder } from '../wasm/index.ts';
+import type { CodeOptions } from './options.ts';
+import { decodePlan, planEntry, type RegionPlan } from './plan.ts';
+import { RegionWriter } from './region.ts';
+
+/**
+ * One module with a function for each region, exported under its place in the list. It follows from the plans and options alone,
+ * so it serves any page with that content in any memory of that kind.
+ */
+export function generateRegions(plans: readonly RegionPlan[], options: CodeOptions): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder({ initialPages: 1, maximumPages: 65536, shared: options.shared });
+  module.importTable();
+  const type = module.type(REGION_PARAMETERS, 'i32');
+  plans.forEach((plan, i) => {
+    const entry = planEntry(plan);
+    const region = module.function(
+      `region${i}_${entry.toString(16)}`,
+      REGION_PARAMETERS,
+      'i32',
+      (f, hart, pageAddress) =>
+        new RegionWriter(f, { hart, pageAddress }, type, decodePlan(plan), entry, options.optimizations).write(),
+    );
+    module.export(region, `${i}`);
+  });
+  return module.finish();
+}

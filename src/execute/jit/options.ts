@@ -1,0 +1,33 @@
+/** Ways to make code fast that can be left out one by one; what the guest sees is the same without them. */
+export const OPTIMIZATIONS = {
+  blocks: 'regions of many blocks, with their loops, in place of one block each',
+  calls: 'calls and returns followed inside a region',
+  'jump-tables': 'likely targets of indirect jumps compared inside a region',
+  'skip-cold': 'blocks that never ran are left out of regions',
+  float: 'floating point inside regions',
+  csr: 'common control and status registers inside regions',
+  neighbours: 'accesses off one base register checked once',
+  linking: 'regions that go on in one another by tail calls',
+  cache: 'translations kept by content and used again',
+  background: 'translation in another thread, where there is one',
+} as const;
+
+export type Optimization = keyof typeof OPTIMIZATIONS;
+
+export type Optimizations = Readonly<Record<Optimization, boolean>>;
+
+export const OPTIMIZATION_NAMES = Object.keys(OPTIMIZATIONS) as Optimization[];
+
+/** All but these. */
+export function optimizationsWithout(left: readonly Optimization[] = []): Optimizations {
+  return Object.fromEntries(OPTIMIZATION_NAMES.map((name) => [name, !left.includes(name)])) as Optimizations;
+}
+
+export const ALL_OPTIMIZATIONS = optimizationsWithout();
+
+/** What a region's code depends on beside the guest's instructions. Plain data, for other threads. */
+export interface CodeOptions {
+  /** The memory is shared between threads, which a module has to say. */
+  readonly shared: boolean;
+  readonly optimizations: Optimizations;
+}
