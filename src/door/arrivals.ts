@@ -1,4 +1,5 @@
 import { GodwitError } from '../common/errors.ts';
+import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { Arrival, ExecutionPoint, MachineCore, Outcome } from '../machine/core.ts';
 
 /** Something from outside, at the execution point where it reached the machine. */
@@ -30,6 +31,39 @@ export class RecordedDoor {
     this.arrivals = arrivals;
   }
 
+  /** How many arrivals have been delivered. Set when the machine was put back to where that many had been. */
+  get delivered(): number {
+    return this.next;
+  }
+
+  set delivered(count: number) {
+    this.next = count;
+  }
+
+  /**
+   * Goes on by one instruction, interrupt or exception, with what is due delivered before it. Returns how the machine ended, if it has.
+   */
+  step(): Finish | undefined {
+    const { core } = this;
+    for (let due = this.arrivals[this.next]; due && this.isHere(due); due = this.arrivals[this.next]) this.deliver(due);
+    if (core.hart.waiting) return this.wait();
+    const outcome = core.step();
+    if (outcome.kind !== 'finished') return undefined;
+    if (outcome.finish.kind !== 'reset') return outcome.finish;
+    core.reset();
+    return undefined;
+  }
+
+  /** A waiting hart comes to its next deadline; what was due at this point is delivered. */
+  private wait(): undefined {
+    const { core } = this;
+    const outcome = core.step();
+    if (outcome.kind !== 'waiting') return undefined;
+    if (outcome.deadline === undefined) throw this.diverged('it waits for something that is not in the recording');
+    core.skipTo(outcome.deadline);
+    return undefined;
+  }
+
   /**
    * Runs to the first counted transfer at or after `branches`; arrivals at that point are left for the next call. Throws
    * GodwitError('damaged') when the list does not fit what the machine does: the machine has diverged.
@@ -59,10 +93,19 @@ export class RecordedDoor {
   }
 
   private deliverIfHere(due: StampedArrival): boolean {
-    if (this.core.hart.pc !== due.point.pc || !this.core.acceptsArrivals) return false;
+    if (!this.isHere(due)) return false;
+    this.deliver(due);
+    return true;
+  }
+
+  private isHere({ point }: StampedArrival): boolean {
+    const { core } = this;
+    return core.hart.branches === point.branches && core.hart.pc === point.pc && core.acceptsArrivals;
+  }
+
+  private deliver(due: StampedArrival): void {
     this.core.deliver(due.arrival);
     this.next++;
-    return true;
   }
 
   private diverged(what: string): GodwitError {

@@ -3,6 +3,7 @@ import type { GuestClock, PlainData } from '../device/device.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
 import { StateReader } from '../device/state-reader.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
+import { VMGENID_BYTES } from '../device/vmgenid/registers.ts';
 import { DECODED_PAGE_BYTES } from '../execute/interpreter/slots.ts';
 import type { TranslationCache } from '../execute/jit/cache.ts';
 import type { RegionCompiler } from '../execute/jit/compiler.ts';
@@ -37,7 +38,11 @@ export type Arrival =
   | { readonly kind: 'clock'; readonly ticks: bigint; readonly rate: bigint }
   | { readonly kind: 'input'; readonly port: ConsolePort; readonly bytes: Uint8Array }
   | { readonly kind: 'resize'; readonly columns: number; readonly rows: number }
-  | { readonly kind: 'block'; readonly disk: number; readonly id: number; readonly completion: BlockCompletion };
+  | { readonly kind: 'block'; readonly disk: number; readonly id: number; readonly completion: BlockCompletion }
+  /** Guest time 0 was this on the wall: nanoseconds since 1970. */
+  | { readonly kind: 'epoch'; readonly nanoseconds: bigint }
+  /** From here on this is another machine than whatever else goes on from the same state: 32 and 16 fresh random bytes. */
+  | { readonly kind: 'individual'; readonly seed: Uint8Array; readonly generationId: Uint8Array };
 
 export type Outcome =
   /** The branch count that was asked for is reached. */
@@ -135,7 +140,7 @@ export class MachineCore {
     this.connect();
     try {
       if (from) this.resumeFrom(from.state);
-      else this.powerOn();
+      else this.beginLife();
     } catch (error) {
       this.dispose();
       throw error;
@@ -197,6 +202,13 @@ export class MachineCore {
         return done;
       },
     });
+  }
+
+  private beginLife(): void {
+    const id = new Uint8Array(VMGENID_BYTES);
+    this.entropy.fill(id);
+    this.board.generationId.begin(id);
+    this.powerOn();
   }
 
   private powerOn(): void {
@@ -359,6 +371,15 @@ export class MachineCore {
       case 'block':
         this.board.disks[arrival.disk]?.complete(arrival.id, arrival.completion);
         break;
+      case 'epoch':
+        this.epochNanoseconds = arrival.nanoseconds;
+        this.board.rtc.tick();
+        this.updateTimers();
+        break;
+      case 'individual':
+        this.entropy.reseed(arrival.seed);
+        this.board.generationId.change(arrival.generationId);
+        break;
     }
   }
 
@@ -440,6 +461,14 @@ export class MachineCore {
       state: this.save(),
       memory: this.ram.snapshot(since),
     };
+  }
+
+  /** Back to what the machine was at a snapshot of it. */
+  revert({ state, memory }: MachineSnapshot): void {
+    this.flushOutput();
+    this.ram.revert(memory);
+    this.hart.put(L.MAP_ROOT, BigInt(this.ram.mapRoot));
+    this.resumeFrom(state);
   }
 
   /** Gives the machine's memory back, for its forks and siblings to use. It is not to be used any more. */

@@ -23,10 +23,10 @@ export class GuestRam implements GuestMemory, MapListener {
   readonly sizeBytes: number;
   readonly pageCount: number;
   readonly bytes: Uint8Array;
-  private readonly map: PageMap;
+  private map: PageMap;
   private readonly arena: Arena;
   private readonly events: RamEvents;
-  private readonly source: PageSource | undefined;
+  private source: PageSource | undefined;
   private readonly watchers = new Set<WrittenPages>();
 
   /** `from`: memory as it was at a snapshot, or what a restored machine's pages come from. */
@@ -120,6 +120,19 @@ export class GuestRam implements GuestMemory, MapListener {
       this.bytes.fill(0, frame, frame + FRAME_BYTES);
       this.codeChanged(frame);
     }
+  }
+
+  /** Memory as it was at the snapshot. Whoever watches writes takes every page that differs now for written. */
+  revert(snapshot: FrameSnapshot): void {
+    const before = this.map;
+    this.map = new PageMap(this.arena, this.pageCount, snapshot.map.share());
+    this.source = snapshot.source;
+    if (this.watchers.size > 0) {
+      for (let page = 0; page < this.pageCount; page++) {
+        if (before.frameOf(page) !== this.map.frameOf(page)) this.written(page);
+      }
+    }
+    before.release((frame) => this.freed(frame));
   }
 
   /** Gives back all frames. The machine does not run again. */

@@ -1,0 +1,211 @@
+import { GodwitError } from '../common/errors.ts';
+import { RecordedDoor, type StampedArrival } from '../door/arrivals.ts';
+import type { ExecutionPoint, MachineCore } from '../machine/core.ts';
+import type { RewindableOutput } from './rewindable-output.ts';
+import { type WaypointBudget, Waypoints } from './waypoints.ts';
+
+export interface History {
+  /** A machine at the beginning of the recording. */
+  readonly core: MachineCore;
+  readonly arrivals: readonly StampedArrival[];
+  /** Where the recording ends: as far as the machine may go. */
+  readonly endBranches: bigint;
+}
+
+export interface TimelineOptions {
+  readonly waypoints?: Partial<WaypointBudget>;
+  /** Told when the machine goes back, so that nobody sees its output twice. */
+  readonly output?: RewindableOutput;
+}
+
+/** Why a movement ended where it did. */
+export type Arrived = 'there' | 'beginning' | 'end';
+
+const MIB_FRAMES = 256;
+/** 512 MiB of frames: about what the guest writes in ten minutes of ordinary work, at a waypoint's distance. */
+const BUDGET: WaypointBudget = { count: 400, frames: 512 * MIB_FRAMES };
+/** While the replay goes forward it leaves a waypoint this often: some 20 ms of it. */
+const STRIDE_BRANCHES = 2_000_000n;
+/** On the way to a point it leaves more, closer and closer to it, so that steps back from there are quick. */
+const APPROACH_BRANCHES = [400_000n, 60_000n, 6_000n];
+
+function isBefore(a: ExecutionPoint, b: ExecutionPoint): boolean {
+  return a.branches < b.branches || (a.branches === b.branches && a.pc < b.pc);
+}
+
+function isSame(a: ExecutionPoint, b: ExecutionPoint): boolean {
+  return a.branches === b.branches && a.pc === b.pc;
+}
+
+/**
+ * A replay that can go both ways. Going back is going forward again from an earlier waypoint, to the place before; everything the
+ * machine does is the same each time.
+ */
+export class Timeline {
+  readonly core: MachineCore;
+  private readonly door: RecordedDoor;
+  private readonly waypoints: Waypoints;
+  private readonly options: TimelineOptions;
+  readonly endBranches: bigint;
+  readonly beginning: ExecutionPoint;
+
+  constructor({ core, arrivals, endBranches }: History, options: TimelineOptions = {}) {
+    this.core = core;
+    this.options = options;
+    this.endBranches = endBranches;
+    this.door = new RecordedDoor(core, arrivals);
+    this.waypoints = new Waypoints(core, { ...BUDGET, ...options.waypoints });
+    this.beginning = core.point;
+    this.takeWaypoint();
+  }
+
+  get point(): ExecutionPoint {
+    return this.core.point;
+  }
+
+  get waypointCount(): number {
+    return this.waypoints.count;
+  }
+
+  get atBeginning(): boolean {
+    return !isBefore(this.beginning, this.point);
+  }
+
+  get atEnd(): boolean {
+    return this.core.hart.branches >= this.endBranches;
+  }
+
+  /**
+   * Goes forward to the first counted transfer at or after this branch count, or to the end. `stop` is asked after every stretch of
+   * execution and may end it early.
+   */
+  runForward(branches: bigint, stop?: () => boolean): Arrived {
+    const target = branches < this.endBranches ? branches : this.endBranches;
+    while (this.core.hart.branches < target) {
+      const stride = (this.core.hart.branches / STRIDE_BRANCHES + 1n) * STRIDE_BRANCHES;
+      const ended = this.goTo(stride < target ? stride : target);
+      if (ended) return 'end';
+      if (this.core.hart.branches >= stride) this.takeWaypoint();
+      if (stop?.()) return 'there';
+    }
+    return branches <= this.endBranches ? 'there' : 'end';
+  }
+
+  /** True when the machine has ended. */
+  private goTo(branches: bigint): boolean {
+    return this.door.run(branches).kind === 'finished';
+  }
+
+  private takeWaypoint(): void {
+    this.waypoints.take(this.door.delivered, () => this.options.output?.position ?? 0);
+  }
+
+  /** One instruction, interrupt or exception forward. */
+  stepForward(): Arrived {
+    if (this.atEnd) return 'end';
+    const finish = this.door.step();
+    return finish ? 'end' : 'there';
+  }
+
+  /** To an execution point, in either direction, exactly. Throws GodwitError('usage') when execution does not come by there. */
+  seek(point: ExecutionPoint): Arrived {
+    if (isBefore(point, this.beginning)) {
+      this.rewind(this.beginning.branches);
+      return 'beginning';
+    }
+    if (!isBefore(this.point, point) || this.isFar(point.branches)) this.rewind(point.branches);
+    const arrived = this.approach(point.branches);
+    if (arrived === 'end' && !isSame(this.point, point)) return 'end';
+    while (this.core.hart.branches === point.branches && this.core.hart.pc !== point.pc) {
+      if (this.stepForward() === 'end') return 'end';
+    }
+    if (!isSame(this.point, point)) {
+      throw new GodwitError(
+        'usage',
+        `Execution does not come by pc 0x${point.pc.toString(16)} at branch ${point.branches}.`,
+      );
+    }
+    return 'there';
+  }
+
+  /** To the first counted transfer at or after this branch count, in either direction. */
+  seekBranches(branches: bigint): Arrived {
+    if (branches <= this.beginning.branches) {
+      this.rewind(this.beginning.branches);
+      return 'beginning';
+    }
+    if (branches < this.core.hart.branches || this.isFar(branches)) this.rewind(branches);
+    return this.approach(branches);
+  }
+
+  /** Whether there is a waypoint between here and there. */
+  private isFar(branches: bigint): boolean {
+    return this.waypoints.atOrBefore(branches).snapshot.point.branches > this.core.hart.branches;
+  }
+
+  /** Back (or on) to the last waypoint at or before this branch count. */
+  private rewind(branches: bigint): void {
+    const { snapshot, delivered, outputPosition } = this.waypoints.atOrBefore(branches);
+    this.core.revert(snapshot);
+    this.door.delivered = delivered;
+    this.options.output?.goBack(outputPosition);
+  }
+
+  private approach(branches: bigint): Arrived {
+    for (const distance of APPROACH_BRANCHES) {
+      if (branches - distance <= this.core.hart.branches) continue;
+      if (this.runForward(branches - distance) === 'end') return 'end';
+      this.takeWaypoint();
+    }
+    return this.runForward(branches);
+  }
+
+  /** To the place before this one: the instruction, interrupt or exception that was last is undone. */
+  stepBack(): Arrived {
+    const here = this.point;
+    if (this.atBeginning) return 'beginning';
+    const transferBefore = here.branches - 1n;
+    this.seekBranches(transferBefore > this.beginning.branches ? transferBefore : this.beginning.branches);
+    if (!isBefore(this.point, here)) {
+      // Time may have been skipped there, or the beginning is not at a counted transfer.
+      this.rewind(this.beginning.branches);
+      return 'beginning';
+    }
+    let before = this.point;
+    for (;;) {
+      const at = this.point;
+      if (!isBefore(at, here)) break;
+      before = at;
+      if (this.stepForward() === 'end') break;
+    }
+    return this.seek(before);
+  }
+
+  /**
+   * Goes back until `findStops` names a place: it is called for one stretch of history after the other, latest first, with the
+   * machine at its start, runs it forward to at most `until`, and returns the last place to stop at before that, or undefined.
+   */
+  searchBack(findStops: (until: ExecutionPoint) => ExecutionPoint | undefined): Arrived {
+    let until = this.point;
+    while (isBefore(this.beginning, until)) {
+      const start = this.waypoints.atOrBefore(until.branches - 1n).snapshot.point;
+      this.rewind(start.branches);
+      const from = this.point;
+      const found = findStops(until);
+      if (found) return this.seek(found);
+      until = from;
+    }
+    this.rewind(this.beginning.branches);
+    return 'beginning';
+  }
+
+  /** Runs to this place, with the arrivals on the way, but leaves no waypoints. For `searchBack`. */
+  get recordedDoor(): RecordedDoor {
+    return this.door;
+  }
+
+  /** Gives the waypoints' memory back. The machine stays where it is. */
+  dispose(): void {
+    this.waypoints.release();
+  }
+}

@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest';
+import { RecordedDoor, type StampedArrival } from '../../src/door/arrivals.ts';
+import { type CoreOptions, type ExecutionPoint, MachineCore } from '../../src/machine/core.ts';
+import { bootImages } from '../../src/machine/linux.ts';
+import { RewindableOutput } from '../../src/replay/rewindable-output.ts';
+import { Timeline } from '../../src/replay/timeline.ts';
+import { guestImages } from '../support/guest.ts';
+import { randomNumbers } from '../support/random.ts';
+import { tierUnderTest } from '../support/tiers.ts';
+
+const MIB = 1024 ** 2;
+const COMMANDS = 'for i in 1 2; do ls -R /bin | md5sum; done; cat /proc/interrupts; sleep 1; echo done\r';
+
+describe('a timeline', async () => {
+  const images = await guestImages();
+  const reason = 'reason' in images ? images.reason : undefined;
+  const options = (): CoreOptions => {
+    if ('reason' in images) throw new Error(images.reason);
+    return {
+      memoryBytes: 96 * MIB,
+      reservedBytes: 1024 * MIB,
+      seed: new Uint8Array(32).fill(3),
+      load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
+      translation: { threshold: 300, ...tierUnderTest() },
+    };
+  };
+
+  let recorded: { arrivals: StampedArrival[]; end: bigint; printed: string } | undefined;
+  /** A boot, with commands typed at the prompt. */
+  const recording = async () => {
+    if (recorded) return recorded;
+    let printed = '';
+    const decoder = new TextDecoder();
+    const core = await MachineCore.create({
+      ...options(),
+      output: (_port, bytes) => (printed += decoder.decode(bytes)),
+    });
+    const arrivals: StampedArrival[] = [];
+    for (;;) {
+      const outcome = core.run(core.hart.branches + 500_000n);
+      if (outcome.kind !== 'waiting') continue;
+      if (printed.includes('done\r\n')) break;
+      if (printed.includes('~#') && arrivals.length === 0) {
+        const arrival = { kind: 'input', port: 'uart', bytes: new TextEncoder().encode(COMMANDS) } as const;
+        arrivals.push({ point: core.point, arrival });
+        core.deliver(arrival);
+      } else core.skipTo(outcome.deadline!);
+    }
+    recorded = { arrivals, end: core.hart.branches, printed };
+    return recorded;
+  };
+
+  const open = async () => {
+    const { arrivals, end } = await recording();
+    let printed = '';
+    const decoder = new TextDecoder();
+    const output = new RewindableOutput((_port, bytes) => (printed += decoder.decode(bytes)));
+    const core = await MachineCore.create({ ...options(), output: output.output });
+    const timeline = new Timeline({ core, arrivals, endBranches: end }, { output });
+    return { timeline, printed: () => printed, output };
+  };
+
+  it.skipIf(reason)(
+    'comes to the same state at a point, wherever it comes from, and prints everything once',
+    async () => {
+      const { arrivals, end, printed: expected } = await recording();
+      const random = randomNumbers(11);
+      const targets = Array.from({ length: 7 }, () => (end * BigInt(random(10_000))) / 10_000n);
+      const digests = new Map<bigint, { point: ExecutionPoint; digest: bigint }>();
+      const core = await MachineCore.create(options());
+      const door = new RecordedDoor(core, arrivals);
+      for (const branches of [...targets].sort((a, b) => Number(a - b))) {
+        door.run(branches);
+        digests.set(branches, { point: core.point, digest: core.digest() });
+      }
+      const { timeline, printed } = await open();
+      for (const branches of targets) {
+        timeline.seekBranches(branches);
+        const { point, digest } = digests.get(branches)!;
+        expect(timeline.point).toEqual(point);
+        expect(timeline.core.digest()).toBe(digest);
+      }
+      expect(timeline.runForward(end + 10n)).toBe('end');
+      expect(printed().slice(0, expected.length)).toBe(expected);
+      timeline.dispose();
+    },
+  );
+
+  it.skipIf(reason)('steps back through exactly the places that it stepped forward through', async () => {
+    const { end } = await recording();
+    const random = randomNumbers(5);
+    const { timeline } = await open();
+    for (let round = 0; round < 4; round++) {
+      timeline.seekBranches((end * BigInt(random(10_000))) / 10_000n);
+      const places: ExecutionPoint[] = [timeline.point];
+      while (places.length < 60) {
+        if (timeline.stepForward() === 'end') break;
+        const here = timeline.point;
+        const last = places.at(-1)!;
+        if (here.branches !== last.branches || here.pc !== last.pc) places.push(here);
+      }
+      const digest = timeline.core.digest();
+      for (const place of places.slice(0, -1).reverse()) {
+        expect(timeline.stepBack()).toBe('there');
+        expect(timeline.point).toEqual(place);
+      }
+      for (const place of places.slice(1)) {
+        while (timeline.point.branches !== place.branches || timeline.point.pc !== place.pc) timeline.stepForward();
+      }
+      expect(timeline.core.digest()).toBe(digest);
+    }
+    timeline.dispose();
+  });
+
+  it.skipIf(reason)('reports the beginning and the end of history', async () => {
+    const { end } = await recording();
+    const { timeline } = await open();
+    expect(timeline.stepBack()).toBe('beginning');
+    timeline.stepForward();
+    timeline.stepForward();
+    expect(timeline.stepBack()).toBe('there');
+    expect(timeline.stepBack()).toBe('there');
+    expect(timeline.point).toEqual(timeline.beginning);
+    expect(timeline.stepBack()).toBe('beginning');
+    expect(timeline.seekBranches(end)).toBe('there');
+    expect(timeline.stepForward()).toBe('end');
+    expect(() => timeline.seek({ branches: 1000n, pc: 1n })).toThrow(/does not come by/);
+    timeline.dispose();
+  });
+
+  it.skipIf(reason)('keeps its waypoints within their budget', async () => {
+    const { arrivals, end } = await recording();
+    const core = await MachineCore.create(options());
+    const timeline = new Timeline({ core, arrivals, endBranches: end }, { waypoints: { count: 12, frames: 8192 } });
+    timeline.runForward(end);
+    expect(timeline.waypointCount).toBeLessThanOrEqual(12);
+    const last = timeline.core.digest();
+    timeline.seekBranches(end / 3n);
+    timeline.seekBranches(end);
+    expect(timeline.core.digest()).toBe(last);
+    expect(timeline.waypointCount).toBeLessThanOrEqual(12);
+    timeline.dispose();
+  });
+});
