@@ -21,6 +21,7 @@ import { VirtioEntropy } from '../device/virtio/entropy/virtio-entropy.ts';
 import { EmptyVirtioSlot as EmptySlot } from '../device/virtio/mmio/empty-slot.ts';
 import { VirtioMmio } from '../device/virtio/mmio/virtio-mmio.ts';
 import type { VirtioFunction } from '../device/virtio/transport.ts';
+import { VmGenerationId } from '../device/vmgenid/vm-generation-id.ts';
 import { MTIMECMP } from '../hart/layout.ts';
 import * as map from './boot/memory-map.ts';
 import type { Hart } from './hart.ts';
@@ -51,12 +52,13 @@ export interface BoardParts {
 const CONSOLE_AND_ENTROPY = 2;
 export const DISKS_MAXIMUM = map.VIRTIO_MMIO_SLOT_COUNT - CONSOLE_AND_ENTROPY;
 
-/** QEMU's `virt` board: every device at its address, with its interrupt. */
+/** QEMU's `virt` board, and a VM generation id: every device at its address, with its interrupt. */
 export class Board implements Stateful {
   readonly bus = new MmioBus();
   readonly plic: Plic;
   readonly uart: Uart16550;
   readonly rtc: GoldfishRtc;
+  readonly generationId: VmGenerationId;
   readonly console: VirtioConsole;
   readonly disks: readonly VirtioBlock[];
 
@@ -68,10 +70,12 @@ export class Board implements Stateful {
     this.plic = new Plic({ harts });
     this.uart = new Uart16550({ transmit: parts.transmitUart, line: this.plic.line(map.UART_INTERRUPT) });
     this.rtc = new GoldfishRtc({ clock: parts.clock, line: this.plic.line(map.RTC_INTERRUPT) });
+    this.generationId = new VmGenerationId({ line: this.plic.line(map.VMGENID_INTERRUPT) });
     this.console = new VirtioConsole({ name: 'console0', transmit: parts.transmitConsole, ...parts.terminal });
     this.disks = parts.disks.map((disk, i) => new VirtioBlock({ name: `disk${i}`, ...disk }));
     this.bus.add(map.FINISHER.base, new TestFinisher({ finish: parts.finish }));
     this.bus.add(map.RTC.base, this.rtc);
+    this.bus.add(map.VMGENID.base, this.generationId);
     this.bus.add(map.CLINT.base, makeClint(parts));
     this.bus.add(map.PLIC.base, this.plic);
     this.bus.add(map.UART.base, this.uart);

@@ -5,6 +5,11 @@ const SEED_BYTES = 32;
 const BLOCK_BYTES = 64;
 const CONSTANTS = [0x61707865, 0x3320646e, 0x79622d32, 0x6b206574];
 
+function checkedSeed(seed: Uint8Array): Uint8Array {
+  if (seed.length !== SEED_BYTES) throw new GodwitError('usage', `a machine's seed has ${SEED_BYTES} bytes`);
+  return seed.slice();
+}
+
 function rotate(value: number, by: number): number {
   return (value << by) | (value >>> (32 - by));
 }
@@ -21,7 +26,7 @@ function quarterRound(s: Uint32Array, a: number, b: number, c: number, d: number
 }
 
 /**
- * The machine's random bytes: the ChaCha20 key stream (RFC 8439, 2.3) of its seed. The seed comes through the door once;
+ * The machine's random bytes: the ChaCha20 key stream (RFC 8439, 2.3) of its seed. A seed comes through the door;
  * everything after it follows, so replays need no log of it.
  */
 export class SeededEntropy implements Entropy, Stateful {
@@ -31,8 +36,13 @@ export class SeededEntropy implements Entropy, Stateful {
 
   /** `seed`: 32 bytes. */
   constructor(seed: Uint8Array) {
-    if (seed.length !== SEED_BYTES) throw new GodwitError('usage', `a machine's seed has ${SEED_BYTES} bytes`);
-    this.seed = seed.slice();
+    this.seed = checkedSeed(seed);
+  }
+
+  /** What follows is of another seed. */
+  reseed(seed: Uint8Array): void {
+    this.seed = checkedSeed(seed);
+    this.counter = 0n;
   }
 
   private block(): Uint8Array {

@@ -1,6 +1,6 @@
 /**
- * The device tree of the board: what QEMU's `virt` machine gives, less the devices that godwit has not. Linux, OpenSBI, U-Boot
- * and xv6 find all they need in it.
+ * The device tree of the board: what QEMU's `virt` machine gives, less the devices that godwit has not, and with a VM
+ * generation id. Linux, OpenSBI, U-Boot and xv6 find all they need in it.
  */
 
 import { GodwitError } from '../../common/errors.ts';
@@ -39,6 +39,8 @@ import {
   UART_CLOCK_HZ,
   UART_INTERRUPT,
   VIRTIO_MMIO_SLOT_COUNT,
+  VMGENID,
+  VMGENID_INTERRUPT,
   virtioSlotInterrupt,
   virtioSlotRegion,
 } from './memory-map.ts';
@@ -193,6 +195,10 @@ function socNode(hartCount: number, virtioSlots: number): DeviceTreeNode {
       node(unitName('rtc', RTC.base), {
         ...wired(RTC, RTC_INTERRUPT),
         compatible: strings('google,goldfish-rtc'),
+      }),
+      node(unitName('rng', VMGENID.base), {
+        ...wired(VMGENID, VMGENID_INTERRUPT),
+        compatible: strings('microsoft,vmgenid'),
       }),
       clintNode(hartCount),
       plicNode(hartCount),

@@ -1,9 +1,10 @@
 /**
  * The whole board on one page: the addresses and interrupt numbers of QEMU's `virt` machine, so that whatever boots there
- * boots here.
+ * boots here. The generation id, which that machine has not, is where its map is free.
  *
  *   0x0010_0000  test finisher        power off, reset
  *   0x0010_1000  goldfish RTC         interrupt 11
+ *   0x0010_2000  VM generation id     interrupt 12
  *   0x0200_0000  CLINT                machine timer and software interrupts
  *   0x0c00_0000  PLIC                 96 sources, two contexts per hart
  *   0x1000_0000  16550A UART          interrupt 10
@@ -18,6 +19,7 @@ import { PLIC_SIZE_BYTES } from '../../device/plic/registers.ts';
 import { RTC_SIZE_BYTES } from '../../device/rtc/registers.ts';
 import { UART_SIZE_BYTES } from '../../device/uart/registers.ts';
 import { VIRTIO_MMIO_SIZE_BYTES } from '../../device/virtio/mmio/registers.ts';
+import { VMGENID_SIZE_BYTES } from '../../device/vmgenid/registers.ts';
 import { RAM_BASE } from '../../memory/layout.ts';
 
 export { RAM_BASE };
@@ -30,6 +32,7 @@ export interface Region {
 
 export const FINISHER: Region = { base: 0x10_0000, sizeBytes: FINISHER_SIZE_BYTES };
 export const RTC: Region = { base: 0x10_1000, sizeBytes: RTC_SIZE_BYTES };
+export const VMGENID: Region = { base: 0x10_2000, sizeBytes: VMGENID_SIZE_BYTES };
 export const CLINT: Region = { base: 0x200_0000, sizeBytes: CLINT_SIZE_BYTES };
 export const PLIC: Region = { base: 0xc00_0000, sizeBytes: PLIC_SIZE_BYTES };
 export const UART: Region = { base: 0x1000_0000, sizeBytes: UART_SIZE_BYTES };
@@ -37,6 +40,7 @@ export const UART: Region = { base: 0x1000_0000, sizeBytes: UART_SIZE_BYTES };
 /** PLIC sources. */
 export const UART_INTERRUPT = 10;
 export const RTC_INTERRUPT = 11;
+export const VMGENID_INTERRUPT = 12;
 
 export const VIRTIO_MMIO_BASE = 0x1000_1000;
 /** Distance between slots: their register blocks lie side by side. */

@@ -1,0 +1,77 @@
+import { GodwitError } from '../../common/errors.ts';
+import type { AccessWidth, InterruptLine, MmioDevice, PlainData } from '../device.ts';
+import { StateReader } from '../state-reader.ts';
+import { VMGENID_BYTES, VMGENID_SIZE_BYTES } from './registers.ts';
+
+const ALL_BYTES = 2 ** VMGENID_BYTES - 1;
+
+/**
+ * VM generation id. The binding has no register to acknowledge its interrupt, and drivers expect an edge; but the gateway of a PLIC
+ * may ignore an edge that comes while an earlier one is served. So the line stays up until the guest has read each byte of the
+ * new id: a change is never missed, nor an id read half old and half new taken for the last word.
+ */
+export class VmGenerationId implements MmioDevice {
+  readonly name = 'vmgenid';
+  readonly sizeBytes = VMGENID_SIZE_BYTES;
+
+  readonly #line: InterruptLine;
+  readonly #id = new Uint8Array(VMGENID_BYTES);
+  /** One bit for each byte of the id that has not been read since it changed. */
+  #unread = 0;
+
+  constructor(parts: { line: InterruptLine }) {
+    this.#line = parts.line;
+  }
+
+  /** The id that the machine starts with, before the guest runs: no change. */
+  begin(id: Uint8Array): void {
+    if (id.length !== VMGENID_BYTES) throw new GodwitError('usage', `a VM generation id has ${VMGENID_BYTES} bytes`);
+    this.#id.set(id);
+  }
+
+  /** The machine is another one from here on. */
+  change(id: Uint8Array): void {
+    this.begin(id);
+    this.#unread = ALL_BYTES;
+    this.#updateLine();
+  }
+
+  read(offset: number, width: AccessWidth): number {
+    let value = 0;
+    for (let index = 0; index < width; index++) value += this.#readByte(offset + index) * 2 ** (8 * index);
+    if (this.#unread === 0) this.#updateLine();
+    return value;
+  }
+
+  #readByte(offset: number): number {
+    if (offset >= VMGENID_BYTES) return 0;
+    this.#unread &= ~(1 << offset);
+    return this.#id[offset]!;
+  }
+
+  write(_offset: number, _width: AccessWidth, _value: number): void {}
+
+  /** The machine stays the same one. Who starts anew reads the id anyway. */
+  reset(): void {
+    this.#unread = 0;
+    this.#updateLine();
+  }
+
+  save(): PlainData {
+    return { id: this.#id.slice(), unread: this.#unread };
+  }
+
+  restore(state: PlainData): void {
+    const reader = new StateReader(this.name, state, ['id', 'unread']);
+    const id = reader.bytes('id', VMGENID_BYTES);
+    reader.require(id.length === VMGENID_BYTES, 'the id is too short');
+    const unread = reader.integer('unread', ALL_BYTES);
+    this.#id.set(id);
+    this.#unread = unread;
+    this.#updateLine();
+  }
+
+  #updateLine(): void {
+    this.#line.set(this.#unread !== 0);
+  }
+}
