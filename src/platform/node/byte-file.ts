@@ -14,12 +14,13 @@ export interface NodeByteFileOptions {
 
 /** A file of the host, locked while it is open (see image-lock.ts). */
 export class NodeByteFile implements ByteFile {
-  readonly name: string;
   readonly readonly: boolean;
   /** The same for all names of one file. */
   readonly identity: string;
   readonly #handle: FileHandle;
   readonly #lock: ImageLock;
+  #name: string;
+  #realPath: string;
   #closed = false;
 
   static async open(path: string, options: NodeByteFileOptions = {}): Promise<NodeByteFile> {
@@ -29,20 +30,50 @@ export class NodeByteFile implements ByteFile {
       const stats = await handle.stat({ bigint: true });
       if (!stats.isFile()) throw new GodwitError('usage', `${path} is not a regular file.`);
       const { dev, ino } = stats;
-      const lock = await lockImage({ realPath: await realpath(path), dev, ino }, readonly ? 'shared' : 'exclusive');
-      return new NodeByteFile(path, readonly, fileIdentity(stats), handle, lock);
+      const realPath = await realpath(path);
+      const lock = await lockImage({ realPath, dev, ino }, readonly ? 'shared' : 'exclusive');
+      return new NodeByteFile({ path, realPath, readonly, identity: fileIdentity(stats), handle, lock });
     } catch (error) {
       await handle.close();
       throw hostError(error, `open ${path}`);
     }
   }
 
-  private constructor(name: string, readonly: boolean, identity: string, handle: FileHandle, lock: ImageLock) {
-    this.name = name;
-    this.readonly = readonly;
-    this.identity = identity;
-    this.#handle = handle;
-    this.#lock = lock;
+  private constructor(parts: {
+    path: string;
+    realPath: string;
+    readonly: boolean;
+    identity: string;
+    handle: FileHandle;
+    lock: ImageLock;
+  }) {
+    this.#name = parts.path;
+    this.#realPath = parts.realPath;
+    this.readonly = parts.readonly;
+    this.identity = parts.identity;
+    this.#handle = parts.handle;
+    this.#lock = parts.lock;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  /** With symbolic links resolved. */
+  get realPath(): string {
+    return this.#realPath;
+  }
+
+  /** The file has got another name. */
+  movedTo(realPath: string): void {
+    this.#name = realPath;
+    this.#realPath = realPath;
+  }
+
+  /** Lets others read the file. The caller writes no more. */
+  async share(): Promise<void> {
+    this.#check(false, 0, 0);
+    await this.#attempt('share', () => this.#lock.share());
   }
 
   async size(): Promise<number> {

@@ -26,6 +26,8 @@ import { hasFileOpen, livenessOf, ownIdentity, type ProcessIdentity } from './pr
  * its process does not have open is of no one.
  */
 export interface ImageLock {
+  /** Lets readers in. Nobody can write in between. */
+  share(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -65,13 +67,35 @@ const LONGEST_PAUSE_MS = 30;
 const ownEntryPaths = new Set<string>();
 let removesAtExit = false;
 
+class HeldLock implements ImageLock {
+  readonly #places: Place[];
+  readonly #file: LockedFile;
+  #entries: OwnEntry[];
+
+  constructor(places: Place[], file: LockedFile, entries: OwnEntry[]) {
+    this.#places = places;
+    this.#file = file;
+    this.#entries = entries;
+  }
+
+  async share(): Promise<void> {
+    const exclusive = this.#entries;
+    this.#entries = await putEntries(this.#places, this.#file, 'shared');
+    await removeEntries(exclusive);
+  }
+
+  release(): Promise<void> {
+    return removeEntries(this.#entries);
+  }
+}
+
 export async function lockImage(file: LockedFile, mode: LockMode): Promise<ImageLock> {
   const places = placesFor(file);
   for (let attempt = 1; ; attempt++) {
     const entries = await putEntries(places, file, mode);
     try {
       const conflict = await findConflict(places, mode, entries);
-      if (conflict === undefined) return { release: () => removeEntries(entries) };
+      if (conflict === undefined) return new HeldLock(places, file, entries);
       if (attempt === ATTEMPTS) throw lockedError(file, mode, conflict);
     } catch (error) {
       await removeEntries(entries);

@@ -38,6 +38,8 @@ export class Qcow2Disk implements Disk {
   readonly sizeBytes: number;
   readonly readonly: boolean;
   readonly clusterBytes: number;
+  /** The file under this one, as the image names it. */
+  readonly backingReference: BackingReference | undefined;
   readonly #file: ImageFile;
   readonly #reader: GuestReader;
   readonly #compressed: CompressedClusters;
@@ -82,6 +84,7 @@ export class Qcow2Disk implements Disk {
     this.#file = file;
     this.sizeBytes = sizeBytes;
     this.clusterBytes = clusterBytes;
+    this.backingReference = header.backing;
     this.#backing = backing;
     this.#compressed = compressed;
     this.#reader = new GuestReader(file, map, compressed, backing);
