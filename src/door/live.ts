@@ -1,6 +1,6 @@
 import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
-import type { Arrival, ConsolePort, MachineCore } from '../machine/core.ts';
+import type { Arrival, ConsolePort, MachineCore, Outcome } from '../machine/core.ts';
 import { type StampedArrival, stamp } from './arrivals.ts';
 import { LiveClock } from './live-clock.ts';
 
@@ -22,6 +22,8 @@ export interface HostLoop {
 export interface LiveOptions {
   /** Called for everything that reached the machine from outside, after it did: what a recording is made of. */
   readonly onArrival?: (stamped: StampedArrival) => void;
+  /** Called at the end of each stretch of execution, before anything else happens to the machine there. */
+  readonly onSlice?: (outcome: Outcome, busyMs: number) => void;
 }
 
 export interface LiveStatistics {
@@ -150,6 +152,7 @@ export class LiveRunner {
     const outcome = core.run(before + BigInt(this.sliceBranches));
     const now = host.nowMs();
     this.busyMs += now - started;
+    this.options.onSlice?.(outcome, now - started);
     if (outcome.kind === 'finished') {
       if (outcome.finish.kind !== 'reset') return outcome.finish;
       core.reset();

@@ -84,6 +84,17 @@ export class GuestRam implements GuestMemory, MapListener {
     return pages;
   }
 
+  /**
+   * Ends one watch and begins another, without a snapshot: the first write to each page is noticed again. `watched`: undefined the
+   * first time.
+   */
+  watchAnew(watched: WrittenPages | undefined): WrittenPages {
+    if (watched) this.watchers.delete(watched);
+    this.map.withholdWrites();
+    this.events.writesWithheld();
+    return this.watchWrites();
+  }
+
   unwatch(pages: WrittenPages): void {
     this.watchers.delete(pages);
   }
@@ -114,6 +125,8 @@ export class GuestRam implements GuestMemory, MapListener {
 
   /** All zeros again. */
   clear(): void {
+    this.loadAll();
+    this.source = undefined;
     for (const page of this.map.touchedPages()) {
       const entry = this.map.writableEntry(page, this.source, this);
       const frame = (entry & ~(FRAME_BYTES - 1)) >>> 0;

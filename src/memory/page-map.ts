@@ -141,6 +141,14 @@ export class PageMap {
     return copy;
   }
 
+  /** From here on the first write to each page comes through `writableEntry` again. Copies nothing. */
+  withholdWrites(): void {
+    const { words } = this.arena;
+    const first = this.root >>> 2;
+    const used = Math.ceil(this.pageCount / MAP_ENTRIES);
+    for (let index = first; index < first + used; index++) if (words[index] !== 0) words[index]! |= LEAF_SHARED;
+  }
+
   /** Pages that have a frame which is not all zeros by its nature, rising. */
   *touchedPages(): Generator<number> {
     const { zeroFrame } = this.arena;
