@@ -1,0 +1,59 @@
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+
+/** A machine's way to the compiling thread. */
+export interface CompilerConnection {
+  /** For a `ThreadCompiler`, here or in another thread. */
+  readonly port: MessagePort;
+  /** The machine is gone. The thread ends with the last one. */
+  release(): void;
+}
+
+/** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
+function workerUrl(): URL {
+  const built = import.meta.url.endsWith('.ts') ? '../../../../dist/platform/node/compile/' : './';
+  return new URL(`${built}compile-worker.js`, import.meta.url);
+}
+
+/** One thread that compiles regions for all machines of this one. It keeps no process alive. */
+class CompileService {
+  private worker: Worker | undefined;
+  private machines = 0;
+
+  connect(): CompilerConnection {
+    const worker = this.running();
+    const { port1, port2 } = new MessageChannel();
+    worker.postMessage(port2, [port2]);
+    this.machines++;
+    let released = false;
+    return {
+      port: port1,
+      release: () => {
+        if (released) return;
+        released = true;
+        if (--this.machines === 0) this.end();
+      },
+    };
+  }
+
+  private running(): Worker {
+    if (this.worker) return this.worker;
+    const worker = new Worker(workerUrl(), { name: 'godwit compiler' });
+    worker.unref();
+    // Machines notice by their ports, and go on without it.
+    worker.on('error', () => this.forget(worker));
+    worker.on('exit', () => this.forget(worker));
+    this.worker = worker;
+    return worker;
+  }
+
+  private forget(worker: Worker): void {
+    if (this.worker === worker) this.worker = undefined;
+  }
+
+  private end(): void {
+    void this.worker?.terminate();
+    this.worker = undefined;
+  }
+}
+
+export const compileService = new CompileService();
