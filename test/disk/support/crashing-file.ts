@@ -6,6 +6,11 @@ const SECTOR = 512;
 /** Thrown by every call from the crash on. */
 export class Crash extends Error {}
 
+/** Calls that change files until the host loses power. Files of one host share it. */
+export interface Power {
+  callsLeft: number;
+}
+
 /**
  * A file on a host that will lose power. It remembers what each sector has been since the last sync: after the crash any of
  * these may be what is on the disk, for each sector apart from the others, and so for the size.
@@ -14,22 +19,22 @@ export class CrashingFile implements ByteFile {
   readonly name = 'crashing.qcow2';
   readonly readonly = false;
   readonly #random: Random;
-  #callsLeft: number;
+  readonly #power: Power;
   #bytes: Uint8Array;
   #sizeBytes: number;
   #sectorsBefore = new Map<number, Uint8Array[]>();
   #sizesBefore: number[] = [];
 
-  /** The crash comes at the `callsUntilCrash`th call that changes the file. */
-  constructor(content: Uint8Array, random: Random, callsUntilCrash: number) {
+  /** The crash comes at the `callsUntilCrash`th call that changes the file, or another that shares the power. */
+  constructor(content: Uint8Array, random: Random, callsUntilCrash: number | Power) {
     this.#bytes = new Uint8Array(content);
     this.#sizeBytes = content.length;
     this.#random = random;
-    this.#callsLeft = callsUntilCrash;
+    this.#power = typeof callsUntilCrash === 'number' ? { callsLeft: callsUntilCrash } : callsUntilCrash;
   }
 
   get hasCrashed(): boolean {
-    return this.#callsLeft <= 0;
+    return this.#power.callsLeft <= 0;
   }
 
   /** What is on the disk when the host is up again. */
@@ -91,7 +96,7 @@ export class CrashingFile implements ByteFile {
 
   #count(): void {
     if (this.hasCrashed) throw new Crash();
-    this.#callsLeft -= 1;
+    this.#power.callsLeft -= 1;
   }
 
   #setSize(sizeBytes: number): void {
