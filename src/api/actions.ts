@@ -11,6 +11,7 @@
  *       | -- taken (output was consumed) ->        |   it stops printing when too much is on its way
  *       | <----------- ended or failed ---         |   the last message; files are closed
  */
+import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
 import type { ConsolePort, TerminalSize } from './options.ts';
 import type { MachineStatistics } from './statistics.ts';
 import type { WireError } from './wire-error.ts';
@@ -27,6 +28,10 @@ export interface MachineActions {
   /** Bytes for the console; answered when the guest's device has them all. */
   input: { parameters: { readonly bytes: Uint8Array }; result: undefined };
   resize: { parameters: TerminalSize; result: undefined };
+  /** A checkpoint of the machine as it is when this is asked for; answered when it is on stable storage. */
+  checkpoint: { parameters: CheckpointOptions; result: CheckpointReport };
+  /** A second machine in the same thread and memory, that goes on from here. */
+  fork: { parameters: ForkOptions; result: ForkReport };
 }
 
 export type ActionName = keyof MachineActions;

@@ -1,5 +1,6 @@
 import { GodwitError } from '../common/errors.ts';
 import type { FromMachine, MachineEnd } from './actions.ts';
+import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
 import { MachineConsole } from './console.ts';
 import { ActionClient, type MachineLink } from './link.ts';
 import type { MachineStatistics } from './statistics.ts';
@@ -40,7 +41,7 @@ export class MachineHandle {
     'disk-error': new Set(),
     trace: new Set(),
   };
-  private state: MachineStatus = 'created';
+  private state: MachineStatus;
   private end: MachineEnd | undefined;
   private stopping: Promise<void> | undefined;
   private settle: { resolve(end: MachineEnd): void; reject(error: GodwitError): void } = {
@@ -48,7 +49,9 @@ export class MachineHandle {
     reject: () => {},
   };
 
-  constructor(link: MachineLink) {
+  /** `status`: forks run already when their handle is made. */
+  constructor(link: MachineLink, status: 'created' | 'running' = 'created') {
+    this.state = status;
     this.link = link;
     this.client = new ActionClient(link);
     this.finished = new Promise((resolve, reject) => {
@@ -88,6 +91,22 @@ export class MachineHandle {
     this.require('go on', 'running', 'paused');
     this.state = 'running';
     await this.client.request('resume', undefined);
+  }
+
+  /**
+   * Keeps the machine as it is now, under a name, while it goes on: it stands still for about a millisecond, whatever its size. Resolves
+   * when the checkpoint is on stable storage. Works on running and on paused machines.
+   * @throws GodwitError 'state' when the machine has not been started or has ended, 'usage' for a name that is taken, 'full', 'io'
+   */
+  async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointReport> {
+    this.require('be checkpointed', 'running', 'paused');
+    return await this.client.request('checkpoint', options);
+  }
+
+  /** For platforms, whose handle makes one of the answer. */
+  protected async requestFork(options: ForkOptions): Promise<ForkReport> {
+    this.require('be forked', 'running', 'paused');
+    return await this.client.request('fork', options);
   }
 
   /**

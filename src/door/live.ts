@@ -81,14 +81,15 @@ export class LiveRunner {
   }
 
   resize(columns: number, rows: number): void {
-    this.add({ kind: 'resize', columns, rows });
+    this.arrive({ kind: 'resize', columns, rows });
   }
 
   completeBlock(disk: number, id: number, completion: BlockCompletion): void {
-    this.add({ kind: 'block', disk, id, completion });
+    this.arrive({ kind: 'block', disk, id, completion });
   }
 
-  private add(arrival: Arrival): void {
+  /** Anything from outside. It reaches the machine before it executes on. */
+  arrive(arrival: Arrival): void {
     this.arrivals.push(arrival);
     this.loop.wake();
   }

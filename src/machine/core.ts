@@ -90,7 +90,7 @@ export interface MachineSnapshot {
 }
 
 /** A fork has these by itself; all else is as its parent's. */
-export type ForkOptions = Pick<CoreOptions, 'load' | 'output' | 'disks'>;
+export type ForkOptions = Partial<Pick<CoreOptions, 'load' | 'output' | 'disks'>>;
 
 const DECODED_PAGES = 2048;
 /** Harts, maps and tables beside guest RAM and decoded pages. */

@@ -1,8 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { ImageSource, MachineConfiguration } from '../../api/options.ts';
-import type { Disk } from '../../backend/disk/disk.ts';
 import { hostError } from './host-error.ts';
-import { openDisk } from './open-disk.ts';
 
 export interface Images {
   readonly kernel?: Uint8Array;
@@ -29,24 +27,4 @@ async function readImage(what: string, source: ImageSource | undefined): Promise
   return await readFile(source).catch((error: unknown) => {
     throw hostError(error, `read ${what} ${source}`);
   });
-}
-
-/** Opens and locks all disks, or none. Throws GodwitError. */
-export async function openDisks({ disks }: MachineConfiguration): Promise<Disk[]> {
-  const opened: Disk[] = [];
-  try {
-    for (const { path, readonly, format } of disks) {
-      opened.push(await openDisk(path, { readonly, ...(format === undefined ? {} : { format }) }));
-    }
-    return opened;
-  } catch (error) {
-    await closeDisks(opened);
-    throw error;
-  }
-}
-
-/** Flushes and closes all disks, whatever happens to some of them. Gives the first error. */
-export async function closeDisks(disks: readonly Disk[]): Promise<unknown> {
-  const results = await Promise.allSettled(disks.map((disk) => disk.close()));
-  return results.find((result) => result.status === 'rejected')?.reason;
 }

@@ -1,97 +1,109 @@
 import type { ActionRequest, FromMachine, MachineEnd, ToMachine } from '../../api/actions.ts';
 import { formatByteSize } from '../../api/byte-size.ts';
+import type { ForkOptions, ForkReport } from '../../api/checkpoint.ts';
 import type { MachineConfiguration } from '../../api/options.ts';
 import type { MachineStatistics } from '../../api/statistics.ts';
 import { traceMachine } from '../../api/trace/tracer.ts';
 import { toWireError } from '../../api/wire-error.ts';
-import type { Disk } from '../../backend/disk/disk.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { Finish } from '../../device/finisher/test-finisher.ts';
 import { LiveRunner } from '../../door/live.ts';
 import { readBootImage } from '../../machine/boot/images.ts';
 import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
-import { type ConsolePort, type CoreOptions, MachineCore } from '../../machine/core.ts';
+import { type ConsolePort, type CoreOptions, MachineCore, type MachineSnapshot } from '../../machine/core.ts';
 import { bootImages } from '../../machine/linux.ts';
-import { DiskPort } from './disk-port.ts';
+import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
+import { Checkpointer, individualArrivals } from './checkpointer.ts';
 import { InputQueue } from './input-queue.ts';
-import { closeDisks, type Images, openDisks, readImages } from './machine-files.ts';
+import { MachineDisks } from './machine-disks.ts';
+import { type Images, readImages } from './machine-files.ts';
+import type { MachineHost } from './machine-host.ts';
 import { NodeLoop, nodeClock } from './node-loop.ts';
 import { OutputMeter } from './output-meter.ts';
 import { TraceBuffer } from './trace-buffer.ts';
 
 type Send = (message: FromMachine, transfer?: ArrayBuffer[]) => void;
 
+interface ServerParts {
+  readonly configuration: MachineConfiguration;
+  readonly disks: MachineDisks;
+  readonly core: MachineCore;
+  readonly send: Send;
+  readonly host: MachineHost;
+  /** Input waits until the guest listens to its console. */
+  readonly untilListening: boolean;
+}
+
 /** A machine with its disks in this thread, and what carries out actions on it. */
 export class MachineServer {
   private readonly configuration: MachineConfiguration;
   private readonly send: Send;
-  private readonly disks: readonly Disk[];
-  private readonly ports: readonly DiskPort[];
+  private readonly host: MachineHost;
+  private readonly disks: MachineDisks;
   private readonly core: MachineCore;
   private readonly loop: NodeLoop;
   private readonly runner: LiveRunner;
   private readonly input: InputQueue;
   private readonly output: OutputMeter;
   private readonly trace: TraceBuffer | undefined;
+  private readonly checkpoints: Checkpointer;
   private running: Promise<Finish | undefined> | undefined;
   private startedMs = 0;
   private firstOutputMs: number | undefined;
   private ending = false;
 
   /** Opens everything. Throws GodwitError, with nothing left open. */
-  static async open(configuration: MachineConfiguration, send: Send): Promise<MachineServer> {
+  static async open(configuration: MachineConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
     const images = await readImages(configuration);
-    const disks = await openDisks(configuration);
+    const disks = await MachineDisks.open(configuration);
+    const untilListening = isLinux(images, configuration.memoryBytes);
+    const make = (late: CoreOptions) => makeCore({ ...late, load: bootImages(bootRequest(configuration, images)) });
+    return await MachineServer.assemble({ configuration, disks, send, host, untilListening }, make);
+  }
+
+  /** Connects a core, which `make` makes, with its surroundings. Closes the disks when that fails. */
+  private static async assemble(
+    parts: Omit<ServerParts, 'core'>,
+    make: (options: CoreOptions) => Promise<MachineCore> | MachineCore,
+  ): Promise<MachineServer> {
+    // The machine and what it is connected to need each other: these are set when both are there.
+    const late: { server?: MachineServer } = {};
+    const { configuration, disks } = parts;
+    const { memoryBytes, seed, terminal } = configuration;
+    disks.connect({
+      memory: () => late.server!.core.ram.bytes,
+      complete: (disk, id, completion) => late.server?.runner.completeBlock(disk, id, completion),
+      failed: (disk, error) => late.server?.send({ kind: 'disk-error', disk, error: toWireError(error) }),
+    });
     try {
-      return await MachineServer.build(configuration, images, disks, send);
+      const core = await make({
+        memoryBytes,
+        seed,
+        terminal,
+        epochNanoseconds: nodeClock.epochNanoseconds(),
+        disks: disks.descriptions,
+        load: () => {
+          throw new GodwitError('unsupported', 'A machine that did not start from its images cannot be reset.');
+        },
+        output: (port, bytes) => late.server?.print(port, bytes),
+        shared: true,
+        reservedBytes: MEMORY_LIMIT_BYTES,
+      });
+      const server = new MachineServer({ ...parts, core });
+      late.server = server;
+      return server;
     } catch (error) {
-      await closeDisks(disks);
+      await disks.close();
       throw error;
     }
   }
 
-  private static async build(
-    configuration: MachineConfiguration,
-    images: Images,
-    disks: readonly Disk[],
-    send: Send,
-  ): Promise<MachineServer> {
-    // The machine and what it is connected to need each other: these are set when both are there.
-    const late: { server?: MachineServer } = {};
-    const ports = disks.map((disk, index) => makePort(disk, index, late));
-    const { memoryBytes, seed, terminal, bootArguments } = configuration;
-    const core = await makeCore({
-      memoryBytes,
-      seed,
-      terminal,
-      epochNanoseconds: nodeClock.epochNanoseconds(),
-      disks: disks.map(({ sizeBytes, readonly }, index) => ({
-        sizeBytes,
-        readonly,
-        serial: configuration.disks[index]!.serial,
-        backend: ports[index]!,
-      })),
-      load: bootImages({ ...images, ...(bootArguments === undefined ? {} : { bootArguments }) }),
-      output: (port, bytes) => late.server?.print(port, bytes),
-    });
-    const server = new MachineServer({ configuration, images, disks, ports, core, send });
-    late.server = server;
-    return server;
-  }
-
-  private constructor(parts: {
-    configuration: MachineConfiguration;
-    images: Images;
-    disks: readonly Disk[];
-    ports: readonly DiskPort[];
-    core: MachineCore;
-    send: Send;
-  }) {
+  private constructor(parts: ServerParts) {
     const { configuration, core, send } = parts;
     this.configuration = configuration;
     this.send = send;
+    this.host = parts.host;
     this.disks = parts.disks;
-    this.ports = parts.ports;
     this.core = core;
     this.loop = new NodeLoop(() => this.afterRound());
     this.runner = new LiveRunner(core, nodeClock, this.loop);
@@ -100,9 +112,10 @@ export class MachineServer {
     this.input = new InputQueue({
       core,
       port,
-      untilListening: isLinux(parts.images, configuration.memoryBytes),
+      untilListening: parts.untilListening,
       handOver: (bytes) => this.runner.input(port, bytes),
     });
+    this.checkpoints = new Checkpointer(core, this.disks, configuration);
     if (configuration.trace) {
       const trace = new TraceBuffer((text) => {
         this.output.sent(text.length);
@@ -111,19 +124,6 @@ export class MachineServer {
       traceMachine(core, configuration.trace, (line) => trace.write(line));
       this.trace = trace;
     }
-  }
-
-  /** Called by the disks' ports. */
-  get memory(): Uint8Array {
-    return this.core.ram.bytes;
-  }
-
-  completeBlock(...[disk, id, completion]: Parameters<LiveRunner['completeBlock']>): void {
-    this.runner.completeBlock(disk, id, completion);
-  }
-
-  diskFailed(disk: number, error: unknown): void {
-    this.send({ kind: 'disk-error', disk, error: toWireError(error) });
   }
 
   private print(port: ConsolePort, view: Uint8Array): void {
@@ -173,7 +173,34 @@ export class MachineServer {
         return this.type(request.parameters.bytes);
       case 'resize':
         return this.runner.resize(request.parameters.columns, request.parameters.rows);
+      case 'fork':
+        return this.fork(request.parameters);
     }
+  }
+
+  private async fork({ exactTwin = false, start = true }: ForkOptions): Promise<ForkReport> {
+    if (this.ending) throw new GodwitError('state', 'The machine has ended.');
+    const { snapshot, disks, pauseMs } = await this.checkpoints.freezeForFork();
+    const machine = await this.host
+      .add((send) => this.assembleFork(snapshot, disks, send))
+      .finally(() => snapshot.memory.release());
+    const child = this.host.get(machine)!;
+    if (!exactTwin) child.becomeIndividual();
+    child.disks.resubmit(child.core.board.disks);
+    if (start) child.start();
+    return { machine, pauseMs, started: start };
+  }
+
+  private assembleFork(snapshot: MachineSnapshot, disks: MachineDisks, send: Send): Promise<MachineServer> {
+    const { configuration, host } = this;
+    const make = ({ disks: descriptions, output }: CoreOptions) =>
+      this.core.fork(snapshot, { ...(descriptions && { disks: descriptions }), ...(output && { output }) });
+    return MachineServer.assemble({ configuration, disks, send, host, untilListening: false }, make);
+  }
+
+  /** Before it executes: what goes on from the same state elsewhere is another machine. */
+  private becomeIndividual(): void {
+    for (const arrival of individualArrivals()) this.runner.arrive(arrival);
   }
 
   private type(bytes: Uint8Array): Promise<void> {
@@ -219,8 +246,9 @@ export class MachineServer {
   }
 
   private async close(): Promise<unknown> {
-    await Promise.all(this.ports.map((port) => port.drain()));
-    return await closeDisks(this.disks);
+    const error = await this.disks.close();
+    this.core.dispose();
+    return error;
   }
 
   private statistics(): MachineStatistics {
@@ -238,13 +266,8 @@ export class MachineServer {
   }
 }
 
-function makePort(disk: Disk, index: number, late: { server?: MachineServer }): DiskPort {
-  return new DiskPort({
-    disk,
-    memory: () => late.server!.memory,
-    complete: (id, completion) => late.server?.completeBlock(index, id, completion),
-    failed: (error) => late.server?.diskFailed(index, error),
-  });
+function bootRequest({ bootArguments }: MachineConfiguration, images: Images): Parameters<typeof bootImages>[0] {
+  return { ...images, ...(bootArguments === undefined ? {} : { bootArguments }) };
 }
 
 /** The host refuses memory with a RangeError. */

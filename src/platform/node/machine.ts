@@ -1,15 +1,8 @@
-import { Worker } from 'node:worker_threads';
-import type { FromMachine, ToMachine } from '../../api/actions.ts';
+import type { ForkOptions } from '../../api/checkpoint.ts';
 import { MachineHandle } from '../../api/machine.ts';
-import { configureMachine, type MachineConfiguration, type MachineOptions } from '../../api/options.ts';
-import { fromWireError, toWireError } from '../../api/wire-error.ts';
-import { GodwitError } from '../../common/errors.ts';
-
-/** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
-function workerUrl(): URL {
-  const built = import.meta.url.endsWith('.ts') ? '../../../dist/platform/node/' : './';
-  return new URL(`${built}machine-worker.js`, import.meta.url);
-}
+import { configureMachine, type MachineOptions } from '../../api/options.ts';
+import { FIRST_MACHINE } from './machine-host.ts';
+import { MachineThread } from './machine-thread.ts';
 
 /**
  * A machine in a thread of this process.
@@ -23,35 +16,34 @@ function workerUrl(): URL {
  * A machine that was created holds its thread and the locks of its disks until it ends: `stop` it.
  */
 export class Machine extends MachineHandle {
+  private readonly thread: MachineThread;
+
   /**
    * Checks the options, opens the files and puts the images into memory; nothing executes yet.
    * @throws GodwitError 'usage' or 'limit' for options that make no sense, and 'not-found', 'denied', 'damaged', 'unsupported',
    * 'locked', 'io' for files. Nothing stays open then.
    */
   static async create(options: MachineOptions): Promise<Machine> {
-    const machine = new Machine(await configureMachine(options));
-    await machine.ready;
+    const thread = new MachineThread(await configureMachine(options));
+    const machine = new Machine(thread, FIRST_MACHINE, 'created');
+    await thread.ready;
     return machine;
   }
 
-  private readonly ready: Promise<void>;
+  private constructor(thread: MachineThread, machine: number, status: 'created' | 'running') {
+    super(thread.link(machine), status);
+    this.thread = thread;
+    thread.attach(machine, this);
+  }
 
-  private constructor(configuration: MachineConfiguration) {
-    const worker = new Worker(workerUrl(), { workerData: configuration, name: 'godwit machine' });
-    super({
-      post: (message: ToMachine) => worker.postMessage(message),
-      terminate: async () => {
-        await worker.terminate();
-      },
-    });
-    this.ready = new Promise((resolve, reject) => {
-      worker.on('message', (message: FromMachine) => {
-        if (message.kind === 'ready') resolve();
-        this.receive(message);
-      });
-      this.finished.catch(reject);
-    });
-    worker.on('error', (error) => this.fail(fromWireError(toWireError(error))));
-    worker.on('exit', () => this.fail(new GodwitError('state', "The machine's thread ended unexpectedly.")));
+  /**
+   * A second machine that goes on from where this one is, in the same thread and memory: they share what neither of them writes.
+   * Unless an exact twin is asked for it is an individual of its own: its kernel gets fresh random numbers and is told so. Its disks are
+   * copy-on-write images that are gone when it ends.
+   * @throws GodwitError 'state' when this machine has not been started or has ended, 'limit' when their memory is used up
+   */
+  async fork(options: ForkOptions = {}): Promise<Machine> {
+    const { machine, started } = await this.requestFork(options);
+    return new Machine(this.thread, machine, started ? 'running' : 'created');
   }
 }

@@ -1,0 +1,145 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { DiskConfiguration, MachineConfiguration } from '../../api/options.ts';
+import type { BlockCompletion } from '../../device/virtio/block/backend.ts';
+import type { VirtioBlock } from '../../device/virtio/block/virtio-block.ts';
+import type { DiskDescription } from '../../machine/board.ts';
+import { type FrozenDisk, LiveDisk, type PreparedOverlay } from './disk-live.ts';
+import { DiskPort } from './disk-port.ts';
+import { createDisk } from './open-disk.ts';
+
+/** What the disks of a machine are connected to. */
+export interface DiskSurroundings {
+  /** The memory that frame spans lie in. */
+  readonly memory: () => Uint8Array;
+  readonly complete: (disk: number, id: number, completion: BlockCompletion) => void;
+  /** The host failed; the guest gets an error status besides. */
+  readonly failed: (disk: number, error: unknown) => void;
+}
+
+/** What a disk is made of, and what is to be taken away when the machine ends. */
+interface Opened {
+  readonly disks: LiveDisk[];
+  readonly configurations: readonly DiskConfiguration[];
+  readonly passingFolder?: string;
+}
+
+/** The disks of one machine: open, locked and connected. */
+export class MachineDisks {
+  private readonly disks: readonly LiveDisk[];
+  private readonly configurations: readonly DiskConfiguration[];
+  private readonly passingFolder: string | undefined;
+  private ports: DiskPort[] = [];
+  private surroundings: DiskSurroundings | undefined;
+
+  /** Opens and locks all disks, or none. Throws GodwitError. */
+  static async open({ disks }: Pick<MachineConfiguration, 'disks'>): Promise<MachineDisks> {
+    const late: { disks?: MachineDisks } = {};
+    const trouble = (disk: number) => (error: unknown) => late.disks?.surroundings?.failed(disk, error);
+    const opened = await openAll(disks, trouble);
+    late.disks = new MachineDisks({ disks: opened, configurations: disks });
+    return late.disks;
+  }
+
+  /** Copy-on-write images over frozen disks, in a folder that is gone when they are closed. */
+  static async openOver(frozen: readonly FrozenDisk[], of: MachineDisks): Promise<MachineDisks> {
+    if (frozen.length === 0) return new MachineDisks({ disks: [], configurations: [] });
+    const passingFolder = await mkdtemp(join(tmpdir(), 'godwit-fork-'));
+    try {
+      const configurations = await Promise.all(
+        frozen.map(async ({ path, format }, i): Promise<DiskConfiguration> => {
+          const configuration = of.configurations[i]!;
+          if (configuration.readonly) return configuration;
+          const overlay = join(passingFolder, `disk${i}.qcow2`);
+          await createDisk(overlay, { backing: { path: resolve(path), format } });
+          return { ...configuration, path: overlay, format: 'qcow2' };
+        }),
+      );
+      const opened = await openAll(configurations, () => () => {});
+      return new MachineDisks({ disks: opened, configurations, passingFolder });
+    } catch (error) {
+      await rm(passingFolder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  private constructor({ disks, configurations, passingFolder }: Opened) {
+    this.disks = disks;
+    this.configurations = configurations;
+    this.passingFolder = passingFolder;
+  }
+
+  /** To be called once, before anything is asked of the disks. */
+  connect(surroundings: DiskSurroundings): void {
+    this.surroundings = surroundings;
+    this.ports = this.disks.map(
+      (disk, index) =>
+        new DiskPort({
+          disk,
+          memory: surroundings.memory,
+          complete: (id, completion) => surroundings.complete(index, id, completion),
+          failed: (error) => surroundings.failed(index, error),
+        }),
+    );
+  }
+
+  get count(): number {
+    return this.disks.length;
+  }
+
+  get descriptions(): DiskDescription[] {
+    return this.disks.map(({ sizeBytes, readonly }, index) => ({
+      sizeBytes,
+      readonly,
+      serial: this.configurations[index]!.serial,
+      backend: this.ports[index]!,
+    }));
+  }
+
+  /** Asks again for what was under way when the machine was saved. */
+  resubmit(devices: readonly VirtioBlock[]): void {
+    for (const [index, device] of devices.entries()) {
+      for (const submission of device.pendingRequests()) this.ports[index]!.submit(submission);
+    }
+  }
+
+  /** Puts overlays over all disks, to be switched to. All or none. */
+  async prepareOverlays(
+    request: (disk: number) => Parameters<LiveDisk['prepareOverlay']>[0],
+  ): Promise<PreparedOverlay[]> {
+    const prepared: PreparedOverlay[] = [];
+    try {
+      for (const [index, disk] of this.disks.entries()) prepared.push(await disk.prepareOverlay(request(index)));
+      return prepared;
+    } catch (error) {
+      for (const overlay of prepared) await overlay.cancel().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Flushes and closes all disks, whatever happens to some of them. Gives the first error. */
+  async close(): Promise<unknown> {
+    await Promise.all(this.ports.map((port) => port.drain()));
+    const results = await Promise.allSettled(this.disks.map((disk) => disk.close()));
+    if (this.passingFolder !== undefined) await rm(this.passingFolder, { recursive: true, force: true });
+    return results.find((result) => result.status === 'rejected')?.reason;
+  }
+}
+
+async function openAll(
+  disks: readonly DiskConfiguration[],
+  onTrouble: (disk: number) => (error: unknown) => void,
+): Promise<LiveDisk[]> {
+  const opened: LiveDisk[] = [];
+  try {
+    for (const [index, { path, readonly, format }] of disks.entries()) {
+      const trouble = onTrouble(index);
+      opened.push(await LiveDisk.open(path, { readonly, onTrouble: trouble, ...(format && { format }) }));
+    }
+    return opened;
+  } catch (error) {
+    await Promise.allSettled(opened.map((disk) => disk.close()));
+    throw error;
+  }
+}
