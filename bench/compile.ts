@@ -7,19 +7,17 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { GodwitError } from '../src/common/errors.ts';
 import { makeFolder } from '../src/guest/cache.ts';
 import { defaultCacheFolder, type Progress } from '../src/guest/index.ts';
 import { runProgram } from '../src/guest/process.ts';
+import { sourceFolder } from './sources.ts';
 
 /** Contraction is off because it would give the two architectures different results; kernels ask for `fma` by name. */
 export const COMPILER_FLAGS: readonly string[] = ['-O2', '-static', '-ffp-contract=off'];
 export const COMPILERS = { host: 'gcc', guest: 'riscv64-linux-gnu-gcc' } as const;
 export type Target = keyof typeof COMPILERS;
 
-/** From dist/bench or from bench. */
-const SOURCES = [new URL('./kernels/', import.meta.url), new URL('../../bench/kernels/', import.meta.url)];
 const HARNESS = 'harness.c';
 
 export interface Programs {
@@ -27,20 +25,6 @@ export interface Programs {
   readonly compiler: string;
   /** Where each kernel's program is. */
   readonly paths: ReadonlyMap<string, string>;
-}
-
-function sourceFolder(): string {
-  for (const url of SOURCES) {
-    const path = fileURLToPath(url);
-    try {
-      if (readdirSync(path).includes(HARNESS)) return path;
-    } catch {
-      // The other place, then.
-    }
-  }
-  throw new GodwitError('not-found', 'The C sources of the benchmarks are missing.', {
-    hint: 'npm run bench works in a checkout of the repository.',
-  });
 }
 
 async function compilerVersion(compiler: string): Promise<string> {
@@ -74,7 +58,7 @@ export async function compileKernels(
 ): Promise<Programs> {
   const compiler = COMPILERS[target];
   const version = await compilerVersion(compiler);
-  const sources = sourceFolder();
+  const sources = sourceFolder('kernels');
   const folder = join(cacheFolder, 'bench', `${target}-${keyOf(sources, version)}`);
   await makeFolder(folder);
   const paths = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** What both machines boot: Debian's kernel, the initramfs with the bench programs in it, and one command line. */
+/** What both machines boot for the CPU suite: Debian's kernel, the initramfs with the kernels in it, and one command line. */
 import { readFile, writeFile } from 'node:fs/promises';
 import {
   ensureGuest,
@@ -8,8 +8,8 @@ import {
   QUICK_BOOT_PARAMETERS,
 } from '../src/guest/index.ts';
 
-export const MEMORY_MEBIBYTES = 512;
-export const COMMAND_LINE = ['console=ttyS0', ...QUICK_BOOT_PARAMETERS].join(' ');
+const MEMORY_MEBIBYTES = 512;
+const COMMAND_LINE = ['console=ttyS0', ...QUICK_BOOT_PARAMETERS].join(' ');
 /** The prompt, which ends a boot. The shell may ask the terminal for its size right behind it. */
 export const PROMPT = /root@godwit:\S*# /;
 
@@ -21,16 +21,38 @@ while read -r name count; do
 done
 `;
 
+export interface DiskFile {
+  readonly path: string;
+  readonly format: 'raw' | 'qcow2';
+  readonly readonly: boolean;
+}
+
+/** A machine to be made, in godwit or in QEMU. */
 export interface GuestImage {
   readonly kernelPath: string;
   readonly initrdPath: string;
   readonly kernelVersion: string;
+  readonly commandLine: string;
+  readonly memoryMebibytes: number;
+  /** As /dev/vda, /dev/vdb and so on. */
+  readonly disks: readonly DiskFile[];
+}
+
+/** The suite's machine with this kernel and initramfs. */
+export function suiteMachine({ kernelPath, initramfsPath, kernelVersion }: Guest): GuestImage {
+  return {
+    kernelPath,
+    initrdPath: initramfsPath,
+    kernelVersion,
+    commandLine: COMMAND_LINE,
+    memoryMebibytes: MEMORY_MEBIBYTES,
+    disks: [],
+  };
 }
 
 /** Debian's kernel and initramfs, fetched if need be. */
 export async function plainGuest(progress: Progress): Promise<GuestImage> {
-  const guest = await ensureGuest({ progress });
-  return { kernelPath: guest.kernelPath, initrdPath: guest.initramfsPath, kernelVersion: guest.kernelVersion };
+  return suiteMachine(await ensureGuest({ progress }));
 }
 
 /** The initramfs with the programs at /bench and a script that runs them on command. */

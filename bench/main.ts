@@ -1,48 +1,23 @@
 /** npm run bench: godwit, QEMU and the host side by side. docs/BENCHMARKS.md says how it measures. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { GodwitError } from '../src/common/errors.ts';
 import { makeFolder, writeAtomically } from '../src/guest/cache.ts';
-import { defaultCacheFolder, type Progress, renderProgress } from '../src/guest/index.ts';
-import { type BootCommand, type BootRun, measureBoot } from './boot.ts';
-import { compileKernels, type Programs, type Target } from './compile.ts';
-import { GodwitContender } from './contender/godwit.ts';
-import { NativeContender } from './contender/native.ts';
-import { QEMU, QemuContender, qemuArguments, qemuVersion } from './contender/qemu.ts';
-import { COMMAND_LINE, type GuestImage, MEMORY_MEBIBYTES, plainGuest, writeSuiteImage } from './guest-image.ts';
+import { defaultCacheFolder, renderProgress } from '../src/guest/index.ts';
+import { qemuVersion } from './contender/qemu.ts';
+import { plainGuest } from './guest-image.ts';
 import { describeHost } from './host-description.ts';
-import { type BenchOptions, parseOptions } from './options.ts';
+import { measureLongRun } from './long-run.ts';
+import { renderLongRun } from './long-run-report.ts';
+import { measureBoots } from './measure-boots.ts';
+import { measurePrograms } from './measure-programs.ts';
+import { measureSuite } from './measure-suite.ts';
+import { parseOptions } from './options.ts';
 import { renderProfiles } from './profile-report.ts';
 import { renderComparison, renderReport } from './report.ts';
-import { type BenchResult, type BootResult, RESULT_VERSION } from './result.ts';
-import { type Contenders, runSuite, type SuiteResult } from './run-suite.ts';
-import { kernelFigures, meanFigures } from './summary.ts';
-
-const GODWIT = fileURLToPath(new URL('../cli/main.js', import.meta.url));
-
-/** What a run has at hand. */
-interface Bench {
-  readonly options: BenchOptions;
-  readonly progress: Progress;
-  readonly signal: AbortSignal;
-  readonly versions: Record<string, string>;
-  readonly problems: string[];
-}
-
-/** Gives undefined and a line for the person when a program is not on this machine. */
-async function ifPresent<T>(bench: Bench, consequence: string, work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof GodwitError) || error.code !== 'not-found') throw error;
-    bench.progress.note(`${error.message} ${consequence}`);
-    return undefined;
-  }
-}
-
-const PACKAGES = 'apt-get install qemu-system-misc gcc gcc-riscv64-linux-gnu libc6-dev libc6-dev-riscv64-cross';
+import { type BenchResult, RESULT_VERSION } from './result.ts';
+import { type Bench, ifPresent, PACKAGES } from './run-context.ts';
+import { kernelFigures, meanFigures, meanOf } from './summary.ts';
 
 async function findQemu(bench: Bench): Promise<boolean> {
   if (!bench.options.qemu) return false;
@@ -50,76 +25,6 @@ async function findQemu(bench: Bench): Promise<boolean> {
   if (version === undefined) return false;
   bench.versions.qemu = version;
   return true;
-}
-
-async function compile(bench: Bench, target: Target, consequence: string): Promise<Programs | undefined> {
-  const names = bench.options.kernels.map(({ name }) => name);
-  const programs = await ifPresent(bench, `${consequence}; ${PACKAGES} brings it.`, () =>
-    compileKernels(target, names, bench.progress),
-  );
-  if (programs) bench.versions[`${target} compiler`] = programs.compiler;
-  return programs;
-}
-
-async function startAll(bench: Bench, contenders: Contenders): Promise<void> {
-  bench.progress.update({ phase: `Booting ${Object.keys(contenders).join(' and ')}` });
-  const stop = (): void => {
-    for (const contender of Object.values(contenders)) void contender.stop();
-  };
-  bench.signal.addEventListener('abort', stop, { once: true });
-  await Promise.all(Object.values(contenders).map((contender) => contender.start()));
-}
-
-async function measureSuite(bench: Bench, plain: GuestImage, qemu: boolean): Promise<SuiteResult> {
-  const { options } = bench;
-  const host = options.native ? await compile(bench, 'host', 'The native column stays empty') : undefined;
-  const guest = await compile(bench, 'guest', 'The CPU suite is left out');
-  if (!guest) return { kernels: [], problems: [] };
-  const folder = await mkdtemp(join(tmpdir(), 'godwit-bench-'));
-  const contenders: Contenders = {};
-  try {
-    const image = await writeSuiteImage(plain, guest.paths, join(folder, 'initramfs.cpio'));
-    const { engine, profile } = options;
-    contenders.godwit = new GodwitContender({ image, engine, profileFolder: profile });
-    if (qemu) contenders.qemu = new QemuContender(image);
-    if (host) contenders.native = new NativeContender(host.paths);
-    await startAll(bench, contenders);
-    return await runSuite(contenders, { ...options, runs: options.suiteRuns, signal: bench.signal }, bench.progress);
-  } finally {
-    await Promise.all(Object.values(contenders).map((contender) => contender.stop()));
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** `godwit run` on the same files and command line as QEMU. */
-function godwitArguments({ kernelPath, initrdPath }: GuestImage): string[] {
-  const images = ['--kernel', kernelPath, '--initrd', initrdPath, '--append', COMMAND_LINE];
-  return [GODWIT, 'run', '--headless', '--memory', `${MEMORY_MEBIBYTES}M`, ...images];
-}
-
-async function measureBoots(bench: Bench, image: GuestImage, qemu: boolean): Promise<BootResult> {
-  const { options, signal } = bench;
-  const commands: Record<keyof BootResult, BootCommand | undefined> = {
-    godwit: { program: process.execPath, args: godwitArguments(image) },
-    qemu: qemu ? { program: QEMU, args: qemuArguments(image) } : undefined,
-  };
-  const result: Record<keyof BootResult, BootRun[]> = { godwit: [], qemu: [] };
-  for (let run = 0; run < options.bootRuns; run++) {
-    for (const name of ['godwit', 'qemu'] as const) {
-      const command = commands[name];
-      if (!command || signal.aborted) continue;
-      bench.progress.update({ phase: `Booting ${name}, ${run + 1} of ${options.bootRuns}` });
-      // Doing nothing is measured once: it takes long and hardly differs.
-      const idleMs = run === 0 ? options.idleMs : 0;
-      try {
-        result[name].push(await measureBoot(command, idleMs, signal));
-      } catch (error) {
-        if (signal.aborted) break;
-        bench.problems.push(`boot, ${name}: ${(error as Error).message}`);
-      }
-    }
-  }
-  return result;
 }
 
 async function measure(bench: Bench): Promise<BenchResult> {
@@ -132,7 +37,10 @@ async function measure(bench: Bench): Promise<BenchResult> {
   const qemu = await findQemu(bench);
   const suite = options.kernels.length > 0 ? await measureSuite(bench, image, qemu) : { kernels: [], problems: [] };
   const boot = options.boot ? await measureBoots(bench, image, qemu) : { godwit: [], qemu: [] };
+  const programs = options.programs.length > 0 ? await measurePrograms(bench, qemu) : { kernels: [], problems: [] };
+  const longRun = options.longRunMinutes > 0 ? await measureLongRun(bench) : undefined;
   const figures = suite.kernels.map((kernel) => kernelFigures(kernel, options.clock));
+  const programFigures = programs.kernels.map((kernel) => kernelFigures(kernel, options.clock));
   return {
     version: RESULT_VERSION,
     date,
@@ -143,8 +51,15 @@ async function measure(bench: Bench): Promise<BenchResult> {
     clock: options.clock,
     kernels: suite.kernels,
     boot,
-    figures: { kernels: figures, means: meanFigures(figures) },
-    problems: [...suite.problems, ...problems],
+    programs: programs.kernels,
+    ...(longRun === undefined ? {} : { longRun }),
+    figures: {
+      kernels: figures,
+      means: meanFigures(figures),
+      programs: programFigures,
+      programMean: meanOf('programs', programFigures),
+    },
+    problems: [...suite.problems, ...programs.problems, ...problems],
   };
 }
 
@@ -183,6 +98,7 @@ async function main(): Promise<void> {
   const result = await measure(bench);
   progress.end();
   process.stdout.write(renderReport(result));
+  if (result.longRun) process.stdout.write(`\n${renderLongRun(result.longRun)}\n`);
   if (earlier) process.stdout.write(`\n${renderComparison(earlier, result)}`);
   if (options.profile !== undefined) process.stdout.write(`\n${renderProfiles(options.profile)}`);
   if (bench.signal.aborted) process.exitCode = INTERRUPTED;

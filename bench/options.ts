@@ -2,13 +2,19 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { GodwitError } from '../src/common/errors.ts';
 import { ENGINES, type EngineName } from './contender/live-machine.ts';
 import { CLOCKS, type Clock } from './result.ts';
-import { type Kernel, SUITE } from './suite.ts';
+import { type Kernel, PROGRAMS, SUITE } from './suite.ts';
 
 export interface BenchOptions {
   readonly kernels: readonly Kernel[];
   readonly boot: boolean;
+  readonly programs: readonly Kernel[];
+  /** Build the disk that the programs need, if there is none. */
+  readonly buildDisk: boolean;
+  /** 0: no long run. */
+  readonly longRunMinutes: number;
   readonly suiteRuns: number;
   readonly bootRuns: number;
+  readonly programRuns: number;
   readonly idleMs: number;
   readonly scale: number;
   readonly clock: Clock;
@@ -21,13 +27,19 @@ export interface BenchOptions {
 }
 
 const BOOT = 'boot';
-const FULL = { runs: 3, bootRuns: 5, idleMs: 10_000, scale: 1 };
-const QUICK = { runs: 1, bootRuns: 1, idleMs: 3000, scale: 1 / 8 };
+/** Only when it is named. */
+const LONG_RUN = 'long-run';
+const GROUP_NAMES: readonly string[] = [...new Set([...SUITE, ...PROGRAMS].map(({ group }) => group))];
+const NAMES: readonly string[] = [...[...SUITE, ...PROGRAMS].map(({ name }) => name), BOOT, LONG_RUN];
+const DEFAULT_MINUTES = 5;
+const FULL = { runs: 3, bootRuns: 5, programRuns: 1, idleMs: 10_000, scale: 1 };
+const QUICK = { runs: 1, bootRuns: 1, programRuns: 1, idleMs: 3000, scale: 1 / 8 };
 
 interface Parsed {
   only?: string[];
   quick?: boolean;
   runs?: number;
+  minutes: number;
   scale?: number;
   clock: Clock;
   engine: EngineName;
@@ -44,6 +56,12 @@ function count(text: string): number {
   return value;
 }
 
+function minutes(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 100_000)) throw new InvalidArgumentError('It must be above 0 and at most 100000.');
+  return value;
+}
+
 function factor(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 1000)) throw new InvalidArgumentError('It must be above 0 and at most 1000.');
@@ -52,13 +70,14 @@ function factor(text: string): number {
 
 function program(): Command {
   return new Command('npm run bench --')
-    .description("Measures godwit beside QEMU and the host: a suite of small programs, and a boot of Debian's kernel.")
-    .option('--only <names>', `some of: ${[...SUITE.map(({ name }) => name), BOOT].join(', ')}`, (text) =>
-      text.split(','),
+    .description(
+      "Measures godwit beside QEMU and the host: a suite of small programs, a boot of Debian's kernel, and real programs on Debian.",
     )
+    .option('--only <names>', `some of: ${[...GROUP_NAMES, ...NAMES].join(', ')}`, (text) => text.split(','))
     .option('--quick', 'an eighth of the work, once: figures are rough')
     .option('--runs <n>', 'how often everything is run; the table shows medians', count)
-    .option('--scale <factor>', 'multiplies the repetitions of each kernel', factor)
+    .option('--minutes <n>', `how long ${LONG_RUN} takes`, minutes, DEFAULT_MINUTES)
+    .option('--scale <factor>', 'multiplies the work of each kernel and program', factor)
     .addOption(new Option('--clock <which>', 'what the table is made of').choices(CLOCKS).default('wall'))
     .addOption(
       new Option('--engine <which>', 'what executes guest instructions; the boot is left out of all but the first')
@@ -72,31 +91,37 @@ function program(): Command {
     .option('--profile <folder>', "write V8's profiles of godwit, for boot and each kernel (slows it a little)");
 }
 
-function selected(only: readonly string[] | undefined): { kernels: readonly Kernel[]; boot: boolean } {
-  if (only === undefined) return { kernels: SUITE, boot: true };
-  const names = new Set(only);
-  const kernels = SUITE.filter(({ name, group }) => names.has(name) || names.has(group));
-  const known = new Set([BOOT, ...SUITE.flatMap(({ name, group }) => [name, group])]);
-  const unknown = only.find((name) => !known.has(name));
+type Selection = Pick<BenchOptions, 'kernels' | 'boot' | 'programs' | 'buildDisk'>;
+
+function selected(only: readonly string[] | undefined): Selection {
+  if (only === undefined) return { kernels: SUITE, boot: true, programs: PROGRAMS, buildDisk: false };
+  const known = [...GROUP_NAMES, ...NAMES];
+  const unknown = only.find((name) => !known.includes(name));
   if (unknown !== undefined) {
-    throw new GodwitError('usage', `There is no benchmark "${unknown}".`, {
-      hint: `There are ${[...known].join(', ')}.`,
-    });
+    throw new GodwitError('usage', `There is no benchmark "${unknown}".`, { hint: `There are ${known.join(', ')}.` });
   }
-  return { kernels, boot: names.has(BOOT) };
+  const wanted = ({ name, group }: Kernel): boolean => only.includes(name) || only.includes(group);
+  return {
+    kernels: SUITE.filter(wanted),
+    boot: only.includes(BOOT),
+    programs: PROGRAMS.filter(wanted),
+    buildDisk: true,
+  };
 }
 
 /** Options from the command line. Prints and ends the process for --help and mistakes that commander finds. */
 export function parseOptions(argv: readonly string[]): BenchOptions {
   const parsed = program().parse(argv, { from: 'user' }).opts<Parsed>();
   const defaults = parsed.quick === true ? QUICK : FULL;
-  const { kernels, boot } = selected(parsed.only);
+  const { boot, ...selection } = selected(parsed.only);
   return {
-    kernels,
+    ...selection,
+    longRunMinutes: parsed.only?.includes(LONG_RUN) ? parsed.minutes : 0,
     // The boot is of the command line, which has one engine.
     boot: boot && parsed.engine === ENGINES[0],
     suiteRuns: parsed.runs ?? defaults.runs,
     bootRuns: parsed.runs ?? defaults.bootRuns,
+    programRuns: parsed.runs ?? defaults.programRuns,
     idleMs: defaults.idleMs,
     scale: parsed.scale ?? defaults.scale,
     clock: parsed.clock,

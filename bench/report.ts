@@ -1,6 +1,6 @@
 /** The tables that a person reads. */
 import type { BootRun } from './boot.ts';
-import type { BenchResult } from './result.ts';
+import type { BenchResult, KernelResult } from './result.ts';
 import { median } from './statistics.ts';
 import { kernelFigures, processorShare } from './summary.ts';
 
@@ -46,6 +46,20 @@ function suiteTable(result: BenchResult): string {
   return layOut([header, ...rows, ...means]);
 }
 
+function programTable(result: BenchResult): string {
+  const { programs, programMean } = result.figures;
+  const header = ['program', 'godwit s', 'QEMU s', 'godwit MIPS', 'speed / QEMU'];
+  const rows = programs.map(({ name, ms, godwitMips, ofQemu }) => [
+    name,
+    seconds(ms.godwit),
+    seconds(ms.qemu),
+    fixed(godwitMips, 0),
+    fixed(ofQemu, 3),
+  ]);
+  const mean = ['geometric mean', '', '', fixed(programMean.godwitMips, 0), fixed(programMean.ofQemu, 3)];
+  return layOut([header, ...rows, mean]);
+}
+
 function bootMedian(runs: readonly BootRun[], of: (run: BootRun) => number | undefined): number | undefined {
   const values = runs.map(of).filter((value) => value !== undefined);
   return values.length === 0 ? undefined : median(values);
@@ -84,19 +98,23 @@ function note(result: BenchResult): string[] {
 
 export function renderReport(result: BenchResult): string {
   const parts = [heading(result)];
+  const clock = result.clock === 'cpu' ? 'processor times' : 'wall times';
   if (result.kernels.length > 0) {
-    const clock = result.clock === 'cpu' ? 'processor times' : 'wall times';
     parts.push(`CPU suite, ${clock}, engine: ${result.engine}\n${suiteTable(result)}`);
   }
   if (result.boot.godwit.length + result.boot.qemu.length > 0) parts.push(bootTable(result));
+  if (result.programs.length > 0) {
+    parts.push(`Real programs on Debian, ${clock}, engine: ${result.engine}\n${programTable(result)}`);
+  }
   parts.push(...note(result), ...result.problems.map((problem) => `Problem: ${problem}`));
   return `${parts.join('\n\n')}\n`;
 }
 
 /** Speeds of an earlier run beside this one. */
 export function renderComparison(earlier: BenchResult, now: BenchResult): string {
-  const before = new Map(earlier.kernels.map((kernel) => [kernel.name, kernelFigures(kernel, now.clock)]));
-  const rows = now.kernels.flatMap((kernel) => {
+  const kernelsOf = ({ kernels, programs = [] }: BenchResult): KernelResult[] => [...kernels, ...programs];
+  const before = new Map(kernelsOf(earlier).map((kernel) => [kernel.name, kernelFigures(kernel, now.clock)]));
+  const rows = kernelsOf(now).flatMap((kernel) => {
     const after = kernelFigures(kernel, now.clock);
     const then = before.get(kernel.name);
     if (then?.godwitMips === undefined || after.godwitMips === undefined) return [];

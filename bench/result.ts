@@ -2,6 +2,7 @@
 import type { BootRun } from './boot.ts';
 import type { KernelRun } from './contender/contender.ts';
 import type { HostDescription } from './host-description.ts';
+import type { LongRun } from './long-run.ts';
 import type { Group } from './suite.ts';
 import type { KernelFigures, MeanFigures } from './summary.ts';
 
@@ -35,8 +36,17 @@ export interface BenchResult {
   readonly clock: Clock;
   readonly kernels: readonly KernelResult[];
   readonly boot: BootResult;
-  /** What the table of the suite shows. */
-  readonly figures: { readonly kernels: readonly KernelFigures[]; readonly means: readonly MeanFigures[] };
+  /** Real programs on Debian. */
+  readonly programs: readonly KernelResult[];
+  /** Where it was asked for. */
+  readonly longRun?: LongRun;
+  /** What the tables show. */
+  readonly figures: {
+    readonly kernels: readonly KernelFigures[];
+    readonly means: readonly MeanFigures[];
+    readonly programs: readonly KernelFigures[];
+    readonly programMean: MeanFigures;
+  };
   /** What went wrong, one sentence each. */
   readonly problems: readonly string[];
 }

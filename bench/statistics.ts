@@ -11,3 +11,13 @@ export function geometricMean(values: readonly number[]): number {
   if (values.length === 0) return Number.NaN;
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }
+
+/** Of the straight line through points [x, y] with the least squares; NaN of fewer than two. */
+export function slope(points: readonly (readonly [x: number, y: number])[]): number {
+  if (points.length < 2) return Number.NaN;
+  const mean = (axis: 0 | 1): number => points.reduce((sum, point) => sum + point[axis], 0) / points.length;
+  const [x0, y0] = [mean(0), mean(1)];
+  const above = points.reduce((sum, [x, y]) => sum + (x - x0) * (y - y0), 0);
+  const below = points.reduce((sum, [x]) => sum + (x - x0) ** 2, 0);
+  return above / below;
+}

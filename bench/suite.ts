@@ -1,12 +1,12 @@
-/** The kernels of the suite: one C file each in bench/kernels/. */
+/** What is run: the kernels of the CPU suite, one C file each in bench/kernels/, and real programs on Debian (bench/programs/run.sh). */
 
-export type Group = 'integer' | 'float' | 'memory' | 'system';
+export type Group = 'integer' | 'float' | 'memory' | 'system' | 'programs';
 
 export interface Kernel {
-  /** Name of the file and of the program. */
+  /** Name of the file and of the program; for real programs, of the case in run.sh. */
   readonly name: string;
   readonly group: Group;
-  /** How often the work is done, so that godwit takes about a second on a machine of 2023. */
+  /** How often the work is done, so that a kernel takes godwit about a second on a machine of 2023, and a program some 20 s. */
   readonly repetitions: number;
 }
 
@@ -34,6 +34,21 @@ export const SUITE: readonly Kernel[] = [
 ];
 
 export const GROUPS: readonly Group[] = ['integer', 'float', 'memory', 'system'];
+
+export const PROGRAMS: readonly Kernel[] = [
+  // Seconds that it runs for; the time shown is that for 1 GB.
+  { name: 'openssl-sha256', group: 'programs', repetitions: 3 },
+  { name: 'openssl-aes-128-cbc', group: 'programs', repetitions: 3 },
+  // Rounds.
+  { name: 'python3', group: 'programs', repetitions: 30 },
+  // Rows.
+  { name: 'sqlite3', group: 'programs', repetitions: 1_000_000 },
+  // Megabytes.
+  { name: 'gzip', group: 'programs', repetitions: 100 },
+  { name: 'xz', group: 'programs', repetitions: 100 },
+  // Source files.
+  { name: 'gcc', group: 'programs', repetitions: 20 },
+];
 
 /** The count of a kernel at a scale; never 0. */
 export function scaledRepetitions(kernel: Kernel, scale: number): number {

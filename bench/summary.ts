@@ -56,7 +56,8 @@ export function kernelFigures(kernel: KernelResult, clock: Clock): KernelFigures
   };
 }
 
-function meanOf(label: string, figures: readonly KernelFigures[]): MeanFigures {
+/** Geometric means. */
+export function meanOf(label: string, figures: readonly KernelFigures[]): MeanFigures {
   const mean = (of: (kernel: KernelFigures) => number | undefined): number | undefined => {
     const values = figures.map(of).filter((value) => value !== undefined);
     return values.length === 0 ? undefined : geometricMean(values);
@@ -89,7 +90,9 @@ export function checksumProblems(kernel: KernelResult): string[] {
 
 /** Processor time by wall time over all of godwit's runs: well under 1 on a machine that is busy with other things. */
 export function processorShare(result: BenchResult): number | undefined {
-  const runs = result.kernels.flatMap((kernel) => kernel.runs.godwit).filter((run) => run.cpuMs !== undefined);
+  const runs = [...result.kernels, ...result.programs]
+    .flatMap((kernel) => kernel.runs.godwit)
+    .filter((run) => run.cpuMs !== undefined);
   const sum = (of: (run: KernelRun) => number): number => runs.reduce((total, run) => total + of(run), 0);
   return quotient(
     sum((run) => run.cpuMs!),

@@ -1,6 +1,6 @@
 import { GodwitError } from '../../src/common/errors.ts';
 import { parseMarker } from '../markers.ts';
-import { KernelFailed, type KernelRun } from './contender.ts';
+import { KernelFailed, type KernelRun, REFERENCE_WORK } from './contender.ts';
 
 /** A line of the guest's console, and where its machine stood when it came. */
 export interface ConsoleLine {
@@ -12,7 +12,7 @@ export interface ConsoleLine {
 }
 
 const BOOT_LIMIT_MS = 120_000;
-const KERNEL_LIMIT_MS = 600_000;
+const KERNEL_LIMIT_MS = 1_800_000;
 /** How many of the last lines are shown when a machine ends early. */
 const LINES_KEPT = 10;
 
@@ -80,6 +80,7 @@ export class ConsoleSession {
   /** Runs a kernel. The guest must be ready, and is afterwards. */
   async run(kernel: string, repetitions: number): Promise<KernelRun> {
     let start: ConsoleLine | undefined;
+    let stop: Stop | undefined;
     let result: KernelRun | KernelFailed | undefined;
     const finished = this.waitFor(KERNEL_LIMIT_MS, `the end of ${kernel}`, (line) => {
       const marker = parseMarker(line.text);
@@ -87,7 +88,10 @@ export class ConsoleSession {
         result = new KernelFailed(`it failed in the guest with status ${marker.status}`);
       }
       if (marker?.kind === 'start' && marker.name === kernel) start = line;
-      if (marker?.kind === 'end' && marker.name === kernel && start) result = between(start, line, marker.checksum);
+      if (marker?.kind === 'stop' && marker.name === kernel) stop = { line, work: marker.work };
+      if (marker?.kind === 'end' && marker.name === kernel && start) {
+        result = between(start, stop ?? { line, work: undefined }, marker.checksum);
+      }
       return marker?.kind === 'ready' ? result : undefined;
     });
     this.send(`${kernel} ${repetitions}\n`);
@@ -97,13 +101,20 @@ export class ConsoleSession {
   }
 }
 
-function between(start: ConsoleLine, end: ConsoleLine, checksum: string): KernelRun {
+/** What ended the time. */
+interface Stop {
+  readonly line: ConsoleLine;
+  readonly work: number | undefined;
+}
+
+function between(start: ConsoleLine, { line, work }: Stop, checksum: string): KernelRun {
+  const factor = work === undefined ? 1 : REFERENCE_WORK / work;
   const difference = (from: number | undefined, to: number | undefined): number | undefined =>
-    from === undefined || to === undefined ? undefined : to - from;
+    from === undefined || to === undefined ? undefined : (to - from) * factor;
   return {
     checksum,
-    wallMs: end.atMs - start.atMs,
-    cpuMs: difference(start.cpuMs, end.cpuMs),
-    instructions: difference(start.instructions, end.instructions),
+    wallMs: (line.atMs - start.atMs) * factor,
+    cpuMs: difference(start.cpuMs, line.cpuMs),
+    instructions: difference(start.instructions, line.instructions),
   };
 }

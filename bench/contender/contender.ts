@@ -1,8 +1,11 @@
 /** What runs kernels: the host itself, QEMU, godwit. */
 
+/** Bytes. */
+export const REFERENCE_WORK = 1e9;
+
 export interface KernelRun {
   readonly checksum: string;
-  /** Between the start and end lines, as the host saw them. */
+  /** Between the start and end lines, as the host saw them. For what runs for a time and says how much it did: per REFERENCE_WORK. */
   readonly wallMs: number;
   /** Processor time that the host spent in between, on all threads of the machine's process. */
   readonly cpuMs: number | undefined;

@@ -5,6 +5,7 @@
 
 import type { GuestImage } from '../guest-image.ts';
 import { LineSplitter, parseMarker } from '../markers.ts';
+import { type MemorySample, sampleMemory } from '../memory-sample.ts';
 import type { ConsoleLine } from './console-session.ts';
 import { createLiveMachine, type EngineName } from './live-machine.ts';
 import { Profiler } from './profiler.ts';
@@ -14,11 +15,14 @@ export interface GodwitProcessOptions {
   readonly engine: EngineName;
   /** Where V8's profiles of boot and kernels go. */
   readonly profileFolder: string | undefined;
+  /** How often a sample of its memory is sent; undefined: never. */
+  readonly sampleMs?: number;
 }
 
 /** Messages to the parent. */
 export type GodwitMessage =
   | { readonly kind: 'line'; readonly line: ConsoleLine }
+  | { readonly kind: 'sample'; readonly sample: MemorySample }
   | { readonly kind: 'finished'; readonly reason: string };
 
 /** Messages from the parent. */
@@ -44,7 +48,7 @@ async function main(options: GodwitProcessOptions): Promise<void> {
   const lines = new LineSplitter();
   const profiler = options.profileFolder === undefined ? undefined : new Profiler(options.profileFolder);
   profiler?.start('boot');
-  const { runner } = await createLiveMachine(options.image, options.engine, (bytes, core) => {
+  const machine = await createLiveMachine(options.image, options.engine, (bytes, core) => {
     const atMs = performance.now();
     const cpuMs = ownCpuMs();
     const instructions = Number(core.hart.instructionsRetired);
@@ -53,8 +57,14 @@ async function main(options: GodwitProcessOptions): Promise<void> {
       if (profiler) followMarkers(profiler, text);
     }
   });
+  const { core, runner } = machine;
+  const { sampleMs } = options;
+  if (sampleMs !== undefined) setInterval(() => tell({ kind: 'sample', sample: sampleMemory(core) }), sampleMs).unref();
   process.on('message', ({ text }: GodwitCommand) => runner.input('uart', new TextEncoder().encode(text)));
+  process.once('SIGTERM', () => runner.stop());
   const finish = await runner.run();
+  profiler?.finish();
+  await machine.close();
   tell({ kind: 'finished', reason: `The guest ended (${finish?.kind ?? 'stopped'}).` });
   process.disconnect?.();
 }

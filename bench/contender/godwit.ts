@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { GodwitError } from '../../src/common/errors.ts';
+import type { MemorySample } from '../memory-sample.ts';
 import { ConsoleSession } from './console-session.ts';
 import type { Contender, KernelRun } from './contender.ts';
 import { endChild } from './end-child.ts';
@@ -11,6 +12,8 @@ const PROCESS = fileURLToPath(new URL('./godwit-process.js', import.meta.url));
 /** The suite in a godwit machine, which runs in a process of its own (godwit-process.ts). */
 export class GodwitContender implements Contender {
   private readonly options: GodwitProcessOptions;
+  /** Called for each sample, if `sampleMs` asks for some. */
+  onSample: (sample: MemorySample) => void = () => {};
   private child: ChildProcess | undefined;
   private session: ConsoleSession | undefined;
 
@@ -24,6 +27,7 @@ export class GodwitContender implements Contender {
     child.on('message', (message) => {
       const told = message as GodwitMessage;
       if (told.kind === 'line') session.line(told.line);
+      else if (told.kind === 'sample') this.onSample(told.sample);
       else session.end(told.reason);
     });
     child.on('error', (error) => session.end(`godwit's process failed: ${error.message}`));

@@ -1,10 +1,13 @@
 /** A godwit machine in this process, run by the live door as users run it. */
 import { readFileSync } from 'node:fs';
+import type { Disk } from '../../src/backend/disk/disk.ts';
 import { LiveRunner } from '../../src/door/live.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
+import { DiskPort } from '../../src/platform/node/disk-port.ts';
 import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
-import { COMMAND_LINE, type GuestImage, MEMORY_MEBIBYTES } from '../guest-image.ts';
+import { openDisk } from '../../src/platform/node/open-disk.ts';
+import type { GuestImage } from '../guest-image.ts';
 
 /** What executes guest instructions: `jit` translates what is hot, as by default; `interpreter` never does. */
 export const ENGINES = ['jit', 'interpreter'] as const;
@@ -13,6 +16,8 @@ export type EngineName = (typeof ENGINES)[number];
 export interface LiveMachine {
   readonly core: MachineCore;
   readonly runner: LiveRunner;
+  /** When it does not run any more: finishes what its disks have to do and closes them. */
+  close(): Promise<void>;
 }
 
 /** Ready to run. The seed is always the same, so that runs differ in their timing only. */
@@ -21,19 +26,46 @@ export async function createLiveMachine(
   engine: EngineName,
   output: (bytes: Uint8Array, core: MachineCore) => void,
 ): Promise<LiveMachine> {
+  // The machine and its disks' ports need each other.
+  const late: { machine?: { readonly core: MachineCore; readonly runner: LiveRunner } } = {};
+  const disks: Disk[] = [];
+  for (const { path, format, readonly } of image.disks) disks.push(await openDisk(path, { format, readonly }));
+  const ports = disks.map(
+    (disk, index) =>
+      new DiskPort({
+        disk,
+        memory: () => late.machine!.core.ram.bytes,
+        complete: (id, completion) => late.machine!.runner.completeBlock(index, id, completion),
+        failed: (error) => {
+          throw error;
+        },
+      }),
+  );
   const core: MachineCore = await MachineCore.create({
-    memoryBytes: MEMORY_MEBIBYTES * 1024 ** 2,
+    memoryBytes: image.memoryMebibytes * 1024 ** 2,
     seed: new Uint8Array(32).fill(7),
     epochNanoseconds: nodeClock.epochNanoseconds(),
+    disks: disks.map(({ sizeBytes, readonly }, index) => ({
+      sizeBytes,
+      readonly,
+      serial: `disk${index}`,
+      backend: ports[index]!,
+    })),
     translation: { enabled: engine === 'jit' },
     load: bootImages({
       kernel: readFileSync(image.kernelPath),
       initrd: readFileSync(image.initrdPath),
-      bootArguments: COMMAND_LINE,
+      bootArguments: image.commandLine,
     }),
     output: (port, bytes) => {
       if (port === 'uart') output(bytes, core);
     },
   });
-  return { core, runner: new LiveRunner(core, nodeClock, new NodeLoop()) };
+  const runner = new LiveRunner(core, nodeClock, new NodeLoop());
+  late.machine = { core, runner };
+  const close = async (): Promise<void> => {
+    await Promise.all(ports.map((port) => port.drain()));
+    await Promise.all(disks.map((disk) => disk.close()));
+  };
+  return { core, runner, close };
 }

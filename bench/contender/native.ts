@@ -21,6 +21,7 @@ export class NativeContender implements Contender {
       const marker = parseMarker(line);
       if (marker?.kind !== 'end') continue;
       const { checksum, ownWallMs, ownCpuMs } = marker;
+      if (ownWallMs === undefined) throw new KernelFailed('it did not measure its time on the host');
       return { checksum, wallMs: ownWallMs, cpuMs: ownCpuMs, instructions: undefined };
     }
     throw new KernelFailed(`it failed on the host with status ${status}: ${stderr.trim()}`);

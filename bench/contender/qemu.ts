@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { GodwitError } from '../../src/common/errors.ts';
 import { runProgram } from '../../src/guest/process.ts';
-import { COMMAND_LINE, type GuestImage, MEMORY_MEBIBYTES } from '../guest-image.ts';
+import type { DiskFile, GuestImage } from '../guest-image.ts';
 import { LineSplitter } from '../markers.ts';
 import { cpuMsOf } from '../process-usage.ts';
 import { ConsoleSession } from './console-session.ts';
@@ -12,8 +12,16 @@ export const QEMU = 'qemu-system-riscv64';
 
 /** QEMU's `virt` board with one hart, firmware and accelerator as they come; the console is on standard input and output. */
 export function qemuArguments(image: GuestImage): string[] {
-  const board = ['-M', 'virt', '-smp', '1', '-m', `${MEMORY_MEBIBYTES}M`, '-nographic', '-no-reboot'];
-  return [...board, '-kernel', image.kernelPath, '-initrd', image.initrdPath, '-append', COMMAND_LINE];
+  const board = ['-M', 'virt', '-smp', '1', '-m', `${image.memoryMebibytes}M`, '-nographic', '-no-reboot'];
+  const disks = image.disks.flatMap(diskArguments);
+  return [...board, ...disks, '-kernel', image.kernelPath, '-initrd', image.initrdPath, '-append', image.commandLine];
+}
+
+function diskArguments({ path, format, readonly }: DiskFile, index: number): string[] {
+  // Commas separate QEMU's options and are doubled inside them.
+  const file = `file=${path.replaceAll(',', ',,')}`;
+  const drive = `if=none,id=disk${index},${file},format=${format},readonly=${readonly ? 'on' : 'off'}`;
+  return ['-drive', drive, '-device', `virtio-blk-device,drive=disk${index}`];
 }
 
 /** Throws GodwitError('not-found') when QEMU is missing. */

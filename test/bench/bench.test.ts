@@ -7,7 +7,7 @@ import { compileKernels, type Programs, type Target } from '../../bench/compile.
 import { ConsoleSession } from '../../bench/contender/console-session.ts';
 import { createLiveMachine, type LiveMachine } from '../../bench/contender/live-machine.ts';
 import { NativeContender } from '../../bench/contender/native.ts';
-import { suiteInitramfs } from '../../bench/guest-image.ts';
+import { suiteInitramfs, suiteMachine } from '../../bench/guest-image.ts';
 import { LineSplitter, parseMarker } from '../../bench/markers.ts';
 import { layOut } from '../../bench/report.ts';
 import { geometricMean, median } from '../../bench/statistics.ts';
@@ -66,6 +66,10 @@ describe('markers', () => {
     const end = { kind: 'end', name: 'lz', checksum: '00000000000000ff', ownWallMs: 5, ownCpuMs: 1e-6 };
     expect(parseMarker(lines.unfinished)).toEqual(end);
     expect(parseMarker('@failed lz 132')).toEqual({ kind: 'failed', name: 'lz', status: 132 });
+    expect(parseMarker('@stop gzip')).toEqual({ kind: 'stop', name: 'gzip', work: undefined });
+    expect(parseMarker('@stop aes work=16384')).toEqual({ kind: 'stop', name: 'aes', work: 16384 });
+    const bare = { kind: 'end', name: 'gzip', checksum: '00000000000000ff', ownWallMs: undefined, ownCpuMs: undefined };
+    expect(parseMarker('@end gzip checksum=00000000000000ff')).toEqual(bare);
     expect(parseMarker('root@readyroom')).toBeUndefined();
   });
 
@@ -100,7 +104,7 @@ describe('kernels', async () => {
     await writeFile(initrdPath, await suiteInitramfs(images, guest.paths));
     const lines = new LineSplitter();
     session = new ConsoleSession((text) => machine.runner.input('uart', new TextEncoder().encode(text)));
-    machine = await createLiveMachine({ ...images, initrdPath }, 'jit', (bytes, core) => {
+    machine = await createLiveMachine({ ...suiteMachine(images), initrdPath }, 'jit', (bytes, core) => {
       for (const text of lines.push(bytes)) {
         session.line({ text, atMs: 0, cpuMs: undefined, instructions: Number(core.hart.instructionsRetired) });
       }

@@ -1,0 +1,61 @@
+/** The table of a long run. */
+import type { LongRun } from './long-run.ts';
+import { beyondGuestBytes, type MemorySample } from './memory-sample.ts';
+import { layOut } from './report.ts';
+import { median, slope } from './statistics.ts';
+
+const MS_PER_HOUR = 3_600_000;
+const MEGABYTE = 1e6;
+
+export interface SeriesFigures {
+  readonly first: number;
+  readonly median: number;
+  readonly most: number;
+  readonly last: number;
+}
+
+export function seriesFigures(values: readonly number[]): SeriesFigures {
+  return { first: values[0]!, median: median(values), most: Math.max(...values), last: values.at(-1)! };
+}
+
+/** How resident memory beyond the guest's changed over the second half, when caches are full: bytes an hour. */
+export function trendBytesPerHour(samples: readonly MemorySample[]): number {
+  const late = samples.slice(Math.floor(samples.length / 2));
+  return slope(late.map((sample) => [sample.atMs / MS_PER_HOUR, beyondGuestBytes(sample)]));
+}
+
+export function renderLongRun({ guest, seconds, runs, samples }: LongRun): string {
+  if (samples.length === 0) return 'Long run: it was too short for figures.';
+  const row = (label: string, of: (sample: MemorySample) => number): string[] => {
+    const { first, median: middle, most, last } = seriesFigures(samples.map(of));
+    return [label, ...[first, middle, most, last].map((value) => value.toFixed(0))];
+  };
+  const megabytes = (of: (sample: MemorySample) => number) => (sample: MemorySample) => of(sample) / MEGABYTE;
+  const table = layOut([
+    ['', 'first', 'median', 'most', 'last'],
+    row('resident beyond guest RAM, MB', megabytes(beyondGuestBytes)),
+    row(
+      'touched guest RAM, MB',
+      megabytes(({ guestBytes }) => guestBytes),
+    ),
+    row(
+      "V8's heap, MB",
+      megabytes(({ heapBytes }) => heapBytes),
+    ),
+    row('live modules', ({ modules }) => modules),
+    row('live regions', ({ regions }) => regions),
+    row('decoded pages', ({ decodedPages }) => decodedPages),
+    row(
+      'WebAssembly made so far, MB',
+      megabytes(({ codeBytes }) => codeBytes),
+    ),
+    row('evictions so far', ({ evictions }) => evictions),
+  ]);
+  const count = Object.values(runs).reduce((sum, n) => sum + n, 0);
+  const trend = trendBytesPerHour(samples) / MEGABYTE;
+  return [
+    `Long run of ${(seconds / 60).toFixed(1)} minutes, ${guest}: ${count} programs`,
+    table,
+    `Trend of resident memory beyond guest RAM over the second half: ${trend.toFixed(0)} MB an hour`,
+  ].join('\n');
+}

@@ -1,0 +1,56 @@
+/** What a godwit process says of its own memory and translated code. */
+import type { MachineCore } from '../src/machine/core.ts';
+
+export interface MemorySample {
+  /** On the clock of the process. */
+  readonly atMs: number;
+  readonly residentBytes: number;
+  /** Pages of guest RAM that the guest has touched, which are resident for good. */
+  readonly guestBytes: number;
+  /** What V8's collector looks after. */
+  readonly heapBytes: number;
+  readonly instructions: number;
+  /** Of translated code: what is live, what was made since the start, how often all of it was given up. */
+  readonly modules: number;
+  readonly regions: number;
+  readonly codeBytes: number;
+  readonly evictions: number;
+  readonly decodedPages: number;
+}
+
+const PAGE_BYTES = 4096;
+
+function touchedBytes({ ram }: MachineCore): number {
+  let pages = 0;
+  for (const _ of ram.touchedPages()) pages++;
+  return pages * PAGE_BYTES;
+}
+
+/** Frames that have a decoded page, by the arena's table. */
+function decodedPageCount({ engine: { arena } }: MachineCore): number {
+  const start = arena.frameTable >>> 2;
+  const table = arena.words.subarray(start, start + arena.bytes.length / PAGE_BYTES);
+  return table.reduce((count, page) => (page === 0 ? count : count + 1), 0);
+}
+
+export function sampleMemory(core: MachineCore): MemorySample {
+  const { rss, heapTotal } = process.memoryUsage();
+  const { modules, regions, bytes, evictions } = core.engine.translator.stats;
+  return {
+    atMs: performance.now(),
+    residentBytes: rss,
+    guestBytes: touchedBytes(core),
+    heapBytes: heapTotal,
+    instructions: Number(core.hart.instructionsRetired),
+    modules,
+    regions,
+    codeBytes: bytes,
+    evictions,
+    decodedPages: decodedPageCount(core),
+  };
+}
+
+/** What the process needs beside the guest's RAM. */
+export function beyondGuestBytes({ residentBytes, guestBytes }: MemorySample): number {
+  return residentBytes - guestBytes;
+}
