@@ -78,6 +78,7 @@ const DOCUMENTS = [
   'docs/TESTING.md',
   'docs/DECISIONS.md',
   'docs/BENCHMARKS.md',
+  'docs/FORMATS.md',
   'CHANGELOG.md',
 ];
 

@@ -1,0 +1,69 @@
+import { GodwitError } from '../common/errors.ts';
+import type { PageSource } from '../memory/page-source.ts';
+import type { CheckpointFile } from './checkpoint-file.ts';
+import type { Codec } from './codec.ts';
+import { PageStack } from './pages/page-stack.ts';
+
+/** More is taken for a mistake; a store keeps its chains far shorter. */
+export const MAXIMUM_CHAIN = 1024;
+
+/** A checkpoint and those that it builds on, nearest first. Together they have all pages. */
+export interface CheckpointChain {
+  readonly files: readonly CheckpointFile[];
+}
+
+/**
+ * Follows a checkpoint down to one that has all pages. Closes what it has opened when it throws: GodwitError 'damaged' where the
+ * checkpoints do not go together, and what `openBase` throws.
+ */
+export function openChain(top: CheckpointFile, openBase: (id: string) => CheckpointFile): CheckpointChain {
+  const files = [top];
+  try {
+    for (let { base } = top.meta; base !== null; base = files.at(-1)!.meta.base) {
+      if (files.length === MAXIMUM_CHAIN || files.some(({ meta }) => meta.id === base)) {
+        throw new GodwitError('damaged', `${top.name} is damaged: the checkpoints that it builds on do not end.`);
+      }
+      const file = openBase(base);
+      files.push(file);
+      if (file.meta.id !== base || file.meta.memoryBytes !== top.meta.memoryBytes) {
+        throw new GodwitError('damaged', `${file.name} is not the checkpoint ${base} that ${top.name} builds on.`);
+      }
+    }
+    return { files };
+  } catch (error) {
+    for (const file of files) file.close();
+    throw error;
+  }
+}
+
+export function closeChain({ files }: CheckpointChain): void {
+  for (const file of files) file.close();
+}
+
+/** The pages of a whole chain, for a machine that starts from it. */
+export class ChainPageSource implements PageSource {
+  readonly hotPages: readonly number[];
+  private readonly chain: CheckpointChain;
+  private readonly stack: PageStack;
+  private isClosed = false;
+
+  constructor(chain: CheckpointChain, codec: Codec) {
+    this.chain = chain;
+    this.stack = new PageStack(
+      chain.files.map(({ pages }) => pages),
+      codec,
+    );
+    this.hotPages = Array.from(chain.files[0]!.hotPages());
+  }
+
+  read(page: number, into: Uint8Array): boolean {
+    if (this.isClosed) throw new GodwitError('state', 'The checkpoint is closed.');
+    return this.stack.read(page, into);
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    closeChain(this.chain);
+  }
+}

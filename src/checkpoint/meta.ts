@@ -1,0 +1,139 @@
+import { GodwitError } from '../common/errors.ts';
+import type { PlainData } from '../device/device.ts';
+import { StateReader } from '../device/state-reader.ts';
+import { PAGE_BYTES } from './pages/layout.ts';
+
+/** An image that a disk of the machine was at. It does not change any more. */
+export interface CheckpointDisk {
+  /** Relative to the folder of all checkpoints, as in "<id>/disk0.qcow2", or absolute where it lies elsewhere. */
+  readonly path: string;
+  readonly format: 'raw' | 'qcow2';
+  /** What the guest sees. */
+  readonly sizeBytes: number;
+  readonly readonly: boolean;
+  /** The images under it, the nearest first; written like `path`. */
+  readonly backing: readonly string[];
+}
+
+/** What a checkpoint says of itself. */
+export interface CheckpointMeta {
+  readonly id: string;
+  readonly name: string | null;
+  /** The checkpoint that the machine had before, as it was when this one was made. */
+  readonly parent: string | null;
+  /** The checkpoint that has the pages which this one does not; null: it has all. */
+  readonly base: string | null;
+  /** Milliseconds since 1970, of the host. */
+  readonly createdAtMs: number;
+  /** What wrote it: "godwit 0.1.0". */
+  readonly tool: string;
+  readonly memoryBytes: number;
+  readonly point: { readonly branches: bigint; readonly pc: bigint };
+  /** Whatever else is needed to make the machine anew. */
+  readonly machine: PlainData;
+  readonly disks: readonly CheckpointDisk[];
+}
+
+const MAXIMUM_TEXT = 4096;
+const MAXIMUM_DISKS = 64;
+const MAXIMUM_BACKING = 1024;
+const ID = /^[0-9a-f]{16}$/;
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
+
+export function isCheckpointId(text: string): boolean {
+  return ID.test(text);
+}
+
+/** Throws GodwitError('usage'). */
+export function assertCheckpointName(name: string): void {
+  if (!NAME.test(name)) {
+    throw new GodwitError('usage', `"${name}" cannot be the name of a checkpoint.`, {
+      hint: 'A name has up to 64 of A-Z a-z 0-9 . _ - and begins with none of . and -',
+    });
+  }
+  if (isCheckpointId(name)) {
+    throw new GodwitError('usage', `"${name}" cannot be the name of a checkpoint: it looks like an id.`);
+  }
+}
+
+export function metaToPlainData(meta: CheckpointMeta): PlainData {
+  const { point, disks, ...rest } = meta;
+  return {
+    ...rest,
+    point: { branches: point.branches, pc: point.pc },
+    disks: disks.map(({ path, format, sizeBytes, readonly, backing }) => {
+      return { path, format, sizeBytes, readonly, backing: [...backing] };
+    }),
+  };
+}
+
+/** Throws GodwitError('damaged'). */
+export function metaFromPlainData(what: string, data: PlainData): CheckpointMeta {
+  const reader = new StateReader(what, data, [
+    'id',
+    'name',
+    'parent',
+    'base',
+    'createdAtMs',
+    'tool',
+    'memoryBytes',
+    'point',
+    'machine',
+    'disks',
+  ]);
+  const point = new StateReader(what, reader.raw('point'), ['branches', 'pc']);
+  const name = optionalText(reader, 'name');
+  reader.require(name === null || (NAME.test(name) && !ID.test(name)), 'the field "name" is no name');
+  const memoryBytes = reader.integer('memoryBytes', 2 ** 42);
+  reader.require(memoryBytes % PAGE_BYTES === 0, 'the field "memoryBytes" is not whole pages');
+  return {
+    id: idOf(reader, 'id'),
+    name,
+    parent: optionalId(reader, 'parent'),
+    base: optionalId(reader, 'base'),
+    createdAtMs: reader.integer('createdAtMs', Number.MAX_SAFE_INTEGER),
+    tool: textOf(reader, 'tool'),
+    memoryBytes,
+    point: { branches: point.u64('branches'), pc: point.u64('pc') },
+    machine: reader.raw('machine'),
+    disks: reader.list('disks', 0, MAXIMUM_DISKS).map((disk) => diskFromPlainData(what, disk)),
+  };
+}
+
+function diskFromPlainData(what: string, data: PlainData): CheckpointDisk {
+  const reader = new StateReader(`a disk in ${what}`, data, ['path', 'format', 'sizeBytes', 'readonly', 'backing']);
+  return {
+    path: textOf(reader, 'path'),
+    format: reader.word('format', ['raw', 'qcow2']),
+    sizeBytes: reader.integer('sizeBytes', Number.MAX_SAFE_INTEGER),
+    readonly: reader.flag('readonly'),
+    backing: reader.list('backing', 0, MAXIMUM_BACKING).map((path) => {
+      reader.require(typeof path === 'string' && isText(path), 'the field "backing" has something other than paths');
+      return path as string;
+    }),
+  };
+}
+
+function isText(text: string): boolean {
+  return text.length > 0 && text.length <= MAXIMUM_TEXT && !text.includes('\0');
+}
+
+function textOf(reader: StateReader, field: string): string {
+  const value = reader.raw(field);
+  reader.require(typeof value === 'string' && isText(value), `the field "${field}" is no text`);
+  return value as string;
+}
+
+function optionalText(reader: StateReader, field: string): string | null {
+  return reader.raw(field) === null ? null : textOf(reader, field);
+}
+
+function idOf(reader: StateReader, field: string): string {
+  const id = textOf(reader, field);
+  reader.require(isCheckpointId(id), `the field "${field}" is no id`);
+  return id;
+}
+
+function optionalId(reader: StateReader, field: string): string | null {
+  return reader.raw(field) === null ? null : idOf(reader, field);
+}
