@@ -1,5 +1,5 @@
 import { DecodedPages } from '../execute/interpreter/decoded-pages.ts';
-import { generateInterpreter, type InterpreterExports } from '../execute/interpreter/generate.ts';
+import type { InterpreterExports } from '../execute/interpreter/generate.ts';
 import { writeSlot } from '../execute/interpreter/slot-writer.ts';
 import { SLOTS_FRAME } from '../execute/interpreter/slots.ts';
 import { TranslationCache } from '../execute/jit/cache.ts';
@@ -17,6 +17,7 @@ import {
 } from '../hart/layout.ts';
 import type { HostImports } from '../hart/library/imports.ts';
 import { Arena, type ArenaOptions } from '../memory/arena.ts';
+import { interpreterModule } from './interpreter-module.ts';
 
 /** What a hart's accesses reach in its machine. */
 export interface HartPorts {
@@ -108,7 +109,7 @@ export class Engine {
 
   static async create(options: EngineOptions): Promise<Engine> {
     const arena = new Arena(options);
-    const module = await interpreterModule(options.shared, options.floatFastPaths);
+    const module = await interpreterModule(options);
     return new Engine(arena, options, module);
   }
 
@@ -203,18 +204,3 @@ export class Engine {
 
 /** Regions are the same for all machines. */
 const sharedCache = new TranslationCache();
-
-const modules = new Map<string, Promise<WebAssembly.Module>>();
-
-/** The interpreter is compiled once for each kind of memory. */
-function interpreterModule(shared: boolean, floatFastPaths: boolean): Promise<WebAssembly.Module> {
-  // A module asks for at least the memory it was made for; the smallest serves all.
-  const key = `${shared} ${floatFastPaths}`;
-  let module = modules.get(key);
-  if (!module) {
-    const declared = { initialPages: 1, maximumPages: 65536, shared };
-    module = WebAssembly.compile(generateInterpreter({ memory: declared, floatFastPaths }));
-    modules.set(key, module);
-  }
-  return module;
-}

@@ -5,6 +5,7 @@ import type { MachineConfiguration } from '../../api/options.ts';
 import { fromWireError, toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { type Envelope, FIRST_MACHINE } from './machine-host.ts';
+import type { ThreadData } from './machine-worker.ts';
 
 /** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
 function workerUrl(): URL {
@@ -25,8 +26,9 @@ export class MachineThread {
   /** The first machine can be started. */
   readonly ready: Promise<void>;
 
-  constructor(configuration: MachineConfiguration) {
-    this.worker = new Worker(workerUrl(), { workerData: configuration, name: 'godwit machine' });
+  constructor(configuration: MachineConfiguration, interpreter: WebAssembly.Module) {
+    const workerData: ThreadData = { configuration, interpreter };
+    this.worker = new Worker(workerUrl(), { workerData, name: 'godwit machine' });
     this.ready = new Promise((resolve, reject) => {
       this.worker.on('message', ({ machine, message }: Envelope<FromMachine>) => {
         if (message.kind === 'ready') resolve();

@@ -3,9 +3,19 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
 import type { MachineConfiguration } from '../../api/options.ts';
 import { toWireError } from '../../api/wire-error.ts';
+import { provideInterpreter } from '../../machine/interpreter-module.ts';
 import { type Envelope, FIRST_MACHINE, MachineHost } from './machine-host.ts';
+import { NODE_INTERPRETER } from './prebuilt-interpreter.ts';
+
+/** What a thread is given when it starts. */
+export interface ThreadData {
+  readonly configuration: MachineConfiguration;
+  readonly interpreter: WebAssembly.Module;
+}
 
 const port = parentPort!;
+const { configuration, interpreter } = workerData as ThreadData;
+provideInterpreter(NODE_INTERPRETER, interpreter);
 
 function post(envelope: Envelope<FromMachine>, transfer: ArrayBuffer[] = []): void {
   port.postMessage(envelope, transfer);
@@ -13,7 +23,7 @@ function post(envelope: Envelope<FromMachine>, transfer: ArrayBuffer[] = []): vo
 
 const host = new MachineHost(post, () => port.close());
 try {
-  await host.open(workerData as MachineConfiguration);
+  await host.open(configuration);
   port.on('message', (envelope: Envelope<ToMachine>) => host.receive(envelope));
   post({ machine: FIRST_MACHINE, message: { kind: 'ready' } });
 } catch (error) {

@@ -3,6 +3,7 @@ import { MachineHandle } from '../../api/machine.ts';
 import { configureMachine, type MachineOptions } from '../../api/options.ts';
 import { FIRST_MACHINE } from './machine-host.ts';
 import { MachineThread } from './machine-thread.ts';
+import { prebuiltInterpreter } from './prebuilt-interpreter.ts';
 
 /**
  * A machine in a thread of this process.
@@ -24,7 +25,8 @@ export class Machine extends MachineHandle {
    * 'locked', 'io' for files. Nothing stays open then.
    */
   static async create(options: MachineOptions): Promise<Machine> {
-    const thread = new MachineThread(await configureMachine(options));
+    const configuration = await configureMachine(options);
+    const thread = new MachineThread(configuration, await prebuiltInterpreter());
     const machine = new Machine(thread, FIRST_MACHINE, 'created');
     await thread.ready;
     return machine;
