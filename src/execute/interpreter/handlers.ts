@@ -6,7 +6,7 @@ import { FIRST_INSTRUCTION_OP } from './slots.ts';
 
 /**
  * The interpreter's cases. An instruction has one for each length it comes in; those with a target relative to pc also one for each
- * direction, since only transfers to lower or equal addresses are counted, and one for code in the crossing slot, whose
+ * direction, since only transfers to lower or equal addresses are counted, and one for code in the crossing page, whose
  * target is always in another decoded page.
  */
 export interface Handler {
@@ -25,10 +25,9 @@ function variants(instruction: Instruction): Omit<Handler, 'op'>[] {
   if (instruction.flow !== 'branch' && instruction.flow !== 'jump') {
     return lengths.map((length) => ({ instruction, length, direction: 'none' }));
   }
-  const near = lengths.flatMap((length) =>
-    (['forward', 'backward'] as const).map((direction) => ({ instruction, length, direction })),
+  return lengths.flatMap((length) =>
+    (['forward', 'backward', 'far'] as const).map((direction) => ({ instruction, length, direction })),
   );
-  return [...near, { instruction, length: 4, direction: 'far' }];
 }
 
 export const HANDLERS: readonly Handler[] = INSTRUCTIONS.flatMap(variants).map((variant, index) => ({
