@@ -79,6 +79,7 @@ export class RecordedDoor {
       // An arrival at this branch count but a later pc is for a hart that waits there.
       const next = due && due.point.branches < branches ? due.point.branches : branches;
       const outcome = core.run(next === here ? here + 1n : next);
+      if (outcome.kind === 'debug') return outcome;
       if (outcome.kind === 'waiting') {
         if (due && core.hart.branches === due.point.branches && this.deliverIfHere(due)) continue;
         if (outcome.deadline === undefined) throw this.diverged('it waits for something that is not in the recording');

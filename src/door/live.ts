@@ -160,6 +160,7 @@ export class LiveRunner {
       this.resets++;
       return undefined;
     }
+    if (outcome.kind === 'debug') return undefined;
     clock.observe(now, Number(core.hart.branches));
     if (outcome.kind === 'slice') {
       this.fitSlice(now - started);

@@ -21,6 +21,9 @@ export const Cause = {
 /** Kinds of access, as generated code passes them. */
 export const Access = { fetch: 0, load: 1, store: 2 } as const;
 
+/** An atomic memory operation, where the difference to a store matters: it does both. */
+export const ACCESS_ATOMIC = Access.load | Access.store;
+
 export const Privilege = { U: 0, S: 1, M: 3 } as const;
 
 /** mstatus (3.1.6). */
@@ -71,6 +74,9 @@ export const PTE_G = 32n;
 export const PTE_A = 64n;
 export const PTE_D = 128n;
 
+/** TRAP_CAUSE when a debugger's stop is raised in place of an exception; no cause of the architecture. */
+export const CAUSE_DEBUG_STOP = 1 << 16;
+
 /** Why the run loop returned. */
 export const Exit = {
   /** BRANCHES reached SLICE_END, or EXIT_REQUEST was set. */
@@ -81,4 +87,6 @@ export const Exit = {
   sbi: 2,
   /** The stepping interpreter reached STOP_PC or did its one instruction. */
   stepped: 3,
+  /** A debugger's breakpoint or watchpoint; pc is that of the instruction, of which nothing was done. */
+  debug: 4,
 } as const;

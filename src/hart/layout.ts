@@ -99,6 +99,10 @@ export const SLICE_END = field();
 export const DEVICE_DEADLINE = field();
 /** 1: leave at the next counted transfer. */
 export const EXIT_REQUEST = field();
+/** What a debugger waits for: DEBUG_WATCHPOINTS, DEBUG_BREAKPOINTS. Looked at only where the host half of a TLB entry is missing. */
+export const DEBUG_STOPS = field();
+export const DEBUG_WATCHPOINTS = 1;
+export const DEBUG_BREAKPOINTS = 2;
 /** Ids of the current address space and mode, for data accesses and for fetches; the low 12 bits of a TLB tag. */
 export const DATA_CONTEXT = field();
 export const FETCH_CONTEXT = field();

@@ -17,6 +17,7 @@ import type { FrameSnapshot } from '../memory/snapshot.ts';
 import type { WrittenPages } from '../memory/written-pages.ts';
 import { Board, type DiskDescription } from './board.ts';
 import { RTC } from './boot/memory-map.ts';
+import { type DebugHit, DebugStops } from './debug-stops.ts';
 import { Engine, TRANSLATION_DEFAULTS, type TranslationOptions } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
 import { Hart } from './hart.ts';
@@ -50,7 +51,9 @@ export type Outcome =
   /** The hart waits for an interrupt; `deadline` is the guest time at which one comes by itself. */
   | { readonly kind: 'waiting'; readonly deadline: bigint | undefined }
   /** The guest powered off, failed or asked for a reset. */
-  | { readonly kind: 'finished'; readonly finish: Finish };
+  | { readonly kind: 'finished'; readonly finish: Finish }
+  /** Before an instruction that one of `stops` is for. */
+  | { readonly kind: 'debug'; readonly hit: DebugHit };
 
 export interface CoreOptions {
   readonly memoryBytes: number;
@@ -108,6 +111,8 @@ export class MachineCore {
   readonly engine: Engine;
   readonly ram: GuestRam;
   readonly hart: Hart;
+  /** A debugger's. */
+  readonly stops: DebugStops;
   readonly board: Board;
   readonly entropy: SeededEntropy;
   readonly clock: GuestClock;
@@ -122,6 +127,7 @@ export class MachineCore {
     this.options = options;
     this.epochNanoseconds = options.epochNanoseconds ?? 0n;
     this.hart = new Hart(engine.arena);
+    this.stops = new DebugStops(this.hart);
     const { address } = this.hart;
     const events = {
       codeWritten: (frame: number) => engine.decoded.forget(frame),
@@ -201,6 +207,7 @@ export class MachineCore {
         if (address >= RTC.base && address < rtcEnd) this.updateTimers();
         return done;
       },
+      stops: this.stops,
     });
   }
 
@@ -302,6 +309,7 @@ export class MachineCore {
         this.flushOutput();
         return { kind: 'finished', finish: this.finish };
       }
+      if (reason === Exit.debug) return this.debugOutcome();
       const outcome = reason === Exit.waiting ? this.waitOutcome() : this.sliceOutcome(branches);
       if (!outcome) continue;
       this.flushOutput();
@@ -315,6 +323,11 @@ export class MachineCore {
     this.board.rtc.tick();
     this.updateTimers();
     return this.hart.branches >= branches ? { kind: 'slice' } : undefined;
+  }
+
+  private debugOutcome(): Outcome {
+    this.flushOutput();
+    return { kind: 'debug', hit: this.stops.hit! };
   }
 
   private waitOutcome(): Outcome | undefined {
@@ -414,7 +427,13 @@ export class MachineCore {
     engine.interpreter.timer_update(hart.address);
     const reason = engine.interpreter.step(hart.address);
     hart.put(L.EXIT_REQUEST, 0n);
+    if (reason === Exit.debug) return this.debugOutcome();
     if (reason === Exit.sbi) callSbi(this);
+    if (reason === Exit.slice) {
+      // As at the end of a slice: whether it was stepped or run must not matter to the clock's alarm.
+      this.board.rtc.tick();
+      this.updateTimers();
+    }
     this.flushOutput();
     if (this.finish) return { kind: 'finished', finish: this.finish };
     if (reason === Exit.waiting) return this.waitOutcome() ?? { kind: 'slice' };

@@ -17,6 +17,7 @@ import {
 } from '../hart/layout.ts';
 import type { HostImports } from '../hart/library/imports.ts';
 import { Arena, type ArenaOptions } from '../memory/arena.ts';
+import type { DebugStops } from './debug-stops.ts';
 import { interpreterModule } from './interpreter-module.ts';
 
 /** What a hart's accesses reach in its machine. */
@@ -26,6 +27,7 @@ export interface HartPorts {
   mmioLoad(address: number, width: 1 | 2 | 4): number;
   /** False when nothing answers there. */
   mmioStore(address: number, width: 1 | 2 | 4, value: number): boolean;
+  readonly stops: DebugStops;
 }
 
 /** When and whether code is translated. It never changes what a guest sees. */
@@ -173,6 +175,10 @@ export class Engine {
       codePage: (_hart, frame) => this.decodedPage(frame >>> 0),
       codeChanged: (page) => this.translator.drop(page >>> 0),
       hot: (page, slot) => this.hot(page >>> 0, slot >>> 0),
+      debugAccess: (hart, address, width, access) =>
+        this.ports.get(hart)!.stops.access(address, width, access) ? 1 : 0,
+      debugPage: (hart, address) => (this.ports.get(hart)!.stops.watchesPage(address) ? 1 : 0),
+      debugFetch: (hart, address) => this.ports.get(hart)!.stops.fetch(address),
       decode: (slot, bits, crossing) => writeSlot(arena.view, slot >>> 0, bits, crossing !== 0),
     };
   }

@@ -113,6 +113,16 @@ export class Hart implements HartInterrupts {
     this.put(L.STOP_BRANCHES, 0n);
   }
 
+  /** Takes the host half of all translations away: the next access to each page goes the long way. */
+  withholdAll(): void {
+    const entries = L.DATA_TLB_ENTRIES + L.FETCH_TLB_ENTRIES;
+    for (let i = 0; i < entries; i++) {
+      const entry = L.DATA_TLB + i * L.TLB_ENTRY_BYTES;
+      this.put(entry + L.TLB_READ_TAG, NEVER);
+      this.put(entry + L.TLB_WRITE_TAG, NEVER);
+    }
+  }
+
   /** To the state after reset (3.4), in M-mode at `pc`. Branch count, instruction count and time go on. */
   reset(pc: bigint): void {
     const kept = [L.BRANCHES, L.INSTRET, L.TIME_BASE_TICKS, L.TIME_BASE_BRANCHES, L.TIME_RATE];

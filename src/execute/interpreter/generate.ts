@@ -1,4 +1,4 @@
-import { Exit } from '../../hart/constants.ts';
+import { CAUSE_DEBUG_STOP, Exit } from '../../hart/constants.ts';
 import * as L from '../../hart/layout.ts';
 import { defineHart, type HartLibrary, type HartOptions } from '../../hart/library/index.ts';
 import { fetchEntry } from '../../hart/library/tlb.ts';
@@ -130,6 +130,11 @@ function defineLoop(module: ModuleBuilder, library: HartLibrary, name: string, s
             });
             // The instruction that raised did not retire.
             f.set(loop.retired, loop.retired.get.sub(1));
+            f.if(hart.get.load(L.TRAP_CAUSE).eq(CAUSE_DEBUG_STOP), () => {
+              f.store(hart.get, i32(0), L.TRAP_PENDING);
+              f.set(loop.exitReason, i32(Exit.debug));
+              f.branch(exit);
+            });
             f.do(library.trap.takeException, hart.get);
             f.set(loop.target, hart.get.load64(L.PC));
           });
@@ -182,7 +187,7 @@ function findPage(f: FunctionBuilder, loop: LoopState, library: HartLibrary, tra
       entry.load64(L.FETCH_TLB + L.TLB_READ_TAG).eq(base.or(hart.load64(L.FETCH_CONTEXT))),
       () => f.set(loop.page, entry.load(L.FETCH_TLB + L.TLB_ADDEND)),
       () => {
-        f.set(loop.page, f.call(library.access.fetch, hart, target));
+        f.set(loop.page, f.call(library.access.fetch, hart, target, i32(1)));
         f.if(loop.page.get.eqz(), () => {
           f.store(hart, target, L.PC);
           f.set(loop.retired, loop.retired.get.add(1)); // taken back where the exception is

@@ -6,10 +6,10 @@ import {
   SLOT_OP,
   SLOTS_FRAME,
 } from '../../execute/interpreter/slots.ts';
-import { type I32, type I64, i32, i64, type ModuleBuilder } from '../../execute/wasm/index.ts';
-import { Access, Cause } from '../constants.ts';
+import { type I32, type I64, i32, i64, type ModuleBuilder, select } from '../../execute/wasm/index.ts';
+import { ACCESS_ATOMIC, Access, CAUSE_DEBUG_STOP, Cause } from '../constants.ts';
 import * as L from '../layout.ts';
-import type { DeclaredImports } from './imports.ts';
+import { DebugFetch, type DeclaredImports } from './imports.ts';
 import type { Physical } from './physical.ts';
 import { PMP_WHOLE_PAGE, PMP_X, type Pmp } from './pmp.ts';
 import { dataEntry, fetchEntry } from './tlb.ts';
@@ -83,7 +83,18 @@ export function defineAccess(
     },
   );
 
-  /** Gives the entry's host half, when its guest half is this page's: loads, or loads and stores. */
+  /** (hart, virtual address, width, access): 1 after raising a debugger's stop; then the access must not be done. */
+  const watched = module.function('watched', ['i32', 'i64', 'i32', 'i32'], 'i32', (f, hart, address, width, access) => {
+    f.if(hart.get.load(L.DEBUG_STOPS).and(L.DEBUG_WATCHPOINTS).eqz(), () => f.return(i32(0)));
+    f.if(f.call(host.debugAccess, hart.get, address.get, width.get, access.get).eqz(), () => f.return(i32(0)));
+    f.do(raise, hart.get, i32(CAUSE_DEBUG_STOP), address.get);
+    f.result(i32(1));
+  });
+
+  /**
+   * Gives the entry's host half, when its guest half is this page's: loads, or loads and stores. Pages with a watchpoint never get
+   * it, so that each access comes here.
+   */
   const allowHost = (
     f: Parameters<Parameters<typeof module.function>[3]>[0],
     hart: I32,
@@ -94,7 +105,12 @@ export function defineAccess(
     const entry = f.let(dataEntry(hart, address));
     const page = f.let(address.and(-4096n));
     const tag = f.let(page.or(hart.load64(L.DATA_CONTEXT)));
-    f.if(entry.load64(L.DATA_TLB + L.TLB_TAG).eq(tag), () => {
+    const allowed = f.temporary('i32');
+    f.set(allowed, entry.load64(L.DATA_TLB + L.TLB_TAG).eq(tag));
+    f.if(hart.load(L.DEBUG_STOPS).and(L.DEBUG_WATCHPOINTS), () => {
+      f.if(f.call(host.debugPage, hart, address), () => f.set(allowed, i32(0)));
+    });
+    f.if(allowed.get, () => {
       f.store(entry, frame.sub(page.wrap()), L.DATA_TLB + L.TLB_ADDEND);
       if (store) f.store(entry, tag, L.DATA_TLB + L.TLB_WRITE_TAG);
       f.if(entry.load(L.DATA_TLB + L.TLB_PAGE).and(L.TLB_READ), () => f.store(entry, tag, L.DATA_TLB + L.TLB_READ_TAG));
@@ -125,6 +141,9 @@ export function defineAccess(
   module.define(load, (f, hart, address, width) => {
     const value = f.local('i64');
     const index = f.local('i32');
+    f.if(hart.get.load(L.DEBUG_STOPS), () => {
+      f.if(f.call(watched, hart.get, address.get, width.get, i32(Access.load)), () => f.return(i64(0)));
+    });
     f.if(crosses(address.get, width.get), () => {
       f.loop((again) => {
         const byte = f.call(load, hart.get, address.get.add(index.get.extendU()), i32(1));
@@ -188,6 +207,9 @@ export function defineAccess(
   module.define(store, (f, hart, address, value, width) => {
     const index = f.local('i32');
     const access = i32(Access.store);
+    f.if(hart.get.load(L.DEBUG_STOPS), () => {
+      f.if(f.call(watched, hart.get, address.get, width.get, access), () => f.return(i32(1)));
+    });
     f.if(crosses(address.get, width.get), () => {
       const second = f.let(address.get.or(4095).add(1));
       f.if(f.call(dataTranslate, hart.get, address.get, i32(1), access).eq(-1), () => f.return(i32(1)));
@@ -251,6 +273,10 @@ export function defineAccess(
         f.do(raise, hart.get, cause, address.get);
         f.return(i32(0));
       });
+      f.if(hart.get.load(L.DEBUG_STOPS), () => {
+        const both = f.let(select(access.get.eq(Access.store), i32(ACCESS_ATOMIC), i32(Access.load)));
+        f.if(f.call(watched, hart.get, address.get, width.get, both), () => f.return(i32(0)));
+      });
       const target = f.let(f.call(dataTranslate, hart.get, address.get, width.get, access.get));
       f.if(target.eq(-1), () => f.return(i32(0)));
       const frame = f.let(f.call(physical.frameOf, hart.get, target, access.get));
@@ -275,12 +301,16 @@ export function defineAccess(
     },
   );
 
-  /** (hart, virtual address) -> decoded page to run from, or 0 after raising. FETCHED_FRAME is set. */
-  const fetch = module.declare('fetch_page', ['i32', 'i64'], 'i32');
+  /**
+   * (hart, virtual address, 1 where an instruction starts or 0 where one goes on) -> decoded page to run from, or 0 after raising.
+   * FETCHED_FRAME is set. Where an instruction goes on, what it returns is only zero or not.
+   */
+  const fetch = module.declare('fetch_page', ['i32', 'i64', 'i32'], 'i32');
 
   /**
    * (hart, virtual address, physical address, privilege) -> the crossing page with this one instruction, and behind it the way to
-   * the next; or 0 after raising. For pages that PMP does not treat as a whole: each instruction is checked by itself (3.7.1).
+   * the next; or 0 after raising. For pages that PMP does not treat as a whole: each instruction is checked by itself (3.7.1). And for pages
+   * with a breakpoint.
    */
   const fetchAlone = module.function(
     'fetch_alone',
@@ -296,7 +326,7 @@ export function defineAccess(
         f.if(
           offset.eq(4094),
           () => {
-            f.if(f.call(fetch, hart.get, address.get.add(2)).eqz(), () => f.return(i32(0)));
+            f.if(f.call(fetch, hart.get, address.get.add(2), i32(0)).eqz(), () => f.return(i32(0)));
             f.set(bits, bits.get.or(hart.get.load(L.FETCHED_FRAME).load16U().shl(16)));
           },
           () => {
@@ -318,7 +348,7 @@ export function defineAccess(
     },
   );
 
-  module.define(fetch, (f, hart, address) => {
+  module.define(fetch, (f, hart, address, starts) => {
     const entry = f.let(fetchEntry(hart.get, address.get));
     const page = f.let(address.get.and(-4096n));
     const tag = f.let(page.or(hart.get.load64(L.FETCH_CONTEXT)));
@@ -360,10 +390,20 @@ export function defineAccess(
       f.return(i32(0));
     });
     f.store(hart.get, frame, L.FETCHED_FRAME);
+    const at = f.let(target.get.or(address.get.and(4095)));
+    f.if(hart.get.load(L.DEBUG_STOPS).and(L.DEBUG_BREAKPOINTS), () => {
+      const breakpoint = f.let(f.call(host.debugFetch, hart.get, address.get));
+      f.if(breakpoint.ne(DebugFetch.none), () => {
+        f.if(starts.get.eqz(), () => f.return(frame));
+        f.if(breakpoint.eq(DebugFetch.here), () => {
+          f.do(raise, hart.get, i32(CAUSE_DEBUG_STOP), address.get);
+          f.return(i32(0));
+        });
+        f.return(f.call(fetchAlone, hart.get, address.get, at, hart.get.load(L.PRIVILEGE)));
+      });
+    });
     f.if(entry.load64(L.FETCH_TLB + L.TLB_TAG).ne(tag), () => {
-      const privilege = hart.get.load(L.PRIVILEGE);
-      const at = target.get.or(address.get.and(4095));
-      f.return(f.call(fetchAlone, hart.get, address.get, at, privilege));
+      f.return(f.call(fetchAlone, hart.get, address.get, at, hart.get.load(L.PRIVILEGE)));
     });
     const slots = f.local('i32');
     f.set(slots, physical.decodedPage(hart.get, frame));
@@ -382,7 +422,7 @@ export function defineAccess(
    */
   const fetchCrossing = module.function('fetch_crossing', ['i32', 'i64', 'i32'], 'i32', (f, hart, pc, slots) => {
     const low = f.let(slots.get.load(SLOTS_FRAME).load16U(4094));
-    const next = f.let(f.call(fetch, hart.get, pc.get.add(2)));
+    const next = f.let(f.call(fetch, hart.get, pc.get.add(2), i32(0)));
     f.if(next.eqz(), () => f.return(i32(0)));
     const bits = f.let(low.or(hart.get.load(L.FETCHED_FRAME).load16U().shl(16)));
     const crossing = f.let(hart.get.load(L.CROSSING_PAGE));

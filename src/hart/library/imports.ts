@@ -15,7 +15,16 @@ export interface HostImports {
   hot(page: number, slot: number): void;
   /** Decodes `bits` into the slot at `slot`; `crossing`: the instruction lies across two pages. */
   decode(slot: number, bits: number, crossing: number): void;
+  /** While DEBUG_WATCHPOINTS is set: (hart, virtual address, width, Access or ACCESS_ATOMIC) -> 1 when a watchpoint lies there. */
+  debugAccess(hart: number, address: bigint, width: number, access: number): number;
+  /** The same: (hart, virtual address) -> 1 when a watchpoint lies in that page, which then gets no host half. */
+  debugPage(hart: number, address: bigint): number;
+  /** While DEBUG_BREAKPOINTS is set: (hart, virtual address) -> DebugFetch. */
+  debugFetch(hart: number, address: bigint): number;
 }
+
+/** Whether there are breakpoints in the page of an address. */
+export const DebugFetch = { none: 0, elsewhere: 1, here: 2 } as const;
 
 export function declareHostImports(module: ModuleBuilder) {
   return {
@@ -26,6 +35,9 @@ export function declareHostImports(module: ModuleBuilder) {
     codeChanged: module.import('host', 'codeChanged', ['i32'], undefined),
     hot: module.import('host', 'hot', ['i32', 'i32'], undefined),
     decode: module.import('host', 'decode', ['i32', 'i32', 'i32'], undefined),
+    debugAccess: module.import('host', 'debugAccess', ['i32', 'i64', 'i32', 'i32'], 'i32'),
+    debugPage: module.import('host', 'debugPage', ['i32', 'i64'], 'i32'),
+    debugFetch: module.import('host', 'debugFetch', ['i32', 'i64'], 'i32'),
   };
 }
 
