@@ -1,13 +1,12 @@
-/** A bounded first-in first-out queue of bytes in a ring; nothing is allocated after construction. */
+/** A bounded first-in first-out queue of bytes in a ring, which is made at the first byte: most of many forks never get one. */
 export class ByteQueue {
   readonly capacity: number;
-  readonly #ring: Uint8Array;
+  #ring = new Uint8Array(0);
   #head = 0;
   #length = 0;
 
   constructor(capacity: number) {
     this.capacity = capacity;
-    this.#ring = new Uint8Array(capacity);
   }
 
   get length(): number {
@@ -21,6 +20,7 @@ export class ByteQueue {
   /** Takes as many bytes from the front of `bytes` as there is space for, and returns how many. */
   push(bytes: Uint8Array): number {
     const taken = Math.min(bytes.length, this.space);
+    if (taken > 0 && this.#ring.length === 0) this.#ring = new Uint8Array(this.capacity);
     const tail = (this.#head + this.#length) % this.capacity;
     const untilWrap = Math.min(taken, this.capacity - tail);
     this.#ring.set(bytes.subarray(0, untilWrap), tail);

@@ -21,7 +21,7 @@ import { type DebugHit, DebugStops } from './debug-stops.ts';
 import { Engine, TRANSLATION_DEFAULTS, type TranslationOptions } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
 import { Hart } from './hart.ts';
-import { restoreHart, saveHart } from './hart-state.ts';
+import { restoreHart, restoreTranslations, saveHart, type WaitingTranslations } from './hart-state.ts';
 import { digestOf } from './plain-digest.ts';
 import { callSbi } from './sbi-calls.ts';
 
@@ -117,8 +117,9 @@ export class MachineCore {
   readonly entropy: SeededEntropy;
   readonly clock: GuestClock;
   private readonly options: CoreOptions;
-  private readonly uartBuffer = new Uint8Array(UART_BUFFER_BYTES);
+  private uartBuffer: Uint8Array | undefined;
   private uartCount = 0;
+  private waitingTranslations: WaitingTranslations | undefined;
   private finish: Finish | undefined;
   private epochNanoseconds: bigint;
 
@@ -134,7 +135,8 @@ export class MachineCore {
       frameReplaced: (page: number, before: number, now: number) =>
         engine.frameReplaced(address, page + RAM_BASE / PAGE_BYTES, before, now),
       frameFreed: (frame: number) => engine.decoded.forget(frame),
-      writesWithheld: () => engine.interpreter.withhold_writes(address),
+      // A hart whose TLBs are not filled has no host address to lose.
+      writesWithheld: () => this.waitingTranslations ?? engine.interpreter.withhold_writes(address),
     };
     this.ram = new GuestRam(engine.arena, options.memoryBytes, events, from?.memory);
     this.entropy = new SeededEntropy(options.seed);
@@ -229,16 +231,25 @@ export class MachineCore {
     const reader = new StateReader('the machine', state, MACHINE_FIELDS);
     this.board.restore(reader.raw('board'));
     // After the devices, which put their interrupt lines into the hart and make it look at them.
-    restoreHart(this.engine.arena, this.hart, reader.raw('hart'));
+    this.waitingTranslations = restoreHart(this.engine.arena, this.hart, reader.raw('hart'));
     this.entropy.restore(reader.raw('entropy'));
     this.epochNanoseconds = reader.u64('epochNanoseconds');
     this.finish = readFinish(reader.raw('finish'));
     this.derive();
   }
 
+  /** Before the hart runs. */
+  private enter(): void {
+    this.engine.enter(this.hart.address);
+    if (!this.waitingTranslations) return;
+    restoreTranslations(this.engine.arena, this.hart, this.waitingTranslations);
+    this.waitingTranslations = undefined;
+  }
+
   /** Empties the TLBs, for a hart that begins anew. */
   private refresh(): void {
     const { address } = this.hart;
+    this.waitingTranslations = undefined;
     this.engine.arena.bytes.fill(0, address + L.SPACES, address + L.SPACES + 8 * L.SPACE_COUNT);
     this.hart.put(L.NEXT_SPACE, 0n);
     this.hart.put(L.LAST_SATP, 0n);
@@ -280,12 +291,13 @@ export class MachineCore {
   }
 
   private printByte(byte: number): void {
+    this.uartBuffer ??= new Uint8Array(UART_BUFFER_BYTES);
     this.uartBuffer[this.uartCount++] = byte;
     if (this.uartCount === UART_BUFFER_BYTES) this.flushOutput();
   }
 
   private flushOutput(): void {
-    if (this.uartCount === 0) return;
+    if (this.uartCount === 0 || !this.uartBuffer) return;
     this.options.output?.('uart', this.uartBuffer.subarray(0, this.uartCount));
     this.uartCount = 0;
   }
@@ -297,7 +309,7 @@ export class MachineCore {
   run(branches: bigint): Outcome {
     const { hart, engine } = this;
     if (this.finish) return { kind: 'finished', finish: this.finish };
-    engine.enter(hart.address);
+    this.enter();
     engine.translate();
     hart.put(L.SLICE_END, branches);
     engine.interpreter.timer_update(hart.address);
@@ -421,7 +433,7 @@ export class MachineCore {
 
   private stepTo(pc: bigint): Outcome {
     const { hart, engine } = this;
-    engine.enter(hart.address);
+    this.enter();
     hart.put(L.STOP_PC, pc);
     hart.put(L.SLICE_END, hart.branches + 1n);
     engine.interpreter.timer_update(hart.address);
@@ -461,7 +473,7 @@ export class MachineCore {
   save(): PlainData {
     this.flushOutput();
     return {
-      hart: saveHart(this.engine.arena, this.hart),
+      hart: saveHart(this.engine.arena, this.hart, this.waitingTranslations),
       board: this.board.save(),
       entropy: this.entropy.save(),
       epochNanoseconds: this.epochNanoseconds,

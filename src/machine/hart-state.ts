@@ -22,13 +22,16 @@ const RECORD_WORDS = 4;
 const NOTHING = 0xffff_ffff;
 const FIELDS = ['registers', 'spaces', 'translationFields', 'translations'];
 
-export function saveHart(arena: Arena, hart: Hart): PlainData {
+/** `waiting`: translations that were not put in yet. */
+export function saveHart(arena: Arena, hart: Hart, waiting: WaitingTranslations | undefined): PlainData {
   const { address } = hart;
   return {
     registers: arena.bytes.slice(address, address + L.SAVED_END),
     spaces: arena.bytes.slice(address + L.SPACES, address + L.SPACES + SPACES_BYTES),
     translationFields: TRANSLATION_FIELDS.map((offset) => hart.unsigned(offset)),
-    translations: saveTranslations(arena, address),
+    translations: waiting
+      ? new Uint8Array(waiting.buffer, waiting.byteOffset, waiting.byteLength)
+      : saveTranslations(arena, address),
   };
 }
 
@@ -45,7 +48,7 @@ function saveTranslations({ words }: Arena, hart: number): Uint8Array {
   return new Uint8Array(records.buffer, 0, count * RECORD_WORDS * 4).slice();
 }
 
-/** What `restoreHart` puts into a hart, checked. */
+/** What is put into a hart, checked. */
 interface HartState {
   readonly registers: Uint8Array;
   readonly spaces: Uint8Array;
@@ -53,15 +56,21 @@ interface HartState {
   readonly translations: Uint32Array;
 }
 
+/** Translations of a hart that has not run since it was restored: thousands of forks wait without TLBs of their own. */
+export type WaitingTranslations = Uint32Array;
+
 function readHartState(data: PlainData): HartState {
   const reader = new StateReader('the hart', data, FIELDS);
   const registers = reader.bytes('registers', L.SAVED_END);
   const spaces = reader.bytes('spaces', SPACES_BYTES);
-  const bytes = reader.bytes('translations', ENTRIES * RECORD_WORDS * 4);
+  const bytes = reader.raw('translations');
+  if (!(bytes instanceof Uint8Array))
+    throw new GodwitError('damaged', 'The saved state of the hart has no translations.');
+  reader.require(bytes.length <= ENTRIES * RECORD_WORDS * 4, 'it has more translations than there is room for');
   reader.require(registers.length === L.SAVED_END, 'it has other registers');
   reader.require(spaces.length === SPACES_BYTES, 'it has other address spaces');
   reader.require(bytes.length % (RECORD_WORDS * 4) === 0, 'its translations are cut off');
-  const translations = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const translations = wordsOf(bytes);
   for (let at = 0; at < translations.length; at += RECORD_WORDS) {
     reader.require(translations[at]! < ENTRIES, 'it has a translation of a place that does not exist');
   }
@@ -78,8 +87,17 @@ function readHartState(data: PlainData): HartState {
   return { registers, spaces, translationFields: fields, translations };
 }
 
-/** Throws GodwitError('damaged') before it changes anything. What is derived from the state is to be made anew afterwards. */
-export function restoreHart(arena: Arena, hart: Hart, data: PlainData): void {
+/** Without a copy where that is possible: all forks of a snapshot share it until they run. */
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4);
+}
+
+/**
+ * Throws GodwitError('damaged') before it changes anything. What is derived from the state is to be made anew afterwards, and the
+ * translations, which it returns, are to be put in before the hart runs.
+ */
+export function restoreHart(arena: Arena, hart: Hart, data: PlainData): WaitingTranslations {
   const state = readHartState(data);
   const { address } = hart;
   arena.bytes.set(state.registers, address);
@@ -87,18 +105,25 @@ export function restoreHart(arena: Arena, hart: Hart, data: PlainData): void {
   TRANSLATION_FIELDS.forEach((offset, i) => {
     hart.put(offset, BigInt.asIntN(64, state.translationFields[i]!));
   });
-  arena.bytes.fill(0xff, address + L.DATA_TLB, address + L.DATA_TLB + TLB_BYTES);
-  const { translations } = state;
+  return state.translations;
+}
+
+/** Fills the TLBs with the guest halves of translations, and nothing else. */
+export function restoreTranslations({ bytes, words }: Arena, hart: Hart, translations: WaitingTranslations): void {
+  const { address } = hart;
+  bytes.fill(0xff, address + L.DATA_TLB, address + L.DATA_TLB + TLB_BYTES);
   for (let at = 0; at < translations.length; at += RECORD_WORDS) {
     const entry = (address + L.DATA_TLB + translations[at]! * L.TLB_ENTRY_BYTES) >>> 2;
-    arena.words[entry + L.TLB_PAGE / 4] = translations[at + 1]!;
-    arena.words[entry + L.TLB_TAG / 4] = translations[at + 2]!;
-    arena.words[entry + L.TLB_TAG / 4 + 1] = translations[at + 3]!;
+    words[entry + L.TLB_PAGE / 4] = translations[at + 1]!;
+    words[entry + L.TLB_TAG / 4] = translations[at + 2]!;
+    words[entry + L.TLB_TAG / 4 + 1] = translations[at + 3]!;
   }
 }
 
-/** Where a machine of another size was saved. */
-export function requireSameMemory(saved: number, here: number): void {
-  if (saved === here) return;
-  throw new GodwitError('usage', `The state is of a machine with ${saved} bytes of memory, not ${here}.`);
+/** Physical pages (numbers) that a saved hart had translations of, each once. */
+export function translatedPages(data: PlainData): number[] {
+  const { translations } = readHartState(data);
+  const pages = new Set<number>();
+  for (let at = 0; at < translations.length; at += RECORD_WORDS) pages.add(translations[at + 1]! >>> 2);
+  return [...pages];
 }
