@@ -4,5 +4,13 @@ export type { MachineEnd } from './actions.ts';
 export { formatByteSize, parseByteSize } from './byte-size.ts';
 export type { MachineConsole, WaitOptions } from './console.ts';
 export { type MachineEvents, MachineHandle, type MachineStatus } from './machine.ts';
-export type { ConsolePort, DiskOptions, ImageSource, MachineOptions, TerminalSize } from './options.ts';
-export { describeStatistics, type MachineStatistics } from './statistics.ts';
+export type {
+  ConsolePort,
+  DiskOptions,
+  EngineName,
+  ImageSource,
+  MachineOptions,
+  Optimization,
+  TerminalSize,
+} from './options.ts';
+export { describeEngine, describeStatistics, type MachineStatistics } from './statistics.ts';

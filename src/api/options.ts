@@ -1,5 +1,7 @@
 /** What a machine is made of, as a person says it, and the checks of that. */
 import { GodwitError } from '../common/errors.ts';
+import { OPTIMIZATION_NAMES, type Optimization, optimizationsWithout } from '../execute/jit/options.ts';
+import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine.ts';
 import { parseByteSize } from './byte-size.ts';
 import { machineSeed } from './seed.ts';
 import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';
@@ -50,7 +52,17 @@ export interface MachineOptions {
    * "csr*,ecall" picks some (docstring of `parseTraceFilter`); "" means all.
    */
   readonly trace?: string;
+  /** `jit` (default) translates what runs often into WebAssembly functions, `interpreter` nothing. The guest can't tell. */
+  readonly engine?: EngineName;
+  /** Code is translated when control came to it so often: 1 to 65535. Default 2500. */
+  readonly jitThreshold?: number;
+  /** Optimisations to leave out, to measure them or to look for a mistake in them. docs/ENGINE.md explains them. */
+  readonly without?: readonly Optimization[];
 }
+
+export { OPTIMIZATION_NAMES, type Optimization };
+export const ENGINES = ['jit', 'interpreter'] as const;
+export type EngineName = (typeof ENGINES)[number];
 
 export interface DiskConfiguration {
   readonly path: string;
@@ -71,6 +83,7 @@ export interface MachineConfiguration {
   readonly terminal: TerminalSize;
   readonly seed: Uint8Array;
   readonly trace?: TraceFilter;
+  readonly translation: TranslationOptions;
 }
 
 const MIB = 1024 ** 2;
@@ -89,6 +102,9 @@ const KNOWN: readonly (keyof MachineOptions)[] = [
   'terminal',
   'seed',
   'trace',
+  'engine',
+  'jitThreshold',
+  'without',
 ];
 
 function refuse(message: string, hint?: string): never {
@@ -115,6 +131,7 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
     terminal: checkTerminal(options.terminal ?? DEFAULT_TERMINAL),
     seed: await machineSeed(options.seed),
     ...(options.trace === undefined ? {} : { trace: parseTraceFilter(options.trace) }),
+    translation: checkEngine(options),
   };
 }
 
@@ -161,6 +178,23 @@ function checkMemory(memory: number | string): number {
     });
   }
   return bytes;
+}
+
+/** Visits of a place are counted in 16 bits. */
+const THRESHOLD_LIMIT = 0xffff;
+
+function checkEngine({ engine = 'jit', jitThreshold, without = [] }: MachineOptions): TranslationOptions {
+  if (!ENGINES.includes(engine)) refuse(`There is no engine "${engine}".`, `There are: ${ENGINES.join(', ')}.`);
+  const threshold = jitThreshold ?? TRANSLATION_DEFAULTS.threshold;
+  if (!Number.isInteger(threshold) || threshold < 1 || threshold > THRESHOLD_LIMIT) {
+    refuse(`Code is translated after 1 to ${THRESHOLD_LIMIT} visits, not ${threshold}.`);
+  }
+  if (!Array.isArray(without)) refuse('The option "without" is a list.');
+  const unknown = without.find((name) => !OPTIMIZATION_NAMES.includes(name));
+  if (unknown !== undefined) {
+    refuse(`There is no optimisation "${unknown}".`, `There are: ${OPTIMIZATION_NAMES.join(', ')}.`);
+  }
+  return { enabled: engine === 'jit', threshold, optimizations: optimizationsWithout(without) };
 }
 
 function checkDisks(disks: readonly DiskOptions[]): DiskConfiguration[] {

@@ -1,3 +1,5 @@
+import type { EngineStatistics } from '../machine/engine.ts';
+
 /** What a machine did since it was started. Counts are exact up to 2^53. */
 export interface MachineStatistics {
   /** Instructions that retired. */
@@ -13,6 +15,8 @@ export interface MachineStatistics {
   readonly firstOutputMs?: number;
   /** Resets that the guest asked for. */
   readonly resets: number;
+  /** What became of its code. */
+  readonly engine: EngineStatistics;
 }
 
 /** One line for a person. */
@@ -26,6 +30,32 @@ export function describeStatistics(statistics: MachineStatistics): string {
   ];
   if (resets > 0) parts.push(`${resets} ${resets === 1 ? 'reset' : 'resets'}`);
   return parts.join(', ');
+}
+
+/** What the engine did, line by line. */
+export function describeEngine({ instructions, engine }: MachineStatistics): string[] {
+  const { translatedInstructions, exits } = engine;
+  const share = instructions === 0 ? 0 : (100 * translatedInstructions) / instructions;
+  return [
+    `engine: ${share.toFixed(1)} % of the instructions in translated code, ${engine.decodedPages} decoded pages${times(engine.decodedPageClears, 'given up')}`,
+    `regions: ${engine.translated} put in place (${engine.cached} from the cache), ${engine.dropped} dropped, ${engine.regions} live in ${engine.modules} modules${times(engine.evictions, 'evicted')}`,
+    `compiled: ${engine.compiled} regions (${engine.late} too late), ${(engine.bytes / 1024).toFixed(0)} KiB of WebAssembly in ${engine.compileMs.toFixed(0)} ms`,
+    `exits from translated code: ${EXIT_NAMES.map(([name, text]) => `${exits[name]} ${text}`).join(', ')}`,
+  ];
+}
+
+const EXIT_NAMES: readonly (readonly [keyof EngineStatistics['exits'], string])[] = [
+  ['untranslated', 'to untranslated code'],
+  ['otherPage', 'to pages not in the fetch TLB'],
+  ['memory', 'data TLB misses'],
+  ['system', 'system instructions'],
+  ['float', 'floating point'],
+  ['guard', 'exceptions and CSRs'],
+  ['event', 'ends of slices and interrupts'],
+];
+
+function times(count: number, what: string): string {
+  return count === 0 ? '' : `, ${what} ${count} ${count === 1 ? 'time' : 'times'}`;
 }
 
 /** Million instructions per second of execution. */

@@ -1,6 +1,6 @@
 /** How a run talks to its user: plainly, or in JSON lines. */
 import type { MachineEnd, MachineStatistics } from '../api/index.ts';
-import { describeStatistics } from '../api/index.ts';
+import { describeEngine, describeStatistics } from '../api/index.ts';
 import type { GodwitError } from '../common/errors.ts';
 
 export interface Front {
@@ -41,7 +41,9 @@ export class PlainFront implements Front {
   }
 
   async ended({ statistics }: MachineEnd, showStatistics: boolean): Promise<void> {
-    if (showStatistics) this.stderr(statisticsLine(statistics));
+    if (!showStatistics) return;
+    this.stderr(statisticsLine(statistics));
+    for (const line of describeEngine(statistics)) this.stderr(`godwit: ${line}\n`);
   }
 }
 
@@ -52,7 +54,7 @@ export class PlainFront implements Front {
  *     {"event":"console","text":"..."}                      UTF-8; bytes that are none become U+FFFD
  *     {"event":"disk-error","disk":0,"code":"io","message":"..."}
  *     {"event":"ended","reason":"power-off","exitCode":0,"statistics":{"instructions":...,"branches":...,"wallMs":...,
- *      "busyMs":...,"guestMs":...,"firstOutputMs":...,"resets":...}}
+ *      "busyMs":...,"guestMs":...,"firstOutputMs":...,"resets":...,"engine":{...}}}
  *
  * Errors that keep the machine from running are on standard error, as always.
  */

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { DiskOptions } from '../api/index.ts';
+import type { DiskOptions, EngineName, Optimization } from '../api/index.ts';
+import { ENGINES, OPTIMIZATION_NAMES } from '../api/options.ts';
 import { GodwitError } from '../common/errors.ts';
 import { parseDiskArgument } from './disk-argument.ts';
 
@@ -19,6 +20,9 @@ export interface RunOptions {
   readonly trace?: string | true;
   readonly traceFile?: string;
   readonly stats?: boolean;
+  readonly engine: EngineName;
+  readonly jitThreshold?: number;
+  readonly without: readonly Optimization[];
   readonly debug?: boolean;
 }
 
@@ -29,6 +33,15 @@ function collectDisk(text: string, before: readonly DiskOptions[]): DiskOptions[
     if (error instanceof GodwitError) throw new InvalidArgumentError(`${error.message} ${error.hint ?? ''}`.trim());
     throw error;
   }
+}
+
+function collectNames(text: string, before: readonly string[]): string[] {
+  return [...before, ...text.split(',').filter((name) => name !== '')];
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(text);
 }
 
 const HELP = `
@@ -72,7 +85,19 @@ export function addRunOptions(command: Command): Command {
     .option('--seed <text>', 'what all random numbers of the machine follow from: any text, or 64 hexadecimal digits')
     .option('--trace [filter]', 'print each instruction that executes; filter: 0xSTART-0xEND,mnemonic,csr*')
     .option('--trace-file <file>', 'where the trace goes (default: standard error)')
-    .option('--stats', 'print a line of statistics at the end')
+    .option('--stats', 'print statistics at the end')
+    .addOption(
+      new Option('--engine <which>', 'translate what runs often (jit), or interpret everything')
+        .choices(ENGINES)
+        .default('jit'),
+    )
+    .option('--jit-threshold <visits>', 'translate code when control came to it so often (default: 2500)', wholeNumber)
+    .option(
+      '--without <names>',
+      `leave optimisations of the engine out: ${OPTIMIZATION_NAMES.join(', ')} (repeatable)`,
+      collectNames,
+      [],
+    )
     .option('--debug', 'print stack traces with errors')
     .addHelpText('after', HELP);
 }

@@ -47,6 +47,9 @@ function machineOptions(options: RunOptions): MachineOptions {
     disks: options.disk,
     consolePort: options.console,
     ...(size && { terminal: size }),
+    engine: options.engine,
+    without: options.without,
+    ...(options.jitThreshold === undefined ? {} : { jitThreshold: options.jitThreshold }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.trace === undefined ? {} : { trace: options.trace === true ? '' : options.trace }),
   };

@@ -1,19 +1,21 @@
 import { DecodedPages } from '../execute/interpreter/decoded-pages.ts';
 import type { InterpreterExports } from '../execute/interpreter/generate.ts';
 import { writeSlot } from '../execute/interpreter/slot-writer.ts';
-import { SLOTS_FRAME } from '../execute/interpreter/slots.ts';
+import { REGION_EXITS, RegionExit, SLOTS_FRAME } from '../execute/interpreter/slots.ts';
 import { TranslationCache } from '../execute/jit/cache.ts';
 import { DirectCompiler, type RegionCompiler } from '../execute/jit/compiler.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from '../execute/jit/options.ts';
-import { Translator } from '../execute/jit/translator.ts';
+import { Translator, type TranslatorStatistics } from '../execute/jit/translator.ts';
 import {
   CROSSING_KEY,
   FETCH_TLB,
   FETCH_TLB_ENTRIES,
   HOT_THRESHOLD,
   MMIO_FAULT,
+  REGION_EXIT_COUNTS,
   TLB_ENTRY_BYTES,
   TLB_READ_TAG,
+  TRANSLATED_INSTRUCTIONS,
 } from '../hart/layout.ts';
 import type { HostImports } from '../hart/library/imports.ts';
 import { Arena, type ArenaOptions } from '../memory/arena.ts';
@@ -66,6 +68,16 @@ export interface EngineOptions extends ArenaOptions {
   readonly decodedPageLimit: number;
 }
 
+export interface EngineStatistics extends TranslatorStatistics {
+  /** Instructions that translated code retired; the interpreter did the others. */
+  readonly translatedInstructions: number;
+  /** How often control came back from translated code to the interpreter, by the reason. */
+  readonly exits: Readonly<Record<keyof typeof RegionExit, number>>;
+  readonly decodedPages: number;
+  /** How often all decoded pages were given up because there were too many. */
+  readonly decodedPageClears: number;
+}
+
 /** One memory, the interpreter instantiated on it, and the decoded pages. Harts of several machines can live in it. */
 export class Engine {
   readonly arena: Arena;
@@ -85,7 +97,8 @@ export class Engine {
     this.translation = options.translation;
     this.module = module;
     const limits = options.translation.threshold === 1 ? LIMITS_AT_ONCE : LIMITS;
-    const { optimizations, threshold } = options.translation;
+    const { threshold } = options.translation;
+    const optimizations = effectiveOptimizations(options);
     this.translator = new Translator(arena, {
       code: { shared: options.shared, optimizations },
       compiler:
@@ -111,8 +124,23 @@ export class Engine {
 
   static async create(options: EngineOptions): Promise<Engine> {
     const arena = new Arena(options);
-    const module = await interpreterModule(options);
+    const floatFastPaths = effectiveOptimizations(options)['host-float'];
+    const module = await interpreterModule({ ...options, floatFastPaths });
     return new Engine(arena, options, module);
+  }
+
+  /** What became of a hart's code. Regions are those of all harts in this memory. */
+  statistics(hart: number): EngineStatistics {
+    const count = (offset: number) => Number(this.arena.longs[(hart + offset) / 8]!);
+    const exits = REGION_EXITS.map((name) => [name, count(REGION_EXIT_COUNTS + 8 * RegionExit[name])] as const);
+    const { pages, clears } = this.decoded.stats;
+    return {
+      ...this.translator.stats,
+      translatedInstructions: count(TRANSLATED_INSTRUCTIONS),
+      exits: Object.fromEntries(exits) as EngineStatistics['exits'],
+      decodedPages: pages,
+      decodedPageClears: clears,
+    };
   }
 
   /** Registers what a hart's accesses reach. */
@@ -206,6 +234,11 @@ export class Engine {
       this.arena.longs[(hart + FETCH_TLB + i * TLB_ENTRY_BYTES + TLB_READ_TAG) / 8] = -1n;
     }
   }
+}
+
+/** `floatFastPaths: false` leaves the host's unit out everywhere. */
+function effectiveOptimizations({ floatFastPaths, translation: { optimizations } }: EngineOptions): Optimizations {
+  return { ...optimizations, 'host-float': optimizations['host-float'] && floatFastPaths };
 }
 
 /** Regions are the same for all machines. */

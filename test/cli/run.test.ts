@@ -66,7 +66,7 @@ describe('godwit run', () => {
     const args = ['run', '--stats', '--trace', 'sw', '--trace-file', file('trace'), '--kernel', file('greeting')];
     const { stdout, stderr } = await godwit(args);
     expect(stdout).toBe('hello\n');
-    expect(stderr).toMatch(/^godwit: first output after .* branches\n$/);
+    expect(stderr).toMatch(/^godwit: first output after .* branches\n/);
     expect(readFileSync(file('trace'), 'utf8')).toMatch(/^S 00000000802000\w\w 0062a023 {2}sw t1,0\(t0\)\n$/);
   });
 

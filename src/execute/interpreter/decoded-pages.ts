@@ -26,6 +26,7 @@ export class DecodedPages {
   private readonly pages: number[] = [];
   private readonly frames: number[] = [];
   private used = 0;
+  private timesCleared = 0;
   private readonly emptied: (page: number) => void;
 
   /** `limit`: how many pages there are. `emptied` is called before a page's slots are emptied or given to another frame. */
@@ -40,6 +41,11 @@ export class DecodedPages {
     const page = this.arena.allocate(DECODED_PAGE_BYTES, 64);
     this.writeGuard(page);
     return page;
+  }
+
+  /** Pages that frames have, and how often all were given up. */
+  get stats(): { readonly pages: number; readonly clears: number } {
+    return { pages: this.used, clears: this.timesCleared };
   }
 
   private writeGuard(page: number): void {
@@ -102,5 +108,6 @@ export class DecodedPages {
   clear(): void {
     for (let i = 0; i < this.used; i++) this.arena.words[this.tableIndex(this.frames[i]!)] = 0;
     this.used = 0;
+    this.timesCleared++;
   }
 }

@@ -57,9 +57,11 @@ function isReturn({ instruction, rd, rs1 }: Decoded): boolean {
 const TRANSLATED_SYSTEM: ReadonlySet<string> = new Set(['fence.i', 'cbo.zero']);
 
 /** fence.i has nothing to do, cbo.zero is stores, and some CSRs are like registers; all other system instructions are left to the interpreter. */
-function isInterpreted(decoded: Decoded, { csr, float }: Optimizations): boolean {
+function isInterpreted(decoded: Decoded, optimizations: Optimizations): boolean {
+  const { csr, float } = optimizations;
   const { instruction, immediate } = decoded;
-  if (!float && isFloat(decoded)) return true;
+  // Regions have the host's unit only.
+  if (isFloat(decoded) && !(float && optimizations['host-float'])) return true;
   if (instruction.flow !== 'system' || TRANSLATED_SYSTEM.has(instruction.name)) return false;
   return instruction.extension !== 'Zicsr' || !csr || quickCsr(immediate) === undefined;
 }

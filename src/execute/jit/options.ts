@@ -5,6 +5,7 @@ export const OPTIMIZATIONS = {
   'jump-tables': 'likely targets of indirect jumps compared inside a region',
   'skip-cold': 'blocks that never ran are left out of regions',
   float: 'floating point inside regions',
+  'host-float': "the host's floating-point unit, where it gives the same",
   csr: 'common control and status registers inside regions',
   neighbours: 'accesses off one base register checked once',
   linking: 'regions that go on in one another by tail calls',

@@ -1,5 +1,6 @@
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
 import type { MachineConfiguration } from '../../api/options.ts';
+import type { RegionCompiler } from '../../execute/jit/compiler.ts';
 import { MachineServer } from './machine-server.ts';
 
 /** What goes between a thread of machines and the rest of the process: a message, and whose it is. */
@@ -23,8 +24,11 @@ export class MachineHost {
   /** The last machine is gone. */
   private readonly empty: () => void;
   private nextNumber = FIRST_MACHINE;
+  /** For the memory that they share. */
+  readonly compiler: RegionCompiler;
 
-  constructor(post: SendEnvelope, empty: () => void) {
+  constructor(post: SendEnvelope, compiler: RegionCompiler, empty: () => void) {
+    this.compiler = compiler;
     this.post = post;
     this.empty = empty;
   }

@@ -69,7 +69,7 @@ export class MachineServer {
     // The machine and what it is connected to need each other: these are set when both are there.
     const late: { server?: MachineServer } = {};
     const { configuration, disks } = parts;
-    const { memoryBytes, seed, terminal } = configuration;
+    const { memoryBytes, seed, terminal, translation } = configuration;
     disks.connect({
       memory: () => late.server!.core.ram.bytes,
       complete: (disk, id, completion) => late.server?.runner.completeBlock(disk, id, completion),
@@ -80,6 +80,8 @@ export class MachineServer {
         memoryBytes,
         seed,
         terminal,
+        translation,
+        compiler: parts.host.compiler,
         epochNanoseconds: nodeClock.epochNanoseconds(),
         disks: disks.descriptions,
         load: () => {
@@ -262,6 +264,7 @@ export class MachineServer {
       guestMs: Number(guestTicks) / (TIMEBASE_HZ / 1000),
       ...(firstOutputMs === undefined ? {} : { firstOutputMs }),
       resets,
+      engine: this.core.engine.statistics(this.core.hart.address),
     };
   }
 }

@@ -4,6 +4,7 @@ import type { MachineLink } from '../../api/link.ts';
 import type { MachineConfiguration } from '../../api/options.ts';
 import { fromWireError, toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
+import { compileService } from './compile/compile-service.ts';
 import { type Envelope, FIRST_MACHINE } from './machine-host.ts';
 import type { ThreadData } from './machine-worker.ts';
 
@@ -27,8 +28,10 @@ export class MachineThread {
   readonly ready: Promise<void>;
 
   constructor(configuration: MachineConfiguration, interpreter: WebAssembly.Module) {
-    const workerData: ThreadData = { configuration, interpreter };
-    this.worker = new Worker(workerUrl(), { workerData, name: 'godwit machine' });
+    const compiler = compileService.connect();
+    const workerData: ThreadData = { configuration, interpreter, compiler: compiler.port };
+    this.worker = new Worker(workerUrl(), { workerData, transferList: [compiler.port], name: 'godwit machine' });
+    this.worker.on('exit', () => compiler.release());
     this.ready = new Promise((resolve, reject) => {
       this.worker.on('message', ({ machine, message }: Envelope<FromMachine>) => {
         if (message.kind === 'ready') resolve();

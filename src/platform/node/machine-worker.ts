@@ -1,9 +1,10 @@
 /** A thread of machines: it gets a configuration, says whether the machine is ready, and serves actions until the last machine ends. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
 import type { MachineConfiguration } from '../../api/options.ts';
 import { toWireError } from '../../api/wire-error.ts';
 import { provideInterpreter } from '../../machine/interpreter-module.ts';
+import { ThreadCompiler } from './compile/thread-compiler.ts';
 import { type Envelope, FIRST_MACHINE, MachineHost } from './machine-host.ts';
 import { NODE_INTERPRETER } from './prebuilt-interpreter.ts';
 
@@ -11,17 +12,19 @@ import { NODE_INTERPRETER } from './prebuilt-interpreter.ts';
 export interface ThreadData {
   readonly configuration: MachineConfiguration;
   readonly interpreter: WebAssembly.Module;
+  /** To the thread that compiles regions. */
+  readonly compiler: MessagePort;
 }
 
 const port = parentPort!;
-const { configuration, interpreter } = workerData as ThreadData;
+const { configuration, interpreter, compiler } = workerData as ThreadData;
 provideInterpreter(NODE_INTERPRETER, interpreter);
 
 function post(envelope: Envelope<FromMachine>, transfer: ArrayBuffer[] = []): void {
   port.postMessage(envelope, transfer);
 }
 
-const host = new MachineHost(post, () => port.close());
+const host = new MachineHost(post, new ThreadCompiler(compiler), () => port.close());
 try {
   await host.open(configuration);
   port.on('message', (envelope: Envelope<ToMachine>) => host.receive(envelope));
