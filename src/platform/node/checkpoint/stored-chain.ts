@@ -1,0 +1,39 @@
+import { join } from 'node:path';
+import { type CheckpointChain, openChain } from '../../../checkpoint/chain.ts';
+import { CheckpointFile } from '../../../checkpoint/checkpoint-file.ts';
+import { GodwitError } from '../../../common/errors.ts';
+import { FileByteSource } from './file-byte-source.ts';
+import { nodeCodec } from './node-codec.ts';
+
+/** In the folder of each checkpoint. */
+export const MACHINE_FILE = 'machine.godwit';
+
+/** Somebody who deletes checkpoints makes a chain shorter while it is opened; so often in a row hardly. */
+const ATTEMPTS = 16;
+
+export function machineFile(folder: string, id: string): string {
+  return join(folder, id, MACHINE_FILE);
+}
+
+export function openCheckpointFile(path: string): CheckpointFile {
+  return CheckpointFile.open(new FileByteSource(path), nodeCodec);
+}
+
+/**
+ * A file and those in `folder` that it builds on. No lock is needed: what a checkpoint has never changes, only in which files it is,
+ * and files that are open stay. So a base that is gone only means to begin anew.
+ */
+export function openStoredChain(folder: string, path: string): CheckpointChain {
+  for (let attempt = 1; ; attempt++) {
+    const top = openCheckpointFile(path);
+    try {
+      return openChain(top, (id) => openCheckpointFile(machineFile(folder, id)));
+    } catch (error) {
+      const isGone = error instanceof GodwitError && error.code === 'not-found';
+      if (!isGone) throw error;
+      if (attempt === ATTEMPTS) {
+        throw new GodwitError('damaged', `A checkpoint that ${path} builds on is missing.`, { cause: error });
+      }
+    }
+  }
+}
