@@ -1,0 +1,66 @@
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import type { RecordingSink } from '../../../recording/host.ts';
+import { Recording } from '../../../recording/recording.ts';
+import { FileByteSource } from '../checkpoint/file-byte-source.ts';
+import { nodeCodec } from '../checkpoint/node-codec.ts';
+import { hostError } from '../host-error.ts';
+
+/** A file that is only appended to. */
+export class RecordingFile implements RecordingSink {
+  readonly path: string;
+  private readonly handle: FileHandle;
+  private closed = false;
+
+  /** Throws GodwitError. `replace`: what has the name is replaced; else that is an error. */
+  static async create(path: string, { replace = false } = {}): Promise<RecordingFile> {
+    try {
+      return new RecordingFile(path, await open(path, replace ? 'w' : 'wx', 0o600));
+    } catch (error) {
+      throw hostError(error, `write the recording ${path}`);
+    }
+  }
+
+  private constructor(path: string, handle: FileHandle) {
+    this.path = path;
+    this.handle = handle;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await this.handle.write(bytes, done, bytes.length - done);
+        done += bytesWritten;
+      }
+    } catch (error) {
+      throw hostError(error, `write the recording ${this.path}`);
+    }
+  }
+
+  async finish(): Promise<void> {
+    if (this.closed) return;
+    try {
+      await this.handle.datasync();
+    } catch (error) {
+      throw hostError(error, `write the recording ${this.path}`);
+    } finally {
+      await this.abandon();
+    }
+  }
+
+  async abandon(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.handle.close().catch(() => {});
+  }
+
+  /** It is of no use. */
+  async remove(): Promise<void> {
+    await this.abandon();
+    await unlink(this.path).catch(() => {});
+  }
+}
+
+/** Opens a recording for replays. Throws GodwitError. */
+export function openRecording(path: string): Recording {
+  return Recording.open(new FileByteSource(path), nodeCodec);
+}

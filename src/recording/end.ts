@@ -1,0 +1,38 @@
+import type { PlainData } from '../device/device.ts';
+import { StateReader } from '../device/state-reader.ts';
+import type { ExecutionPoint } from '../machine/core.ts';
+import { pointFrom } from './start.ts';
+
+/** 'stopped': the recording was ended while the machine went on, or the machine from outside. The others are what the guest did. */
+export type EndReason = 'stopped' | 'power-off' | 'failure' | 'unknown-images';
+
+export interface RecordedEnd {
+  readonly reason: EndReason;
+  readonly point: ExecutionPoint;
+  readonly ticks: bigint;
+  readonly instructionsRetired: bigint;
+  readonly epochMs: number;
+  /** Of this point (digest-codec.ts). Null where a replay could not tell it from others: time had been skipped there. */
+  readonly digest: Uint8Array | null;
+}
+
+const FIELDS = ['reason', 'point', 'ticks', 'instructionsRetired', 'epochMs', 'digest'];
+const REASONS: readonly EndReason[] = ['stopped', 'power-off', 'failure', 'unknown-images'];
+const DIGEST_MAXIMUM_BYTES = 1024 ** 2;
+
+export function endToPlainData(end: RecordedEnd): PlainData {
+  return { ...end, point: { ...end.point } };
+}
+
+/** Throws GodwitError('damaged'). */
+export function endFromPlainData(data: PlainData): RecordedEnd {
+  const reader = new StateReader('a recording, its end', data, FIELDS);
+  return {
+    reason: reader.word('reason', REASONS),
+    point: pointFrom(reader.raw('point')),
+    ticks: reader.u64('ticks'),
+    instructionsRetired: reader.u64('instructionsRetired'),
+    epochMs: reader.integer('epochMs', Number.MAX_SAFE_INTEGER),
+    digest: reader.raw('digest') === null ? null : reader.bytes('digest', DIGEST_MAXIMUM_BYTES),
+  };
+}

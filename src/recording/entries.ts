@@ -1,0 +1,204 @@
+/**
+ * The log of a recording: entries one after the other, each with the execution point at which it happened.
+ *
+ *     u8      kind: ENTRY_*; with SAME_POINT, branches and pc are left out
+ *     varint  branches since the entry before; for the first of a record, all
+ *     u64     pc
+ *     ...     what the kind says
+ *
+ * ENTRY_CLOCK: u64 ticks, u64 rate. ENTRY_INPUT: u8 port, block of bytes. ENTRY_BLOCK: varint disk, varint id, u8 status, and
+ * for a read that went well a block of bytes. ENTRY_ARRIVAL: a block with the arrival as plain data. ENTRY_DIGEST: a block (digest-codec.ts).
+ * ENTRY_MARKER: u64 ticks, varint milliseconds since 1970. A block is a varint length and that many bytes.
+ */
+import { decodePlainData, encodePlainData } from '../checkpoint/plain-data.ts';
+import { GodwitError } from '../common/errors.ts';
+import type { PlainData } from '../device/device.ts';
+import { StateReader } from '../device/state-reader.ts';
+import type { StampedArrival } from '../door/arrivals.ts';
+import type { Arrival, ConsolePort, ExecutionPoint } from '../machine/core.ts';
+import { type ByteReader, ByteWriter } from './bytes.ts';
+
+const ENTRY_CLOCK = 1;
+const ENTRY_INPUT = 2;
+const ENTRY_BLOCK = 3;
+const ENTRY_ARRIVAL = 4;
+const ENTRY_DIGEST = 5;
+const ENTRY_MARKER = 6;
+const SAME_POINT = 0x80;
+
+const PORTS: readonly ConsolePort[] = ['uart', 'virtio'];
+const BLOCK_OK = 0;
+const BLOCK_OK_DATA = 1;
+const BLOCK_ERROR = 2;
+const SEED_BYTES = 32;
+const GENERATION_ID_BYTES = 16;
+
+/** Guest time and wall-clock time at a point. */
+export interface Marker {
+  readonly ticks: bigint;
+  readonly epochMs: number;
+}
+
+export type Entry =
+  | ({ readonly kind: 'arrival' } & StampedArrival)
+  | { readonly kind: 'digest'; readonly point: ExecutionPoint; readonly digest: Uint8Array }
+  | { readonly kind: 'marker'; readonly point: ExecutionPoint; readonly marker: Marker };
+
+/** Gathers entries until they are taken as the content of one record. */
+export class EntryWriter {
+  private readonly bytes = new ByteWriter();
+  private last: ExecutionPoint | undefined;
+
+  get length(): number {
+    return this.bytes.length;
+  }
+
+  take(): Uint8Array {
+    this.last = undefined;
+    return this.bytes.take();
+  }
+
+  private begin(kind: number, point: ExecutionPoint): void {
+    const { bytes, last } = this;
+    this.last = point;
+    if (last && last.branches === point.branches && last.pc === point.pc) {
+      bytes.u8(kind | SAME_POINT);
+      return;
+    }
+    bytes.u8(kind);
+    bytes.varint(Number(point.branches - (last?.branches ?? 0n)));
+    bytes.u64(point.pc);
+  }
+
+  arrival({ point, arrival }: StampedArrival): void {
+    const { bytes } = this;
+    switch (arrival.kind) {
+      case 'clock':
+        this.begin(ENTRY_CLOCK, point);
+        bytes.u64(arrival.ticks);
+        bytes.u64(arrival.rate);
+        break;
+      case 'input':
+        this.begin(ENTRY_INPUT, point);
+        bytes.u8(PORTS.indexOf(arrival.port));
+        bytes.block(arrival.bytes);
+        break;
+      case 'block':
+        this.begin(ENTRY_BLOCK, point);
+        this.block(arrival);
+        break;
+      default:
+        this.begin(ENTRY_ARRIVAL, point);
+        bytes.block(encodePlainData({ ...arrival } as PlainData));
+    }
+  }
+
+  private block({ disk, id, completion }: Arrival & { kind: 'block' }): void {
+    const { bytes } = this;
+    bytes.varint(disk);
+    bytes.varint(id);
+    if (completion.status === 'error') {
+      bytes.u8(BLOCK_ERROR);
+      return;
+    }
+    const parts = completion.data;
+    bytes.u8(parts ? BLOCK_OK_DATA : BLOCK_OK);
+    if (!parts) return;
+    bytes.varint(parts.reduce((sum, part) => sum + part.length, 0));
+    for (const part of parts) bytes.raw(part);
+  }
+
+  digest(point: ExecutionPoint, digest: Uint8Array): void {
+    this.begin(ENTRY_DIGEST, point);
+    this.bytes.block(digest);
+  }
+
+  marker(point: ExecutionPoint, { ticks, epochMs }: Marker): void {
+    this.begin(ENTRY_MARKER, point);
+    this.bytes.u64(ticks);
+    this.bytes.varint(epochMs);
+  }
+}
+
+/**
+ * The entries of one record. `reload` gives the content of the record again, later: what disks answered is not kept in memory.
+ * Throws a RangeError or GodwitError('damaged') where the content makes no sense.
+ */
+export function* readEntries(reader: ByteReader, reload: () => Uint8Array): Generator<Entry> {
+  let point: ExecutionPoint = { branches: 0n, pc: 0n };
+  while (!reader.atEnd) {
+    const kind = reader.u8();
+    if (!(kind & SAME_POINT)) point = { branches: point.branches + BigInt(reader.varint()), pc: reader.u64() };
+    switch (kind & ~SAME_POINT) {
+      case ENTRY_DIGEST:
+        yield { kind: 'digest', point, digest: reader.block().slice() };
+        break;
+      case ENTRY_MARKER:
+        yield { kind: 'marker', point, marker: { ticks: reader.u64(), epochMs: reader.varint() } };
+        break;
+      default:
+        yield { kind: 'arrival', point, arrival: readArrival(kind & ~SAME_POINT, reader, reload) };
+    }
+  }
+}
+
+function readArrival(kind: number, reader: ByteReader, reload: () => Uint8Array): Arrival {
+  switch (kind) {
+    case ENTRY_CLOCK:
+      return { kind: 'clock', ticks: reader.u64(), rate: reader.u64() };
+    case ENTRY_INPUT: {
+      const port = PORTS[reader.u8()];
+      if (port === undefined) throw new RangeError('there is input for a port that does not exist');
+      return { kind: 'input', port, bytes: reader.block().slice() };
+    }
+    case ENTRY_BLOCK:
+      return readBlock(reader, reload);
+    case ENTRY_ARRIVAL:
+      return arrivalFromPlainData(decodePlainData(reader.block(), 'An arrival'));
+    default:
+      throw new RangeError(`there is an entry of the unknown kind ${kind}`);
+  }
+}
+
+function readBlock(reader: ByteReader, reload: () => Uint8Array): Arrival {
+  const disk = reader.varint();
+  const id = reader.varint();
+  const status = reader.u8();
+  if (status === BLOCK_ERROR) return { kind: 'block', disk, id, completion: { status: 'error' } };
+  if (status === BLOCK_OK) return { kind: 'block', disk, id, completion: { status: 'ok' } };
+  if (status !== BLOCK_OK_DATA) throw new RangeError('a disk answered in an unknown way');
+  const length = reader.varint();
+  const start = reader.offset;
+  reader.raw(length);
+  return {
+    kind: 'block',
+    disk,
+    id,
+    get completion() {
+      return { status: 'ok', data: [reload().subarray(start, start + length)] } as const;
+    },
+  };
+}
+
+function arrivalFromPlainData(data: PlainData): Arrival {
+  const what = 'an arrival';
+  switch ((data as { kind?: unknown } | null)?.kind) {
+    case 'resize': {
+      const reader = new StateReader(what, data, ['kind', 'columns', 'rows']);
+      return { kind: 'resize', columns: reader.integer('columns', 0xffff), rows: reader.integer('rows', 0xffff) };
+    }
+    case 'epoch':
+      return { kind: 'epoch', nanoseconds: new StateReader(what, data, ['kind', 'nanoseconds']).u64('nanoseconds') };
+    case 'individual': {
+      const reader = new StateReader(what, data, ['kind', 'seed', 'generationId']);
+      const seed = reader.bytes('seed', SEED_BYTES);
+      const generationId = reader.bytes('generationId', GENERATION_ID_BYTES);
+      reader.require(seed.length === SEED_BYTES && generationId.length === GENERATION_ID_BYTES, 'it is cut short');
+      return { kind: 'individual', seed, generationId };
+    }
+    default:
+      throw new GodwitError('unsupported', 'There is an arrival of a kind that this godwit does not know.', {
+        hint: 'It was recorded by a newer godwit: update this one.',
+      });
+  }
+}

@@ -1,0 +1,255 @@
+import { encodePlainData } from '../checkpoint/plain-data.ts';
+import type { GodwitError } from '../common/errors.ts';
+import type { StampedArrival } from '../door/arrivals.ts';
+import type { MachineCore, Outcome } from '../machine/core.ts';
+import type { Images } from '../machine/linux.ts';
+import { DigestTaker } from './digest.ts';
+import { encodeDigest } from './digest-codec.ts';
+import { type EndReason, endToPlainData } from './end.ts';
+import { EntryWriter } from './entries.ts';
+import type { RecordingHost, RecordingSink } from './host.ts';
+import { imagesToPlainData } from './images.ts';
+import { END, EVENTS, IMAGES, START } from './layout.ts';
+import { RecordWriter } from './record-writer.ts';
+import { type RecordedMachine, startToPlainData } from './start.ts';
+import { savePages } from './start-pages.ts';
+
+export interface RecorderParts {
+  readonly core: MachineCore;
+  readonly machine: RecordedMachine;
+  readonly host: RecordingHost;
+  readonly sink: RecordingSink;
+  /** What wrote it: "godwit 0.1.0". */
+  readonly tool: string;
+  /** What the machine boots from, for when the guest resets it. Without it a reset ends the recording. */
+  readonly images?: () => Images | undefined;
+  /** A digest each time the guest ran for so long, whatever that costs. Default: as often as costs next to nothing. */
+  readonly digestEveryMs?: number;
+  /** Nothing more can be written, a full disk for example. The machine goes on. */
+  readonly onFailure?: (error: GodwitError) => void;
+  /** The recording has ended itself. */
+  readonly onEnd?: (reason: EndReason) => void;
+  /** Whether so much waits to be written that the machine should. */
+  readonly onCongestion?: (congested: boolean) => void;
+}
+
+/** What is lost when the process is killed is no older than that. */
+const FLUSH_MS = 200;
+const FLUSH_BYTES = 256 * 1024;
+const MARKER_MS = 1000;
+const CONGESTED_BYTES = 64 * 1024 ** 2;
+const RELIEVED_BYTES = CONGESTED_BYTES / 4;
+
+/** Digests take less than this part of the time that the guest runs. */
+const DIGEST_SHARE = 0.006;
+const DIGEST_LEAST_MS = 250;
+const DIGEST_MOST_MS = 60_000;
+/** What the guest's first write to a page costs after a digest, and what hashing the page costs. */
+const FIRST_WRITE_MS = 0.0015;
+
+/**
+ * Records a machine from where it is now. The one who drives the machine calls `arrival` and `slice`; nothing here makes it wait. The
+ * machine's memory is written while it runs: until `started` resolves, a copy of what the guest changes is kept.
+ */
+export class Recorder {
+  private readonly parts: RecorderParts;
+  private readonly writer: RecordWriter;
+  private readonly entries = new EntryWriter();
+  private readonly digests: DigestTaker;
+  /** Resolves when the file has all that a replay needs to begin; false: it never will. */
+  readonly started: Promise<boolean>;
+  private cancelFlush: (() => void) | undefined;
+  private markedMs = Number.NEGATIVE_INFINITY;
+  private busyMs = 0;
+  private intervalMs: number;
+  private congested = false;
+  private hasImages = false;
+  private over = false;
+  /** Where execution stopped last, if a replay can tell that from all that came after. */
+  private pause: { readonly branches: bigint; readonly ticks: bigint } | undefined;
+  private stoppedBranches: bigint;
+  private startBytes = 0;
+  private arrivalCount = 0;
+  private digestCount = 0;
+
+  constructor(parts: RecorderParts) {
+    this.parts = parts;
+    const { core, host, sink } = parts;
+    this.writer = new RecordWriter(host, sink, (error) => this.fail(error));
+    this.stoppedBranches = core.hart.branches;
+    this.intervalMs = parts.digestEveryMs ?? DIGEST_LEAST_MS;
+    // Before the watch for writes, which begins with the snapshot.
+    const { memory, state, point, instructionsRetired } = core.snapshot();
+    this.digests = new DigestTaker(core);
+    this.writer.append(
+      START,
+      encodePlainData(
+        startToPlainData({
+          ...parts.machine,
+          tool: parts.tool,
+          epochMs: host.epochMs(),
+          point,
+          ticks: core.ticks,
+          instructionsRetired,
+          state,
+        }),
+      ),
+    );
+    const turn = () => new Promise<void>((resolve) => host.later(0, resolve));
+    this.started = savePages(memory, this.writer, turn, () => false)
+      .then(async (whole) => {
+        await this.writer.drain();
+        this.startBytes = this.writer.fileBytes;
+        return whole && !this.writer.failed;
+      })
+      .finally(() => memory.release());
+  }
+
+  /** Bytes of the file beyond the machine's memory at the start. */
+  get logBytes(): number {
+    return Math.max(0, this.writer.fileBytes - this.startBytes);
+  }
+
+  get fileBytes(): number {
+    return this.writer.fileBytes;
+  }
+
+  /** Arrivals and digests so far. */
+  get counts(): { readonly arrivals: number; readonly digests: number } {
+    return { arrivals: this.arrivalCount, digests: this.digestCount };
+  }
+
+  get ended(): boolean {
+    return this.over;
+  }
+
+  /** Something reached the machine. */
+  arrival(stamped: StampedArrival): void {
+    if (this.over) return;
+    this.pause = undefined;
+    this.arrivalCount++;
+    this.entries.arrival(stamped);
+    this.entered();
+  }
+
+  /** A stretch of execution ended, and nothing else has happened to the machine there yet. */
+  slice(outcome: Outcome, busyMs: number): void {
+    if (this.over) return;
+    const { core } = this.parts;
+    const { branches } = core.hart;
+    this.busyMs += busyMs;
+    // A waiting hart is seen more than once at a place, and time may be skipped in between: a replay knows only the first time.
+    const isFirst = branches !== this.stoppedBranches;
+    this.stoppedBranches = branches;
+    this.pause = isFirst ? { branches, ticks: core.ticks } : undefined;
+    if (outcome.kind === 'finished') {
+      if (outcome.finish.kind === 'reset') this.reset();
+      else this.pause = { branches, ticks: core.ticks };
+    } else if (isFirst && this.busyMs >= this.intervalMs) this.takeDigest();
+    if (this.congested) this.relieve();
+  }
+
+  private takeDigest(): void {
+    const { core, host } = this.parts;
+    const startedMs = host.nowMs();
+    const { writtenPages } = this.digests;
+    this.entries.digest(core.point, encodeDigest(this.digests.take()));
+    this.digestCount++;
+    const costMs = host.nowMs() - startedMs + writtenPages * FIRST_WRITE_MS;
+    const fitting = Math.min(DIGEST_MOST_MS, Math.max(DIGEST_LEAST_MS, costMs / DIGEST_SHARE));
+    this.intervalMs = this.parts.digestEveryMs ?? fitting;
+    this.busyMs = 0;
+    this.entered();
+  }
+
+  /** The machine boots again from its images, which a replay must have, too. */
+  private reset(): void {
+    if (this.hasImages) return;
+    const images = this.parts.images?.();
+    if (!images) {
+      this.pause = undefined;
+      this.parts.onEnd?.('unknown-images');
+      void this.stop('unknown-images');
+      return;
+    }
+    this.hasImages = true;
+    this.flush();
+    this.writer.append(IMAGES, encodePlainData(imagesToPlainData(images)));
+  }
+
+  /** After every entry. */
+  private entered(): void {
+    const { host, core } = this.parts;
+    if (host.nowMs() - this.markedMs >= MARKER_MS) {
+      this.markedMs = host.nowMs();
+      this.entries.marker(core.point, { ticks: core.ticks, epochMs: host.epochMs() });
+    }
+    if (this.entries.length >= FLUSH_BYTES) this.flush();
+    else this.cancelFlush ??= host.later(FLUSH_MS, () => this.flush());
+  }
+
+  private flush(): void {
+    this.cancelFlush?.();
+    this.cancelFlush = undefined;
+    if (this.entries.length === 0) return;
+    this.writer.append(EVENTS, this.entries.take());
+    if (this.writer.pendingBytes > CONGESTED_BYTES) this.setCongested(true);
+  }
+
+  private setCongested(congested: boolean): void {
+    if (congested === this.congested) return;
+    this.congested = congested;
+    this.parts.onCongestion?.(congested);
+    // A machine that is held up runs no slices.
+    if (congested) this.parts.host.later(1, () => this.relieve());
+  }
+
+  private relieve(): void {
+    if (!this.congested) return;
+    if (this.writer.pendingBytes < RELIEVED_BYTES || this.over) this.setCongested(false);
+    else this.parts.host.later(1, () => this.relieve());
+  }
+
+  private fail(error: GodwitError): void {
+    if (!this.over) this.close();
+    this.parts.onFailure?.(error);
+  }
+
+  private close(): void {
+    this.over = true;
+    this.digests.stop();
+    this.cancelFlush?.();
+    this.cancelFlush = undefined;
+    if (this.congested) this.setCongested(false);
+  }
+
+  /** Ends the recording where the machine is now. Resolves when all is in the file, or it is known that it never will be. */
+  async stop(reason: EndReason = 'stopped'): Promise<void> {
+    if (!this.over) {
+      const end = this.endContent(reason);
+      this.flush();
+      this.close();
+      // The end is the last record: pages of the start may still be on their way.
+      await this.started;
+      this.writer.append(END, end);
+    }
+    await this.started;
+    await this.writer.finish();
+  }
+
+  private endContent(reason: EndReason): Uint8Array {
+    const { core, host } = this.parts;
+    const { pause } = this;
+    const isKnown = pause !== undefined && pause.branches === core.hart.branches && pause.ticks === core.ticks;
+    return encodePlainData(
+      endToPlainData({
+        reason,
+        point: core.point,
+        ticks: core.ticks,
+        instructionsRetired: core.hart.instructionsRetired,
+        epochMs: host.epochMs(),
+        digest: isKnown ? encodeDigest(this.digests.take()) : null,
+      }),
+    );
+  }
+}

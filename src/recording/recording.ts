@@ -1,0 +1,248 @@
+import type { ByteSource } from '../checkpoint/byte-source.ts';
+import type { Codec } from '../checkpoint/codec.ts';
+import { decodePlainData } from '../checkpoint/plain-data.ts';
+import { GodwitError } from '../common/errors.ts';
+import type { StampedArrival } from '../door/arrivals.ts';
+import type { ExecutionPoint } from '../machine/core.ts';
+import type { Images } from '../machine/linux.ts';
+import type { PageSource } from '../memory/page-source.ts';
+import { ByteReader } from './bytes.ts';
+import { endFromPlainData, type RecordedEnd } from './end.ts';
+import { type Entry, type Marker, readEntries } from './entries.ts';
+import { checkFileHeader } from './header.ts';
+import { imagesFromPlainData } from './images.ts';
+import { END, EVENTS, IMAGES, KNOWN_RECORDS, PAGE_BYTES, PAGES, PAGES_END, START } from './layout.ts';
+import { PageDirectory, RecordedPages } from './recorded-pages.ts';
+import { type RecordPlace, readRecord, scanRecords } from './records.ts';
+import { type RecordedStart, startFromPlainData } from './start.ts';
+
+/** A digest of the machine at a point. */
+export interface RecordedDigest {
+  readonly point: ExecutionPoint;
+  /** How many arrivals had been delivered. */
+  readonly delivered: number;
+  /** digest-codec.ts. */
+  readonly content: Uint8Array;
+}
+
+export interface RecordedMarker extends Marker {
+  readonly point: ExecutionPoint;
+}
+
+/** Content of records that is kept, for what disks answered. */
+const CACHED_RECORDS = 4;
+
+/**
+ * A recording that is open. All that a damaged file holds up to the damage is of use, if that is more than the start: `notice` says so.
+ */
+export class Recording {
+  readonly start: RecordedStart;
+  readonly arrivals: readonly StampedArrival[];
+  readonly digests: readonly RecordedDigest[];
+  readonly markers: readonly RecordedMarker[];
+  /** Missing when the recording broke off. */
+  readonly end: RecordedEnd | undefined;
+  /** What the machine boots from, when it was reset. */
+  readonly images: Images | undefined;
+  /** For a person: why a part of the file is of no use. */
+  readonly notice: string | undefined;
+  readonly source: ByteSource;
+  readonly pageCount: number;
+  private readonly codec: Codec;
+  private readonly directory: PageDirectory;
+  private readonly last: ExecutionPoint;
+
+  private constructor(source: ByteSource, codec: Codec, found: Reading) {
+    this.source = source;
+    this.codec = codec;
+    this.start = found.start!;
+    this.directory = found.directory!;
+    this.arrivals = found.arrivals;
+    this.digests = found.digests;
+    this.markers = found.markers;
+    this.end = found.end;
+    this.images = found.images;
+    this.notice = found.notice;
+    this.pageCount = found.directory!.size;
+    this.last = found.last;
+  }
+
+  /**
+   * Reads and checks the whole file. Takes the source over, and closes it when it throws: GodwitError 'unsupported' for what is no
+   * recording or a newer one, 'damaged' when there is nothing that could be replayed, 'io'.
+   */
+  static open(source: ByteSource, codec: Codec): Recording {
+    try {
+      checkFileHeader(source, codec.crc32);
+      const reading = new Reading(source, codec);
+      reading.readAll();
+      return new Recording(source, codec, reading);
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+
+  /** Where the recording ends, or broke off. */
+  get endPoint(): ExecutionPoint {
+    return this.end?.point ?? this.last;
+  }
+
+  /** Guest time at the end, or at the last moment for which it is known. */
+  get endTicks(): bigint {
+    if (this.end) return this.end.ticks;
+    const clock = this.arrivals.findLast(({ arrival }) => arrival.kind === 'clock')?.arrival;
+    const told = clock?.kind === 'clock' ? clock.ticks : 0n;
+    const marked = this.markers.at(-1)?.ticks ?? this.start.ticks;
+    return told > marked ? told : marked;
+  }
+
+  /** Memory at the start. */
+  pages(): PageSource {
+    return new RecordedPages(this.source, this.codec, this.directory);
+  }
+
+  close(): void {
+    this.source.close();
+  }
+}
+
+/** What has been read so far. */
+class Reading {
+  start: RecordedStart | undefined;
+  directory: PageDirectory | undefined;
+  readonly arrivals: StampedArrival[] = [];
+  readonly digests: RecordedDigest[] = [];
+  readonly markers: RecordedMarker[] = [];
+  end: RecordedEnd | undefined;
+  images: Images | undefined;
+  notice: string | undefined;
+  last: ExecutionPoint = { branches: 0n, pc: 0n };
+  private pagesWhole = false;
+  private readonly source: ByteSource;
+  private readonly codec: Codec;
+  private readonly cache = new Map<number, Uint8Array>();
+
+  constructor(source: ByteSource, codec: Codec) {
+    this.source = source;
+    this.codec = codec;
+  }
+
+  readAll(): void {
+    const { source } = this;
+    const records = scanRecords(source, this.codec);
+    let next = records.next();
+    for (; !next.done && !this.end; next = records.next()) {
+      const place = next.value;
+      try {
+        this.take(place);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        this.breakOff(place.offset, `is damaged at byte ${place.offset}: ${messageOf(error)}`);
+        return;
+      }
+    }
+    const scanned = next.done ? next.value : undefined;
+    if (this.end) {
+      this.requireStart(source.sizeBytes);
+      if (scanned?.kind === 'whole') return;
+      this.notice = `${source.name} goes on after the end of the recording; that part is left out.`;
+      return;
+    }
+    const end = scanned!;
+    if (end.kind === 'damaged') this.breakOff(end.offset, `is damaged at byte ${end.offset}: a checksum is wrong`);
+    else if (end.kind === 'cut') this.breakOff(end.offset, 'is cut short');
+    else this.breakOff(source.sizeBytes, 'broke off without an end');
+  }
+
+  /** What follows is of no use. */
+  private breakOff(offset: number, what: string): void {
+    this.requireStart(offset);
+    const lost = this.source.sizeBytes - offset;
+    const left = lost === 0 ? '' : `; the last ${lost} bytes are left out`;
+    this.notice = `${this.source.name} ${what}${left}.`;
+  }
+
+  private requireStart(offset: number): void {
+    if (this.start && this.pagesWhole) return;
+    throw new GodwitError(
+      'damaged',
+      `${this.source.name} holds nothing to replay: the machine's state at the start is incomplete (byte ${offset}).`,
+    );
+  }
+
+  private take(place: RecordPlace): void {
+    const { type } = place;
+    if (!KNOWN_RECORDS.includes(type)) {
+      if (/^[a-z]/.test(type)) return;
+      throw new GodwitError('unsupported', `${this.source.name} needs "${type}", which this godwit does not know.`, {
+        hint: 'It was made by a newer godwit: update this one.',
+      });
+    }
+    const content = readRecord(this.source, this.codec, place);
+    if (type === START) this.takeStart(content);
+    else if (!this.start || !this.directory) throw new RangeError('it does not begin with a start');
+    else if (type === PAGES) this.directory.add(place, content);
+    else if (type === PAGES_END) this.takePagesEnd(this.directory, content);
+    else if (type === EVENTS) this.takeEvents(place, content);
+    else if (type === IMAGES) this.images = imagesFromPlainData(decodePlainData(content, this.source.name));
+    else if (type === END) this.end = endFromPlainData(decodePlainData(content, this.source.name));
+  }
+
+  private takeStart(content: Uint8Array): void {
+    if (this.start) throw new RangeError('it has two starts');
+    this.start = startFromPlainData(decodePlainData(content, this.source.name));
+    this.directory = new PageDirectory(this.start.memoryBytes / PAGE_BYTES);
+    this.last = this.start.point;
+  }
+
+  private takePagesEnd(directory: PageDirectory, content: Uint8Array): void {
+    if (new ByteReader(content).u32() !== directory.size) throw new RangeError('pages are missing');
+    this.pagesWhole = true;
+  }
+
+  private takeEvents(place: RecordPlace, content: Uint8Array): void {
+    const reload = () => this.reload(place);
+    // A record counts as a whole or not at all.
+    const entries = [...readEntries(new ByteReader(content), reload)];
+    this.checkOrder(entries);
+    for (const entry of entries) {
+      const { point } = entry;
+      if (entry.kind === 'arrival') this.arrivals.push({ point, arrival: entry.arrival });
+      else if (entry.kind === 'marker') this.markers.push({ point, ...entry.marker });
+      else this.digests.push({ point, delivered: this.arrivals.length, content: entry.digest });
+      this.last = point;
+    }
+  }
+
+  private checkOrder(entries: readonly Entry[]): void {
+    const disks = this.start!.disks.length;
+    let { branches } = this.last;
+    for (const entry of entries) {
+      if (entry.point.branches < branches) throw new RangeError('its entries are out of order');
+      branches = entry.point.branches;
+      if (entry.kind !== 'arrival' || entry.arrival.kind !== 'block') continue;
+      if (entry.arrival.disk >= disks) throw new RangeError('a disk answers that does not exist');
+    }
+  }
+
+  private reload(place: RecordPlace): Uint8Array {
+    const { cache } = this;
+    const content = cache.get(place.offset) ?? readRecord(this.source, this.codec, place);
+    cache.delete(place.offset);
+    cache.set(place.offset, content);
+    if (cache.size > CACHED_RECORDS) {
+      const [oldest] = cache.keys();
+      cache.delete(oldest!);
+    }
+    return content;
+  }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof RangeError || (error instanceof GodwitError && error.code === 'damaged');
+}
+
+function messageOf(error: unknown): string {
+  return (error as Error).message.replace(/\.$/, '');
+}

@@ -1,0 +1,202 @@
+import { GodwitError } from '../common/errors.ts';
+import type { Finish } from '../device/finisher/test-finisher.ts';
+import type { BlockBackend } from '../device/virtio/block/backend.ts';
+import { RecordedDoor } from '../door/arrivals.ts';
+import { type CoreOptions, type ExecutionPoint, MachineCore } from '../machine/core.ts';
+import { bootImages } from '../machine/linux.ts';
+import { DigestTaker } from './digest.ts';
+import { compareDigests, type DigestDifference, decodeDigest, isWaiting, type StoredDigest } from './digest-codec.ts';
+import { type Divergence, DivergenceError } from './divergence.ts';
+import type { RecordedDigest, Recording } from './recording.ts';
+
+/** What a replay may choose; none of it changes what the guest does. */
+export type ReplayOptions = Pick<
+  CoreOptions,
+  'output' | 'shared' | 'floatFastPaths' | 'translation' | 'reservedBytes' | 'compiler' | 'cache'
+> & {
+  /** What the requests of each disk go to; its answers are never heard, since the recorded ones count. Default: nothing. */
+  readonly backend?: (disk: number) => BlockBackend;
+};
+
+const NO_BACKEND: BlockBackend = { submit: () => {}, fence: () => {} };
+
+/** The machine at the start of a recording. Its pages are read from the file as they are touched, so the recording must stay open. */
+export function makeRecordedMachine(recording: Recording, options: ReplayOptions = {}): Promise<MachineCore> {
+  const { start, images } = recording;
+  const { backend, ...core } = options;
+  return MachineCore.restore(
+    {
+      ...core,
+      memoryBytes: start.memoryBytes,
+      // The state has it.
+      seed: new Uint8Array(32),
+      disks: start.disks.map((disk, index) => ({ ...disk, backend: backend?.(index) ?? NO_BACKEND })),
+      load: images
+        ? bootImages(images)
+        : () => {
+            throw new GodwitError('state', 'The guest was reset, and what it boots from is not in the recording.');
+          },
+    },
+    start.state,
+    recording.pages(),
+  );
+}
+
+export type ReplayStop =
+  /** The branch count that was asked for is reached. */
+  | { readonly kind: 'slice' }
+  /** The recording ends here. `finish`: the guest had ended. */
+  | { readonly kind: 'end'; readonly finish: Finish | undefined };
+
+/** Runs a machine as it was recorded, as quickly as it can, and checks every digest on the way. */
+export class Replayer {
+  readonly core: MachineCore;
+  readonly recording: Recording;
+  private readonly door: RecordedDoor;
+  private readonly digests: DigestTaker;
+  private nextDigest = 0;
+  /** The machine was as recorded here. */
+  private sound: ExecutionPoint;
+  private ended: Extract<ReplayStop, { kind: 'end' }> | undefined;
+
+  constructor(core: MachineCore, recording: Recording) {
+    this.core = core;
+    this.recording = recording;
+    this.door = new RecordedDoor(core, recording.arrivals);
+    this.digests = new DigestTaker(core);
+    this.sound = core.point;
+  }
+
+  static async open(recording: Recording, options: ReplayOptions = {}): Promise<Replayer> {
+    return new Replayer(await makeRecordedMachine(recording, options), recording);
+  }
+
+  /** How many arrivals have been delivered. */
+  get delivered(): number {
+    return this.door.delivered;
+  }
+
+  /** How many digests have been found right. */
+  get checkedDigests(): number {
+    return this.nextDigest;
+  }
+
+  /** Runs to the end. Throws DivergenceError. */
+  runToEnd(): Extract<ReplayStop, { kind: 'end' }> {
+    const stop = this.run(this.recording.endPoint.branches + 1n);
+    if (stop.kind !== 'end') throw new Error('a replay went beyond its end');
+    return stop;
+  }
+
+  /**
+   * Runs to the first counted transfer at or after `branches`, or to the end of the recording. Throws DivergenceError; the machine is not
+   * to be run any further then.
+   */
+  run(branches: bigint): ReplayStop {
+    if (this.ended) return this.ended;
+    const { digests, endPoint } = this.recording;
+    for (let due = digests[this.nextDigest]; due && due.point.branches < branches; due = digests[this.nextDigest]) {
+      this.check(due);
+    }
+    if (branches > endPoint.branches) return this.runOut();
+    this.goTo(branches);
+    return { kind: 'slice' };
+  }
+
+  /** To the end of the recording, exactly. */
+  private runOut(): ReplayStop {
+    const { end, endPoint } = this.recording;
+    let finish: Finish | undefined;
+    if (end?.reason === 'power-off' || end?.reason === 'failure') finish = this.finish(endPoint);
+    else if (end?.digest) this.reach(this.decode(end.digest), endPoint, this.recording.arrivals.length);
+    else this.runOn(endPoint);
+    if (end?.digest) this.compare(this.decode(end.digest), endPoint);
+    this.ended = { kind: 'end', finish };
+    return this.ended;
+  }
+
+  private finish(point: ExecutionPoint): Finish {
+    const stop = this.guard(point, () => this.door.run(point.branches + 1n));
+    if (stop.kind !== 'finished') throw this.diverged(point, 'the guest goes on where it had ended');
+    const { branches, pc } = this.core.point;
+    if (branches !== point.branches || pc !== point.pc) throw this.diverged(point, 'the guest ends in another place');
+    return stop.finish;
+  }
+
+  private goTo(branches: bigint): void {
+    const point = { branches, pc: this.core.hart.pc };
+    const stop = this.guard(point, () => this.door.run(branches));
+    if (stop.kind === 'finished') throw this.diverged(this.core.point, 'the guest ends where it had gone on');
+  }
+
+  /** To the last that is known of a recording that broke off, or that ended where time had been skipped. */
+  private runOn(point: ExecutionPoint): void {
+    const { core, door, recording } = this;
+    this.goTo(point.branches);
+    this.guard(point, () => {
+      while (door.delivered < recording.arrivals.length && core.hart.branches === point.branches) door.step();
+    });
+  }
+
+  private check({ content, point, delivered }: RecordedDigest): void {
+    const digest = this.decode(content);
+    this.reach(digest, point, delivered);
+    this.compare(digest, point);
+    this.nextDigest++;
+  }
+
+  private decode(content: Uint8Array): StoredDigest {
+    try {
+      return decodeDigest(content);
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw new GodwitError('damaged', `${this.recording.source.name} has a digest that cannot be read.`, { cause });
+    }
+  }
+
+  /** Exactly to a point at which execution had stopped for the first time, with so many arrivals delivered. */
+  private reach(digest: StoredDigest, point: ExecutionPoint, delivered: number): void {
+    const { core, door } = this;
+    const waits = isWaiting(digest);
+    const isThere = () => core.hart.pc === point.pc && core.hart.waiting === waits;
+    this.goTo(point.branches);
+    this.guard(point, () => {
+      // A hart that waited there had come a little further than the transfer.
+      while (!isThere() && !core.hart.waiting && core.hart.branches === point.branches) door.step();
+    });
+    if (!isThere() || core.hart.branches !== point.branches) {
+      throw this.diverged(point, 'the machine does not come by there');
+    }
+    if (door.delivered !== delivered) throw this.diverged(point, 'what is recorded before did not all arrive');
+  }
+
+  private compare(recorded: StoredDigest, point: ExecutionPoint): void {
+    const difference = compareDigests(recorded, this.digests.take());
+    if (difference) throw new DivergenceError({ ...difference, ...this.interval(point), event: undefined });
+    this.sound = point;
+  }
+
+  private guard<T>(point: ExecutionPoint, action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      if (!(error instanceof GodwitError) || error.code !== 'damaged') throw error;
+      throw this.diverged(point, error.message.replace(/\.$/, ''), error);
+    }
+  }
+
+  private diverged(to: ExecutionPoint, event: string, cause?: unknown): DivergenceError {
+    const nothing: DigestDifference = { registers: [], devices: [], pages: [], exactPages: true };
+    return new DivergenceError({ ...nothing, ...this.interval(to), event }, cause);
+  }
+
+  private interval(to: ExecutionPoint): Pick<Divergence, 'interval'> {
+    return { interval: { index: this.nextDigest, from: this.sound, to } };
+  }
+
+  /** Looks at the machine no more: whoever has it may do with it as he likes. */
+  detach(): MachineCore {
+    this.digests.stop();
+    return this.core;
+  }
+}

@@ -1,0 +1,87 @@
+import { GodwitError } from '../common/errors.ts';
+import type { PlainData } from '../device/device.ts';
+import { StateReader } from '../device/state-reader.ts';
+import type { ConsolePort, ExecutionPoint } from '../machine/core.ts';
+
+export interface RecordedDisk {
+  readonly sizeBytes: number;
+  readonly readonly: boolean;
+  /** What the guest reads as the disk's serial number. */
+  readonly serial: string;
+}
+
+/** The machine that is recorded, as far as a replay has to make it anew. */
+export interface RecordedMachine {
+  readonly memoryBytes: number;
+  readonly disks: readonly RecordedDisk[];
+  /** The console that people look at. */
+  readonly consolePort: ConsolePort;
+}
+
+/** Where a recording begins. */
+export interface RecordedStart extends RecordedMachine {
+  /** What wrote it: "godwit 0.1.0". */
+  readonly tool: string;
+  /** Milliseconds since 1970, of the host. */
+  readonly epochMs: number;
+  readonly point: ExecutionPoint;
+  /** Guest time. */
+  readonly ticks: bigint;
+  readonly instructionsRetired: bigint;
+  /** What MachineCore.save() gives. */
+  readonly state: PlainData;
+}
+
+const FIELDS = ['tool', 'epochMs', 'memoryBytes', 'disks', 'consolePort', 'point', 'ticks', 'instructionsRetired'];
+const MEMORY_MAXIMUM = 4 * 1024 ** 3;
+const DISKS_MAXIMUM = 64;
+const TEXT_MAXIMUM = 256;
+
+export function startToPlainData(start: RecordedStart): PlainData {
+  const { point, disks, ...rest } = start;
+  return {
+    ...rest,
+    point: { ...point },
+    disks: disks.map(({ sizeBytes, readonly, serial }) => ({ sizeBytes, readonly, serial })),
+  };
+}
+
+/** Throws GodwitError('damaged'). */
+export function startFromPlainData(data: PlainData): RecordedStart {
+  const reader = new StateReader('a recording, its start', data, [...FIELDS, 'state']);
+  const memoryBytes = reader.integer('memoryBytes', MEMORY_MAXIMUM);
+  reader.require(memoryBytes > 0 && memoryBytes % 1024 ** 2 === 0, 'the memory is not whole MiB');
+  return {
+    tool: text(reader, 'tool'),
+    epochMs: reader.integer('epochMs', Number.MAX_SAFE_INTEGER),
+    memoryBytes,
+    disks: reader.list('disks', 0, DISKS_MAXIMUM).map(diskFrom),
+    consolePort: reader.word('consolePort', ['uart', 'virtio']),
+    point: pointFrom(reader.raw('point')),
+    ticks: reader.u64('ticks'),
+    instructionsRetired: reader.u64('instructionsRetired'),
+    state: reader.raw('state'),
+  };
+}
+
+export function pointFrom(data: PlainData): ExecutionPoint {
+  const reader = new StateReader('an execution point', data, ['branches', 'pc']);
+  return { branches: reader.u64('branches'), pc: reader.u64('pc') };
+}
+
+function diskFrom(data: PlainData): RecordedDisk {
+  const reader = new StateReader('a recorded disk', data, ['sizeBytes', 'readonly', 'serial']);
+  const serial = text(reader, 'serial');
+  reader.require(/^[\x20-\x7e]{0,20}$/.test(serial), 'the serial number is none');
+  return {
+    sizeBytes: reader.integer('sizeBytes', Number.MAX_SAFE_INTEGER),
+    readonly: reader.flag('readonly'),
+    serial,
+  };
+}
+
+function text(reader: StateReader, field: string): string {
+  const value = reader.raw(field);
+  if (typeof value === 'string' && value.length <= TEXT_MAXIMUM) return value;
+  throw new GodwitError('damaged', `The start of the recording is damaged: the field "${field}" is no text.`);
+}

@@ -1,0 +1,143 @@
+import type { Disk } from '../../src/backend/disk/disk.ts';
+import type { Finish } from '../../src/device/finisher/test-finisher.ts';
+import { type HostClock, type HostLoop, LiveRunner } from '../../src/door/live.ts';
+import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { bootImages, type Images } from '../../src/machine/linux.ts';
+import { DiskPort } from '../../src/platform/node/disk-port.ts';
+import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
+import { nodeRecordingHost } from '../../src/platform/node/recording/node-recording-host.ts';
+import type { RecordingSink } from '../../src/recording/host.ts';
+import { Recorder, type RecorderParts } from '../../src/recording/recorder.ts';
+
+/** A recording in memory. */
+export class MemorySink implements RecordingSink {
+  private readonly pieces: Uint8Array[] = [];
+  finished = false;
+
+  async append(bytes: Uint8Array): Promise<void> {
+    this.pieces.push(bytes.slice());
+  }
+  async finish(): Promise<void> {
+    this.finished = true;
+  }
+  async abandon(): Promise<void> {}
+
+  get bytes(): Uint8Array {
+    return new Uint8Array(Buffer.concat(this.pieces));
+  }
+}
+
+export interface LiveMachineOptions {
+  readonly images: Images;
+  readonly memoryBytes?: number;
+  readonly disks?: readonly Disk[];
+  readonly core?: Partial<CoreOptions>;
+  readonly clock?: HostClock;
+  readonly loop?: HostLoop;
+  readonly seed?: number;
+}
+
+const MIB = 1024 ** 2;
+const SERIAL = 'recorded';
+
+/** A live machine with real clocks, timers and disks, that can be recorded, and what it prints. */
+export class LiveMachine {
+  readonly core: MachineCore;
+  readonly runner: LiveRunner;
+  private readonly options: LiveMachineOptions;
+  private readonly ports: readonly DiskPort[];
+  private readonly recorders = new Set<Recorder>();
+  private readonly waits: { wanted: string; from: number; resolve: () => void }[] = [];
+  printed = '';
+  private finished: Promise<Finish | undefined> | undefined;
+
+  static async create(options: LiveMachineOptions): Promise<LiveMachine> {
+    const late: { machine?: LiveMachine } = {};
+    const decoder = new TextDecoder();
+    const ports = (options.disks ?? []).map(
+      (disk, index) =>
+        new DiskPort({
+          disk,
+          memory: () => late.machine!.core.ram.bytes,
+          complete: (id, completion) => late.machine?.runner.completeBlock(index, id, completion),
+          failed: () => {},
+        }),
+    );
+    const core = await MachineCore.create({
+      memoryBytes: options.memoryBytes ?? 96 * MIB,
+      reservedBytes: 512 * MIB,
+      seed: new Uint8Array(32).fill(options.seed ?? 7),
+      epochNanoseconds: 1_700_000_000_000_000_000n,
+      load: bootImages(options.images),
+      output: (_port, bytes) => late.machine?.print(decoder.decode(bytes, { stream: true })),
+      disks: (options.disks ?? []).map(({ sizeBytes, readonly }, index) => {
+        return { sizeBytes, readonly, serial: SERIAL, backend: ports[index]! };
+      }),
+      ...options.core,
+    });
+    late.machine = new LiveMachine(core, options, ports);
+    return late.machine;
+  }
+
+  private constructor(core: MachineCore, options: LiveMachineOptions, ports: readonly DiskPort[]) {
+    this.core = core;
+    this.options = options;
+    this.ports = ports;
+    this.runner = new LiveRunner(core, options.clock ?? nodeClock, options.loop ?? new NodeLoop(), {
+      onArrival: (stamped) => {
+        for (const recorder of this.recorders) recorder.arrival(stamped);
+      },
+      onSlice: (outcome, busyMs) => {
+        for (const recorder of this.recorders) recorder.slice(outcome, busyMs);
+      },
+    });
+  }
+
+  record(sink: RecordingSink, more: Partial<RecorderParts> = {}): Recorder {
+    const recorder = new Recorder({
+      core: this.core,
+      machine: {
+        memoryBytes: this.core.ram.sizeBytes,
+        consolePort: 'uart',
+        disks: (this.options.disks ?? []).map(({ sizeBytes, readonly }) => ({ sizeBytes, readonly, serial: SERIAL })),
+      },
+      host: nodeRecordingHost,
+      sink,
+      tool: 'test',
+      images: () => this.options.images,
+      ...more,
+    });
+    this.recorders.add(recorder);
+    return recorder;
+  }
+
+  private print(text: string): void {
+    this.printed += text;
+    for (const wait of [...this.waits]) {
+      if (!this.printed.includes(wait.wanted, wait.from)) continue;
+      this.waits.splice(this.waits.indexOf(wait), 1);
+      wait.resolve();
+    }
+  }
+
+  /** Until it is printed, after what is there already when `from` says so. */
+  shows(wanted: string, from = 0): Promise<void> {
+    if (this.printed.includes(wanted, from)) return Promise.resolve();
+    return new Promise((resolve) => this.waits.push({ wanted, from, resolve }));
+  }
+
+  type(text: string): void {
+    this.runner.input('uart', new TextEncoder().encode(text));
+  }
+
+  start(): Promise<Finish | undefined> {
+    this.finished ??= this.runner.run();
+    return this.finished;
+  }
+
+  async stop(): Promise<void> {
+    this.runner.stop();
+    await this.finished;
+    await Promise.all(this.ports.map((port) => port.drain()));
+  }
+}
