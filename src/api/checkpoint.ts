@@ -43,3 +43,15 @@ export interface ForkReport {
   readonly pauseMs: number;
   readonly started: boolean;
 }
+
+export interface RestoreOptions {
+  /** Folder of all checkpoints. Default: the user's. */
+  readonly store?: string;
+  /** As for a fork. */
+  readonly exactTwin?: boolean;
+  /**
+   * Where the machine's disks are put: copy-on-write images over those of the checkpoint, "disk0.qcow2" and so on, which must not exist.
+   * Default: a folder that is gone when the machine ends.
+   */
+  readonly diskFolder?: string;
+}

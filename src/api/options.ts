@@ -3,6 +3,7 @@ import { GodwitError } from '../common/errors.ts';
 import { OPTIMIZATION_NAMES, type Optimization, optimizationsWithout } from '../execute/jit/options.ts';
 import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine.ts';
 import { parseByteSize } from './byte-size.ts';
+import type { RestoreOptions } from './checkpoint.ts';
 import { machineSeed } from './seed.ts';
 import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';
 
@@ -86,6 +87,16 @@ export interface MachineConfiguration {
   readonly translation: TranslationOptions;
 }
 
+/** A machine that goes on from a checkpoint, as plain data that can be sent to its thread. */
+export interface RestoreConfiguration {
+  /** A name, an id, or the beginning of one. */
+  readonly checkpoint: string;
+  readonly store?: string;
+  readonly exactTwin: boolean;
+  readonly diskFolder?: string;
+  readonly translation: TranslationOptions;
+}
+
 const MIB = 1024 ** 2;
 const DEFAULT_MEMORY_BYTES = 512 * MIB;
 const MEMORY_LIMIT_BYTES = 3 * 1024 ** 3;
@@ -131,6 +142,26 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
     terminal: checkTerminal(options.terminal ?? DEFAULT_TERMINAL),
     seed: await machineSeed(options.seed),
     ...(options.trace === undefined ? {} : { trace: parseTraceFilter(options.trace) }),
+    translation: checkEngine(options),
+  };
+}
+
+/** Checks the options of a restore without opening anything. Throws GodwitError('usage'). */
+export function configureRestore(
+  checkpoint: string,
+  options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without'>,
+): RestoreConfiguration {
+  if (typeof checkpoint !== 'string' || checkpoint === '') refuse('A checkpoint is named by its name or its id.');
+  const { store, diskFolder, exactTwin = false } = options;
+  if (typeof exactTwin !== 'boolean') refuse('Whether a machine is an exact twin is true or false.');
+  for (const folder of [store, diskFolder]) {
+    if (folder !== undefined && (typeof folder !== 'string' || folder === '')) refuse('A folder is named by its path.');
+  }
+  return {
+    checkpoint,
+    exactTwin,
+    ...(store !== undefined && { store }),
+    ...(diskFolder !== undefined && { diskFolder }),
     translation: checkEngine(options),
   };
 }

@@ -21,7 +21,7 @@ import { type DebugHit, DebugStops } from './debug-stops.ts';
 import { Engine, TRANSLATION_DEFAULTS, type TranslationOptions } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
 import { Hart } from './hart.ts';
-import { restoreHart, restoreTranslations, saveHart, type WaitingTranslations } from './hart-state.ts';
+import { restoreHart, restoreTranslations, saveHart, translatedPages, type WaitingTranslations } from './hart-state.ts';
 import { digestOf } from './plain-digest.ts';
 import { callSbi } from './sbi-calls.ts';
 
@@ -492,6 +492,14 @@ export class MachineCore {
       state: this.save(),
       memory: this.ram.snapshot(since),
     };
+  }
+
+  /** Pages of RAM (numbers) that the machine had in use lately, as far as its TLBs tell: what it will need first when it goes on. */
+  recentPages({ state }: MachineSnapshot): number[] {
+    const { hart } = state as { hart: PlainData };
+    const first = RAM_BASE / PAGE_BYTES;
+    const pages = translatedPages(hart).map((page) => page - first);
+    return pages.filter((page) => page >= 0 && page < this.ram.pageCount);
   }
 
   /** Back to what the machine was at a snapshot of it. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { DiskConfiguration, MachineConfiguration } from '../../api/options.ts';
@@ -24,6 +24,9 @@ interface Opened {
   readonly configurations: readonly DiskConfiguration[];
   readonly passingFolder?: string;
 }
+
+/** A disk as a checkpoint has it. */
+export type RestoredDisk = DiskConfiguration & { readonly format: 'raw' | 'qcow2' };
 
 /** The disks of one machine: open, locked and connected. */
 export class MachineDisks {
@@ -64,6 +67,29 @@ export class MachineDisks {
     }
   }
 
+  /** Copy-on-write images over the disks of a checkpoint: in `folder`, or in one that is gone when they are closed. */
+  static async openRestored(disks: readonly RestoredDisk[], folder: string | undefined): Promise<MachineDisks> {
+    if (disks.length === 0) return new MachineDisks({ disks: [], configurations: [] });
+    const passingFolder = folder === undefined ? await mkdtemp(join(tmpdir(), 'godwit-restored-')) : undefined;
+    const at = folder ?? passingFolder!;
+    try {
+      if (folder !== undefined) await mkdir(folder, { recursive: true });
+      const configurations = await Promise.all(
+        disks.map(async ({ path, format, readonly, serial }, i): Promise<DiskConfiguration> => {
+          if (readonly) return { path, format, readonly, serial };
+          const overlay = join(at, `disk${i}.qcow2`);
+          await createDisk(overlay, { backing: { path, format } });
+          return { path: overlay, format: 'qcow2', readonly, serial };
+        }),
+      );
+      const opened = await openAll(configurations, () => () => {});
+      return new MachineDisks({ disks: opened, configurations, ...(passingFolder && { passingFolder }) });
+    } catch (error) {
+      if (passingFolder !== undefined) await rm(passingFolder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
   private constructor({ disks, configurations, passingFolder }: Opened) {
     this.disks = disks;
     this.configurations = configurations;
@@ -84,8 +110,12 @@ export class MachineDisks {
     );
   }
 
-  get count(): number {
-    return this.disks.length;
+  get configured(): readonly DiskConfiguration[] {
+    return this.configurations;
+  }
+
+  isReadonly(disk: number): boolean {
+    return this.disks[disk]!.readonly;
   }
 
   get descriptions(): DiskDescription[] {

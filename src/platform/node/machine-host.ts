@@ -1,5 +1,5 @@
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
-import type { MachineConfiguration } from '../../api/options.ts';
+import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import type { RegionCompiler } from '../../execute/jit/compiler.ts';
 import { MachineServer } from './machine-server.ts';
 
@@ -34,8 +34,12 @@ export class MachineHost {
   }
 
   /** Throws GodwitError, with nothing left open. */
-  async open(configuration: MachineConfiguration): Promise<void> {
-    await this.add((send) => MachineServer.open(configuration, send, this));
+  async open(configuration: MachineConfiguration | RestoreConfiguration): Promise<void> {
+    await this.add((send) =>
+      'checkpoint' in configuration
+        ? MachineServer.restore(configuration, send, this)
+        : MachineServer.open(configuration, send, this),
+    );
   }
 
   /** Gives the machine that `make` makes its number. */

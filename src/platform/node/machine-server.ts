@@ -1,7 +1,7 @@
 import type { ActionRequest, FromMachine, MachineEnd, ToMachine } from '../../api/actions.ts';
 import { formatByteSize } from '../../api/byte-size.ts';
-import type { ForkOptions, ForkReport } from '../../api/checkpoint.ts';
-import type { MachineConfiguration } from '../../api/options.ts';
+import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from '../../api/checkpoint.ts';
+import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import type { MachineStatistics } from '../../api/statistics.ts';
 import { traceMachine } from '../../api/trace/tracer.ts';
 import { toWireError } from '../../api/wire-error.ts';
@@ -13,6 +13,8 @@ import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
 import { type ConsolePort, type CoreOptions, MachineCore, type MachineSnapshot } from '../../machine/core.ts';
 import { bootImages } from '../../machine/linux.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
+import type { PageSource } from '../../memory/page-source.ts';
+import { openCheckpointed, resetFrom } from './checkpointed-machine.ts';
 import { Checkpointer, individualArrivals } from './checkpointer.ts';
 import { InputQueue } from './input-queue.ts';
 import { MachineDisks } from './machine-disks.ts';
@@ -20,6 +22,7 @@ import { type Images, readImages } from './machine-files.ts';
 import type { MachineHost } from './machine-host.ts';
 import { NodeLoop, nodeClock } from './node-loop.ts';
 import { OutputMeter } from './output-meter.ts';
+import { Prefetch } from './prefetch.ts';
 import { TraceBuffer } from './trace-buffer.ts';
 
 type Send = (message: FromMachine, transfer?: ArrayBuffer[]) => void;
@@ -32,6 +35,8 @@ interface ServerParts {
   readonly host: MachineHost;
   /** Input waits until the guest listens to its console. */
   readonly untilListening: boolean;
+  /** The checkpoint that the machine goes on from. */
+  readonly from?: { readonly store: string; readonly id: string; readonly pages: PageSource };
 }
 
 /** A machine with its disks in this thread, and what carries out actions on it. */
@@ -47,6 +52,9 @@ export class MachineServer {
   private readonly output: OutputMeter;
   private readonly trace: TraceBuffer | undefined;
   private readonly checkpoints: Checkpointer;
+  private readonly prefetch: Prefetch;
+  /** What the machine's pages come from that it has not touched. */
+  private readonly pages: PageSource | undefined;
   private running: Promise<Finish | undefined> | undefined;
   private startedMs = 0;
   private firstOutputMs: number | undefined;
@@ -59,6 +67,27 @@ export class MachineServer {
     const untilListening = isLinux(images, configuration.memoryBytes);
     const make = (late: CoreOptions) => makeCore({ ...late, load: bootImages(bootRequest(configuration, images)) });
     return await MachineServer.assemble({ configuration, disks, send, host, untilListening }, make);
+  }
+
+  /** Goes on from a checkpoint. Pages are read when they are touched. Throws GodwitError, with nothing left open. */
+  static async restore(request: RestoreConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
+    const { configuration, disks, opened, store } = await openCheckpointed(request);
+    const { state, pages, meta } = opened;
+    const make = (late: CoreOptions) =>
+      makeCore(late, () => MachineCore.restore({ ...late, load: resetFrom(configuration) }, state, pages));
+    try {
+      const from = { store, id: meta.id, pages };
+      const server = await MachineServer.assemble(
+        { configuration, disks, send, host, untilListening: false, from },
+        make,
+      );
+      server.disks.resubmit(server.core.board.disks);
+      if (!request.exactTwin) server.becomeIndividual();
+      return server;
+    } catch (error) {
+      pages.close();
+      throw error;
+    }
   }
 
   /** Connects a core, which `make` makes, with its surroundings. Closes the disks when that fails. */
@@ -117,7 +146,11 @@ export class MachineServer {
       untilListening: parts.untilListening,
       handOver: (bytes) => this.runner.input(port, bytes),
     });
-    this.checkpoints = new Checkpointer(core, this.disks, configuration);
+    this.pages = parts.from?.pages;
+    const { from } = parts;
+    const last = from && { store: from.store, id: from.id, written: core.ram.watchWrites() };
+    this.checkpoints = new Checkpointer(core, this.disks, configuration, last);
+    this.prefetch = new Prefetch(core.ram, from?.pages.hotPages ?? []);
     if (configuration.trace) {
       const trace = new TraceBuffer((text) => {
         this.output.sent(text.length);
@@ -138,6 +171,7 @@ export class MachineServer {
   }
 
   private afterRound(): void {
+    this.prefetch.step();
     this.input.flow();
     this.trace?.flush();
   }
@@ -175,9 +209,16 @@ export class MachineServer {
         return this.type(request.parameters.bytes);
       case 'resize':
         return this.runner.resize(request.parameters.columns, request.parameters.rows);
+      case 'checkpoint':
+        return this.checkpoint(request.parameters);
       case 'fork':
         return this.fork(request.parameters);
     }
+  }
+
+  private checkpoint(options: CheckpointOptions): Promise<CheckpointReport> {
+    if (this.ending) throw new GodwitError('state', 'The machine has ended.');
+    return this.checkpoints.create(options);
   }
 
   private async fork({ exactTwin = false, start = true }: ForkOptions): Promise<ForkReport> {
@@ -248,8 +289,10 @@ export class MachineServer {
   }
 
   private async close(): Promise<unknown> {
+    await this.checkpoints.close();
     const error = await this.disks.close();
     this.core.dispose();
+    this.pages?.close();
     return error;
   }
 
@@ -274,9 +317,12 @@ function bootRequest({ bootArguments }: MachineConfiguration, images: Images): P
 }
 
 /** The host refuses memory with a RangeError. */
-async function makeCore(options: CoreOptions): Promise<MachineCore> {
+async function makeCore(
+  options: CoreOptions,
+  make: () => Promise<MachineCore> = () => MachineCore.create(options),
+): Promise<MachineCore> {
   try {
-    return await MachineCore.create(options);
+    return await make();
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const size = formatByteSize(options.memoryBytes);

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
 import type { MachineLink } from '../../api/link.ts';
-import type { MachineConfiguration } from '../../api/options.ts';
+import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { fromWireError, toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { compileService } from './compile/compile-service.ts';
@@ -27,7 +27,7 @@ export class MachineThread {
   /** The first machine can be started. */
   readonly ready: Promise<void>;
 
-  constructor(configuration: MachineConfiguration, interpreter: WebAssembly.Module) {
+  constructor(configuration: MachineConfiguration | RestoreConfiguration, interpreter: WebAssembly.Module) {
     const compiler = compileService.connect();
     const workerData: ThreadData = { configuration, interpreter, compiler: compiler.port };
     this.worker = new Worker(workerUrl(), { workerData, transferList: [compiler.port], name: 'godwit machine' });

@@ -1,7 +1,7 @@
 /** A thread of machines: it gets a configuration, says whether the machine is ready, and serves actions until the last machine ends. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
-import type { MachineConfiguration } from '../../api/options.ts';
+import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { toWireError } from '../../api/wire-error.ts';
 import { provideInterpreter } from '../../machine/interpreter-module.ts';
 import { ThreadCompiler } from './compile/thread-compiler.ts';
@@ -10,7 +10,7 @@ import { NODE_INTERPRETER } from './prebuilt-interpreter.ts';
 
 /** What a thread is given when it starts. */
 export interface ThreadData {
-  readonly configuration: MachineConfiguration;
+  readonly configuration: MachineConfiguration | RestoreConfiguration;
   readonly interpreter: WebAssembly.Module;
   /** To the thread that compiles regions. */
   readonly compiler: MessagePort;

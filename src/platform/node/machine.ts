@@ -1,6 +1,6 @@
-import type { ForkOptions } from '../../api/checkpoint.ts';
+import type { ForkOptions, RestoreOptions } from '../../api/checkpoint.ts';
 import { MachineHandle } from '../../api/machine.ts';
-import { configureMachine, type MachineOptions } from '../../api/options.ts';
+import { configureMachine, configureRestore, type MachineOptions } from '../../api/options.ts';
 import { FIRST_MACHINE } from './machine-host.ts';
 import { MachineThread } from './machine-thread.ts';
 import { prebuiltInterpreter } from './prebuilt-interpreter.ts';
@@ -27,6 +27,21 @@ export class Machine extends MachineHandle {
   static async create(options: MachineOptions): Promise<Machine> {
     const configuration = await configureMachine(options);
     const thread = new MachineThread(configuration, await prebuiltInterpreter());
+    const machine = new Machine(thread, FIRST_MACHINE, 'created');
+    await thread.ready;
+    return machine;
+  }
+
+  /**
+   * A machine that goes on from a checkpoint, named by its name or id; nothing executes yet. Its memory is read when it is
+   * touched, so a large machine is there as soon as a small one. Unless an exact twin is asked for it is an individual of its own.
+   * @throws GodwitError 'not-found', 'damaged', 'unsupported' for the checkpoint; 'usage', 'locked', 'io' for its disks
+   */
+  static async restore(
+    checkpoint: string,
+    options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without'> = {},
+  ): Promise<Machine> {
+    const thread = new MachineThread(configureRestore(checkpoint, options), await prebuiltInterpreter());
     const machine = new Machine(thread, FIRST_MACHINE, 'created');
     await thread.ready;
     return machine;
