@@ -7,12 +7,13 @@
  *       | <----------- ready or failed ---         |
  *       | -- request { id, action } ------>        |
  *       | <----- reply or refusal { id } --        |   in any order
- *       | <----- output, disk-error, trace         |
+ *       | <----- output, disk-error, trace, ...    |
  *       | -- taken (output was consumed) ->        |   it stops printing when too much is on its way
  *       | <----------- ended or failed ---         |   the last message; files are closed
  */
 import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
 import type { ConsolePort, TerminalSize } from './options.ts';
+import type { RecordingReport, RecordOptions } from './recording.ts';
 import type { MachineStatistics } from './statistics.ts';
 import type { WireError } from './wire-error.ts';
 
@@ -32,6 +33,12 @@ export interface MachineActions {
   checkpoint: { parameters: CheckpointOptions; result: CheckpointReport };
   /** A second machine in the same thread and memory, that goes on from here. */
   fork: { parameters: ForkOptions; result: ForkReport };
+  /** Everything from here on is recorded. */
+  record: { parameters: RecordOptions; result: undefined };
+  /** Answered when the file is whole. Without a path: the only recording. */
+  'stop-recording': { parameters: { readonly path?: string }; result: RecordingReport };
+  /** What the flight recorder keeps becomes a recording; answered when the file is whole, with its length. */
+  'save-flight': { parameters: { readonly path: string }; result: number };
 }
 
 export type ActionName = keyof MachineActions;
@@ -63,6 +70,8 @@ export type FromMachine =
   | { readonly kind: 'output'; readonly port: ConsolePort; readonly bytes: Uint8Array }
   /** The host failed to read or write a disk; the guest was told so too. */
   | { readonly kind: 'disk-error'; readonly disk: number; readonly error: WireError }
+  /** A recording had to be given up, and the machine goes on. */
+  | { readonly kind: 'recording-error'; readonly error: WireError }
   | { readonly kind: 'trace'; readonly text: string }
   | { readonly kind: 'ended'; readonly end: MachineEnd }
   | { readonly kind: 'failed'; readonly error: WireError };

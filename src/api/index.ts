@@ -13,4 +13,5 @@ export type {
   Optimization,
   TerminalSize,
 } from './options.ts';
+export type { RecordingReport, RecordOptions } from './recording.ts';
 export { describeEngine, describeStatistics, type MachineStatistics } from './statistics.ts';

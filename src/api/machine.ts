@@ -3,6 +3,7 @@ import type { FromMachine, MachineEnd } from './actions.ts';
 import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
 import { MachineConsole } from './console.ts';
 import { ActionClient, type MachineLink } from './link.ts';
+import type { RecordingReport, RecordOptions } from './recording.ts';
 import type { MachineStatistics } from './statistics.ts';
 import { fromWireError } from './wire-error.ts';
 
@@ -12,6 +13,8 @@ export type MachineStatus = 'created' | 'running' | 'paused' | 'ended' | 'failed
 export interface MachineEvents {
   /** The host failed to read or write a disk; the guest got an I/O error. `disk` counts from 0. */
   'disk-error': { readonly disk: number; readonly error: GodwitError };
+  /** A recording could not be written any further; the machine goes on without it. */
+  'recording-error': GodwitError;
   /** Lines of a trace, each with its line end. */
   trace: string;
 }
@@ -39,6 +42,7 @@ export class MachineHandle {
   private readonly client: ActionClient;
   private readonly listeners: { [Name in keyof MachineEvents]: Set<Listener<MachineEvents[Name]>> } = {
     'disk-error': new Set(),
+    'recording-error': new Set(),
     trace: new Set(),
   };
   private state: MachineStatus;
@@ -101,6 +105,27 @@ export class MachineHandle {
   async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointReport> {
     this.require('be checkpointed', 'running', 'paused');
     return await this.client.request('checkpoint', options);
+  }
+
+  /**
+   * Records everything that reaches the machine from here on, so that `godwit replay` can show again what it does. A machine that was not
+   * started yet is recorded from its beginning.
+   * @throws GodwitError 'state' when the machine has ended, 'usage' for a file that exists, 'denied', 'not-found', 'full'
+   */
+  async record(options: RecordOptions): Promise<void> {
+    this.require('be recorded', 'created', 'running', 'paused');
+    checkRecordOptions(options);
+    await this.client.request('record', options);
+  }
+
+  /** Ends a recording; the file is whole when this resolves. `path` may be left out when there is only one. */
+  async stopRecording(path?: string): Promise<RecordingReport> {
+    return await this.client.request('stop-recording', path === undefined ? {} : { path });
+  }
+
+  /** Makes a recording of what `record` with `lastMinutes` keeps, which goes on. Gives its length in bytes. */
+  async saveFlight(path: string): Promise<number> {
+    return await this.client.request('save-flight', { path });
   }
 
   /** For platforms, whose handle makes one of the answer. */
@@ -167,6 +192,9 @@ export class MachineHandle {
       case 'disk-error':
         void this.emit('disk-error', { disk: message.disk, error: fromWireError(message.error) });
         break;
+      case 'recording-error':
+        void this.emit('recording-error', fromWireError(message.error));
+        break;
       case 'trace':
         // A trace that is written slowly holds the machine up.
         void this.emit('trace', message.text).then(() => this.link.post({ kind: 'taken', bytes: message.text.length }));
@@ -205,5 +233,13 @@ export class MachineHandle {
   private close(error: GodwitError): void {
     this.client.close(error);
     this.console.end();
+  }
+}
+
+function checkRecordOptions({ path, lastMinutes }: RecordOptions): void {
+  if (typeof path !== 'string' || path === '')
+    throw new GodwitError('usage', 'A recording needs the path of its file.');
+  if (lastMinutes !== undefined && !(Number.isFinite(lastMinutes) && lastMinutes > 0)) {
+    throw new GodwitError('usage', `A flight recorder cannot keep ${lastMinutes} minutes.`);
   }
 }

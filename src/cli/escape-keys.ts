@@ -2,7 +2,7 @@
 
 export const ESCAPE = 0x01;
 
-export type EscapeCommand = 'quit' | 'help' | 'statistics' | 'pause';
+export type EscapeCommand = 'quit' | 'help' | 'statistics' | 'pause' | 'save-flight';
 
 const COMMANDS: Readonly<Record<string, EscapeCommand>> = {
   x: 'quit',
@@ -10,12 +10,14 @@ const COMMANDS: Readonly<Record<string, EscapeCommand>> = {
   '?': 'help',
   s: 'statistics',
   p: 'pause',
+  r: 'save-flight',
 };
 
 export const ESCAPE_HELP = [
   'Ctrl-A x  quit (the guest is not asked: "poweroff" in the guest is kinder)',
   'Ctrl-A s  show statistics',
   'Ctrl-A p  pause, and go on',
+  'Ctrl-A r  make a recording of what the flight recorder keeps',
   'Ctrl-A h  this help',
   'Ctrl-A Ctrl-A  send Ctrl-A to the guest',
 ];

@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly trace?: string | true;
   readonly traceFile?: string;
   readonly stats?: boolean;
+  readonly record?: string;
+  readonly flightRecorder?: number;
   readonly engine: EngineName;
   readonly jitThreshold?: number;
   readonly without: readonly Optimization[];
@@ -44,6 +46,13 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
+function parseMinutes(text: string): number {
+  const minutes = Number(text);
+  if (!Number.isFinite(minutes) || minutes <= 0)
+    throw new InvalidArgumentError('It is a number of minutes, such as 5.');
+  return minutes;
+}
+
 const HELP = `
 On a terminal, Ctrl-A is for godwit: Ctrl-A x quits, Ctrl-A h shows the rest. All other keys are for the guest.
 The exit status is the guest's: 0 when it powers off, its code when it reports a failure. 1: it could not be run; 2: the
@@ -58,6 +67,7 @@ Examples:
   godwit run --debian                                Debian, from its disk
   echo 'uname -a; poweroff' | godwit run             commands from a pipe
   godwit run --kernel Image --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' --disk d.qcow2
+  godwit run --record boot.rec                       and then: godwit replay boot.rec
   godwit run --trace 'csr*,0x80200000-0x8020ffff' --trace-file trace.txt
 `;
 
@@ -98,6 +108,8 @@ export function addRunOptions(command: Command): Command {
       collectNames,
       [],
     )
+    .option('--record <file>', 'record the machine, for `godwit replay`')
+    .option('--flight-recorder <minutes>', 'with --record: keep only the last minutes', parseMinutes)
     .option('--debug', 'print stack traces with errors')
     .addHelpText('after', HELP);
 }
@@ -109,6 +121,9 @@ export function refuseNonsense(options: RunOptions): void {
     throw new GodwitError('usage', '--debian has its own way to boot: leave --bios out.');
   if (traceFile !== undefined && trace === undefined) {
     throw new GodwitError('usage', '--trace-file is of use only with --trace.');
+  }
+  if (options.flightRecorder !== undefined && options.record === undefined) {
+    throw new GodwitError('usage', '--flight-recorder needs --record, for the file that the last minutes go to.');
   }
   if (json && options.stats)
     throw new GodwitError('usage', '--json has the statistics in its last line: leave --stats out.');

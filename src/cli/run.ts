@@ -1,5 +1,5 @@
 /** `godwit run`: a machine on this terminal until it ends. */
-import type { MachineOptions } from '../api/index.ts';
+import { formatByteSize, GodwitError, type MachineOptions } from '../api/index.ts';
 import { configureMachine } from '../api/options.ts';
 import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
 import { Machine } from '../platform/node/machine.ts';
@@ -92,9 +92,11 @@ class Session {
     const { machine, front, options } = this;
     machine.on('disk-error', ({ disk, error }) => front.diskError(disk, error));
     machine.on('trace', (text) => this.showTrace(text));
+    machine.on('recording-error', ({ message }) => this.say(`godwit: ${message} The machine goes on.\n`));
     try {
       this.connect();
       front.started({ console: options.console, memory: options.memory });
+      await this.record();
       const printing = this.print();
       await machine.start();
       const end = await machine.finished;
@@ -107,6 +109,26 @@ class Session {
     } finally {
       this.disconnect();
       await machine.stop();
+    }
+  }
+
+  private async record(): Promise<void> {
+    const { record: path, flightRecorder: lastMinutes } = this.options;
+    if (path !== undefined) await this.machine.record({ path, ...(lastMinutes === undefined ? {} : { lastMinutes }) });
+  }
+
+  private async saveFlight(): Promise<void> {
+    const { record: path, flightRecorder } = this.options;
+    if (path === undefined || flightRecorder === undefined) {
+      this.say('\ngodwit: there is no flight recorder.\n');
+      return;
+    }
+    try {
+      const bytes = await this.machine.saveFlight(path);
+      this.say(`\ngodwit: the last minutes are in ${path} (${formatByteSize(bytes)}).\n`);
+    } catch (error) {
+      if (!(error instanceof GodwitError)) throw error;
+      this.say(`\ngodwit: ${error.message}\n`);
     }
   }
 
@@ -178,6 +200,7 @@ class Session {
       if (command === 'quit') this.quit();
       else if (command === 'help') this.say(`\n${ESCAPE_HELP.join('\n')}\n`);
       else if (command === 'statistics') this.say(`\n${statisticsLine(await machine.stats())}`);
+      else if (command === 'save-flight') await this.saveFlight();
       else if (machine.status === 'paused') {
         this.say('godwit: the machine goes on.\n');
         await machine.resume();

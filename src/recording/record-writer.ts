@@ -1,8 +1,7 @@
-import { putAscii } from '../checkpoint/container/layout.ts';
 import { GodwitError } from '../common/errors.ts';
 import { fileHeader } from './header.ts';
 import type { RecordingHost, RecordingSink } from './host.ts';
-import { RECORD, RECORD_HEADER_BYTES } from './layout.ts';
+import { frameRecord } from './record-frame.ts';
 
 /** Shorter content is not worth deflating. */
 const LEAST_DEFLATED_BYTES = 128;
@@ -49,7 +48,10 @@ export class RecordWriter {
   append(type: string, content: Uint8Array): void {
     if (this.broken) return;
     const packed = this.pack(content);
-    this.tail = this.enqueue(this.tail, content.length, async () => this.frame(type, await packed));
+    this.tail = this.enqueue(this.tail, content.length, async () => {
+      const { stored, inflatedBytes } = await packed;
+      return frameRecord(type, stored, inflatedBytes, this.host.crc32);
+    });
   }
 
   private async enqueue(before: Promise<void>, contentBytes: number, make: () => Promise<Uint8Array>): Promise<void> {
@@ -85,18 +87,6 @@ export class RecordWriter {
       // What cannot be deflated is stored as it is.
       return { stored: content, inflatedBytes: 0 };
     }
-  }
-
-  private frame(type: string, { stored, inflatedBytes }: Packed): Uint8Array {
-    const { crc32 } = this.host;
-    const record = new Uint8Array(RECORD_HEADER_BYTES + stored.length);
-    const view = new DataView(record.buffer);
-    view.setUint32(RECORD.length, stored.length, true);
-    putAscii(view, RECORD.type, type);
-    view.setUint32(RECORD.inflated, inflatedBytes, true);
-    record.set(stored, RECORD_HEADER_BYTES);
-    view.setUint32(RECORD.checksum, crc32(stored, crc32(record.subarray(0, RECORD.checksum))), true);
-    return record;
   }
 
   /** Resolves when all that was appended so far is written, or lost. */

@@ -119,6 +119,17 @@ export class Recorder {
     return { arrivals: this.arrivalCount, digests: this.digestCount };
   }
 
+  /** Execution stopped here, and a replay will know the place again: a recording that ends here has a digest of its end. */
+  get isAtKnownPlace(): boolean {
+    return this.pause !== undefined;
+  }
+
+  /** Resolves when all that happened so far is in the file. */
+  async sync(): Promise<void> {
+    this.flush();
+    await this.writer.drain();
+  }
+
   get ended(): boolean {
     return this.over;
   }

@@ -6,7 +6,7 @@ import { GodwitError } from '../../common/errors.ts';
 import type { PlainData } from '../../device/device.ts';
 import { StateReader } from '../../device/state-reader.ts';
 import type { MachineCore } from '../../machine/core.ts';
-import { bootImages } from '../../machine/linux.ts';
+import { bootImages, type Images } from '../../machine/linux.ts';
 import { CheckpointStore, type OpenCheckpoint } from './checkpoint/store.ts';
 import { hostError } from './host-error.ts';
 import { MachineDisks, type RestoredDisk } from './machine-disks.ts';
@@ -111,19 +111,25 @@ export async function openCheckpointed(request: RestoreConfiguration): Promise<C
 /** The guest resets itself: the images are looked for where they were. They may be gone, which ends the machine with a clear error. */
 export function resetFrom(configuration: MachineConfiguration): (core: MachineCore) => void {
   return (core) => {
-    const { kernel, initrd, bios, bootArguments } = configuration;
-    if (kernel === undefined && bios === undefined) {
+    const images = imagesOf(configuration);
+    if (!images) {
       throw new GodwitError('not-found', 'The guest asked for a reset, and its images are not in the checkpoint.', {
         hint: 'Images that are given by their path are found again.',
       });
     }
-    const images = { kernel: read(kernel), initrd: read(initrd), bios: read(bios) };
-    bootImages({
-      ...(images.kernel && { kernel: images.kernel }),
-      ...(images.initrd && { initrd: images.initrd }),
-      ...(images.bios && { bios: images.bios }),
-      ...(bootArguments === undefined ? {} : { bootArguments }),
-    })(core);
+    bootImages(images)(core);
+  };
+}
+
+/** What a machine boots from, read again. Undefined when that is not known; throws GodwitError when it is gone. */
+export function imagesOf({ kernel, initrd, bios, bootArguments }: MachineConfiguration): Images | undefined {
+  if (kernel === undefined && bios === undefined) return undefined;
+  const images = { kernel: read(kernel), initrd: read(initrd), bios: read(bios) };
+  return {
+    ...(images.kernel && { kernel: images.kernel }),
+    ...(images.initrd && { initrd: images.initrd }),
+    ...(images.bios && { bios: images.bios }),
+    ...(bootArguments === undefined ? {} : { bootArguments }),
   };
 }
 

@@ -2,6 +2,7 @@ import type { ActionRequest, FromMachine, MachineEnd, ToMachine } from '../../ap
 import { formatByteSize } from '../../api/byte-size.ts';
 import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from '../../api/checkpoint.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
+import type { RecordOptions } from '../../api/recording.ts';
 import type { MachineStatistics } from '../../api/statistics.ts';
 import { traceMachine } from '../../api/trace/tracer.ts';
 import { toWireError } from '../../api/wire-error.ts';
@@ -14,7 +15,7 @@ import { type ConsolePort, type CoreOptions, MachineCore, type MachineSnapshot }
 import { bootImages } from '../../machine/linux.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import type { PageSource } from '../../memory/page-source.ts';
-import { openCheckpointed, resetFrom } from './checkpointed-machine.ts';
+import { imagesOf, openCheckpointed, resetFrom } from './checkpointed-machine.ts';
 import { Checkpointer, individualArrivals } from './checkpointer.ts';
 import { InputQueue } from './input-queue.ts';
 import { MachineDisks } from './machine-disks.ts';
@@ -23,6 +24,7 @@ import type { MachineHost } from './machine-host.ts';
 import { NodeLoop, nodeClock } from './node-loop.ts';
 import { OutputMeter } from './output-meter.ts';
 import { Prefetch } from './prefetch.ts';
+import { MachineRecordings } from './recording/machine-recordings.ts';
 import { TraceBuffer } from './trace-buffer.ts';
 
 type Send = (message: FromMachine, transfer?: ArrayBuffer[]) => void;
@@ -35,6 +37,8 @@ interface ServerParts {
   readonly host: MachineHost;
   /** Input waits until the guest listens to its console. */
   readonly untilListening: boolean;
+  /** What it booted from, where that is at hand. */
+  readonly bootedFrom?: Parameters<typeof bootImages>[0];
   /** The checkpoint that the machine goes on from. */
   readonly from?: { readonly store: string; readonly id: string; readonly pages: PageSource };
 }
@@ -52,6 +56,7 @@ export class MachineServer {
   private readonly output: OutputMeter;
   private readonly trace: TraceBuffer | undefined;
   private readonly checkpoints: Checkpointer;
+  private readonly recordings: MachineRecordings;
   private readonly prefetch: Prefetch;
   /** What the machine's pages come from that it has not touched. */
   private readonly pages: PageSource | undefined;
@@ -65,8 +70,9 @@ export class MachineServer {
     const images = await readImages(configuration);
     const disks = await MachineDisks.open(configuration);
     const untilListening = isLinux(images, configuration.memoryBytes);
-    const make = (late: CoreOptions) => makeCore({ ...late, load: bootImages(bootRequest(configuration, images)) });
-    return await MachineServer.assemble({ configuration, disks, send, host, untilListening }, make);
+    const bootedFrom = bootRequest(configuration, images);
+    const make = (late: CoreOptions) => makeCore({ ...late, load: bootImages(bootedFrom) });
+    return await MachineServer.assemble({ configuration, disks, send, host, untilListening, bootedFrom }, make);
   }
 
   /** Goes on from a checkpoint. Pages are read when they are touched. Throws GodwitError, with nothing left open. */
@@ -137,7 +143,8 @@ export class MachineServer {
     this.disks = parts.disks;
     this.core = core;
     this.loop = new NodeLoop(() => this.afterRound());
-    this.runner = new LiveRunner(core, nodeClock, this.loop);
+    this.recordings = this.makeRecordings(parts);
+    this.runner = new LiveRunner(core, nodeClock, this.loop, this.recordings.hooks);
     this.output = new OutputMeter(this.loop);
     const port = configuration.consolePort;
     this.input = new InputQueue({
@@ -159,6 +166,21 @@ export class MachineServer {
       traceMachine(core, configuration.trace, (line) => trace.write(line));
       this.trace = trace;
     }
+  }
+
+  private makeRecordings({ configuration, disks, core, send, bootedFrom }: ServerParts): MachineRecordings {
+    const { memoryBytes, consolePort } = configuration;
+    return new MachineRecordings({
+      core,
+      machine: {
+        memoryBytes,
+        consolePort,
+        disks: disks.descriptions.map(({ sizeBytes, readonly, serial }) => ({ sizeBytes, readonly, serial })),
+      },
+      images: () => bootedFrom ?? imagesOf(configuration),
+      onFailure: (error) => send({ kind: 'recording-error', error: toWireError(error) }),
+      hold: (held) => (held ? this.loop.block(this) : this.loop.release(this)),
+    });
   }
 
   private print(port: ConsolePort, view: Uint8Array): void {
@@ -213,12 +235,25 @@ export class MachineServer {
         return this.checkpoint(request.parameters);
       case 'fork':
         return this.fork(request.parameters);
+      case 'record':
+        return this.record(request.parameters);
+      case 'stop-recording':
+        return this.recordings.stop(request.parameters.path);
+      case 'save-flight':
+        return this.recordings.saveFlight(request.parameters.path);
     }
   }
 
   private checkpoint(options: CheckpointOptions): Promise<CheckpointReport> {
     if (this.ending) throw new GodwitError('state', 'The machine has ended.');
     return this.checkpoints.create(options);
+  }
+
+  private record({ path, replace = false, lastMinutes }: RecordOptions): Promise<void> {
+    if (this.ending) throw new GodwitError('state', 'The machine has ended.');
+    return lastMinutes === undefined
+      ? this.recordings.start(path, { replace })
+      : this.recordings.startFlight(path, lastMinutes, { replace });
   }
 
   private async fork({ exactTwin = false, start = true }: ForkOptions): Promise<ForkReport> {
@@ -275,7 +310,7 @@ export class MachineServer {
     this.ending = true;
     const statistics = this.statistics();
     this.trace?.flush();
-    const error = await this.close();
+    const error = await this.close(finish);
     if (error) this.send({ kind: 'failed', error: toWireError(error) });
     else this.send({ kind: 'ended', end: { ...endOf(finish), statistics } });
   }
@@ -284,11 +319,12 @@ export class MachineServer {
     if (this.ending) return;
     this.ending = true;
     this.trace?.flush();
-    await this.close();
+    await this.close(undefined);
     this.send({ kind: 'failed', error: toWireError(error) });
   }
 
-  private async close(): Promise<unknown> {
+  private async close(finish: Finish | undefined): Promise<unknown> {
+    await this.recordings.close(finish);
     await this.checkpoints.close();
     const error = await this.disks.close();
     this.core.dispose();

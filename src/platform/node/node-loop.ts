@@ -9,6 +9,7 @@ export const nodeClock: HostClock = {
 export class NodeLoop implements HostLoop {
   private wakeSleeper: (() => void) | undefined;
   private unblock: (() => void) | undefined;
+  private readonly holders = new Set<object>();
   private blocked: Promise<void> | undefined;
   /** Called after each round of messages. */
   private readonly onRound: () => void;
@@ -39,14 +40,17 @@ export class NodeLoop implements HostLoop {
     this.wakeSleeper?.();
   }
 
-  /** Holds the machine up at its next `yield`. Guest time goes on with the wall clock. */
-  block(): void {
+  /** Holds the machine up at its next `yield`, until this holder releases it. Guest time goes on with the wall clock. */
+  block(holder: object): void {
+    this.holders.add(holder);
     this.blocked ??= new Promise((resolve) => {
       this.unblock = resolve;
     });
   }
 
-  release(): void {
+  release(holder: object): void {
+    this.holders.delete(holder);
+    if (this.holders.size > 0) return;
     this.blocked = undefined;
     this.unblock?.();
   }

@@ -16,17 +16,17 @@ export class OutputMeter {
 
   sent(bytes: number): void {
     this.bytes += bytes;
-    if (this.bytes > HIGH_BYTES && !this.stopped) this.loop.block();
+    if (this.bytes > HIGH_BYTES && !this.stopped) this.loop.block(this);
   }
 
   taken(bytes: number): void {
     this.bytes -= bytes;
-    if (this.bytes < LOW_BYTES) this.loop.release();
+    if (this.bytes < LOW_BYTES) this.loop.release(this);
   }
 
   /** Holds nothing up any more. */
   stop(): void {
     this.stopped = true;
-    this.loop.release();
+    this.loop.release(this);
   }
 }

@@ -8,27 +8,34 @@ import { hostError } from '../host-error.ts';
 /** A file that is only appended to. */
 export class RecordingFile implements RecordingSink {
   readonly path: string;
-  private readonly handle: FileHandle;
+  private readonly opened: Promise<FileHandle>;
   private closed = false;
 
   /** Throws GodwitError. `replace`: what has the name is replaced; else that is an error. */
   static async create(path: string, { replace = false } = {}): Promise<RecordingFile> {
-    try {
-      return new RecordingFile(path, await open(path, replace ? 'w' : 'wx', 0o600));
-    } catch (error) {
-      throw hostError(error, `write the recording ${path}`);
-    }
+    const file = new RecordingFile(path, replace);
+    await file.opened;
+    return file;
   }
 
-  private constructor(path: string, handle: FileHandle) {
+  /** The same for those who cannot wait; what goes wrong is told when something is appended. */
+  static createLater(path: string): RecordingFile {
+    return new RecordingFile(path, false);
+  }
+
+  private constructor(path: string, replace: boolean) {
     this.path = path;
-    this.handle = handle;
+    this.opened = open(path, replace ? 'w' : 'wx', 0o600).catch((error: unknown) => {
+      throw hostError(error, `write the recording ${path}`);
+    });
+    this.opened.catch(() => {});
   }
 
   async append(bytes: Uint8Array): Promise<void> {
+    const handle = await this.opened;
     try {
       for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.handle.write(bytes, done, bytes.length - done);
+        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done);
         done += bytesWritten;
       }
     } catch (error) {
@@ -38,8 +45,9 @@ export class RecordingFile implements RecordingSink {
 
   async finish(): Promise<void> {
     if (this.closed) return;
+    const handle = await this.opened;
     try {
-      await this.handle.datasync();
+      await handle.datasync();
     } catch (error) {
       throw hostError(error, `write the recording ${this.path}`);
     } finally {
@@ -50,7 +58,7 @@ export class RecordingFile implements RecordingSink {
   async abandon(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    await this.handle.close().catch(() => {});
+    await this.opened.then((handle) => handle.close()).catch(() => {});
   }
 
   /** It is of no use. */

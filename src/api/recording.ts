@@ -1,0 +1,22 @@
+/** What can be asked about recordings of a machine. */
+
+export interface RecordOptions {
+  /** The file that is written. */
+  readonly path: string;
+  /** A file of that name is replaced; else that is an error. Default false. */
+  readonly replace?: boolean;
+  /**
+   * Keep only the last so many minutes: they become a recording at `path` when the machine ends, or by `saveFlight`. Until then they are in
+   * a folder beside it, named `path` with ".flight".
+   */
+  readonly lastMinutes?: number;
+}
+
+export interface RecordingReport {
+  readonly path: string;
+  readonly fileBytes: number;
+  /** What reached the machine from outside: input, answers of disks, corrections of its clock. */
+  readonly arrivals: number;
+  /** How often the machine's state was noted for replays to compare. */
+  readonly digests: number;
+}

@@ -1,0 +1,53 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { joinRecordings } from '../../../recording/join.ts';
+import { FileByteSource } from '../checkpoint/file-byte-source.ts';
+import { nodeCodec } from '../checkpoint/node-codec.ts';
+import { writeWholeFile } from '../checkpoint/whole-file.ts';
+import { hostError } from '../host-error.ts';
+
+const ENDING = '.recording';
+const DIGITS = 6;
+
+/** The folder that a flight recorder keeps the parts of `path` in. It is left when the process is killed, and can be replayed. */
+export function flightFolder(path: string): string {
+  return `${path}.flight`;
+}
+
+export function segmentPath(folder: string, number: number): string {
+  return join(folder, `${String(number).padStart(DIGITS, '0')}${ENDING}`);
+}
+
+/** An empty folder: what an earlier run left is removed. Throws GodwitError. */
+export async function makeFlightFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const path of await segmentPaths(folder)) await rm(path);
+  } catch (error) {
+    throw hostError(error, `use the folder ${folder} for the flight recorder`);
+  }
+}
+
+export async function removeFlightFolder(folder: string): Promise<void> {
+  for (const path of await segmentPaths(folder)) await rm(path, { force: true });
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Oldest first. */
+export async function segmentPaths(folder: string): Promise<string[]> {
+  const names = await readdir(folder);
+  return names
+    .filter((name) => name.endsWith(ENDING))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+/** One recording made of all parts, at `path`. It appears whole or not at all. Throws GodwitError. */
+export async function joinFlight(parts: readonly string[], path: string): Promise<number> {
+  const sources = parts.map((part) => new FileByteSource(part));
+  try {
+    return await writeWholeFile(path, joinRecordings(sources, nodeCodec), { replace: true });
+  } finally {
+    for (const source of sources) source.close();
+  }
+}
