@@ -67,8 +67,9 @@ export class RecordedDoor {
   /**
    * Runs to the first counted transfer at or after `branches`; arrivals at that point are left for the next call. Throws
    * GodwitError('damaged') when the list does not fit what the machine does: the machine has diverged.
+   * `untilTicks`: a waiting machine's time is not skipped beyond that; it stays there, as at the end of a slice.
    */
-  run(branches: bigint): Stop {
+  run(branches: bigint, untilTicks?: bigint): Stop {
     const { core } = this;
     for (;;) {
       const due = this.arrivals[this.next];
@@ -83,6 +84,7 @@ export class RecordedDoor {
       if (outcome.kind === 'waiting') {
         if (due && core.hart.branches === due.point.branches && this.deliverIfHere(due)) continue;
         if (outcome.deadline === undefined) throw this.diverged('it waits for something that is not in the recording');
+        if (untilTicks !== undefined && outcome.deadline > untilTicks) return { kind: 'slice' };
         core.skipTo(outcome.deadline);
       } else if (outcome.kind === 'finished') {
         if (outcome.finish.kind !== 'reset') return outcome;

@@ -153,7 +153,9 @@ export class Recorder {
     const isFirst = branches !== this.stoppedBranches;
     this.stoppedBranches = branches;
     this.pause = isFirst ? { branches, ticks: core.ticks } : undefined;
-    if (outcome.kind === 'finished') {
+    // A debugger stops it in places that are no counted transfers.
+    if (outcome.kind === 'debug') this.pause = undefined;
+    else if (outcome.kind === 'finished') {
       if (outcome.finish.kind === 'reset') this.reset();
       else this.pause = { branches, ticks: core.ticks };
     } else if (isFirst && this.busyMs >= this.intervalMs) this.takeDigest();

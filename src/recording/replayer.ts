@@ -89,18 +89,19 @@ export class Replayer {
   }
 
   /**
-   * Runs to the first counted transfer at or after `branches`, or to the end of the recording. Throws DivergenceError; the machine is not
-   * to be run any further then.
+   * Runs to the first counted transfer at or after `branches`, or to the end of the recording. A guest that waits stays where it is when
+   * the time it waits for is after `untilTicks`. Throws DivergenceError; the machine is not to be run any further then.
    */
-  run(branches: bigint): ReplayStop {
+  run(branches: bigint, untilTicks?: bigint): ReplayStop {
     if (this.ended) return this.ended;
     const { digests, endPoint } = this.recording;
     for (let due = digests[this.nextDigest]; due && due.point.branches < branches; due = digests[this.nextDigest]) {
+      if (!this.goTo(due.point.branches, untilTicks)) return { kind: 'slice' };
       this.check(due);
     }
-    if (branches > endPoint.branches) return this.runOut();
-    this.goTo(branches);
-    return { kind: 'slice' };
+    const isBeyond = branches > endPoint.branches;
+    if (!this.goTo(isBeyond ? endPoint.branches : branches, untilTicks)) return { kind: 'slice' };
+    return isBeyond ? this.runOut() : { kind: 'slice' };
   }
 
   /** To the end of the recording, exactly. */
@@ -123,10 +124,12 @@ export class Replayer {
     return stop.finish;
   }
 
-  private goTo(branches: bigint): void {
+  /** False: the machine waits for a time after `untilTicks`. */
+  private goTo(branches: bigint, untilTicks?: bigint): boolean {
     const point = { branches, pc: this.core.hart.pc };
-    const stop = this.guard(point, () => this.door.run(branches));
+    const stop = this.guard(point, () => this.door.run(branches, untilTicks));
     if (stop.kind === 'finished') throw this.diverged(this.core.point, 'the guest ends where it had gone on');
+    return this.core.hart.branches >= branches;
   }
 
   /** To the last that is known of a recording that broke off, or that ended where time had been skipped. */

@@ -79,7 +79,7 @@ export class MachineRecordings {
     return new Recorder({
       core,
       machine,
-      images,
+      images: () => unlessGone(images),
       sink,
       host: nodeRecordingHost,
       tool: toolName(),
@@ -161,6 +161,16 @@ export class MachineRecordings {
       if (!(error instanceof GodwitError)) throw error;
       this.parts.onFailure(error);
     }
+  }
+}
+
+/** Files that the machine booted from may have been removed. */
+function unlessGone(images: () => Images | undefined): Images | undefined {
+  try {
+    return images();
+  } catch (error) {
+    if (error instanceof GodwitError) return undefined;
+    throw error;
   }
 }
 
