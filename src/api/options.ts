@@ -53,6 +53,13 @@ export interface MachineOptions {
    * "csr*,ecall" picks some (docstring of `parseTraceFilter`); "" means all.
    */
   readonly trace?: string;
+  /**
+   * Where the guest spends its time goes to this file when the machine ends, for https://www.speedscope.app: by symbol and tier. Names are
+   * the kernel's own, where it is an ELF file or Linux.
+   */
+  readonly profile?: string;
+  /** More names for a profile: ELF files, System.map. "program@0x2aaaaaa000" is one whose addresses start there. */
+  readonly symbols?: readonly string[];
   /** `jit` (default) translates what runs often into WebAssembly functions, `interpreter` nothing. The guest can't tell. */
   readonly engine?: EngineName;
   /** Code is translated when control came to it so often: 1 to 65535. Default 2500. */
@@ -85,6 +92,13 @@ export interface MachineConfiguration {
   readonly seed: Uint8Array;
   readonly trace?: TraceFilter;
   readonly translation: TranslationOptions;
+  readonly profile?: ProfileConfiguration;
+}
+
+export interface ProfileConfiguration {
+  readonly path: string;
+  /** Files with names, and what their addresses are raised by. */
+  readonly symbols: readonly { readonly path: string; readonly bias: bigint }[];
 }
 
 /** A machine that goes on from a checkpoint, as plain data that can be sent to its thread. */
@@ -113,6 +127,8 @@ const KNOWN: readonly (keyof MachineOptions)[] = [
   'terminal',
   'seed',
   'trace',
+  'profile',
+  'symbols',
   'engine',
   'jitThreshold',
   'without',
@@ -143,6 +159,7 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
     seed: await machineSeed(options.seed),
     ...(options.trace === undefined ? {} : { trace: parseTraceFilter(options.trace) }),
     translation: checkEngine(options),
+    ...checkProfile(options),
   };
 }
 
@@ -226,6 +243,23 @@ function checkEngine({ engine = 'jit', jitThreshold, without = [] }: MachineOpti
     refuse(`There is no optimisation "${unknown}".`, `There are: ${OPTIMIZATION_NAMES.join(', ')}.`);
   }
   return { enabled: engine === 'jit', threshold, optimizations: optimizationsWithout(without) };
+}
+
+function checkProfile({ profile, symbols = [], trace }: MachineOptions): { profile?: ProfileConfiguration } {
+  if (!Array.isArray(symbols)) refuse('The option "symbols" is a list.');
+  if (profile === undefined) {
+    if (symbols.length > 0) refuse('Symbols are of use only with a profile.');
+    return {};
+  }
+  if (typeof profile !== 'string' || profile === '') refuse('The option "profile" is the path of a file.');
+  if (trace !== undefined) refuse('A machine that is traced cannot be profiled: tracing takes all the time.');
+  return { profile: { path: profile, symbols: symbols.map(parseSymbols) } };
+}
+
+function parseSymbols(text: string): ProfileConfiguration['symbols'][number] {
+  if (typeof text !== 'string' || text === '') refuse('Symbols are in a file: "program", or "program@0x2aaaaaa000".');
+  const [, path, bias] = /^(.*?)(?:@(0x[0-9a-fA-F]{1,16}))?$/s.exec(text)!;
+  return { path: path!, bias: BigInt(bias ?? 0) };
 }
 
 function checkDisks(disks: readonly DiskOptions[]): DiskConfiguration[] {

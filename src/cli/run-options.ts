@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly headless?: boolean;
   readonly json?: boolean;
   readonly seed?: string;
+  readonly profile?: string;
+  readonly symbols: readonly string[];
   readonly trace?: string | true;
   readonly traceFile?: string;
   readonly stats?: boolean;
@@ -92,6 +94,13 @@ export function addRunOptions(command: Command): Command {
     )
     .option('--headless', 'no input: print what the guest prints until it ends')
     .option('--json', 'one JSON object per line on standard output, in place of plain console output')
+    .option('--profile <file>', 'write where the guest spends its time to a file, for https://www.speedscope.app')
+    .option(
+      '--symbols <file[@address]>',
+      'names for the profile: an ELF file or System.map, loaded at an address (repeatable)',
+      (text: string, before: readonly string[]) => [...before, text],
+      [],
+    )
     .option('--seed <text>', 'what all random numbers of the machine follow from: any text, or 64 hexadecimal digits')
     .option('--trace [filter]', 'print each instruction that executes; filter: 0xSTART-0xEND,mnemonic,csr*')
     .option('--trace-file <file>', 'where the trace goes (default: standard error)')

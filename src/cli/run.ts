@@ -47,6 +47,8 @@ function machineOptions(options: RunOptions): MachineOptions {
     disks: options.disk,
     consolePort: options.console,
     ...(size && { terminal: size }),
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
+    symbols: options.symbols,
     engine: options.engine,
     without: options.without,
     ...(options.jitThreshold === undefined ? {} : { jitThreshold: options.jitThreshold }),

@@ -1,7 +1,7 @@
 import type { ActionRequest, FromMachine, MachineEnd, ToMachine } from '../../api/actions.ts';
 import { formatByteSize } from '../../api/byte-size.ts';
 import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from '../../api/checkpoint.ts';
-import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
+import type { MachineConfiguration, ProfileConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import type { RecordOptions } from '../../api/recording.ts';
 import type { MachineStatistics } from '../../api/statistics.ts';
 import { traceMachine } from '../../api/trace/tracer.ts';
@@ -24,6 +24,7 @@ import type { MachineHost } from './machine-host.ts';
 import { NodeLoop, nodeClock } from './node-loop.ts';
 import { OutputMeter } from './output-meter.ts';
 import { Prefetch } from './prefetch.ts';
+import { ProfileRecorder } from './profile-recorder.ts';
 import { MachineRecordings } from './recording/machine-recordings.ts';
 import { TraceBuffer } from './trace-buffer.ts';
 
@@ -60,6 +61,7 @@ export class MachineServer {
   private readonly prefetch: Prefetch;
   /** What the machine's pages come from that it has not touched. */
   private readonly pages: PageSource | undefined;
+  private profile: ProfileRecorder | undefined;
   private running: Promise<Finish | undefined> | undefined;
   private startedMs = 0;
   private firstOutputMs: number | undefined;
@@ -72,7 +74,19 @@ export class MachineServer {
     const untilListening = isLinux(images, configuration.memoryBytes);
     const bootedFrom = bootRequest(configuration, images);
     const make = (late: CoreOptions) => makeCore({ ...late, load: bootImages(bootedFrom) });
-    return await MachineServer.assemble({ configuration, disks, send, host, untilListening, bootedFrom }, make);
+    const parts = { configuration, disks, send, host, untilListening, bootedFrom };
+    const server = await MachineServer.assemble(parts, make);
+    if (configuration.profile) await server.startProfile(configuration.profile, images);
+    return server;
+  }
+
+  private async startProfile(profile: ProfileConfiguration, images: Images): Promise<void> {
+    try {
+      this.profile = await ProfileRecorder.start(profile, this.core, images);
+    } catch (error) {
+      await this.close(undefined);
+      throw error;
+    }
   }
 
   /** Goes on from a checkpoint. Pages are read when they are touched. Throws GodwitError, with nothing left open. */
@@ -325,11 +339,12 @@ export class MachineServer {
 
   private async close(finish: Finish | undefined): Promise<unknown> {
     await this.recordings.close(finish);
+    const unwritten = await this.profile?.finish().catch((error: unknown) => error);
     await this.checkpoints.close();
     const error = await this.disks.close();
     this.core.dispose();
     this.pages?.close();
-    return error;
+    return error ?? unwritten;
   }
 
   private statistics(): MachineStatistics {

@@ -1,0 +1,96 @@
+import * as L from '../hart/layout.ts';
+import type { MachineCore, Outcome } from '../machine/core.ts';
+
+/** Where a machine was, and the time since the sample before. */
+export interface Sample {
+  readonly pc: bigint;
+  /** 0 U, 1 S, 3 M. */
+  readonly privilege: number;
+  /** Translated code came here. */
+  readonly translated: boolean;
+  milliseconds: number;
+}
+
+export interface SamplerOptions {
+  /** Of the host, or anything else that grows while the machine runs. */
+  readonly nowMs: () => number;
+  /** Counted transfers between two samples. Default 50021: a prime, so as not to keep step with a guest's loops. */
+  readonly everyBranches?: number;
+  /** When there would be more samples, each two become one, and new ones are taken half as often. Default 200 000. */
+  readonly samplesMaximum?: number;
+}
+
+const EVERY_BRANCHES = 50_021;
+const SAMPLES_MAXIMUM = 200_000;
+/** Counted transfers come behind loops and calls; up to so many instructions further on, samples fall everywhere. */
+const STEPS = 16;
+
+/**
+ * Samples a machine from now on, at execution points that follow from its branch count. It goes through the same states as without.
+ * Only running is measured: a waiting hart takes no time.
+ */
+export class Sampler {
+  private readonly core: MachineCore;
+  private readonly options: SamplerOptions;
+  private readonly runOn: (branches: bigint) => Outcome;
+  private everyBranches: bigint;
+  private next: bigint;
+  private random = 1;
+  private pendingMs = 0;
+  private taken: Sample[] = [];
+
+  constructor(core: MachineCore, options: SamplerOptions) {
+    this.core = core;
+    this.options = options;
+    this.everyBranches = BigInt(options.everyBranches ?? EVERY_BRANCHES);
+    this.next = core.hart.branches + this.everyBranches;
+    this.runOn = core.run.bind(core);
+    core.run = (branches) => this.run(branches);
+  }
+
+  get samples(): readonly Sample[] {
+    return this.taken;
+  }
+
+  private run(branches: bigint): Outcome {
+    const { core } = this;
+    for (;;) {
+      const started = this.options.nowMs();
+      const outcome = this.runOn(this.next < branches ? this.next : branches);
+      const due = core.hart.branches >= this.next;
+      const translated = core.hart.get(L.STOPPED_IN_REGION) !== 0n;
+      this.pendingMs += this.options.nowMs() - started;
+      if (due) {
+        this.next = core.hart.branches + this.everyBranches;
+        const stopped = outcome.kind === 'slice' ? this.stepOn() : outcome;
+        this.take(translated);
+        if (stopped.kind !== 'slice') return stopped;
+        // Arrivals need a counted transfer to stand at.
+        if (core.hart.branches >= branches) return core.acceptsArrivals ? stopped : this.runOn(core.hart.branches + 1n);
+      } else if (outcome.kind !== 'slice' || core.hart.branches >= branches) return outcome;
+    }
+  }
+
+  private stepOn(): Outcome {
+    // A linear congruential generator is random enough to spread samples.
+    this.random = (Math.imul(this.random, 1664525) + 1013904223) | 0;
+    for (let steps = (this.random >>> 16) % STEPS; steps > 0; steps--) {
+      const outcome = this.core.step();
+      if (outcome.kind !== 'slice') return outcome;
+    }
+    return { kind: 'slice' };
+  }
+
+  private take(translated: boolean): void {
+    const { hart } = this.core;
+    const privilege = Number(hart.get(L.PRIVILEGE));
+    this.taken.push({ pc: hart.pc, privilege, translated, milliseconds: this.pendingMs });
+    this.pendingMs = 0;
+    if (this.taken.length < (this.options.samplesMaximum ?? SAMPLES_MAXIMUM)) return;
+    this.taken = this.taken.filter((sample, i) => {
+      if (i % 2 === 0) this.taken[i + 1]!.milliseconds += sample.milliseconds;
+      return i % 2 === 1;
+    });
+    this.everyBranches *= 2n;
+  }
+}
