@@ -53,9 +53,13 @@ export const TRANSLATION_DEFAULTS: TranslationOptions = {
 const LIMITS = { regions: 4095, modules: 300 };
 /** Tests that translate everything at once make a module for each place. */
 const LIMITS_AT_ONCE = { regions: 65_535, modules: 65_535 };
-/** That many hot places are translated at once, in one module; fewer after this many runs. */
+/**
+ * That many hot places are translated at once, in one module; fewer after this many runs. The more modules are live, the longer it
+ * waits for the next one to fill.
+ */
 const BATCH = 24;
 const PATIENCE_RUNS = 4;
+const MODULES_PER_RUN = 8;
 
 export interface EngineOptions extends ArenaOptions {
   readonly translation: TranslationOptions;
@@ -181,7 +185,8 @@ export class Engine {
       this.current = this.instantiate();
     }
     translator.collect();
-    if (translator.pendingCount === 0 || ++this.runsWaited < PATIENCE_RUNS) return;
+    const patience = PATIENCE_RUNS + Math.floor(translator.stats.modules / MODULES_PER_RUN);
+    if (translator.pendingCount === 0 || ++this.runsWaited < patience) return;
     this.runsWaited = 0;
     translator.translatePending();
   }
