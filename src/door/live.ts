@@ -56,6 +56,7 @@ export class LiveRunner {
   private readonly typed: Record<ConsolePort, Uint8Array[]> = { uart: [], virtio: [] };
   private clock: LiveClock;
   private paused = false;
+  private held = false;
   private stopped = false;
   private sliceBranches = FIRST_SLICE;
   private startedMs = 0;
@@ -105,6 +106,24 @@ export class LiveRunner {
     this.loop.wake();
   }
 
+  /** As `pause` and `resume`, for a debugger: the machine goes on when neither stops it. */
+  hold(): void {
+    this.held = true;
+    this.loop.wake();
+  }
+
+  letGo(): void {
+    this.held = false;
+    this.loop.wake();
+  }
+
+  /** Runs a slice. A debugger puts itself in its place. */
+  execute: (branches: bigint) => Outcome = (branches) => this.core.run(branches);
+
+  private get stands(): boolean {
+    return this.paused || this.held;
+  }
+
   /** `run` returns undefined soon. The machine could be run again. */
   stop(): void {
     this.stopped = true;
@@ -129,7 +148,7 @@ export class LiveRunner {
     this.startedMs = this.host.nowMs();
     this.clock = this.startClock();
     while (!this.stopped) {
-      if (this.paused) await this.stayPaused();
+      if (this.stands) await this.stayPaused();
       else {
         const finish = await this.turn();
         if (finish) return finish;
@@ -140,7 +159,7 @@ export class LiveRunner {
   }
 
   private async stayPaused(): Promise<void> {
-    while (this.paused && !this.stopped) await this.loop.sleep(IDLE_MS);
+    while (this.stands && !this.stopped) await this.loop.sleep(IDLE_MS);
     this.clock.restart(this.host.nowMs(), Number(this.core.ticks), Number(this.core.hart.branches));
   }
 
@@ -150,7 +169,7 @@ export class LiveRunner {
     if (core.acceptsArrivals && this.somethingToDeliver) this.deliverAll();
     const started = host.nowMs();
     const before = core.hart.branches;
-    const outcome = core.run(before + BigInt(this.sliceBranches));
+    const outcome = this.execute(before + BigInt(this.sliceBranches));
     const now = host.nowMs();
     this.busyMs += now - started;
     this.options.onSlice?.(outcome, now - started);
@@ -160,6 +179,7 @@ export class LiveRunner {
       this.resets++;
       return undefined;
     }
+    // Not at a counted transfer, where the clock could be set.
     if (outcome.kind === 'debug') return undefined;
     clock.observe(now, Number(core.hart.branches));
     if (outcome.kind === 'slice') {
@@ -191,7 +211,7 @@ export class LiveRunner {
     if (!this.somethingToDeliver && remaining > 0.5) await this.loop.sleep(Math.min(remaining, IDLE_MS));
     const now = host.nowMs();
     clock.resumed(now, Number(core.hart.branches));
-    if (this.paused || this.stopped) return;
+    if (this.stands || this.stopped) return;
     if (deadline !== undefined && clock.msUntil(Number(deadline), now) <= 0.5) core.skipTo(deadline);
   }
 

@@ -52,8 +52,8 @@ export type Outcome =
   | { readonly kind: 'waiting'; readonly deadline: bigint | undefined }
   /** The guest powered off, failed or asked for a reset. */
   | { readonly kind: 'finished'; readonly finish: Finish }
-  /** Before an instruction that one of `stops` is for. */
-  | { readonly kind: 'debug'; readonly hit: DebugHit };
+  /** Before an instruction that one of `stops` is for; or a debugger stopped for another reason, anywhere. */
+  | { readonly kind: 'debug'; readonly hit?: DebugHit };
 
 export interface CoreOptions {
   readonly memoryBytes: number;

@@ -23,9 +23,19 @@ export type DebugHit =
       readonly writes: boolean;
     };
 
-const PAGE = ~0xfffn;
+const OFFSET_MASK = 0xfff;
 
 const unsigned = (address: bigint): bigint => BigInt.asUintN(64, address);
+
+/** Number of the virtual page of an address; 52 bits, so a number holds it. */
+function pageOf(address: bigint): number {
+  return Number(unsigned(address) >> 12n);
+}
+
+/** The same from the halves of an address: for what is asked so often that a bigint would be too slow. */
+function pageOfHalves(low: number, high: number): number {
+  return (high >>> 0) * 2 ** 20 + (low >>> 12);
+}
 
 /**
  * The breakpoints and watchpoints of one hart, and the answers to what generated code asks about them. They are no state of the
@@ -34,9 +44,12 @@ const unsigned = (address: bigint): bigint => BigInt.asUintN(64, address);
  */
 export class DebugStops {
   private readonly hart: Hart;
-  private readonly breakpoints = new Map<bigint, Set<bigint>>();
+  /** Offsets in their pages, by page number. */
+  private readonly breakpoints = new Map<number, Set<number>>();
   private watchpoints: readonly Watchpoint[] = [];
-  private passing = false;
+  /** First and last page of each watchpoint. */
+  private watchedPages: readonly { readonly first: number; readonly last: number }[] = [];
+  private passing: 'nothing' | 'breakpoints' | 'everything' = 'nothing';
   /** What `run` stopped for last. */
   hit: DebugHit | undefined;
 
@@ -47,34 +60,30 @@ export class DebugStops {
   /** Sets all anew. Not while the hart runs. */
   set(breakpoints: Iterable<bigint>, watchpoints: readonly Watchpoint[]): void {
     this.breakpoints.clear();
-    for (const breakpoint of breakpoints) {
-      const address = unsigned(breakpoint);
-      const page = this.breakpoints.get(address & PAGE);
-      if (page) page.add(address);
-      else this.breakpoints.set(address & PAGE, new Set([address]));
+    for (const address of breakpoints) {
+      const page = pageOf(address);
+      const offsets = this.breakpoints.get(page) ?? new Set();
+      this.breakpoints.set(page, offsets.add(Number(address & BigInt(OFFSET_MASK))));
     }
     this.watchpoints = [...watchpoints];
+    this.watchedPages = watchpoints.map(({ address, bytes }) => ({
+      first: pageOf(address),
+      last: pageOf(address + BigInt(bytes) - 1n),
+    }));
     const waitsFor =
       (this.watchpoints.length > 0 ? L.DEBUG_WATCHPOINTS : 0) | (this.breakpoints.size > 0 ? L.DEBUG_BREAKPOINTS : 0);
     this.hart.put(L.DEBUG_STOPS, BigInt(waitsFor));
     this.hart.withholdAll();
   }
 
-  get any(): boolean {
-    return this.hart.get(L.DEBUG_STOPS) !== 0n;
-  }
-
-  hasBreakpoint(address: bigint): boolean {
-    return this.breakpoints.get(unsigned(address) & PAGE)?.has(unsigned(address)) ?? false;
-  }
-
-  /** Does something, such as a step, that nothing here stops. */
-  pass<T>(action: () => T): T {
-    this.passing = true;
+  /** Does something, such as a step, that nothing here stops, or only watchpoints do. */
+  pass<T>(action: () => T, what: 'breakpoints' | 'everything' = 'everything'): T {
+    const before = this.passing;
+    this.passing = what;
     try {
       return action();
     } finally {
-      this.passing = false;
+      this.passing = before;
     }
   }
 
@@ -91,30 +100,31 @@ export class DebugStops {
 
   /** Before an access of the guest: true stops it. */
   access(address: bigint, bytes: number, access: number): boolean {
-    if (this.passing) return false;
+    if (this.passing === 'everything') return false;
     const hit = {
       kind: 'watchpoint',
       address: unsigned(address),
       bytes,
-      reads: access === Access.load || access === ACCESS_ATOMIC,
-      writes: access !== Access.load,
+      reads: access !== Access.store,
+      writes: access === Access.store || access === ACCESS_ATOMIC,
     } as const;
     if (this.watchpointsAt(hit).length === 0) return false;
     this.hit = hit;
     return true;
   }
 
-  /** Whether a page must not be accessed without asking. */
-  watchesPage(address: bigint): boolean {
-    const page = unsigned(address) & PAGE;
-    return this.watchpoints.some((watch) => watch.address < page + 4096n && page < watch.address + BigInt(watch.bytes));
+  /** Whether the page of an address, given in halves, must not be accessed without asking. */
+  watchesPage(low: number, high: number): boolean {
+    const page = pageOfHalves(low, high);
+    return this.watchedPages.some(({ first, last }) => first <= page && page <= last);
   }
 
-  fetch(fetched: bigint): number {
-    const address = unsigned(fetched);
-    const page = this.breakpoints.get(address & PAGE);
-    if (!page) return DebugFetch.none;
-    if (this.passing || !page.has(address)) return DebugFetch.elsewhere;
+  /** Before each instruction of a page that has a breakpoint. The address in halves. */
+  fetch(low: number, high: number): number {
+    const offsets = this.breakpoints.get(pageOfHalves(low, high));
+    if (!offsets) return DebugFetch.none;
+    if (this.passing !== 'nothing' || !offsets.has(low & OFFSET_MASK)) return DebugFetch.elsewhere;
+    const address = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
     this.hit = { kind: 'breakpoint', address };
     return DebugFetch.here;
   }

@@ -210,8 +210,8 @@ export class Engine {
       hot: (page, slot) => this.hot(page >>> 0, slot >>> 0),
       debugAccess: (hart, address, width, access) =>
         this.ports.get(hart)!.stops.access(address, width, access) ? 1 : 0,
-      debugPage: (hart, address) => (this.ports.get(hart)!.stops.watchesPage(address) ? 1 : 0),
-      debugFetch: (hart, address) => this.ports.get(hart)!.stops.fetch(address),
+      debugPage: (hart, low, high) => (this.ports.get(hart)!.stops.watchesPage(low, high) ? 1 : 0),
+      debugFetch: (hart, low, high) => this.ports.get(hart)!.stops.fetch(low, high),
       decode: (slot, bits, crossing) => writeSlot(arena.view, slot >>> 0, bits, crossing !== 0),
     };
   }

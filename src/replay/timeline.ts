@@ -18,8 +18,8 @@ export interface TimelineOptions {
   readonly output?: RewindableOutput;
 }
 
-/** Why a movement ended where it did. */
-export type Arrived = 'there' | 'beginning' | 'end';
+/** Why a movement ended where it did. 'stopped': at one of the core's stops, which movements other than `runForward` pass. */
+export type Arrived = 'there' | 'beginning' | 'end' | 'stopped';
 
 const MIB_FRAMES = 256;
 /** 512 MiB of frames: about what the guest writes in ten minutes of ordinary work, at a waypoint's distance. */
@@ -29,7 +29,7 @@ const STRIDE_BRANCHES = 2_000_000n;
 /** On the way to a point it leaves more, closer and closer to it, so that steps back from there are quick. */
 const APPROACH_BRANCHES = [400_000n, 60_000n, 6_000n];
 
-function isBefore(a: ExecutionPoint, b: ExecutionPoint): boolean {
+export function isBefore(a: ExecutionPoint, b: ExecutionPoint): boolean {
   return a.branches < b.branches || (a.branches === b.branches && a.pc < b.pc);
 }
 
@@ -83,17 +83,13 @@ export class Timeline {
     const target = branches < this.endBranches ? branches : this.endBranches;
     while (this.core.hart.branches < target) {
       const stride = (this.core.hart.branches / STRIDE_BRANCHES + 1n) * STRIDE_BRANCHES;
-      const ended = this.goTo(stride < target ? stride : target);
-      if (ended) return 'end';
+      const { kind } = this.door.run(stride < target ? stride : target);
+      if (kind === 'finished') return 'end';
+      if (kind === 'debug') return 'stopped';
       if (this.core.hart.branches >= stride) this.takeWaypoint();
       if (stop?.()) return 'there';
     }
     return branches <= this.endBranches ? 'there' : 'end';
-  }
-
-  /** True when the machine has ended. */
-  private goTo(branches: bigint): boolean {
-    return this.door.run(branches).kind === 'finished';
   }
 
   private takeWaypoint(): void {
@@ -187,16 +183,22 @@ export class Timeline {
    */
   searchBack(findStops: (until: ExecutionPoint) => ExecutionPoint | undefined): Arrived {
     let until = this.point;
-    while (isBefore(this.beginning, until)) {
-      const start = this.waypoints.atOrBefore(until.branches - 1n).snapshot.point;
-      this.rewind(start.branches);
-      const from = this.point;
+    for (;;) {
+      const from = this.rewindBefore(until);
+      if (!from) break;
       const found = findStops(until);
       if (found) return this.seek(found);
       until = from;
     }
     this.rewind(this.beginning.branches);
     return 'beginning';
+  }
+
+  /** To the start of the last stretch of history before a place; returns where that is, or undefined when there is none. */
+  rewindBefore(until: ExecutionPoint): ExecutionPoint | undefined {
+    if (!isBefore(this.beginning, until)) return undefined;
+    this.rewind(until.branches - 1n);
+    return this.point;
   }
 
   /** Runs to this place, with the arrivals on the way, but leaves no waypoints. For `searchBack`. */

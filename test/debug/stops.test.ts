@@ -28,7 +28,7 @@ function runOver(core: MachineCore, slice: bigint): Seen[] {
     if (outcome.kind === 'waiting') throw new Error('it waits');
     if (outcome.kind === 'slice') continue;
     const { pc, branches, instructionsRetired: instructions } = core.hart;
-    seen.push({ hit: outcome.hit, pc, branches, instructions });
+    seen.push({ hit: outcome.hit!, pc, branches, instructions });
     expect(core.stops.pass(() => core.step()).kind).toBe('slice');
   }
 }

@@ -8,13 +8,15 @@ interface Slot {
   readonly high: number;
 }
 
-/** Slots by instruction, for code that does not cross pages; few different ones make up most of a program. */
+/** Slots by instruction, in decoded pages and in the crossing page; few different ones make up most of a program. */
 const KEPT_MAXIMUM = 1 << 17;
-const kept = new Map<number, Slot>();
+const keptNear = new Map<number, Slot>();
+const keptCrossing = new Map<number, Slot>();
 
 /** Decodes an instruction into a slot of the memory. */
 export function writeSlot(view: DataView, slot: number, bits: number, crossing: boolean): void {
-  let words = crossing ? undefined : kept.get(bits);
+  const kept = crossing ? keptCrossing : keptNear;
+  let words = kept.get(bits);
   if (!words) {
     const decoded = decode(bits);
     if (!decoded) {
@@ -23,7 +25,7 @@ export function writeSlot(view: DataView, slot: number, bits: number, crossing: 
     }
     words = slotOf(decoded, crossing);
     if (kept.size >= KEPT_MAXIMUM) kept.clear();
-    if (!crossing) kept.set(bits, words);
+    kept.set(bits, words);
   }
   view.setUint32(slot, words.low, true);
   view.setUint32(slot + 4, words.high, true);

@@ -108,7 +108,7 @@ export function defineAccess(
     const allowed = f.temporary('i32');
     f.set(allowed, entry.load64(L.DATA_TLB + L.TLB_TAG).eq(tag));
     f.if(hart.load(L.DEBUG_STOPS).and(L.DEBUG_WATCHPOINTS), () => {
-      f.if(f.call(host.debugPage, hart, address), () => f.set(allowed, i32(0)));
+      f.if(f.call(host.debugPage, hart, address.wrap(), address.shrU(32).wrap()), () => f.set(allowed, i32(0)));
     });
     f.if(allowed.get, () => {
       f.store(entry, frame.sub(page.wrap()), L.DATA_TLB + L.TLB_ADDEND);
@@ -392,7 +392,9 @@ export function defineAccess(
     f.store(hart.get, frame, L.FETCHED_FRAME);
     const at = f.let(target.get.or(address.get.and(4095)));
     f.if(hart.get.load(L.DEBUG_STOPS).and(L.DEBUG_BREAKPOINTS), () => {
-      const breakpoint = f.let(f.call(host.debugFetch, hart.get, address.get));
+      const breakpoint = f.let(
+        f.call(host.debugFetch, hart.get, address.get.wrap(), address.get.shrU(32).wrap()),
+      );
       f.if(breakpoint.ne(DebugFetch.none), () => {
         f.if(starts.get.eqz(), () => f.return(frame));
         f.if(breakpoint.eq(DebugFetch.here), () => {

@@ -17,10 +17,10 @@ export interface HostImports {
   decode(slot: number, bits: number, crossing: number): void;
   /** While DEBUG_WATCHPOINTS is set: (hart, virtual address, width, Access or ACCESS_ATOMIC) -> 1 when a watchpoint lies there. */
   debugAccess(hart: number, address: bigint, width: number, access: number): number;
-  /** The same: (hart, virtual address) -> 1 when a watchpoint lies in that page, which then gets no host half. */
-  debugPage(hart: number, address: bigint): number;
-  /** While DEBUG_BREAKPOINTS is set: (hart, virtual address) -> DebugFetch. */
-  debugFetch(hart: number, address: bigint): number;
+  /** The same: (hart, halves of a virtual address) -> 1 when a watchpoint lies in that page, which then gets no host half. */
+  debugPage(hart: number, low: number, high: number): number;
+  /** While DEBUG_BREAKPOINTS is set: (hart, halves of a virtual address) -> DebugFetch. */
+  debugFetch(hart: number, low: number, high: number): number;
 }
 
 /** Whether there are breakpoints in the page of an address. */
@@ -36,8 +36,8 @@ export function declareHostImports(module: ModuleBuilder) {
     hot: module.import('host', 'hot', ['i32', 'i32'], undefined),
     decode: module.import('host', 'decode', ['i32', 'i32', 'i32'], undefined),
     debugAccess: module.import('host', 'debugAccess', ['i32', 'i64', 'i32', 'i32'], 'i32'),
-    debugPage: module.import('host', 'debugPage', ['i32', 'i64'], 'i32'),
-    debugFetch: module.import('host', 'debugFetch', ['i32', 'i64'], 'i32'),
+    debugPage: module.import('host', 'debugPage', ['i32', 'i32', 'i32'], 'i32'),
+    debugFetch: module.import('host', 'debugFetch', ['i32', 'i32', 'i32'], 'i32'),
   };
 }
 

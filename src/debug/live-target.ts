@@ -1,0 +1,37 @@
+import type { LiveRunner } from '../door/live.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { DebugTarget } from './target.ts';
+
+export interface LiveTargetParts {
+  readonly core: MachineCore;
+  readonly runner: LiveRunner;
+  readonly kill: () => void;
+  /** Why registers and memory can't be changed just now; undefined: they can. */
+  readonly readonlyBecause?: () => string | undefined;
+}
+
+/** A machine that lives: it goes on by its own door, whatever a debugger stops in between. It has no history. */
+export function liveTarget({ core, runner, kill, readonlyBecause }: LiveTargetParts): DebugTarget {
+  return {
+    core,
+    run: (branches) => core.run(branches),
+    step: () => core.step(),
+    hold: () => runner.hold(),
+    letGo: (execute) => {
+      runner.execute = (branches) => {
+        const ran = execute(branches);
+        return ran.kind === 'end' ? { kind: 'debug' } : ran;
+      };
+      runner.letGo();
+    },
+    leave: () => {
+      runner.execute = (branches) => core.run(branches);
+      runner.letGo();
+    },
+    kill,
+    yield: () => Promise.resolve(),
+    get readonlyBecause() {
+      return readonlyBecause?.();
+    },
+  };
+}

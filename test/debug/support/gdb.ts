@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { liveTarget } from '../../../src/debug/live-target.ts';
+import { replayTarget } from '../../../src/debug/replay-target.ts';
+import type { Finish } from '../../../src/device/finisher/test-finisher.ts';
+import type { StampedArrival } from '../../../src/door/arrivals.ts';
+import { LiveRunner } from '../../../src/door/live.ts';
+import type { MachineCore } from '../../../src/machine/core.ts';
+import { type GdbAddress, GdbServer } from '../../../src/platform/node/gdb-server.ts';
+import { NodeLoop, nodeClock } from '../../../src/platform/node/node-loop.ts';
+import { Timeline } from '../../../src/replay/timeline.ts';
+
+export const GDB = 'gdb-multiarch';
+const PATIENCE_MS = 90_000;
+
+/** A gdb that carries out commands and ends. */
+export class Gdb {
+  /** All that it printed. */
+  readonly ended: Promise<string>;
+  private readonly child: ChildProcess;
+
+  constructor(commands: readonly string[], program?: string) {
+    const settings = ['set pagination off', 'set confirm off', 'set width 0', 'set debuginfod enabled off'];
+    const parameters = [...settings, ...commands].flatMap((command) => ['-ex', command]);
+    const child = spawn(GDB, ['-q', '-nx', '-batch', ...parameters, ...(program ? [program] : [])], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child = child;
+    let printed = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (printed += bytes));
+    this.ended = new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        reject(new Error(`gdb did not come to an end:\n${printed}`));
+      }, PATIENCE_MS);
+      child.on('close', () => {
+        clearTimeout(timer);
+        resolve(printed);
+      });
+    });
+  }
+
+  /** As Ctrl-C. */
+  interrupt(): void {
+    this.child.kill('SIGINT');
+  }
+}
+
+/** Runs gdb with these commands and gives all that it printed. */
+export function gdb(commands: readonly string[], program?: string): Promise<string> {
+  return new Gdb(commands, program).ended;
+}
+
+/** A machine in this process that runs live, with a debugger's door. */
+export class LiveMachine {
+  readonly core: MachineCore;
+  readonly runner: LiveRunner;
+  readonly server: GdbServer;
+  readonly finished: Promise<Finish | undefined>;
+  killed = false;
+
+  private constructor(core: MachineCore, runner: LiveRunner, server: GdbServer) {
+    this.core = core;
+    this.runner = runner;
+    this.server = server;
+    this.finished = runner.run().then(async (finish) => {
+      await server.close(finish?.code ?? 0);
+      return finish;
+    });
+  }
+
+  /** It stands at its first instruction until a debugger lets it go. */
+  static async start(core: MachineCore, address: GdbAddress = 0): Promise<LiveMachine> {
+    const runner = new LiveRunner(core, nodeClock, new NodeLoop());
+    const late: { machine?: LiveMachine } = {};
+    const target = liveTarget({
+      core,
+      runner,
+      kill: () => {
+        late.machine!.killed = true;
+        runner.stop();
+      },
+    });
+    runner.hold();
+    const machine = new LiveMachine(core, runner, await GdbServer.listen(address, target));
+    late.machine = machine;
+    return machine;
+  }
+
+  async stop(): Promise<void> {
+    this.runner.stop();
+    await this.finished;
+  }
+}
+
+/** A replay in this process, with a debugger's door. */
+export class ReplayedMachine {
+  readonly timeline: Timeline;
+  readonly server: GdbServer;
+  failure: unknown;
+
+  private constructor(timeline: Timeline, server: GdbServer) {
+    this.timeline = timeline;
+    this.server = server;
+  }
+
+  static async start(
+    core: MachineCore,
+    arrivals: readonly StampedArrival[],
+    endBranches: bigint,
+    address: GdbAddress = 0,
+  ): Promise<ReplayedMachine> {
+    const timeline = new Timeline({ core, arrivals, endBranches });
+    const late: { machine?: ReplayedMachine } = {};
+    const target = replayTarget({
+      timeline,
+      loop: new NodeLoop(),
+      kill: () => {},
+      failed: (error) => {
+        late.machine!.failure = error;
+      },
+    });
+    const machine = new ReplayedMachine(timeline, await GdbServer.listen(address, target));
+    late.machine = machine;
+    return machine;
+  }
+
+  async stop(): Promise<void> {
+    await this.server.close();
+    this.timeline.dispose();
+    if (this.failure !== undefined) throw this.failure;
+  }
+}
