@@ -4,6 +4,8 @@ import { Command, CommanderError, Option } from 'commander';
 import { type DiskCreateOptions, diskCreate, diskInfo } from './disk.ts';
 import { EXIT_USAGE, reportError } from './errors.ts';
 import { type GuestCommandOptions, guest } from './guest.ts';
+import { replay } from './replay.ts';
+import { addReplayOptions, type ReplayCommandOptions } from './replay-options.ts';
 import { run } from './run.ts';
 import { addRunOptions, type RunOptions } from './run-options.ts';
 
@@ -21,6 +23,11 @@ function program(): Command {
   addRunOptions(godwit.command('run').description("boot a machine; without a kernel, Debian's, to a shell")).action(
     async (options: RunOptions) => {
       process.exitCode = await run(options);
+    },
+  );
+  addReplayOptions(godwit.command('replay <file>').description('show what `run --record` recorded')).action(
+    async (file: string, options: ReplayCommandOptions) => {
+      process.exitCode = await replay(file, options);
     },
   );
   godwit

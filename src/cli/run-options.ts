@@ -30,7 +30,7 @@ export interface RunOptions {
   readonly debug?: boolean;
 }
 
-function collectDisk(text: string, before: readonly DiskOptions[]): DiskOptions[] {
+export function collectDisk(text: string, before: readonly DiskOptions[]): DiskOptions[] {
   try {
     return [...before, parseDiskArgument(text)];
   } catch (error) {

@@ -44,6 +44,7 @@ const RELIEVED_BYTES = CONGESTED_BYTES / 4;
 const DIGEST_SHARE = 0.006;
 const DIGEST_LEAST_MS = 250;
 const DIGEST_MOST_MS = 60_000;
+const DIGEST_GROWTH = 4;
 /** What the guest's first write to a page costs after a digest, and what hashing the page costs. */
 const FIRST_WRITE_MS = 0.0015;
 
@@ -169,7 +170,9 @@ export class Recorder {
     this.entries.digest(core.point, encodeDigest(this.digests.take()));
     this.digestCount++;
     const costMs = host.nowMs() - startedMs + writtenPages * FIRST_WRITE_MS;
-    const fitting = Math.min(DIGEST_MOST_MS, Math.max(DIGEST_LEAST_MS, costMs / DIGEST_SHARE));
+    // The first ones cost more than those after them: their code is new to the host.
+    const most = Math.min(DIGEST_MOST_MS, this.intervalMs * DIGEST_GROWTH);
+    const fitting = Math.min(most, Math.max(DIGEST_LEAST_MS, costMs / DIGEST_SHARE));
     this.intervalMs = this.parts.digestEveryMs ?? fitting;
     this.busyMs = 0;
     this.entered();

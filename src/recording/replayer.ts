@@ -99,27 +99,36 @@ export class Replayer {
       if (!this.goTo(due.point.branches, untilTicks)) return { kind: 'slice' };
       this.check(due);
     }
-    const isBeyond = branches > endPoint.branches;
-    if (!this.goTo(isBeyond ? endPoint.branches : branches, untilTicks)) return { kind: 'slice' };
-    return isBeyond ? this.runOut() : { kind: 'slice' };
+    if (branches > endPoint.branches) return this.runOut(untilTicks);
+    this.goTo(branches, untilTicks);
+    return { kind: 'slice' };
   }
 
   /** To the end of the recording, exactly. */
-  private runOut(): ReplayStop {
-    const { end, endPoint } = this.recording;
+  private runOut(untilTicks: bigint | undefined): ReplayStop {
+    const { end, endPoint, arrivals } = this.recording;
     let finish: Finish | undefined;
-    if (end?.reason === 'power-off' || end?.reason === 'failure') finish = this.finish(endPoint);
-    else if (end?.digest) this.reach(this.decode(end.digest), endPoint, this.recording.arrivals.length);
-    else this.runOn(endPoint);
+    if (end?.reason === 'power-off' || end?.reason === 'failure') {
+      finish = this.finish(endPoint, untilTicks);
+      if (!finish) return { kind: 'slice' };
+    } else {
+      if (!this.goTo(endPoint.branches, untilTicks)) return { kind: 'slice' };
+      if (end?.digest) this.reach(this.decode(end.digest), endPoint, arrivals.length);
+      else this.runOn(endPoint);
+    }
     if (end?.digest) this.compare(this.decode(end.digest), endPoint);
     this.ended = { kind: 'end', finish };
     return this.ended;
   }
 
-  private finish(point: ExecutionPoint): Finish {
-    const stop = this.guard(point, () => this.door.run(point.branches + 1n));
-    if (stop.kind !== 'finished') throw this.diverged(point, 'the guest goes on where it had ended');
+  /** Undefined: the machine waits for a time after `untilTicks`. */
+  private finish(point: ExecutionPoint, untilTicks: bigint | undefined): Finish | undefined {
+    const stop = this.guard(point, () => this.door.run(point.branches + 1n, untilTicks));
     const { branches, pc } = this.core.point;
+    if (stop.kind !== 'finished') {
+      if (branches <= point.branches) return undefined;
+      throw this.diverged(point, 'the guest goes on where it had ended');
+    }
     if (branches !== point.branches || pc !== point.pc) throw this.diverged(point, 'the guest ends in another place');
     return stop.finish;
   }

@@ -1,9 +1,12 @@
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, rm, stat, unlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { RecordingSink } from '../../../recording/host.ts';
 import { Recording } from '../../../recording/recording.ts';
 import { FileByteSource } from '../checkpoint/file-byte-source.ts';
 import { nodeCodec } from '../checkpoint/node-codec.ts';
 import { hostError } from '../host-error.ts';
+import { joinFlight, segmentPaths } from './flight-files.ts';
 
 /** A file that is only appended to. */
 export class RecordingFile implements RecordingSink {
@@ -68,7 +71,26 @@ export class RecordingFile implements RecordingSink {
   }
 }
 
-/** Opens a recording for replays. Throws GodwitError. */
-export function openRecording(path: string): Recording {
-  return Recording.open(new FileByteSource(path), nodeCodec);
+/**
+ * Opens a recording for replays; of the folder that a flight recorder left behind, all of it. Throws GodwitError. The file is the
+ * recording's, which is to be closed.
+ */
+export async function openRecording(path: string): Promise<Recording> {
+  const isFolder = await stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
+  return isFolder ? await openFlight(path) : Recording.open(new FileByteSource(path), nodeCodec);
+}
+
+async function openFlight(path: string): Promise<Recording> {
+  const folder = await mkdtemp(join(tmpdir(), 'godwit-flight-'));
+  try {
+    const joined = join(folder, 'joined.recording');
+    await joinFlight(await segmentPaths(path), joined);
+    // It stays readable without its name.
+    return Recording.open(new FileByteSource(joined), nodeCodec);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }

@@ -1,0 +1,115 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { DiskOptions } from '../api/index.ts';
+import { GodwitError } from '../common/errors.ts';
+import type { Seek } from '../platform/node/recording/player.ts';
+import { collectDisk } from './run-options.ts';
+
+/** What commander gives for `godwit replay`. */
+export interface ReplayCommandOptions {
+  readonly speed?: number;
+  readonly to?: Seek;
+  readonly toBranch?: Seek;
+  readonly toText?: Seek;
+  readonly live?: boolean;
+  readonly exactTwin?: boolean;
+  readonly disk: readonly DiskOptions[];
+  readonly verify?: boolean;
+  readonly info?: boolean;
+  readonly engine: 'jit' | 'interpreter';
+  readonly jitThreshold?: number;
+  readonly json?: boolean;
+  readonly debug?: boolean;
+}
+
+const HELP = `
+Shows the console as it was. Without a terminal on standard output, as quickly as can be. FILE may be the folder FILE.flight that a
+flight recorder left when its process was killed.
+
+On a terminal:
+  space   pause, and go on
+  + -     twice, half as quickly
+  0       as quickly as it was
+  m       as quickly as can be
+  l       go live: the machine runs on from here by itself, and the keyboard is its own; Ctrl-A x ends it
+  q       quit
+
+The exit status is 0 when the recording was played to its end (with --live: the guest's own), 1 when it cannot be played, 2 when the
+command makes no sense, 3 when the replay diverged from the recording.
+
+Examples:
+  godwit run --record boot.rec
+  godwit replay boot.rec --speed 2
+  godwit replay boot.rec --to-text 'login:'        begin where that was shown
+  godwit replay boot.rec --to 12.5s --live         a machine that goes on from there
+  godwit replay boot.rec --verify                  is every replay the same?
+`;
+
+export function addReplayOptions(command: Command): Command {
+  return command
+    .option('--speed <factor>', 'times as quickly as it was, such as 0.5 or 10; or max', parseSpeed)
+    .addOption(new Option('--to <time>', 'begin there: 12.5s, 2m, 1m30s from the start').argParser(parseTime))
+    .addOption(new Option('--to-branch <count>', 'begin at this branch count').argParser(parseBranch))
+    .addOption(new Option('--to-text <text>', 'begin where the console has shown this').argParser(parseText))
+    .option('--live', 'go live there, or at the end: the machine runs on by itself')
+    .option('--exact-twin', 'with --live: the guest does not learn that it is another machine now')
+    .option(
+      '-d, --disk <file[,format=raw|qcow2]>',
+      'with --live: a disk as it was at the start; stays so',
+      collectDisk,
+      [],
+    )
+    .option('--verify', 'show nothing: compare everything with the recording')
+    .option('--info', 'say what the file holds')
+    .option('--json', 'with --verify and --info: one JSON object')
+    .addOption(new Option('--engine <name>', 'what executes the guest').choices(['jit', 'interpreter']).default('jit'))
+    .addOption(new Option('--jit-threshold <visits>').argParser(parseThreshold).hideHelp())
+    .option('--debug', 'print stack traces with errors')
+    .addHelpText('after', HELP);
+}
+
+function parseSpeed(text: string): number {
+  const speed = text === 'max' ? Number.POSITIVE_INFINITY : Number(text.replace(/x$/, ''));
+  if (text !== '' && speed > 0) return speed;
+  throw new InvalidArgumentError('It is a factor such as 0.5 or 10, or "max".');
+}
+
+/** Seconds, or a number with units. */
+export function parseTime(text: string): Seek {
+  const [, hours, minutes, seconds] = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?$/.exec(text.trim()) ?? [];
+  if (hours === undefined && minutes === undefined && seconds === undefined) {
+    throw new InvalidArgumentError('It is a time such as 12.5s or 1m30s.');
+  }
+  return { kind: 'time', seconds: Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0) };
+}
+
+function parseBranch(text: string): Seek {
+  if (!/^\d{1,18}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
+  return { kind: 'branch', branches: BigInt(text) };
+}
+
+function parseText(text: string): Seek {
+  if (text === '') throw new InvalidArgumentError('It cannot be empty.');
+  return { kind: 'text', text };
+}
+
+function parseThreshold(text: string): number {
+  const visits = Number(text);
+  if (!Number.isInteger(visits) || visits < 1) throw new InvalidArgumentError('It is a whole number from 1 on.');
+  return visits;
+}
+
+/** Options that contradict one another. Throws GodwitError('usage'). */
+export function refuseReplayNonsense(options: ReplayCommandOptions): void {
+  const { to, toBranch, toText, live, verify, info, disk, json, speed } = options;
+  const refuse = (message: string): never => {
+    throw new GodwitError('usage', message);
+  };
+  const places = [to, toBranch, toText].filter((place) => place !== undefined);
+  if (places.length > 1) refuse('Only one of --to, --to-branch and --to-text makes sense.');
+  if (verify && info) refuse('--verify and --info are two commands: leave one out.');
+  if ((verify || info) && (live || places.length > 0 || speed !== undefined)) {
+    refuse('--verify and --info play nothing: leave --live, --speed and --to out.');
+  }
+  if (json && !verify && !info) refuse('--json is for --verify and --info.');
+  if (disk.length > 0 && !live) refuse('--disk is for --live: a replay needs no disks.');
+}
