@@ -15,7 +15,7 @@ const BRANCH_LIMIT = 1_000_000n;
 const LAST_STEPS = 12;
 const CLOSE_STOPS = 120;
 
-/** Hands each batch over some calls later. */
+/** Hands each batch over many calls later. */
 class LateCompiler implements RegionCompiler {
   private readonly random = new Random(1);
   private waiting: CompiledBatch[] = [];
@@ -25,7 +25,7 @@ class LateCompiler implements RegionCompiler {
   }
 
   take(): readonly CompiledBatch[] {
-    const due = this.waiting.filter(() => this.random.oneIn(3));
+    const due = this.waiting.filter(() => this.random.oneIn(20));
     this.waiting = this.waiting.filter((batch) => !due.includes(batch));
     return due;
   }
@@ -43,7 +43,11 @@ export async function makeMachines(left: Optimization): Promise<Machines> {
   const tiers: readonly (TierOptions & { readonly name: string })[] = [
     { name: 'at the first visit', translation: { threshold: 1 } },
     { name: 'whole graphs', translation: { threshold: 1, optimizations: whole } },
-    { name: 'at visit 8, some time later', translation: { threshold: 8 }, compiler: new LateCompiler() },
+    {
+      name: 'whole graphs at visit 4, some time later',
+      translation: { threshold: 4, optimizations: whole },
+      compiler: new LateCompiler(),
+    },
     { name: 'at visit 40', translation: { threshold: 40 } },
     { name: `without ${left}`, translation: { threshold: 1, optimizations: optimizationsWithout([left]) } },
   ];

@@ -38,13 +38,14 @@ const CHOICE: Choice = {
   sources: range(0, 32),
   csrs: [0x001, 0x001, 0x002, 0x003],
 };
-/** The same without what the walk goes by. */
+/** The same without what sequences of instructions go by. */
 const UNLINKED: Choice = { ...CHOICE, destinations: FREE };
 /** What QEMU 7.2 has not, or does otherwise (test/differential/README.md). */
 const WITHOUT: ReadonlySet<string> = new Set(['ctzw', 'czero.eqz', 'czero.nez']);
 
 const ROWS = INSTRUCTIONS.filter(({ name, extension }) => !WITHOUT.has(name) && !/^(Zicbo|Svinval)/.test(extension));
 const isAccess = ({ syntax, flow }: (typeof ROWS)[number]) => syntax.includes('imm(rs1)') && flow === 'straight';
+const ADDI = instructionNamed('addi');
 const STRAIGHT = ROWS.filter((row) => row.flow === 'straight' && !isAccess(row) && row.extension !== 'A');
 const ACCESSES = ROWS.filter(isAccess);
 const ATOMICS = ROWS.filter(({ extension, name }) => extension === 'A' && !/^(lr|sc)/.test(name));
@@ -92,8 +93,8 @@ export interface GraphProgram {
 
 /** Sizes of all kinds, most of them small. */
 export function randomOptions(random: Random): GraphOptions {
-  const blocks = random.oneIn(4) ? random.between(30, 120) : random.between(3, 25);
-  const fuel = random.oneIn(5) ? random.between(2000, 6000) : random.between(100, 1500);
+  const blocks = random.oneIn(4) ? random.between(3, 12) : random.between(12, 90);
+  const fuel = random.oneIn(8) ? random.between(1500, 4000) : random.between(100, 800);
   return { blocks, fuel, spread: random.oneIn(2) };
 }
 
@@ -102,8 +103,8 @@ interface Written {
   /** Virtual addresses. */
   readonly blocks: readonly number[];
   readonly holes: readonly number[];
-  /** Of instructions that may be replaced, and their operands. */
-  readonly sites: readonly { readonly address: number; readonly rd: number; readonly rs1: number }[];
+  /** Of instructions that may be replaced. */
+  readonly sites: readonly number[];
 }
 
 export function buildGraph(seed: number, given?: GraphOptions): GraphProgram {
@@ -149,9 +150,8 @@ function surroundings(random: Random, written: Written, frames: P.CodeFrames, { 
   fill(STACK_AT, STACK_SLOTS, block);
   fill(HOLES.at, HOLES.count, () => somewhere(random.pick(holes), 8));
   for (let i = 0; i < PATCHES.count; i++) {
-    const { address, rd, rs1 } = random.pick(sites);
-    table[PATCHES.at + 2 * i] = BigInt(somewhere(address, 4));
-    table[PATCHES.at + 2 * i + 1] = BigInt(encodeNamed('addi', { rd, rs1, immediate: random.between(-2048, 2047) }));
+    table[PATCHES.at + 2 * i] = BigInt(somewhere(random.pick(sites), 4));
+    table[PATCHES.at + 2 * i + 1] = BigInt(randomBits(ADDI, random, UNLINKED));
   }
   for (let i = 0; i < REMAPS.count; i++) {
     const page = random.below(frames.variants.length);
@@ -191,7 +191,7 @@ class Writer {
   private readonly starts: readonly CodeLabel[];
   private readonly exit: CodeLabel;
   private readonly holes: number[] = [];
-  private readonly sites: { address: number; rd: number; rs1: number }[] = [];
+  private readonly sites: number[] = [];
 
   constructor(random: Random, options: GraphOptions, variant: number) {
     this.random = random;
@@ -214,6 +214,8 @@ class Writer {
       }
       this.ending(index);
     });
+    this.burn();
+    a.to(this.starts[0]!, 'jal');
     a.place(this.exit);
     a.op('ecall');
     return { code: a.finish(), blocks: this.starts.map(({ at }) => at!), holes: this.holes, sites: this.sites };
@@ -306,14 +308,12 @@ class Writer {
     a.bits(randomBits(instructionNamed(`sc${width}`), random, CHOICE, { rs1: ALIGNED_POINTER }));
   }
 
-  /** Its immediate is another one in the other variant, and may be changed while it runs. */
+  /** It is another one in the other variant, and may be changed while it runs. */
   private replaceable(): void {
     const { a, random } = this;
-    const rd = random.pick(FREE);
-    const rs1 = random.oneIn(2) ? rd : random.pick(FREE);
-    const immediates = [random.between(-2048, 2047), random.between(-2048, 2047)];
-    this.sites.push({ address: a.address, rd, rs1 });
-    a.op('addi', { rd, rs1, immediate: immediates[this.variant]! });
+    this.sites.push(a.address);
+    const variants = [0, 1].map(() => randomBits(ADDI, random, UNLINKED));
+    a.bits(variants[this.variant]!);
   }
 
   /**
@@ -392,11 +392,14 @@ class Writer {
     if (random.oneIn(2)) a.op(random.pick(['lbu', 'lh', 'lwu', 'ld']), { rd: random.pick(FREE), rs1: T0 });
   }
 
-  /** Another immediate in the place of one. */
+  /** Another `addi` in the place of one, whole or in part: any mixture of two is one too, with the destination of one of them. */
   private patch(): void {
-    const { a } = this;
+    const { a, random } = this;
     this.pairFromTable(PATCHES);
-    a.op('sw', { rs1: T0, rs2: T1 });
+    const first = random.pick([0, 0, 0, 2, 3]);
+    if (first > 0) a.op('srli', { rd: T1, rs1: T1, immediate: 8 * first });
+    const name = first === 3 ? 'sb' : first === 2 ? 'sh' : random.pick(['sw', 'sh']);
+    a.op(name, { rs1: T0, rs2: T1, immediate: first });
     a.op('fence.i');
   }
 
@@ -422,8 +425,19 @@ class Writer {
   }
 
   private branch(to: CodeLabel, far: boolean): void {
-    const { random } = this;
+    const { a, random } = this;
     const { name } = random.pick(BRANCHES);
+    if (!random.oneIn(3)) {
+      // Now this way, now that: what is computed tends to become the same every time.
+      const bit = 1 << random.below(6);
+      a.op('andi', { rd: T0, rs1: P.FUEL, immediate: bit });
+      if (random.oneIn(2)) this.branchOn(random.pick(['beq', 'bne']), { rs1: T0 }, to, far);
+      else {
+        a.op('andi', { rd: T1, rs1: random.pick(FREE), immediate: 2 * bit - 1 });
+        this.branchOn(name, { rs1: T0, rs2: T1 }, to, far);
+      }
+      return;
+    }
     this.branchOn(name, { rs1: random.pick(FREE), rs2: random.pick([0, ...FREE]) }, to, far);
   }
 
@@ -465,21 +479,39 @@ class Writer {
         if (target <= index) this.burn();
         this.branch(this.starts[target]!, far);
       }
-    } else if (kind < 70) {
-      if (target <= index) this.burn();
-      a.to(this.starts[target]!, 'jal');
-    } else if (kind < 78) {
-      this.burn();
-      this.switch();
-    } else if (kind < 88) {
-      this.burn();
-      this.call(target);
-    } else {
-      this.burn();
-      if (random.oneIn(2))
-        a.bits(0x8082); // c.jr ra
-      else a.op('jalr', { rs1: LINK });
+      return;
     }
+    if (kind < 70 && target > index) {
+      a.to(this.starts[target]!, 'jal');
+      return;
+    }
+    this.burn();
+    this.sometimesGoOn(index);
+    if (kind < 70) a.to(this.starts[target]!, 'jal');
+    else if (kind < 78) this.switch();
+    else if (kind < 88) this.call(target);
+    else this.return();
+  }
+
+  /** To the next block, every other time or so: else most programs would soon go round in a small circle. */
+  private sometimesGoOn(index: number): void {
+    const { a, random } = this;
+    const next = this.starts[(index + 1) % this.starts.length]!;
+    a.op('andi', { rd: T0, rs1: P.FUEL, immediate: 1 << random.below(5) });
+    this.branchOn(random.pick(['beq', 'bne']), { rs1: T0 }, next, this.options.spread);
+  }
+
+  /** To where the last call came from, or to some place that was saved. */
+  private return(): void {
+    const { a, random } = this;
+    if (random.oneIn(2)) {
+      a.op('andi', { rd: T0, rs1: P.FUEL, immediate: 8 * (STACK_SLOTS - 1) });
+      a.op('add', { rd: T0, rs1: T0, rs2: STACK });
+      a.op('ld', { rd: LINK, rs1: T0 });
+    }
+    if (random.oneIn(2))
+      a.bits(0x8082); // c.jr ra
+    else a.op('jalr', { rs1: LINK });
   }
 
   /** Back a few times: never without fuel. */
@@ -495,7 +527,8 @@ class Writer {
   private switch(): void {
     const { a, random } = this;
     const table = SWITCHES.at + SWITCHES.targets * random.below(SWITCHES.count);
-    a.op('andi', { rd: T0, rs1: random.pick(FREE), immediate: random.pick([1, 3, 7, 7]) });
+    a.op('srli', { rd: T0, rs1: random.oneIn(4) ? random.pick(FREE) : P.FUEL, immediate: random.below(4) });
+    a.op('andi', { rd: T0, rs1: T0, immediate: random.pick([1, 3, 7, 7]) });
     a.op('sh3add', { rd: T0, rs1: T0, rs2: TABLE });
     a.op('ld', { rd: T0, rs1: T0, immediate: 8 * table });
     const immediate = random.oneIn(3) ? random.between(-20, 20) : 0;

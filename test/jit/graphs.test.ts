@@ -6,10 +6,10 @@ import { LONG, seedOf } from '../differential/seed.ts';
 import { comparePrograms, type Machines, makeMachines } from './compare-tiers.ts';
 import { buildGraph } from './graph-program.ts';
 
-const PROGRAMS = LONG ? 3000 : 30;
-const QEMU_PROGRAMS = LONG ? 100 : 4;
+const PROGRAMS = LONG ? 4000 : 24;
+const QEMU_PROGRAMS = LONG ? 200 : 5;
 /** Every place is a module at threshold 1, so machines are taken anew from time to time. */
-const PROGRAMS_PER_MACHINE = 15;
+const PROGRAMS_PER_MACHINE = 12;
 
 describe('generated control flow', () => {
   let instructions = 0n;
