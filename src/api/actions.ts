@@ -12,6 +12,7 @@
  *       | <----------- ended or failed ---         |   the last message; files are closed
  */
 import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
+import type { DebugOptions } from './debug.ts';
 import type { ConsolePort, TerminalSize } from './options.ts';
 import type { RecordingReport, RecordOptions } from './recording.ts';
 import type { MachineStatistics } from './statistics.ts';
@@ -39,6 +40,8 @@ export interface MachineActions {
   'stop-recording': { parameters: { readonly path?: string }; result: RecordingReport };
   /** What the flight recorder keeps becomes a recording; answered when the file is whole, with its length. */
   'save-flight': { parameters: { readonly path: string }; result: number };
+  /** Debuggers can connect, to the address that is the answer. */
+  debug: { parameters: DebugOptions; result: string };
 }
 
 export type ActionName = keyof MachineActions;

@@ -3,6 +3,7 @@ export { type ErrorCode, GodwitError } from '../common/errors.ts';
 export type { MachineEnd } from './actions.ts';
 export { formatByteSize, parseByteSize } from './byte-size.ts';
 export type { MachineConsole, WaitOptions } from './console.ts';
+export type { DebugOptions } from './debug.ts';
 export { type MachineEvents, MachineHandle, type MachineStatus } from './machine.ts';
 export type {
   ConsolePort,

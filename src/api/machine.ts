@@ -2,6 +2,7 @@ import { GodwitError } from '../common/errors.ts';
 import type { FromMachine, MachineEnd } from './actions.ts';
 import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
 import { MachineConsole } from './console.ts';
+import { checkDebugOptions, type DebugOptions } from './debug.ts';
 import { ActionClient, type MachineLink } from './link.ts';
 import type { RecordingReport, RecordOptions } from './recording.ts';
 import type { MachineStatistics } from './statistics.ts';
@@ -126,6 +127,17 @@ export class MachineHandle {
   /** Makes a recording of what `record` with `lastMinutes` keeps, which goes on. Gives its length in bytes. */
   async saveFlight(path: string): Promise<number> {
     return await this.client.request('save-flight', { path });
+  }
+
+  /**
+   * Lets gdb connect, and gives the address for its `target remote`. The machine stops when a debugger connects, and goes on when it
+   * goes.
+   * @throws GodwitError 'state' when the machine has ended or debuggers can connect already, 'usage', 'locked', 'denied' for the address
+   */
+  async debug(options: DebugOptions): Promise<string> {
+    this.require('be debugged', 'created', 'running', 'paused');
+    checkDebugOptions(options);
+    return await this.client.request('debug', options);
   }
 
   /** For platforms, whose handle makes one of the answer. */

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { checkDebugOptions, parseDebugAddress } from '../api/debug.ts';
 import type { DiskOptions, EngineName, Optimization } from '../api/index.ts';
 import { ENGINES, OPTIMIZATION_NAMES } from '../api/options.ts';
 import { GodwitError } from '../common/errors.ts';
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly engine: EngineName;
   readonly jitThreshold?: number;
   readonly without: readonly Optimization[];
+  readonly gdb?: number | string;
+  readonly gdbStopped?: boolean;
   readonly debug?: boolean;
 }
 
@@ -70,6 +73,7 @@ Examples:
   echo 'uname -a; poweroff' | godwit run             commands from a pipe
   godwit run --kernel Image --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' --disk d.qcow2
   godwit run --record boot.rec                       and then: godwit replay boot.rec
+  godwit run --gdb 1234 --gdb-stopped                and then: gdb-multiarch -ex 'target remote :1234'
   godwit run --trace 'csr*,0x80200000-0x8020ffff' --trace-file trace.txt
 `;
 
@@ -119,12 +123,19 @@ export function addRunOptions(command: Command): Command {
     )
     .option('--record <file>', 'record the machine, for `godwit replay`')
     .option('--flight-recorder <minutes>', 'with --record: keep only the last minutes', parseMinutes)
+    .option(
+      '--gdb <port|path>',
+      'let gdb connect, to a TCP port or a unix socket: target remote :PORT',
+      parseDebugAddress,
+    )
+    .option('--gdb-stopped', 'with --gdb: execute nothing until gdb lets the machine go')
     .option('--debug', 'print stack traces with errors')
     .addHelpText('after', HELP);
 }
 
 /** Options that contradict one another. Throws GodwitError('usage'). */
 export function refuseNonsense(options: RunOptions): void {
+  if (options.gdb !== undefined) checkDebugOptions({ listen: options.gdb });
   const { debian, bios, trace, traceFile, json } = options;
   if (debian && bios !== undefined)
     throw new GodwitError('usage', '--debian has its own way to boot: leave --bios out.');
@@ -133,6 +144,9 @@ export function refuseNonsense(options: RunOptions): void {
   }
   if (options.flightRecorder !== undefined && options.record === undefined) {
     throw new GodwitError('usage', '--flight-recorder needs --record, for the file that the last minutes go to.');
+  }
+  if (options.gdbStopped && options.gdb === undefined) {
+    throw new GodwitError('usage', '--gdb-stopped needs --gdb: nobody could let the machine go.');
   }
   if (json && options.stats)
     throw new GodwitError('usage', '--json has the statistics in its last line: leave --stats out.');

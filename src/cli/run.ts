@@ -99,6 +99,7 @@ class Session {
       this.connect();
       front.started({ console: options.console, memory: options.memory });
       await this.record();
+      await this.letGdbConnect();
       const printing = this.print();
       await machine.start();
       const end = await machine.finished;
@@ -117,6 +118,14 @@ class Session {
   private async record(): Promise<void> {
     const { record: path, flightRecorder: lastMinutes } = this.options;
     if (path !== undefined) await this.machine.record({ path, ...(lastMinutes === undefined ? {} : { lastMinutes }) });
+  }
+
+  private async letGdbConnect(): Promise<void> {
+    const { gdb: listen, gdbStopped: stopped = false } = this.options;
+    if (listen === undefined) return;
+    const address = await this.machine.debug({ listen, stopped });
+    const state = stopped ? 'the machine waits for gdb' : 'gdb can connect';
+    this.say(`godwit: ${state}: target remote ${address}\n`);
   }
 
   private async saveFlight(): Promise<void> {

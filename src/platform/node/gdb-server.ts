@@ -1,5 +1,6 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { GodwitError } from '../../common/errors.ts';
 import { GdbStub } from '../../debug/gdb-stub.ts';
 import type { DebugTarget } from '../../debug/target.ts';
@@ -87,6 +88,8 @@ export class GdbServer {
   /** Tells the debugger that the machine has ended, and closes. */
   async close(exitCode = 0): Promise<void> {
     this.stub?.machineEnded(exitCode);
+    // The machine may be given back before the sockets have closed.
+    this.stub?.disconnect();
     const closed = new Promise((resolve) => this.server.close(resolve));
     for (const socket of this.sockets) hangUp(socket);
     await closed;
@@ -118,6 +121,12 @@ function refused(error: unknown, address: GdbAddress): GodwitError {
   const where = typeof address === 'string' ? address : `port ${address}`;
   if (errorCodeOf(error) === 'EADDRINUSE') {
     return new GodwitError('locked', `Something else listens on ${where} already.`, { cause: error });
+  }
+  // The system calls both a missing folder and a missing permission the latter.
+  if (typeof address === 'string' && !existsSync(dirname(address))) {
+    return new GodwitError('not-found', `Cannot listen for gdb on ${where}: there is no such folder.`, {
+      cause: error,
+    });
   }
   return hostError(error, `listen for gdb on ${where}`);
 }

@@ -1,6 +1,7 @@
 import type { ActionRequest, FromMachine, MachineEnd, ToMachine } from '../../api/actions.ts';
 import { formatByteSize } from '../../api/byte-size.ts';
 import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from '../../api/checkpoint.ts';
+import type { DebugOptions } from '../../api/debug.ts';
 import type { MachineConfiguration, ProfileConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import type { RecordOptions } from '../../api/recording.ts';
 import type { MachineStatistics } from '../../api/statistics.ts';
@@ -18,6 +19,7 @@ import type { PageSource } from '../../memory/page-source.ts';
 import { imagesOf, openCheckpointed, resetFrom } from './checkpointed-machine.ts';
 import { Checkpointer, individualArrivals } from './checkpointer.ts';
 import { InputQueue } from './input-queue.ts';
+import { MachineDebugger } from './machine-debugger.ts';
 import { MachineDisks } from './machine-disks.ts';
 import { type Images, readImages } from './machine-files.ts';
 import type { MachineHost } from './machine-host.ts';
@@ -59,6 +61,7 @@ export class MachineServer {
   private readonly checkpoints: Checkpointer;
   private readonly recordings: MachineRecordings;
   private readonly prefetch: Prefetch;
+  private readonly debugger: MachineDebugger;
   /** What the machine's pages come from that it has not touched. */
   private readonly pages: PageSource | undefined;
   private profile: ProfileRecorder | undefined;
@@ -159,6 +162,12 @@ export class MachineServer {
     this.loop = new NodeLoop(() => this.afterRound());
     this.recordings = this.makeRecordings(parts);
     this.runner = new LiveRunner(core, nodeClock, this.loop, this.recordings.hooks);
+    this.debugger = new MachineDebugger({
+      core,
+      runner: this.runner,
+      kill: () => this.stop(),
+      readonlyBecause: () => this.recordings.debuggersMayNotWrite,
+    });
     this.output = new OutputMeter(this.loop);
     const port = configuration.consolePort;
     this.input = new InputQueue({
@@ -255,6 +264,8 @@ export class MachineServer {
         return this.recordings.stop(request.parameters.path);
       case 'save-flight':
         return this.recordings.saveFlight(request.parameters.path);
+      case 'debug':
+        return this.debug(request.parameters);
     }
   }
 
@@ -268,6 +279,11 @@ export class MachineServer {
     return lastMinutes === undefined
       ? this.recordings.start(path, { replace })
       : this.recordings.startFlight(path, lastMinutes, { replace });
+  }
+
+  private debug(options: DebugOptions): Promise<string> {
+    if (this.ending) throw new GodwitError('state', 'The machine has ended.');
+    return this.debugger.listen(options);
   }
 
   private async fork({ exactTwin = false, start = true }: ForkOptions): Promise<ForkReport> {
@@ -338,6 +354,7 @@ export class MachineServer {
   }
 
   private async close(finish: Finish | undefined): Promise<unknown> {
+    await this.debugger.close(endOf(finish).exitCode);
     await this.recordings.close(finish);
     const unwritten = await this.profile?.finish().catch((error: unknown) => error);
     await this.checkpoints.close();

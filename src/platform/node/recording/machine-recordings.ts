@@ -64,6 +64,12 @@ export class MachineRecordings {
     },
   };
 
+  /** Why what a debugger writes would be missing in a recording; undefined: nothing is recorded. */
+  get debuggersMayNotWrite(): string | undefined {
+    const records = this.recorders.size > 0 || this.flight !== undefined;
+    return records ? 'The machine is being recorded: a replay could not know what a debugger changed.' : undefined;
+  }
+
   /** Records from where the machine is now. `replace`: a file of that name is replaced. Throws GodwitError. */
   async start(path: string, { replace = false } = {}): Promise<void> {
     if (this.recorders.has(path)) throw new GodwitError('state', `${path} is being recorded already.`);
