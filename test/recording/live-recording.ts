@@ -1,7 +1,7 @@
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import type { Finish } from '../../src/device/finisher/test-finisher.ts';
 import { type HostClock, type HostLoop, LiveRunner } from '../../src/door/live.ts';
-import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/machine/core.ts';
 import { bootImages, type Images } from '../../src/machine/linux.ts';
 import { DiskPort } from '../../src/platform/node/disk-port.ts';
 import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
@@ -40,6 +40,27 @@ export interface LiveMachineOptions {
 const MIB = 1024 ** 2;
 const SERIAL = 'recorded';
 
+/** What a machine with these disks is connected to, which is there only when the machine is. */
+function connect(disks: readonly Disk[], late: { machine?: LiveMachine }) {
+  const decoder = new TextDecoder();
+  const ports = disks.map(
+    (disk, index) =>
+      new DiskPort({
+        disk,
+        memory: () => late.machine!.core.ram.bytes,
+        complete: (id, completion) => late.machine?.runner.completeBlock(index, id, completion),
+        failed: () => {},
+      }),
+  );
+  const connections = {
+    output: (_port: unknown, bytes: Uint8Array) => late.machine?.print(decoder.decode(bytes, { stream: true })),
+    disks: disks.map(({ sizeBytes, readonly }, index) => {
+      return { sizeBytes, readonly, serial: SERIAL, backend: ports[index]! };
+    }),
+  };
+  return { ports, connections };
+}
+
 /** A live machine with real clocks, timers and disks, that can be recorded, and what it prints. */
 export class LiveMachine {
   readonly core: MachineCore;
@@ -53,29 +74,25 @@ export class LiveMachine {
 
   static async create(options: LiveMachineOptions): Promise<LiveMachine> {
     const late: { machine?: LiveMachine } = {};
-    const decoder = new TextDecoder();
-    const ports = (options.disks ?? []).map(
-      (disk, index) =>
-        new DiskPort({
-          disk,
-          memory: () => late.machine!.core.ram.bytes,
-          complete: (id, completion) => late.machine?.runner.completeBlock(index, id, completion),
-          failed: () => {},
-        }),
-    );
+    const { ports, connections } = connect(options.disks ?? [], late);
     const core = await MachineCore.create({
       memoryBytes: options.memoryBytes ?? 96 * MIB,
-      reservedBytes: 512 * MIB,
+      reservedBytes: 1024 * MIB,
       seed: new Uint8Array(32).fill(options.seed ?? 7),
       epochNanoseconds: 1_700_000_000_000_000_000n,
       load: bootImages(options.images),
-      output: (_port, bytes) => late.machine?.print(decoder.decode(bytes, { stream: true })),
-      disks: (options.disks ?? []).map(({ sizeBytes, readonly }, index) => {
-        return { sizeBytes, readonly, serial: SERIAL, backend: ports[index]! };
-      }),
+      ...connections,
       ...options.core,
     });
     late.machine = new LiveMachine(core, options, ports);
+    return late.machine;
+  }
+
+  /** Another machine in the same memory, that goes on from there. */
+  fork(snapshot: MachineSnapshot, disks: readonly Disk[]): LiveMachine {
+    const late: { machine?: LiveMachine } = {};
+    const { ports, connections } = connect(disks, late);
+    late.machine = new LiveMachine(this.core.fork(snapshot, connections), { ...this.options, disks }, ports);
     return late.machine;
   }
 
@@ -111,7 +128,7 @@ export class LiveMachine {
     return recorder;
   }
 
-  private print(text: string): void {
+  print(text: string): void {
     this.printed += text;
     for (const wait of [...this.waits]) {
       if (!this.printed.includes(wait.wanted, wait.from)) continue;
