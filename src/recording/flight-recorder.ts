@@ -14,6 +14,8 @@ export interface FlightRecorderParts<S extends Segment> {
   /** How much of the past is kept at least, once there is so much. */
   readonly keepMs: number;
   readonly nowMs: () => number;
+  /** A machine that ran for less than that since the last part began needs no new one: replaying it takes no time. Default: 2 s. */
+  readonly worthwhileBusyMs?: number;
   /** Begins a recording of the machine as it is now. */
   readonly begin: () => S;
 }
@@ -22,7 +24,6 @@ export interface FlightRecorderParts<S extends Segment> {
 const LOG_LIMIT_BYTES = 256 * 1024 ** 2;
 /** The most that all segments take; the oldest are given up for that, even when less than `keepMs` is left. */
 const TOTAL_LIMIT_BYTES = 3 * 1024 ** 3;
-/** A machine that did less than that since the last snapshot needs no new one: replaying it takes no time. */
 const WORTHWHILE_BUSY_MS = 2000;
 const WORTHWHILE_LOG_BYTES = 1024 ** 2;
 
@@ -89,7 +90,7 @@ export class FlightRecorder<S extends Segment> {
     if (!this.isStarted) return false;
     if (logBytes > LOG_LIMIT_BYTES) return true;
     if (this.parts.nowMs() - begunMs < this.parts.keepMs / 2) return false;
-    return this.busyMs >= WORTHWHILE_BUSY_MS || logBytes >= WORTHWHILE_LOG_BYTES;
+    return this.busyMs >= (this.parts.worthwhileBusyMs ?? WORTHWHILE_BUSY_MS) || logBytes >= WORTHWHILE_LOG_BYTES;
   }
 
   private rotate(): void {

@@ -37,6 +37,8 @@ export interface LiveMachineOptions {
   readonly seed?: number;
 }
 
+type Observer = Pick<Recorder, 'arrival' | 'slice'>;
+
 const MIB = 1024 ** 2;
 const SERIAL = 'recorded';
 
@@ -67,7 +69,7 @@ export class LiveMachine {
   readonly runner: LiveRunner;
   private readonly options: LiveMachineOptions;
   private readonly ports: readonly DiskPort[];
-  private readonly recorders = new Set<Recorder>();
+  private readonly recorders = new Set<Observer>();
   private readonly waits: { wanted: string; from: number; resolve: () => void }[] = [];
   printed = '';
   private finished: Promise<Finish | undefined> | undefined;
@@ -111,7 +113,18 @@ export class LiveMachine {
   }
 
   record(sink: RecordingSink, more: Partial<RecorderParts> = {}): Recorder {
-    const recorder = new Recorder({
+    const recorder = this.makeRecorder(sink, more);
+    this.recorders.add(recorder);
+    return recorder;
+  }
+
+  /** Tells it everything from now on. */
+  observe(observer: Observer): void {
+    this.recorders.add(observer);
+  }
+
+  makeRecorder(sink: RecordingSink, more: Partial<RecorderParts> = {}): Recorder {
+    return new Recorder({
       core: this.core,
       machine: {
         memoryBytes: this.core.ram.sizeBytes,
@@ -124,8 +137,6 @@ export class LiveMachine {
       images: () => this.options.images,
       ...more,
     });
-    this.recorders.add(recorder);
-    return recorder;
   }
 
   print(text: string): void {

@@ -87,8 +87,8 @@ describe('a recording of mixed work', async () => {
         // The last of it may be in a buffer of the machine's when the recording ends.
         expect(printed.startsWith(first.printed) || first.printed.startsWith(printed)).toBe(true);
         if (index % 4 === 1) expect(await replay(recording, { translation: { enabled: false } })).toEqual(first);
-        // Translating everything at its first visit takes long.
-        const threshold = LONG && index % 12 === 3 ? 1 : 30;
+        // Translating nearly everything takes long.
+        const threshold = LONG && index % 12 === 3 ? 2 : 30;
         if (index % 4 === 3) expect(await replay(recording, { translation: { threshold } })).toEqual(first);
         totals.recordings++;
         totals.arrivals += counts.arrivals;
