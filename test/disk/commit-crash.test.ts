@@ -131,7 +131,7 @@ async function useAll(
   await runWorkload(watched, model, random, workload);
   await flushed;
   const committing = new CommittingDisk(overlay, parent);
-  disk.switchTo(committing, { flushOld: false });
+  await disk.switchTo(committing, { flushOld: false }).quiet;
   const committed = committing.commit();
   committed.catch(() => {});
   await runWorkload(watched, model, random, workload);

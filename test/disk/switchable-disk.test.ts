@@ -166,6 +166,29 @@ describe('a disk that can be switched', () => {
     await disk.close();
   });
 
+  test('a disk that was passed over at once does not let requests by', async () => {
+    const log: string[] = [];
+    const named = (name: string): Disk => {
+      const disk = new MemoryDisk(4096);
+      const write = disk.write.bind(disk);
+      disk.write = async (offset, data) => {
+        log.push(`${name} begins`);
+        for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve));
+        await write(offset, data);
+        log.push(`${name} ends`);
+      };
+      return disk;
+    };
+    const disk = new SwitchableDisk(named('first'));
+    const writes = [disk.write(0, new Uint8Array(1))];
+    disk.switchTo(named('second'));
+    disk.switchTo(named('third'));
+    writes.push(disk.write(0, new Uint8Array(1)));
+    await Promise.all(writes);
+    expect(log).toEqual(['first begins', 'first ends', 'third begins', 'third ends']);
+    await disk.close();
+  });
+
   test('takes only disks of the same size and use', () => {
     const disk = new SwitchableDisk(new MemoryDisk(4096));
     const usage = expect.objectContaining({ code: 'usage' });
@@ -209,8 +232,9 @@ describe('committing while the disk is in use', () => {
     await disk.switchTo(overlay).flushed;
     await runWorkload(disk, model, random, workload);
     const committing = new CommittingDisk(new SlowDisk('overlay', overlay, random), new SlowDisk('p', parent, random));
-    disk.switchTo(committing, { flushOld: false });
+    const { quiet } = disk.switchTo(committing, { flushOld: false });
     const traffic = runWorkload(disk, model, random, { ...workload, batches: 20 });
+    await quiet;
     await committing.commit();
     // The parent goes on following until it takes over.
     const between = async (): Promise<void> => committing.assertFollowing();

@@ -48,10 +48,10 @@ class Reign {
     return this.run((disk) => disk.flush(), this.before);
   }
 
-  /** Resolves when nothing that was asked for so far is in flight. Asked when no more can come. */
-  idle(): Promise<void> {
-    if (this.#inFlight === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+  /** Resolves when nothing is in flight, nor for an earlier disk. Asked when no more can come. */
+  async idle(): Promise<void> {
+    await this.opened;
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 }
 
@@ -105,7 +105,6 @@ export class SwitchableDisk implements Disk {
   /** Waits for what is in flight. Closes the current disk only: earlier ones belong to whoever switched. */
   async close(): Promise<void> {
     const reign = this.#reign;
-    await reign.opened;
     await reign.idle();
     await reign.disk.close();
   }

@@ -220,8 +220,10 @@ export class LiveDisk extends SwitchableDisk {
   async #commitOverlay(overlay: Overlay, options: CommitOptions): Promise<void> {
     const { image, parent, path, parentPath } = overlay;
     const committing = new CommittingDisk(image.disk, parent.disk);
-    this.switchTo(committing, { flushOld: false });
+    const { quiet } = this.switchTo(committing, { flushOld: false });
     try {
+      // What is still on its way to the overlay by itself would not be noticed.
+      await quiet;
       await committing.commit(options);
       const between = async (): Promise<void> => {
         await settle(parent);
