@@ -45,11 +45,12 @@ export function renderLongRun({ guest, seconds, runs, samples }: LongRun): strin
     row('live modules', ({ modules }) => modules),
     row('live regions', ({ regions }) => regions),
     row('decoded pages', ({ decodedPages }) => decodedPages),
+    row('times all decoded pages were given up', ({ decodedPageClears }) => decodedPageClears),
     row(
       'WebAssembly made so far, MB',
       megabytes(({ codeBytes }) => codeBytes),
     ),
-    row('evictions so far', ({ evictions }) => evictions),
+    row('times all translations were evicted', ({ evictions }) => evictions),
   ]);
   const count = Object.values(runs).reduce((sum, n) => sum + n, 0);
   const trend = trendBytesPerHour(samples) / MEGABYTE;

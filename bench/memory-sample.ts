@@ -16,6 +16,8 @@ export interface MemorySample {
   readonly codeBytes: number;
   readonly evictions: number;
   readonly decodedPages: number;
+  /** How often all decoded pages were given up. */
+  readonly decodedPageClears: number;
 }
 
 const PAGE_BYTES = 4096;
@@ -26,16 +28,11 @@ function touchedBytes({ ram }: MachineCore): number {
   return pages * PAGE_BYTES;
 }
 
-/** Frames that have a decoded page, by the arena's table. */
-function decodedPageCount({ engine: { arena } }: MachineCore): number {
-  const start = arena.frameTable >>> 2;
-  const table = arena.words.subarray(start, start + arena.bytes.length / PAGE_BYTES);
-  return table.reduce((count, page) => (page === 0 ? count : count + 1), 0);
-}
-
 export function sampleMemory(core: MachineCore): MemorySample {
   const { rss, heapTotal } = process.memoryUsage();
-  const { modules, regions, bytes, evictions } = core.engine.translator.stats;
+  const { modules, regions, bytes, evictions, decodedPages, decodedPageClears } = core.engine.statistics(
+    core.hart.address,
+  );
   return {
     atMs: performance.now(),
     residentBytes: rss,
@@ -46,7 +43,8 @@ export function sampleMemory(core: MachineCore): MemorySample {
     regions,
     codeBytes: bytes,
     evictions,
-    decodedPages: decodedPageCount(core),
+    decodedPages,
+    decodedPageClears,
   };
 }
 

@@ -15,8 +15,8 @@ interface CpuProfile {
 /** Functions under this share are left out. */
 const LEAST_SHARE = 0.01;
 const IDLE = new Set(['(idle)', '(program)']);
-/** How execute/jit names what it makes: decoded page and offset. */
-const REGION = /^r[0-9a-f]+_[0-9a-f]+$/;
+/** How execute/jit names what it makes: place in the module and offset in the page. */
+const REGION = /^region\d+_[0-9a-f]+$/;
 
 export interface FunctionShare {
   readonly name: string;

@@ -9,6 +9,8 @@ export interface ConsoleLine {
   readonly atMs: number;
   readonly cpuMs: number | undefined;
   readonly instructions: number | undefined;
+  /** Counts of godwit's engine so far. */
+  readonly engine?: Readonly<Record<string, number>>;
 }
 
 const BOOT_LIMIT_MS = 120_000;
@@ -116,5 +118,13 @@ function between(start: ConsoleLine, { line, work }: Stop, checksum: string): Ke
     wallMs: (line.atMs - start.atMs) * factor,
     cpuMs: difference(start.cpuMs, line.cpuMs),
     instructions: difference(start.instructions, line.instructions),
+    ...(start.engine && line.engine && { engine: differences(start.engine, line.engine) }),
   };
+}
+
+function differences(
+  from: Readonly<Record<string, number>>,
+  to: Readonly<Record<string, number>>,
+): Record<string, number> {
+  return Object.fromEntries(Object.entries(to).map(([name, count]) => [name, count - (from[name] ?? 0)]));
 }

@@ -11,6 +11,8 @@ export interface KernelRun {
   readonly cpuMs: number | undefined;
   /** Guest instructions retired in between, where they can be counted. */
   readonly instructions: number | undefined;
+  /** What godwit's engine did in between, by name: translations, evictions, exits from translated code and so on. */
+  readonly engine?: Readonly<Record<string, number>>;
 }
 
 /** A kernel did not end well; its machine still takes the next. */

@@ -3,6 +3,7 @@
  * so that memory and processor time are the machine's, and can be profiled alone.
  */
 
+import type { MachineCore } from '../../src/machine/core.ts';
 import type { GuestImage } from '../guest-image.ts';
 import { LineSplitter, parseMarker } from '../markers.ts';
 import { type MemorySample, sampleMemory } from '../memory-sample.ts';
@@ -37,6 +38,12 @@ function ownCpuMs(): number {
   return (user + system) / 1000;
 }
 
+function engineCounts({ engine, hart }: MachineCore): Record<string, number> {
+  const { exits, ...counts } = engine.statistics(hart.address);
+  const named = Object.entries(exits).map(([cause, count]) => [`exit ${cause}`, count] as const);
+  return { ...counts, ...Object.fromEntries(named) };
+}
+
 /** Profiles the boot, then each kernel by itself. */
 function followMarkers(profiler: Profiler, text: string): void {
   const marker = parseMarker(text);
@@ -53,7 +60,8 @@ async function main(options: GodwitProcessOptions): Promise<void> {
     const cpuMs = ownCpuMs();
     const instructions = Number(core.hart.instructionsRetired);
     for (const text of lines.push(bytes)) {
-      tell({ kind: 'line', line: { text, atMs, cpuMs, instructions } });
+      const engine = parseMarker(text) && engineCounts(core);
+      tell({ kind: 'line', line: { text, atMs, cpuMs, instructions, ...(engine && { engine }) } });
       if (profiler) followMarkers(profiler, text);
     }
   });

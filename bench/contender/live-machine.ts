@@ -4,9 +4,12 @@ import type { Disk } from '../../src/backend/disk/disk.ts';
 import { LiveRunner } from '../../src/door/live.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
+import { compileService } from '../../src/platform/node/compile/compile-service.ts';
+import { ThreadCompiler } from '../../src/platform/node/compile/thread-compiler.ts';
 import { DiskPort } from '../../src/platform/node/disk-port.ts';
 import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
 import { openDisk } from '../../src/platform/node/open-disk.ts';
+import { NODE_INTERPRETER, prebuiltInterpreter } from '../../src/platform/node/prebuilt-interpreter.ts';
 import type { GuestImage } from '../guest-image.ts';
 
 /** What executes guest instructions: `jit` translates what is hot, as by default; `interpreter` never does. */
@@ -41,7 +44,11 @@ export async function createLiveMachine(
         },
       }),
   );
+  await prebuiltInterpreter();
+  const compiler = compileService.connect();
   const core: MachineCore = await MachineCore.create({
+    ...NODE_INTERPRETER,
+    compiler: new ThreadCompiler(compiler.port),
     memoryBytes: image.memoryMebibytes * 1024 ** 2,
     seed: new Uint8Array(32).fill(7),
     epochNanoseconds: nodeClock.epochNanoseconds(),
@@ -66,6 +73,7 @@ export async function createLiveMachine(
   const close = async (): Promise<void> => {
     await Promise.all(ports.map((port) => port.drain()));
     await Promise.all(disks.map((disk) => disk.close()));
+    compiler.release();
   };
   return { core, runner, close };
 }

@@ -9,7 +9,14 @@ const MINUTE_MS = 60_000;
 
 function sample(minute: number, residentBytes: number): MemorySample {
   const counts = { heapBytes: 9e6, instructions: 1, modules: 300, regions: 1000, codeBytes: 1e6, evictions: 2 };
-  return { atMs: minute * MINUTE_MS, residentBytes, guestBytes: 100e6, decodedPages: 7, ...counts };
+  return {
+    atMs: minute * MINUTE_MS,
+    residentBytes,
+    guestBytes: 100e6,
+    decodedPages: 7,
+    decodedPageClears: 0,
+    ...counts,
+  };
 }
 
 describe('mixed work', () => {
