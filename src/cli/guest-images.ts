@@ -1,6 +1,5 @@
 /** What `godwit run` boots when it is not told: Debian's kernel, with our initramfs or from a Debian disk. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DiskOptions, MachineOptions } from '../api/index.ts';
 import {
@@ -10,6 +9,7 @@ import {
   QUICK_BOOT_PARAMETERS,
   renderProgress,
 } from '../guest/index.ts';
+import { makePassingFolder } from '../platform/node/passing-folder.ts';
 import type { RunOptions } from './run-options.ts';
 import { runToEnd } from './run-to-end.ts';
 
@@ -68,7 +68,7 @@ function defaultParameters({ console: port }: RunOptions, terminal: Terminal | u
 /** The Debian disk stays as it is: the machine writes to an overlay, which goes away with it. */
 async function debianFiles(options: RunOptions, terminal: Terminal | undefined): Promise<BootFiles> {
   const debian = await ensureDebianDisk({ progress: renderProgress(process.stderr), runMachine: runToEnd });
-  const folder = await mkdtemp(join(tmpdir(), 'godwit-'));
+  const folder = await makePassingFolder();
   const path = join(folder, 'debian.qcow2');
   const cleanUp = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {

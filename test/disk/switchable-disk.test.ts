@@ -322,11 +322,11 @@ describe('copying a disk', () => {
       expect(doneBytes).toBeGreaterThan(progress);
       progress = doneBytes;
     };
-    await copyDisk(from, flat, { flatten: true, targetHasBacking: false, onProgress });
+    await copyDisk(from, flat, { imagesUnder: 64, targetHasBacking: false, onProgress });
     expect(progress).toBe(SIZE);
     await expectContent(flat, model);
     const layered = await overlayOn(base, 16);
-    await copyDisk(from, layered, { flatten: false, targetHasBacking: true });
+    await copyDisk(from, layered, { imagesUnder: 0, targetHasBacking: true });
     await expectContent(layered, model);
   });
 
@@ -337,13 +337,13 @@ describe('copying a disk', () => {
     const file = new MemoryByteFile('copy.qcow2');
     await createQcow2(file, { sizeBytes: from.sizeBytes });
     const to = await Qcow2Disk.open(file);
-    await copyDisk(from, to, { flatten: true, targetHasBacking: false });
+    await copyDisk(from, to, { imagesUnder: 64, targetHasBacking: false });
     await to.flush();
     expect(await file.size()).toBeLessThanOrEqual(8 * 65536);
     const empty = await emptyQcow2(sizeBytes, 16);
     const target = new MemoryDisk(sizeBytes);
     target.write = () => Promise.reject(new Error('nothing is to be written'));
-    await copyDisk(empty, target, { flatten: true, targetHasBacking: false });
+    await copyDisk(empty, target, { imagesUnder: 64, targetHasBacking: false });
   });
 });
 

@@ -35,8 +35,8 @@ export class BorrowedDisk implements Disk {
     return this.#disk.writeZeroes(offset, length, unmap);
   }
 
-  extentAt(offset: number, maxBytes: number, through: boolean): Promise<Extent> {
-    return extentAt(this.#disk, offset, maxBytes, through);
+  extentAt(offset: number, maxBytes: number, imagesUnder: number): Promise<Extent> {
+    return extentAt(this.#disk, offset, maxBytes, imagesUnder);
   }
 
   async close(): Promise<void> {}

@@ -5,7 +5,7 @@ import { type Cancellation, TRANSFER_BYTES, transferPiece } from './transfer.ts'
 
 /** Holes are passed over in steps of this size. */
 const STEP_BYTES = 64 * TRANSFER_BYTES;
-const RULES = { through: false, targetIsEmpty: false };
+const RULES = { imagesUnder: 0, targetIsEmpty: false };
 
 /**
  * Brings what an overlay holds into its parent while a machine uses the overlay. A cursor goes over the disk once:

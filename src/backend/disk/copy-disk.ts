@@ -2,8 +2,8 @@ import type { Disk } from './disk.ts';
 import { type Cancellation, transferPiece } from './transfer.ts';
 
 export interface CopyOptions {
-  /** Also what lies under the image. Without it, the target lies over the same. */
-  flatten: boolean;
+  /** Also what so many images under it hold. */
+  imagesUnder: number;
   /** Whether something lies under the target that zeros must hide. */
   targetHasBacking: boolean;
   signal?: Cancellation;
@@ -13,7 +13,7 @@ export interface CopyOptions {
 
 /** Copies what `from` holds, which nobody changes meanwhile, to the empty disk `to` of the same size. Does not flush it. */
 export async function copyDisk(from: Disk, to: Disk, options: CopyOptions): Promise<void> {
-  const rules = { through: options.flatten, targetIsEmpty: !options.targetHasBacking };
+  const rules = { imagesUnder: options.imagesUnder, targetIsEmpty: !options.targetHasBacking };
   const end = from.sizeBytes;
   for (let offset = 0; offset < end; ) {
     options.signal?.throwIfAborted();

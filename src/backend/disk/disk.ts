@@ -17,16 +17,16 @@ export interface Disk {
   /** Reads of the range give zeros afterwards. `unmap`: the space may be given back to the host. */
   writeZeroes(offset: number, length: number, unmap: boolean): Promise<void>;
   /**
-   * What the disk has at `offset`, and for how many bytes at least, `maxBytes` at most. `through` looks at what lies under a hole.
-   * Disks without it hold data everywhere.
+   * What the disk has at `offset`, and for how many bytes at least, `maxBytes` at most. Holes are looked through, down to so many images
+   * under this one. Disks without it hold data everywhere.
    */
-  extentAt?(offset: number, maxBytes: number, through: boolean): Promise<Extent>;
+  extentAt?(offset: number, maxBytes: number, imagesUnder: number): Promise<Extent>;
   /** Flushes, gives up the lock and closes. Calls after that reject. */
   close(): Promise<void>;
 }
 
 export interface Extent {
-  /** A hole shows what lies under the image; where there is nothing, that is zeros. */
+  /** A hole shows what lies under the last image that was looked at. */
   readonly kind: 'data' | 'zero' | 'hole';
   readonly lengthBytes: number;
 }

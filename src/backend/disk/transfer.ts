@@ -15,8 +15,8 @@ export interface Cancellation {
 }
 
 export interface TransferRules {
-  /** Whether holes of the source are looked through. */
-  readonly through: boolean;
+  /** Holes of the source are looked through, down to so many images under it. */
+  readonly imagesUnder: number;
   /** Whether the target reads as zeros where nothing was written to it, so that zeros can be left out. */
   readonly targetIsEmpty: boolean;
 }
@@ -31,7 +31,7 @@ export async function transferPiece(
   rules: TransferRules,
 ): Promise<number> {
   for (let at = range.offset; at < range.end; ) {
-    const { kind, lengthBytes } = await extentAt(from, at, range.end - at, rules.through);
+    const { kind, lengthBytes } = await extentAt(from, at, range.end - at, rules.imagesUnder);
     if (kind === 'hole' || (kind === 'zero' && rules.targetIsEmpty)) {
       at += lengthBytes;
       continue;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import type { CheckpointOptions, CheckpointReport } from '../../api/checkpoint.ts';
 import type { MachineConfiguration } from '../../api/options.ts';
 import type { CheckpointDisk } from '../../checkpoint/meta.ts';
@@ -8,6 +9,7 @@ import { VMGENID_BYTES } from '../../device/vmgenid/registers.ts';
 import type { Arrival, MachineCore, MachineSnapshot } from '../../machine/core.ts';
 import type { WrittenPages } from '../../memory/written-pages.ts';
 import type { CheckpointDraft } from './checkpoint/draft.ts';
+import { isStorePath } from './checkpoint/manifest.ts';
 import { type BeginOptions, CheckpointStore } from './checkpoint/store.ts';
 import { describeMachine } from './checkpointed-machine.ts';
 import type { FrozenDisk, PreparedOverlay } from './disk-live.ts';
@@ -27,6 +29,15 @@ export interface LastCheckpoint {
   readonly store: string;
   readonly id: string;
   readonly written: WrittenPages;
+}
+
+/** What a checkpoint is made of. */
+interface Making {
+  readonly draft: CheckpointDraft;
+  /** The folder of all checkpoints. */
+  readonly folder: string;
+  readonly base: WrittenPages | undefined;
+  readonly parents: 'keep' | 'copy';
 }
 
 const SEED_BYTES = 32;
@@ -73,9 +84,18 @@ export class Checkpointer {
   /** The one moment in which the machine stands still. */
   private freeze(prepared: readonly PreparedOverlay[], since: WrittenPages | undefined) {
     const startedMs = performance.now();
-    const snapshot = this.core.snapshot(since);
+    const snapshot = this.snapshot(prepared, since);
     const switched = prepared.map((overlay) => overlay.switch());
     return { snapshot, switched, pauseMs: performance.now() - startedMs };
+  }
+
+  private snapshot(prepared: readonly PreparedOverlay[], since: WrittenPages | undefined): MachineSnapshot {
+    try {
+      return this.core.snapshot(since);
+    } catch (error) {
+      for (const overlay of prepared) void overlay.cancel().catch(() => {});
+      throw error;
+    }
   }
 
   /** Resolves when the checkpoint is on stable storage. Throws GodwitError; nothing of it is left then, and the machine is as it was. */
@@ -97,7 +117,7 @@ export class Checkpointer {
     try {
       const { draft, base } = await this.begin(store, name, options.full ?? false);
       try {
-        const made = await this.make(draft, base, options.disks ?? 'keep');
+        const made = await this.make({ draft, folder: store.folder, base, parents: options.disks ?? 'keep' });
         await draft.commit();
         this.last = { store: store.folder, id: draft.id, written: made.written };
         const wallMs = performance.now() - startedMs;
@@ -126,8 +146,8 @@ export class Checkpointer {
     }
   }
 
-  private async make(draft: CheckpointDraft, base: WrittenPages | undefined, parents: 'keep' | 'copy') {
-    const prepared = await this.disks.prepareOverlays(() => ({ parent: parents }));
+  private async make({ draft, folder, base, parents }: Making) {
+    const prepared = await this.disks.prepareForCheckpoint(parents);
     // Whatever becomes of this one, the pages counted since the last belong to this snapshot only.
     const { last } = this;
     this.last = undefined;
@@ -138,7 +158,7 @@ export class Checkpointer {
     const { memory, state, point } = snapshot;
     try {
       const frozen = await Promise.all(switched);
-      const disks = this.describeDisks(draft, frozen);
+      const disks = this.describeDisks(draft, frozen, await realpath(folder));
       const machine = describeMachine(this.configuration);
       const hotPages = this.core.recentPages(snapshot);
       const memoryWritten = draft.write({ memory, state, point, machine, disks, hotPages, createdAtMs });
@@ -152,13 +172,14 @@ export class Checkpointer {
     }
   }
 
-  private describeDisks(draft: CheckpointDraft, frozen: readonly FrozenDisk[]): CheckpointDisk[] {
-    return frozen.map(({ path, format, sizeBytes, isKept }, i) => ({
+  /** Images that lie in the store are named relative to it, so that it knows who needs them. */
+  private describeDisks(draft: CheckpointDraft, frozen: readonly FrozenDisk[], folder: string): CheckpointDisk[] {
+    return frozen.map(({ path, format, sizeBytes, isKept, backing }, i) => ({
       path: isKept ? path : draft.storePath(diskFile(i)),
       format: isKept ? format : 'qcow2',
       sizeBytes,
       readonly: this.disks.isReadonly(i),
-      backing: [],
+      backing: backing.map((under) => storePathOf(folder, under)),
     }));
   }
 
@@ -171,6 +192,12 @@ export class Checkpointer {
       await disk.commit();
     }
   }
+}
+
+/** "<id>/<file>" for what lies in the store. */
+function storePathOf(folder: string, path: string): string {
+  const inside = relative(folder, path);
+  return isStorePath(inside) ? inside : path;
 }
 
 function diskFile(index: number): string {

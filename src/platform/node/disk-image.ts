@@ -26,18 +26,24 @@ export interface OpenDiskOptions {
   format?: DiskFormat;
 }
 
+export interface ImageName {
+  /** With symbolic links resolved. */
+  readonly path: string;
+  readonly format: DiskFormat;
+}
+
 export interface OpenImage {
   readonly disk: RawDisk | Qcow2Disk;
   readonly file: NodeByteFile;
-  /** Files in the chain: 1 without a backing file. */
-  readonly chainLength: number;
+  /** The files under it, the nearest first. */
+  readonly under: readonly ImageName[];
 }
 
 /** Opens the file under an image in another way than read-only and shared; undefined leaves it at that. */
 type OpenBacking = (
   path: string,
   format: DiskFormat | undefined,
-) => Promise<{ readonly disk: Disk; readonly chainLength: number } | undefined>;
+) => Promise<{ readonly disk: Disk; readonly file: NodeByteFile; readonly under: readonly ImageName[] } | undefined>;
 
 /** `above` holds the identities of the images that led here. Closing the disk closes all. */
 export async function openImage(
@@ -58,20 +64,21 @@ export async function openImage(
     const format = options.format ?? (await probeFormat(file));
     if (format === 'raw') {
       const disk = await RawDisk.open(file, { formatWasProbed: options.format === undefined });
-      return { disk, file, chainLength: 1 };
+      return { disk, file, under: [] };
     }
-    let chainLength = 1;
+    const under: ImageName[] = [];
     const disk = await Qcow2Disk.open(file, {
       openBacking: async (reference) => {
         const backing = resolveBacking(path, reference);
         const image =
           (await options.openBacking?.(backing.path, backing.format)) ??
           (await openBacking(backing, [...above, file.identity]));
-        chainLength += image.chainLength;
+        const imageFormat = image.disk.format === 'raw' ? 'raw' : 'qcow2';
+        under.push({ path: image.file.realPath, format: imageFormat }, ...image.under);
         return image.disk;
       },
     });
-    return { disk, file, chainLength };
+    return { disk, file, under };
   } catch (error) {
     await file.close();
     throw error;

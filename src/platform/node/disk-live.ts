@@ -1,10 +1,11 @@
 /** The disk of a running machine, which checkpoints can be taken of. */
+import { randomBytes } from 'node:crypto';
 import { chmod, realpath, stat, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { BorrowedDisk, CommittingDisk, type DiskFormat, SwitchableDisk } from '../../backend/disk/index.ts';
 import { closedError } from '../../backend/disk/range.ts';
 import { GodwitError } from '../../common/errors.ts';
-import { type CopyImageOptions, copyImage } from './disk-copy.ts';
+import { type CopyImageOptions, copyImage, imagesUnderCopy } from './disk-copy.ts';
 import { identityOf, sweepDrafts } from './disk-files.ts';
 import { type OpenDiskOptions, type OpenImage, openImage } from './disk-image.ts';
 import { giveNameBack, type Overlay, passingParentPath, putOverlay, takeOverlayAway } from './disk-overlay.ts';
@@ -35,6 +36,8 @@ export interface FrozenDisk {
   readonly path: string;
   readonly format: DiskFormat;
   readonly sizeBytes: number;
+  /** Paths of the images under it, or, where it is to be copied, under the copy; the nearest first. */
+  readonly backing: readonly string[];
   /** Changed neither now nor later. If not, only until `commit`. */
   readonly isKept: boolean;
   /** Makes a qcow2 image with the same content. */
@@ -134,7 +137,7 @@ export class LiveDisk extends SwitchableDisk {
 
   #parentPath(request: OverlayRequest): string {
     if (request.parent === 'copy') return passingParentPath(this.path);
-    return request.keptPath ?? `${this.path}.${Date.now().toString(36)}`;
+    return request.keptPath ?? `${this.path}.${randomBytes(4).toString('hex')}`;
   }
 
   #prepared(overlay: Overlay, keep: boolean, release: () => void): PreparedOverlay {
@@ -180,6 +183,7 @@ export class LiveDisk extends SwitchableDisk {
       path: parentPath,
       format: parent.disk.format,
       sizeBytes: this.sizeBytes,
+      backing: (keep ? parent.under : imagesUnderCopy(parent)).map(({ path }) => path),
       isKept: keep,
       copyTo: (path, options) => this.#track(copyImage(parent, path, options)),
       commit: async (options) => {
@@ -196,6 +200,7 @@ export class LiveDisk extends SwitchableDisk {
       path: this.path,
       format: image.disk.format,
       sizeBytes: this.sizeBytes,
+      backing: image.under.map(({ path }) => path),
       isKept: true,
       copyTo: (path, options) => this.#track(copyImage(image, path, options)),
       commit: async () => {},

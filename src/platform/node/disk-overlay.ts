@@ -14,7 +14,7 @@ import { BorrowedDisk, createQcow2, type DiskFormat, Qcow2Disk } from '../../bac
 import { GodwitError } from '../../common/errors.ts';
 import { NodeByteFile } from './byte-file.ts';
 import { draftPath, identityOf, syncFolder } from './disk-files.ts';
-import { MAX_CHAIN_LENGTH, type OpenImage, resolveBacking } from './disk-image.ts';
+import { MAX_CHAIN_LENGTH, type OpenImage } from './disk-image.ts';
 import { errorCodeOf, hostError } from './host-error.ts';
 
 /** The name of a parent that the overlay is to be brought back into. */
@@ -80,8 +80,8 @@ async function refuseImpossible(parent: OpenImage, { byLink }: OverlayPlace): Pr
       hint: `Open ${path} itself, or give it an absolute name with "qemu-img rebase -u".`,
     });
   }
-  if (parent.chainLength >= MAX_CHAIN_LENGTH) {
-    throw new GodwitError('limit', `The disk ${path} lies over ${parent.chainLength - 1} others already.`, {
+  if (parent.under.length + 1 >= MAX_CHAIN_LENGTH) {
+    throw new GodwitError('limit', `The disk ${path} lies over ${parent.under.length} others already.`, {
       hint: 'Let checkpoints copy the disk, or shorten the chain with "godwit disk commit" when the machine has ended.',
     });
   }
@@ -130,7 +130,7 @@ async function makeOverlay(parent: OpenImage, path: string, place: OverlayPlace)
     file.movedTo(path);
     parent.file.movedTo(place.parentPath);
     await syncFolder(path);
-    return { disk, file, chainLength: parent.chainLength + 1 };
+    return { disk, file, under: [{ path: place.parentPath, format: parent.disk.format }, ...parent.under] };
   } catch (error) {
     await file.close();
     await unlink(draft).catch(() => {});
@@ -144,13 +144,4 @@ function backingName(path: string, { parentPath, byLink }: OverlayPlace): string
   const name = basename(parentPath);
   // A colon before any slash would be a protocol.
   return name.includes(':') ? `./${name}` : name;
-}
-
-/** What lies under an image, with an absolute path: for a copy in another folder. */
-export function absoluteBacking({
-  disk,
-  file,
-}: OpenImage): { path: string; format: DiskFormat | undefined } | undefined {
-  const reference = disk.format === 'qcow2' ? disk.backingReference : undefined;
-  return reference && resolveBacking(file.realPath, reference);
 }

@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { DiskConfiguration, MachineConfiguration } from '../../api/options.ts';
 import type { BlockCompletion } from '../../device/virtio/block/backend.ts';
@@ -8,6 +7,7 @@ import type { DiskDescription } from '../../machine/board.ts';
 import { type FrozenDisk, LiveDisk, type PreparedOverlay } from './disk-live.ts';
 import { DiskPort } from './disk-port.ts';
 import { createDisk } from './open-disk.ts';
+import { isPassing, makePassingFolder } from './passing-folder.ts';
 
 /** What the disks of a machine are connected to. */
 export interface DiskSurroundings {
@@ -48,7 +48,7 @@ export class MachineDisks {
   /** Copy-on-write images over frozen disks, in a folder that is gone when they are closed. */
   static async openOver(frozen: readonly FrozenDisk[], of: MachineDisks): Promise<MachineDisks> {
     if (frozen.length === 0) return new MachineDisks({ disks: [], configurations: [] });
-    const passingFolder = await mkdtemp(join(tmpdir(), 'godwit-fork-'));
+    const passingFolder = await makePassingFolder();
     try {
       const configurations = await Promise.all(
         frozen.map(async ({ path, format }, i): Promise<DiskConfiguration> => {
@@ -70,7 +70,7 @@ export class MachineDisks {
   /** Copy-on-write images over the disks of a checkpoint: in `folder`, or in one that is gone when they are closed. */
   static async openRestored(disks: readonly RestoredDisk[], folder: string | undefined): Promise<MachineDisks> {
     if (disks.length === 0) return new MachineDisks({ disks: [], configurations: [] });
-    const passingFolder = folder === undefined ? await mkdtemp(join(tmpdir(), 'godwit-restored-')) : undefined;
+    const passingFolder = folder === undefined ? await makePassingFolder() : undefined;
     const at = folder ?? passingFolder!;
     try {
       if (folder !== undefined) await mkdir(folder, { recursive: true });
@@ -132,6 +132,11 @@ export class MachineDisks {
     for (const [index, device] of devices.entries()) {
       for (const submission of device.pendingRequests()) this.ports[index]!.submit(submission);
     }
+  }
+
+  /** Images that are gone when the machine ends cannot be kept, so those are copied. */
+  prepareForCheckpoint(parents: 'keep' | 'copy'): Promise<PreparedOverlay[]> {
+    return this.prepareOverlays((disk) => ({ parent: isPassing(this.disks[disk]!.path) ? 'copy' : parents }));
   }
 
   /** Puts overlays over all disks, to be switched to. All or none. */

@@ -49,14 +49,14 @@ export class GuestReader {
   }
 
   /** See Disk. */
-  async extentAt(offset: number, maxBytes: number, through: boolean): Promise<Extent> {
+  async extentAt(offset: number, maxBytes: number, imagesUnder: number): Promise<Extent> {
     const { entry, lengthBytes } = await this.#runAt(offset, maxBytes);
     if (entry.kind === 'zero') return { kind: 'zero', lengthBytes };
     if (entry.kind !== 'hole') return { kind: 'data', lengthBytes };
-    if (!through) return { kind: 'hole', lengthBytes };
+    if (imagesUnder === 0) return { kind: 'hole', lengthBytes };
     const available = this.#backing === undefined ? 0 : this.#backing.sizeBytes - offset;
     if (available <= 0) return { kind: 'zero', lengthBytes };
-    return await extentAt(this.#backing!, offset, Math.min(available, lengthBytes), true);
+    return await extentAt(this.#backing!, offset, Math.min(available, lengthBytes), imagesUnder - 1);
   }
 
   async #runAt(offset: number, lengthBytes: number): Promise<{ entry: L2Entry; lengthBytes: number }> {

@@ -119,9 +119,9 @@ export class Qcow2Disk implements Disk {
     await this.#requests.track(this.#writeZeroes(writing, offset, length, unmap));
   }
 
-  async extentAt(offset: number, maxBytes: number, through: boolean): Promise<Extent> {
+  async extentAt(offset: number, maxBytes: number, imagesUnder: number): Promise<Extent> {
     this.#check(offset, maxBytes);
-    return this.#inFlight.track(this.#reader.extentAt(offset, maxBytes, through));
+    return this.#inFlight.track(this.#reader.extentAt(offset, maxBytes, imagesUnder));
   }
 
   /** Flushes, and leaves nothing to be written later: the file is as if it had been closed. */
