@@ -148,7 +148,7 @@ class ReplaySession {
   /** False: it was called off. */
   private async seek(player: Player, place: Seek): Promise<boolean> {
     if (await player.seek(place)) return true;
-    if (this.next === 'quit') return false;
+    if (this.next !== undefined) return this.next === 'live';
     const names = { time: 'time', branch: 'branch count', text: 'text' } as const;
     throw new GodwitError('usage', `The recording does not come to that ${names[place.kind]}.`, {
       hint: `It is ${player.totalSeconds.toFixed(3)} s long; godwit replay --info says more.`,
