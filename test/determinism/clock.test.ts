@@ -1,36 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type HostClock, type HostLoop, LiveRunner } from '../../src/door/live.ts';
+import { LiveRunner } from '../../src/door/live.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { guestImages } from '../support/guest.ts';
+import { SleeplessHost } from '../support/sleepless.ts';
 
 const EPOCH_SECONDS = 1_800_000_000;
 const HOUR_MS = 3_600_000;
-
-/** Wall time whose sleeping parts pass at once, each a little longer than asked for, as on a real host. */
-class SleeplessHost implements HostClock, HostLoop {
-  private skippedMs = 0;
-  private state = 1;
-
-  nowMs(): number {
-    return performance.now() + this.skippedMs;
-  }
-
-  epochNanoseconds(): bigint {
-    return 0n;
-  }
-
-  async yield(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-
-  async sleep(ms: number): Promise<void> {
-    this.state = (Math.imul(this.state, 1_103_515_245) + 12_345) >>> 0;
-    this.skippedMs += ms + (this.state / 2 ** 32) * 3;
-  }
-
-  wake(): void {}
-}
 
 describe('the clock of a guest', async () => {
   const images = await guestImages();
