@@ -11,7 +11,7 @@
  *       | -- taken (output was consumed) ->        |   it stops printing when too much is on its way
  *       | <----------- ended or failed ---         |   the last message; files are closed
  */
-import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
+import type { CheckpointOptions, CheckpointProgress, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
 import type { DebugOptions } from './debug.ts';
 import type { ConsolePort, TerminalSize } from './options.ts';
 import type { RecordingReport, RecordOptions } from './recording.ts';
@@ -32,6 +32,8 @@ export interface MachineActions {
   resize: { parameters: TerminalSize; result: undefined };
   /** A checkpoint of the machine as it is when this is asked for; answered when it is on stable storage. */
   checkpoint: { parameters: CheckpointOptions; result: CheckpointReport };
+  /** The checkpoint that is being made is given up: `checkpoint` is refused then, and nothing of it is left. */
+  'cancel-checkpoint': { parameters: undefined; result: undefined };
   /** A second machine in the same thread and memory, that goes on from here. */
   fork: { parameters: ForkOptions; result: ForkReport };
   /** Everything from here on is recorded. */
@@ -75,6 +77,7 @@ export type FromMachine =
   | { readonly kind: 'disk-error'; readonly disk: number; readonly error: WireError }
   /** A recording had to be given up, and the machine goes on. */
   | { readonly kind: 'recording-error'; readonly error: WireError }
+  | { readonly kind: 'checkpoint-progress'; readonly progress: CheckpointProgress }
   | { readonly kind: 'trace'; readonly text: string }
   | { readonly kind: 'ended'; readonly end: MachineEnd }
   | { readonly kind: 'failed'; readonly error: WireError };

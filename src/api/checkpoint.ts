@@ -26,6 +26,16 @@ export interface CheckpointReport {
   readonly fileBytes: number;
 }
 
+/** How far a checkpoint is that is being made. */
+export interface CheckpointProgress {
+  readonly name: string;
+  /** Bytes of its file, of which nobody knows beforehand how many there will be. */
+  readonly fileBytes: number;
+  /** Bytes of the disks that are copied, or were passed over because they are empty. */
+  readonly copiedBytes: number;
+  readonly toCopyBytes: number;
+}
+
 export interface ForkOptions {
   /**
    * An exact copy, which goes on with the same random numbers and clock, instead of an individual of its own. Two exact twins

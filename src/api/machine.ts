@@ -1,6 +1,6 @@
 import { GodwitError } from '../common/errors.ts';
 import type { FromMachine, MachineEnd } from './actions.ts';
-import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
+import type { CheckpointOptions, CheckpointProgress, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
 import { MachineConsole } from './console.ts';
 import { checkDebugOptions, type DebugOptions } from './debug.ts';
 import { ActionClient, type MachineLink } from './link.ts';
@@ -16,6 +16,8 @@ export interface MachineEvents {
   'disk-error': { readonly disk: number; readonly error: GodwitError };
   /** A recording could not be written any further; the machine goes on without it. */
   'recording-error': GodwitError;
+  /** Now and then while a checkpoint is being made. */
+  'checkpoint-progress': CheckpointProgress;
   /** Lines of a trace, each with its line end. */
   trace: string;
 }
@@ -44,6 +46,7 @@ export class MachineHandle {
   private readonly listeners: { [Name in keyof MachineEvents]: Set<Listener<MachineEvents[Name]>> } = {
     'disk-error': new Set(),
     'recording-error': new Set(),
+    'checkpoint-progress': new Set(),
     trace: new Set(),
   };
   private state: MachineStatus;
@@ -106,6 +109,11 @@ export class MachineHandle {
   async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointReport> {
     this.require('be checkpointed', 'running', 'paused');
     return await this.client.request('checkpoint', options);
+  }
+
+  /** Gives up the checkpoint that is being made, if there is one: `checkpoint` rejects then with GodwitError('state'). */
+  async cancelCheckpoint(): Promise<void> {
+    await this.client.request('cancel-checkpoint', undefined);
   }
 
   /**
@@ -206,6 +214,9 @@ export class MachineHandle {
         break;
       case 'recording-error':
         void this.emit('recording-error', fromWireError(message.error));
+        break;
+      case 'checkpoint-progress':
+        void this.emit('checkpoint-progress', message.progress);
         break;
       case 'trace':
         // A trace that is written slowly holds the machine up.

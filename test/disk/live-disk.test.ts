@@ -42,7 +42,9 @@ const at = (name: string): string => join(folder, name);
 const workload = { batches: 10, perBatch: 8, maxBytes: 100_000 };
 
 async function frozenBy(disk: LiveDisk, request: OverlayRequest): Promise<FrozenDisk> {
-  return await (await disk.prepareOverlay(request)).switch();
+  const frozen = await (await disk.prepareOverlay(request)).switch();
+  if (request.parent === 'keep') await frozen.keep();
+  return frozen;
 }
 
 /** Everything in the folder but locks: those go when the disk is closed. */
@@ -140,6 +142,8 @@ describe.skipIf(!qemu.hasQemuImg)(`the disk of a running machine${qemu.noQemuImg
         const traffic = runWorkload(disk, model, random, workload);
         const { frozen, content } = await switchDisk(prepared);
         await traffic;
+        await expect(openDisk(frozen.path, { readonly: true })).rejects.toMatchObject({ code: 'locked' });
+        await frozen.keep();
         expect(frozen).toMatchObject({ path: at(`${begin.file}.kept-${round}`), isKept: true, sizeBytes: SIZE });
         expect(statSync(frozen.path).mode & 0o222).toBe(0);
         kept.push({ path: frozen.path, content });
@@ -152,7 +156,9 @@ describe.skipIf(!qemu.hasQemuImg)(`the disk of a running machine${qemu.noQemuImg
         await expectContent(fork, forkModel);
         await fork.close();
         await expect(openDisk(frozen.path)).rejects.toMatchObject({ name: 'GodwitError' });
-        await expect(frozen.commit()).rejects.toMatchObject({ code: 'usage' });
+        await expect(frozen.keep()).rejects.toMatchObject({ code: 'usage' });
+        await frozen.commit();
+        expect(existsSync(frozen.path)).toBe(true);
       }
       await expectContent(disk, model);
       await disk.close();
@@ -217,6 +223,25 @@ describe.skipIf(!qemu.hasQemuImg)(`the disk of a running machine${qemu.noQemuImg
     await disk.close();
     qemu.expectSameAs(at('d.qcow2'), model);
     qemu.expectClean(at('d.qcow2'));
+  });
+
+  test('what was to be kept can be given back', async () => {
+    const { disk, model } = await start(STARTS[0]!);
+    const random = new Random(11);
+    await runWorkload(disk, model, random, workload);
+    const frozen = await (await disk.prepareOverlay({ parent: 'keep', keptPath: at('kept') })).switch();
+    const traffic = runWorkload(disk, model, random, workload);
+    await frozen.commit();
+    await traffic;
+    await expect(frozen.keep()).rejects.toMatchObject({ code: 'usage' });
+    expect(names()).toEqual(['disk.qcow2']);
+    await expectContent(disk, model);
+    // The same when nobody says which.
+    await (await disk.prepareOverlay({ parent: 'keep', keptPath: at('kept') })).switch();
+    await runWorkload(disk, model, random, workload);
+    await disk.close();
+    expect(readdirSync(folder)).toEqual(['disk.qcow2']);
+    await expectFile(at('disk.qcow2'), STARTS[0]!, model);
   });
 
   test('closing brings back what was not', async () => {

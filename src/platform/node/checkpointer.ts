@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import type { CheckpointOptions, CheckpointReport } from '../../api/checkpoint.ts';
+import type { CheckpointOptions, CheckpointProgress, CheckpointReport } from '../../api/checkpoint.ts';
 import type { MachineConfiguration } from '../../api/options.ts';
 import type { CheckpointDisk } from '../../checkpoint/meta.ts';
 import { GodwitError } from '../../common/errors.ts';
@@ -13,7 +13,9 @@ import { isStorePath } from './checkpoint/manifest.ts';
 import { type BeginOptions, CheckpointStore } from './checkpoint/store.ts';
 import { describeMachine } from './checkpointed-machine.ts';
 import type { FrozenDisk, PreparedOverlay } from './disk-live.ts';
+import { copyName, FrozenDisks } from './frozen-disks.ts';
 import { MachineDisks } from './machine-disks.ts';
+import { ProgressMeter } from './progress-meter.ts';
 
 /** A machine as it was at one moment, with its disks as they were. */
 export interface Frozen {
@@ -34,10 +36,12 @@ export interface LastCheckpoint {
 /** What a checkpoint is made of. */
 interface Making {
   readonly draft: CheckpointDraft;
+  readonly name: string;
   /** The folder of all checkpoints. */
   readonly folder: string;
   readonly base: WrittenPages | undefined;
   readonly parents: 'keep' | 'copy';
+  readonly signal: AbortSignal;
 }
 
 const SEED_BYTES = 32;
@@ -60,9 +64,17 @@ export class Checkpointer {
   private last: LastCheckpoint | undefined;
   /** One at a time: each rests on the one before. */
   private queue: Promise<unknown> = Promise.resolve();
+  private current: AbortController | undefined;
+  private readonly onProgress: (progress: CheckpointProgress) => void;
 
   /** `last`: for a machine that goes on from a checkpoint. */
-  constructor(core: MachineCore, disks: MachineDisks, configuration: MachineConfiguration, last?: LastCheckpoint) {
+  constructor(
+    core: MachineCore,
+    disks: MachineDisks,
+    configuration: MachineConfiguration,
+    { onProgress, last }: { onProgress: (progress: CheckpointProgress) => void; last?: LastCheckpoint | undefined },
+  ) {
+    this.onProgress = onProgress;
     this.core = core;
     this.disks = disks;
     this.configuration = configuration;
@@ -74,7 +86,9 @@ export class Checkpointer {
     const prepared = await this.disks.prepareOverlays(() => ({ parent: 'keep' }));
     const { snapshot, switched, pauseMs } = this.freeze(prepared, undefined);
     try {
-      return { snapshot, disks: await MachineDisks.openOver(await Promise.all(switched), this.disks), pauseMs };
+      const frozen = await FrozenDisks.of(switched);
+      await frozen.keep();
+      return { snapshot, disks: await MachineDisks.openOver(frozen.all, this.disks), pauseMs };
     } catch (error) {
       snapshot.memory.release();
       throw error;
@@ -105,20 +119,35 @@ export class Checkpointer {
     return created;
   }
 
+  /** Gives up the one that is being made. */
+  cancel(): void {
+    this.current?.abort();
+  }
+
   /** Waits for what is under way. */
   async close(): Promise<void> {
     await this.queue;
   }
 
   private async createNext(options: CheckpointOptions): Promise<CheckpointReport> {
+    this.current = new AbortController();
+    try {
+      return await this.createUnless(this.current.signal, options);
+    } finally {
+      this.current = undefined;
+    }
+  }
+
+  private async createUnless(signal: AbortSignal, options: CheckpointOptions): Promise<CheckpointReport> {
     const startedMs = performance.now();
     const name = options.name ?? nameOfNow();
     const store = await CheckpointStore.open(options.store === undefined ? {} : { folder: options.store });
     try {
       const { draft, base } = await this.begin(store, name, options.full ?? false);
       try {
-        const made = await this.make({ draft, folder: store.folder, base, parents: options.disks ?? 'keep' });
-        await draft.commit();
+        const parents = options.disks ?? 'keep';
+        const made = await this.make({ draft, name, folder: await realpath(store.folder), base, parents, signal });
+        await this.complete(draft, made.frozen, signal);
         this.last = { store: store.folder, id: draft.id, written: made.written };
         const wallMs = performance.now() - startedMs;
         const path = join(store.folder, draft.id);
@@ -146,8 +175,25 @@ export class Checkpointer {
     }
   }
 
-  private async make({ draft, folder, base, parents }: Making) {
+  /** It is there, with the disks that it keeps; or not, and the machine has them back. */
+  private async complete(draft: CheckpointDraft, frozen: FrozenDisks, signal: AbortSignal): Promise<void> {
+    try {
+      refuseCancelled(signal);
+      await draft.commit();
+    } catch (error) {
+      await frozen.giveBack(this.trouble);
+      throw error;
+    }
+    await frozen.keep();
+  }
+
+  private async make(making: Making) {
+    const { base, parents, signal } = making;
     const prepared = await this.disks.prepareForCheckpoint(parents);
+    if (signal.aborted) {
+      await Promise.all(prepared.map((overlay) => overlay.cancel()));
+      refuseCancelled(signal);
+    }
     // Whatever becomes of this one, the pages counted since the last belong to this snapshot only.
     const { last } = this;
     this.last = undefined;
@@ -155,27 +201,52 @@ export class Checkpointer {
     const createdAtMs = Date.now();
     const { snapshot, switched, pauseMs } = this.freeze(prepared, base);
     const written = this.core.ram.watchWrites();
-    const { memory, state, point } = snapshot;
     try {
-      const frozen = await Promise.all(switched);
-      const disks = this.describeDisks(draft, frozen, await realpath(folder));
-      const machine = describeMachine(this.configuration);
-      const hotPages = this.core.recentPages(snapshot);
-      const memoryWritten = draft.write({ memory, state, point, machine, disks, hotPages, createdAtMs });
-      const [fileBytes] = await Promise.all([memoryWritten, ...frozen.map((disk, i) => this.copyDisk(draft, disk, i))]);
-      return { written, pauseMs, fileBytes };
+      const frozen = await FrozenDisks.of(switched);
+      const fileBytes = await this.write(making, { snapshot, frozen, createdAtMs });
+      return { written, pauseMs, fileBytes, frozen };
     } catch (error) {
       this.core.ram.unwatch(written);
       throw error;
     } finally {
-      memory.release();
+      snapshot.memory.release();
     }
+  }
+
+  /** Memory and disks side by side, while the machine goes on. Gives the size of the file. */
+  private async write(
+    { draft, name, folder, signal }: Making,
+    { snapshot, frozen, createdAtMs }: { snapshot: MachineSnapshot; frozen: FrozenDisks; createdAtMs: number },
+  ): Promise<number> {
+    const progress = new ProgressMeter(name, frozen.bytesToCopy, this.onProgress);
+    const content = {
+      memory: snapshot.memory,
+      state: snapshot.state,
+      point: snapshot.point,
+      machine: describeMachine(this.configuration),
+      disks: this.describeDisks(draft, frozen.all, folder),
+      hotPages: this.core.recentPages(snapshot),
+      createdAtMs,
+    };
+    const copied = frozen.copyInto(draft.folder, {
+      signal,
+      onProgress: (copiedBytes) => progress.update({ copiedBytes }),
+      onTrouble: this.trouble,
+    });
+    const onProgress = (fileBytes: number): void => progress.update({ fileBytes });
+    const [memoryWritten, disksCopied] = await Promise.allSettled([
+      draft.write(content, { signal, onProgress }),
+      copied,
+    ]);
+    if (memoryWritten.status === 'fulfilled' && disksCopied.status === 'fulfilled') return memoryWritten.value;
+    await frozen.giveBack(this.trouble);
+    throw memoryWritten.status === 'rejected' ? memoryWritten.reason : (disksCopied as PromiseRejectedResult).reason;
   }
 
   /** Images that lie in the store are named relative to it, so that it knows who needs them. */
   private describeDisks(draft: CheckpointDraft, frozen: readonly FrozenDisk[], folder: string): CheckpointDisk[] {
     return frozen.map(({ path, format, sizeBytes, isKept, backing }, i) => ({
-      path: isKept ? path : draft.storePath(diskFile(i)),
+      path: isKept ? path : draft.storePath(copyName(i)),
       format: isKept ? format : 'qcow2',
       sizeBytes,
       readonly: this.disks.isReadonly(i),
@@ -183,23 +254,15 @@ export class Checkpointer {
     }));
   }
 
-  /** The machine gets a disk back that was copied, also when copying it failed. */
-  private async copyDisk(draft: CheckpointDraft, disk: FrozenDisk, index: number): Promise<void> {
-    if (disk.isKept) return;
-    try {
-      await disk.copyTo(join(draft.folder, diskFile(index)));
-    } finally {
-      await disk.commit();
-    }
-  }
+  private readonly trouble = (disk: number, error: unknown): void => this.disks.report(disk, error);
+}
+
+function refuseCancelled(signal: AbortSignal): void {
+  if (signal.aborted) throw new GodwitError('state', 'The checkpoint was cancelled.');
 }
 
 /** "<id>/<file>" for what lies in the store. */
 function storePathOf(folder: string, path: string): string {
   const inside = relative(folder, path);
   return isStorePath(inside) ? inside : path;
-}
-
-function diskFile(index: number): string {
-  return `disk${index}.qcow2`;
 }

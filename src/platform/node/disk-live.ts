@@ -31,20 +31,22 @@ export interface PreparedOverlay {
   cancel(): Promise<void>;
 }
 
-/** The disk as it was at the moment of the switch. */
+/** The disk as it was at the moment of the switch. Nothing changes it until `keep` or `commit` is called: one of them, once. */
 export interface FrozenDisk {
   readonly path: string;
   readonly format: DiskFormat;
   readonly sizeBytes: number;
   /** Paths of the images under it, or, where it is to be copied, under the copy; the nearest first. */
   readonly backing: readonly string[];
-  /** Changed neither now nor later. If not, only until `commit`. */
+  /** Whether it is to be kept. */
   readonly isKept: boolean;
   /** Makes a qcow2 image with the same content. */
   copyTo(path: string, options?: CopyImageOptions): Promise<void>;
+  /** Nobody changes it any more: others may read it, and lay images over it. */
+  keep(): Promise<void>;
   /**
-   * For disks that were copied: brings what the machine has written since into the parent, which the machine goes on with then. Must be
-   * called also when the copy failed. Nothing is lost when it fails or never ends: it is done when the machine ends, or is started again.
+   * Brings what the machine has written since into the parent, which the machine goes on with then: after a copy, and when what it was to be
+   * kept for has come to nothing. Nothing is lost when it fails or never ends: it is done when the machine ends, or mostly when it is started again.
    */
   commit(options?: CommitOptions): Promise<void>;
 }
@@ -162,7 +164,7 @@ export class LiveDisk extends SwitchableDisk {
         use();
         const { flushed } = this.switchTo(overlay.image.disk);
         this.#layers.unshift(overlay.image);
-        if (!keep) this.#uncommitted = overlay;
+        this.#uncommitted = overlay;
         return this.#track(this.#freeze(overlay, keep, flushed, release));
       },
     };
@@ -173,12 +175,10 @@ export class LiveDisk extends SwitchableDisk {
     try {
       await flushed;
       await settle(parent);
-      if (keep) await shareForGood(parent);
     } catch (error) {
       release();
       throw error;
     }
-    if (keep) release();
     return {
       path: parentPath,
       format: parent.disk.format,
@@ -186,10 +186,8 @@ export class LiveDisk extends SwitchableDisk {
       backing: (keep ? parent.under : imagesUnderCopy(parent)).map(({ path }) => path),
       isKept: keep,
       copyTo: (path, options) => this.#track(copyImage(parent, path, options)),
-      commit: async (options) => {
-        if (keep) throw new GodwitError('usage', `The disk image ${parentPath} is kept.`);
-        await this.#track(this.#commit(options).finally(release));
-      },
+      keep: () => this.#track(this.#keep(overlay).finally(release)),
+      commit: (options) => this.#track(this.#commit(options).finally(release)),
     };
   }
 
@@ -203,9 +201,18 @@ export class LiveDisk extends SwitchableDisk {
       backing: image.under.map(({ path }) => path),
       isKept: true,
       copyTo: (path, options) => this.#track(copyImage(image, path, options)),
+      keep: async () => {},
       commit: async () => {},
     };
     return { switch: async () => frozen, cancel: async () => {} };
+  }
+
+  async #keep(overlay: Overlay): Promise<void> {
+    if (this.#uncommitted !== overlay || this.#committing !== undefined) {
+      throw new GodwitError('usage', `The disk image ${overlay.parentPath} is not to be kept any more.`);
+    }
+    this.#uncommitted = undefined;
+    await shareForGood(overlay.parent);
   }
 
   async #resumeCommit(): Promise<void> {
@@ -289,8 +296,9 @@ async function settle({ disk }: OpenImage): Promise<void> {
 /** Others may read it now, and no one is to write it: the file's mode says so to all programs. */
 async function shareForGood({ file }: OpenImage): Promise<void> {
   const path = file.realPath;
-  await chmod(path, (await stat(path)).mode & 0o555);
   await file.share();
+  // Not all file systems have modes, nor all files that one may change.
+  await chmod(path, (await stat(path)).mode & 0o555).catch(() => {});
 }
 
 async function openReadonly(path: string, options: LiveDiskOptions): Promise<Opened> {

@@ -153,6 +153,11 @@ export class MachineDisks {
     }
   }
 
+  /** Something went wrong with a disk that the guest does not notice. */
+  report(disk: number, error: unknown): void {
+    this.surroundings?.failed(disk, error);
+  }
+
   /** Flushes and closes all disks, whatever happens to some of them. Gives the first error. */
   async close(): Promise<unknown> {
     await Promise.all(this.ports.map((port) => port.drain()));

@@ -1,6 +1,12 @@
 import type { ActionRequest, FromMachine, MachineEnd, ToMachine } from '../../api/actions.ts';
 import { formatByteSize } from '../../api/byte-size.ts';
-import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from '../../api/checkpoint.ts';
+import type {
+  CheckpointOptions,
+  CheckpointProgress,
+  CheckpointReport,
+  ForkOptions,
+  ForkReport,
+} from '../../api/checkpoint.ts';
 import type { DebugOptions } from '../../api/debug.ts';
 import type { MachineConfiguration, ProfileConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import type { RecordOptions } from '../../api/recording.ts';
@@ -179,7 +185,8 @@ export class MachineServer {
     this.pages = parts.from?.pages;
     const { from } = parts;
     const last = from && { store: from.store, id: from.id, written: core.ram.watchWrites() };
-    this.checkpoints = new Checkpointer(core, this.disks, configuration, last);
+    const onProgress = (progress: CheckpointProgress) => send({ kind: 'checkpoint-progress', progress });
+    this.checkpoints = new Checkpointer(core, this.disks, configuration, { onProgress, last });
     this.prefetch = new Prefetch(core.ram, from?.pages.hotPages ?? []);
     if (configuration.trace) {
       const trace = new TraceBuffer((text) => {
@@ -256,6 +263,8 @@ export class MachineServer {
         return this.runner.resize(request.parameters.columns, request.parameters.rows);
       case 'checkpoint':
         return this.checkpoint(request.parameters);
+      case 'cancel-checkpoint':
+        return this.checkpoints.cancel();
       case 'fork':
         return this.fork(request.parameters);
       case 'record':

@@ -55,6 +55,7 @@ async function checkpointForEver(disk: LiveDisk): Promise<never> {
     say(`switch ${id}`);
     const frozen = await overlay.switch();
     if (keep) {
+      await frozen.keep();
       keepsLeft -= 1;
       say(`kept ${id} ${frozen.path}`);
       continue;
