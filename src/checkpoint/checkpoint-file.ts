@@ -37,8 +37,7 @@ export class CheckpointFile {
   static open(source: ByteSource, codec: Codec): CheckpointFile {
     try {
       const container = Container.open(source, codec, CHECKPOINT);
-      const bytes = container.read(container.get(META), MAXIMUM_META_BYTES);
-      const meta = metaFromPlainData(source.name, decodePlainData(bytes, source.name));
+      const meta = readMeta(container);
       const pages = new StoredPages(container, codec, MEMORY_PAGES);
       checkAgreement(source, meta, pages);
       return new CheckpointFile(container, codec, meta, pages);
@@ -124,6 +123,20 @@ export class CheckpointFile {
   close(): void {
     this.container.close();
   }
+}
+
+/** What a file says of itself, without a look at anything else in it. Closes the source. */
+export function readCheckpointMeta(source: ByteSource, codec: Codec): CheckpointMeta {
+  try {
+    return readMeta(Container.open(source, codec, CHECKPOINT));
+  } finally {
+    source.close();
+  }
+}
+
+function readMeta(container: Container): CheckpointMeta {
+  const { name } = container.source;
+  return metaFromPlainData(name, decodePlainData(container.read(container.get(META), MAXIMUM_META_BYTES), name));
 }
 
 function checkAgreement(source: ByteSource, meta: CheckpointMeta, { index }: StoredPages): void {

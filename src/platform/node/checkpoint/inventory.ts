@@ -4,7 +4,7 @@ import { type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts
 import { GodwitError } from '../../../common/errors.ts';
 import { errorCodeOf, hostError } from '../host-error.ts';
 import { type Manifest, readManifest } from './manifest.ts';
-import { machineFile, openCheckpointFile } from './stored-chain.ts';
+import { machineFile, readMetaOf } from './stored-chain.ts';
 
 /** What the folder of a checkpoint has to say, as far as it can be read. */
 export interface StoredCheckpoint {
@@ -35,22 +35,29 @@ export interface CheckpointSummary {
   readonly problem: string | undefined;
 }
 
+/** What is wanted of each: its place in the tree, for which the manifest is enough where it can be read, or all. */
+export type Depth = 'places' | 'all';
+
 /** All checkpoints of a store, removed ones with files that others need included; oldest first. */
-export async function readInventory(store: string): Promise<StoredCheckpoint[]> {
+export async function readInventory(store: string, depth: Depth = 'all'): Promise<StoredCheckpoint[]> {
   const names = await readdir(store).catch((error: unknown) => {
     throw hostError(error, `read the checkpoints in ${store}`);
   });
   const ids = names.filter((name) => isCheckpointId(name)).sort();
   const found: StoredCheckpoint[] = [];
   for (const id of ids) {
-    const checkpoint = await readCheckpoint(store, id);
+    const checkpoint = await readCheckpoint(store, id, depth);
     if (checkpoint) found.push(checkpoint);
   }
   return found.sort((a, b) => createdAtMs(a) - createdAtMs(b));
 }
 
 /** undefined: it is not there, or not any more. */
-export async function readCheckpoint(store: string, id: string): Promise<StoredCheckpoint | undefined> {
+export async function readCheckpoint(
+  store: string,
+  id: string,
+  depth: Depth = 'all',
+): Promise<StoredCheckpoint | undefined> {
   const folder = join(store, id);
   const failures: GodwitError[] = [];
   const note = (error: unknown): undefined => {
@@ -59,7 +66,7 @@ export async function readCheckpoint(store: string, id: string): Promise<StoredC
   };
   const manifest = await readManifest(folder).catch(note);
   let meta: CheckpointMeta | undefined;
-  if (!manifest?.removed) {
+  if (manifest === undefined || (depth === 'all' && !manifest.removed)) {
     try {
       meta = readMeta(store, id);
     } catch (error) {
@@ -72,10 +79,9 @@ export async function readCheckpoint(store: string, id: string): Promise<StoredC
 
 function readMeta(store: string, id: string): CheckpointMeta {
   const path = machineFile(store, id);
-  const file = openCheckpointFile(path);
-  file.close();
-  if (file.meta.id !== id) throw new GodwitError('damaged', `${path} is of another checkpoint, ${file.meta.id}.`);
-  return file.meta;
+  const meta = readMetaOf(path);
+  if (meta.id !== id) throw new GodwitError('damaged', `${path} is of another checkpoint, ${meta.id}.`);
+  return meta;
 }
 
 function createdAtMs({ manifest, meta }: StoredCheckpoint): number {

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ChainPageSource, closeChain } from '../../../checkpoint/chain.ts';
-import { assertCheckpointName, type CheckpointMeta } from '../../../checkpoint/meta.ts';
+import { assertCheckpointName, type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import type { PlainData } from '../../../device/device.ts';
 import type { PageSource } from '../../../memory/page-source.ts';
@@ -18,6 +18,7 @@ import {
   type CheckpointSummary,
   isRemoved,
   placeOf,
+  readCheckpoint,
   readInventory,
   resolveReference,
   type StoredCheckpoint,
@@ -27,7 +28,7 @@ import { writeManifest } from './manifest.ts';
 import { nodeCodec } from './node-codec.ts';
 import { exportCheckpoint, type ImportOptions, importCheckpoint } from './portable.ts';
 import { withStoreLock } from './store-lock.ts';
-import { machineFile, openStoredChain } from './stored-chain.ts';
+import { machineFile, openStoredChain, readMetaOf } from './stored-chain.ts';
 import { type VerifyReport, verifyCheckpoint } from './verify.ts';
 
 /** So many checkpoints a machine has to ask for a page at most. */
@@ -122,7 +123,7 @@ export class CheckpointStore {
     if (name !== undefined) assertCheckpointName(name);
     return this.locked(async () => {
       await sweepStore(this.folder);
-      const all = await readInventory(this.folder);
+      const all = await readInventory(this.folder, 'places');
       refuseTakenName(all, name);
       const idOf = (reference: string | undefined) =>
         reference === undefined ? null : resolveReference(all, reference).id;
@@ -133,7 +134,7 @@ export class CheckpointStore {
         name: name ?? null,
         parent: idOf(parent),
         base: baseId,
-        flatten: chainLength(all, baseId) >= LONGEST_CHAIN,
+        flatten: baseId !== null && this.chainLength(baseId) >= LONGEST_CHAIN,
         tool: toolName(),
       });
     });
@@ -148,7 +149,7 @@ export class CheckpointStore {
 
   private async commit({ name, id }: DraftOrigin, action: () => Promise<void>): Promise<void> {
     await this.locked(async () => {
-      const all = await readInventory(this.folder);
+      const all = await readInventory(this.folder, 'places');
       refuseTakenName(all, name ?? undefined);
       refuseTakenId(all, id);
       await action();
@@ -183,7 +184,7 @@ export class CheckpointStore {
 
   /** The id of a checkpoint that is named by its name, its id, or the beginning of one. */
   async resolve(reference: string): Promise<string> {
-    return resolveReference(await readInventory(this.folder), reference).id;
+    return (await this.lookUp(reference)).id;
   }
 
   /** Where a disk's image is (`CheckpointDisk.path`). */
@@ -206,8 +207,10 @@ export class CheckpointStore {
 
   /** Reads everything that a checkpoint needs, and says what is wrong with it. */
   async verify(reference: string): Promise<VerifyReport> {
-    const all = await readInventory(this.folder);
-    return verifyCheckpoint(this.folder, resolveReference(all, reference));
+    const { id } = await this.lookUp(reference);
+    const checkpoint = await readCheckpoint(this.folder, id);
+    if (!checkpoint) throw new GodwitError('not-found', `The checkpoint ${id} was deleted meanwhile.`);
+    return verifyCheckpoint(this.folder, checkpoint);
   }
 
   // Changing them
@@ -216,7 +219,7 @@ export class CheckpointStore {
   async delete(reference: string): Promise<void> {
     await this.locked(async () => {
       const owners = await sweepStore(this.folder);
-      const target = resolveReference(await readInventory(this.folder), reference);
+      const target = resolveReference(await readInventory(this.folder, 'places'), reference);
       await deleteCheckpoint(this.folder, target, owners).catch((error: unknown) => {
         throw hostError(error, `delete the checkpoint ${target.id}`);
       });
@@ -227,7 +230,7 @@ export class CheckpointStore {
   async rename(reference: string, name: string | null): Promise<void> {
     if (name !== null) assertCheckpointName(name);
     await this.locked(async () => {
-      const all = await readInventory(this.folder);
+      const all = await readInventory(this.folder, 'places');
       const { id, folder, manifest, failures } = resolveReference(all, reference);
       if (!manifest) throw failures[0]!;
       refuseTakenName(
@@ -259,7 +262,7 @@ export class CheckpointStore {
       if (name !== null) assertCheckpointName(name);
       return this.locked(async () => {
         await sweepStore(this.folder);
-        const all = await readInventory(this.folder);
+        const all = await readInventory(this.folder, 'places');
         refuseTakenId(all, id);
         refuseTakenName(all, name ?? undefined);
         return this.makeDraft({
@@ -281,8 +284,18 @@ export class CheckpointStore {
   }
 
   private async lookUp(reference: string): Promise<{ id: string; name: string | null }> {
-    const checkpoint = resolveReference(await readInventory(this.folder), reference);
+    const known = isCheckpointId(reference) ? await readCheckpoint(this.folder, reference, 'places') : undefined;
+    const checkpoint = resolveReference(known ? [known] : await readInventory(this.folder, 'places'), reference);
     return { id: checkpoint.id, name: placeOf(checkpoint).name };
+  }
+
+  /** How many files a page may be looked for in, starting with this one. */
+  private chainLength(id: string): number {
+    let length = 1;
+    for (let { base } = readMetaOf(machineFile(this.folder, id)); base !== null && length < LONGEST_CHAIN; length++) {
+      ({ base } = readMetaOf(machineFile(this.folder, base)));
+    }
+    return length;
   }
 
   private locked<T>(action: () => Promise<T>): Promise<T> {
@@ -306,14 +319,6 @@ function freshId(): string {
 function toolName(): string {
   const text = readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8');
   return `godwit ${(JSON.parse(text) as { version: string }).version}`;
-}
-
-function chainLength(all: readonly StoredCheckpoint[], id: string | null): number {
-  let length = 0;
-  for (let at = id; at !== null && length <= LONGEST_CHAIN; length++) {
-    at = all.find((one) => one.id === at)?.meta?.base ?? null;
-  }
-  return length;
 }
 
 function refuseTakenName(all: readonly StoredCheckpoint[], name: string | undefined): void {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type CheckpointChain, openChain } from '../../../checkpoint/chain.ts';
-import { CheckpointFile } from '../../../checkpoint/checkpoint-file.ts';
+import { CheckpointFile, readCheckpointMeta } from '../../../checkpoint/checkpoint-file.ts';
+import type { CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { FileByteSource } from './file-byte-source.ts';
 import { nodeCodec } from './node-codec.ts';
@@ -17,6 +18,11 @@ export function machineFile(folder: string, id: string): string {
 
 export function openCheckpointFile(path: string): CheckpointFile {
   return CheckpointFile.open(new FileByteSource(path), nodeCodec);
+}
+
+/** The same without its pages. */
+export function readMetaOf(path: string): CheckpointMeta {
+  return readCheckpointMeta(new FileByteSource(path), nodeCodec);
 }
 
 /**
