@@ -11,7 +11,17 @@ import { endFromPlainData, type RecordedEnd } from './end.ts';
 import { type Entry, type Marker, readEntries } from './entries.ts';
 import { checkFileHeader } from './header.ts';
 import { imagesFromPlainData } from './images.ts';
-import { END, EVENTS, IMAGES, KNOWN_RECORDS, PAGE_BYTES, PAGES, PAGES_END, START } from './layout.ts';
+import {
+  END,
+  EVENTS,
+  IMAGES,
+  KNOWN_RECORDS,
+  PAGE_BYTES,
+  PAGES,
+  PAGES_END,
+  RECORD_HEADER_BYTES,
+  START,
+} from './layout.ts';
 import { PageDirectory, RecordedPages } from './recorded-pages.ts';
 import { type RecordPlace, readRecord, scanRecords } from './records.ts';
 import { type RecordedStart, startFromPlainData } from './start.ts';
@@ -48,6 +58,8 @@ export class Recording {
   readonly notice: string | undefined;
   readonly source: ByteSource;
   readonly pageCount: number;
+  /** What of the file is the machine as it was at the start. */
+  readonly startBytes: number;
   private readonly codec: Codec;
   private readonly directory: PageDirectory;
   private readonly last: ExecutionPoint;
@@ -64,6 +76,7 @@ export class Recording {
     this.images = found.images;
     this.notice = found.notice;
     this.pageCount = found.directory!.size;
+    this.startBytes = found.startBytes;
     this.last = found.last;
   }
 
@@ -117,6 +130,7 @@ class Reading {
   end: RecordedEnd | undefined;
   images: Images | undefined;
   notice: string | undefined;
+  startBytes = 0;
   last: ExecutionPoint = { branches: 0n, pc: 0n };
   private pagesWhole = false;
   private readonly source: ByteSource;
@@ -180,6 +194,7 @@ class Reading {
       });
     }
     const content = readRecord(this.source, this.codec, place);
+    if (type === START || type === PAGES) this.startBytes += RECORD_HEADER_BYTES + place.storedBytes;
     if (type === START) this.takeStart(content);
     else if (!this.start || !this.directory) throw new RangeError('it does not begin with a start');
     else if (type === PAGES) this.directory.add(place, content);
