@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { checkDebugOptions, parseDebugAddress } from '../api/debug.ts';
 import type { DiskOptions } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
 import type { Seek } from '../platform/node/recording/player.ts';
@@ -18,6 +19,7 @@ export interface ReplayCommandOptions {
   readonly engine: 'jit' | 'interpreter';
   readonly jitThreshold?: number;
   readonly json?: boolean;
+  readonly gdb?: number | string;
   readonly debug?: boolean;
 }
 
@@ -41,6 +43,7 @@ Examples:
   godwit replay boot.rec --speed 2
   godwit replay boot.rec --to-text 'login:'        begin where that was shown
   godwit replay boot.rec --to 12.5s --live         a machine that goes on from there
+  godwit replay boot.rec --gdb 1234                and then in gdb: target remote :1234, reverse-continue
   godwit replay boot.rec --verify                  is every replay the same?
 `;
 
@@ -63,6 +66,11 @@ export function addReplayOptions(command: Command): Command {
     .option('--json', 'with --verify and --info: one JSON object')
     .addOption(new Option('--engine <name>', 'what executes the guest').choices(['jit', 'interpreter']).default('jit'))
     .addOption(new Option('--jit-threshold <visits>').argParser(parseThreshold).hideHelp())
+    .option(
+      '--gdb <port|path>',
+      'let gdb move through it, forth and back, over a TCP port or a unix socket; ends when gdb kills it',
+      parseDebugAddress,
+    )
     .option('--debug', 'print stack traces with errors')
     .addHelpText('after', HELP);
 }
@@ -98,6 +106,10 @@ function parseThreshold(text: string): number {
   return visits;
 }
 
+export function translationOf({ engine, jitThreshold }: ReplayCommandOptions) {
+  return { enabled: engine === 'jit', ...(jitThreshold === undefined ? {} : { threshold: jitThreshold }) };
+}
+
 /** Options that contradict one another. Throws GodwitError('usage'). */
 export function refuseReplayNonsense(options: ReplayCommandOptions): void {
   const { to, toBranch, toText, live, verify, info, disk, json, speed } = options;
@@ -111,5 +123,11 @@ export function refuseReplayNonsense(options: ReplayCommandOptions): void {
     refuse('--verify and --info play nothing: leave --live, --speed and --to out.');
   }
   if (json && !verify && !info) refuse('--json is for --verify and --info.');
+  if (options.gdb !== undefined) {
+    checkDebugOptions({ listen: options.gdb });
+    if (live || verify || info || to || toText || speed !== undefined) {
+      refuse('With --gdb it is gdb that moves through the recording: only --to-branch makes sense with it.');
+    }
+  }
   if (disk.length > 0 && !live) refuse('--disk is for --live: a replay needs no disks.');
 }

@@ -10,7 +10,8 @@ import type { Recording } from '../recording/recording.ts';
 import { EXIT_FAILURE } from './errors.ts';
 import { EscapeKeys } from './escape-keys.ts';
 import { writeAll } from './front.ts';
-import { type ReplayCommandOptions, refuseReplayNonsense } from './replay-options.ts';
+import { replayForGdb } from './replay-gdb.ts';
+import { type ReplayCommandOptions, refuseReplayNonsense, translationOf } from './replay-options.ts';
 import { describeFacts, describeVerification, factsOf, verify } from './replay-report.ts';
 import { Signals } from './signals.ts';
 
@@ -24,6 +25,7 @@ export async function replay(file: string, options: ReplayCommandOptions): Promi
     if (options.info) return await showFacts(recording, options.json ?? false);
     if (recording.notice !== undefined) process.stderr.write(`godwit: ${recording.notice}\n`);
     if (options.verify) return await showVerification(recording, options);
+    if (options.gdb !== undefined) return await replayForGdb(recording, options);
     return await new ReplaySession(recording, options).run();
   } catch (error) {
     if (!(error instanceof DivergenceError)) throw error;
@@ -38,10 +40,6 @@ async function showFacts(recording: Recording, json: boolean): Promise<number> {
   const facts = factsOf(recording);
   await writeAll(process.stdout, json ? `${JSON.stringify(facts)}\n` : describeFacts(facts));
   return 0;
-}
-
-function translationOf({ engine, jitThreshold }: ReplayCommandOptions) {
-  return { enabled: engine === 'jit', ...(jitThreshold === undefined ? {} : { threshold: jitThreshold }) };
 }
 
 async function showVerification(recording: Recording, options: ReplayCommandOptions): Promise<number> {

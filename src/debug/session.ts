@@ -1,7 +1,8 @@
 import type { ExecutionPoint } from '../machine/core.ts';
-import type { DebugHit, Watchpoint } from '../machine/debug-stops.ts';
+import type { DebugHit, WatchHit, Watchpoint } from '../machine/debug-stops.ts';
 import { GuestView } from './guest-view.ts';
 import type { Resume, Reverse, Stop } from './stop.ts';
+import { storesWhatIsThere } from './store-value.ts';
 import type { DebugTarget, Ran } from './target.ts';
 
 /** A step that stands at a `wfi` looks this often whether time went on. */
@@ -9,10 +10,19 @@ const IDLE_STEPS = 10_000;
 /** Instructions of a range that are stepped before messages are let in. */
 const RANGE_STEPS = 20_000;
 
-type WatchHit = DebugHit & { kind: 'watchpoint' };
+function isSame(a: ExecutionPoint, b: ExecutionPoint): boolean {
+  return a.branches === b.branches && a.pc === b.pc;
+}
 
 function isBefore(a: ExecutionPoint, b: ExecutionPoint): boolean {
   return a.branches < b.branches || (a.branches === b.branches && a.pc < b.pc);
+}
+
+/** An access that was told before it was done, or undone: where it is, so that it is not told again when the machine goes on. */
+interface Told {
+  readonly point: ExecutionPoint;
+  readonly instructions: bigint;
+  readonly forward: boolean;
 }
 
 /**
@@ -27,8 +37,9 @@ export class DebugSession {
   private watchpoints: readonly Watchpoint[] = [];
   private resume: Resume | 'backwards' | undefined;
   private interrupted = false;
-  /** The breakpoint where the machine stands is behind it. */
-  private leaveBreakpoint = false;
+  private told: Told | undefined;
+  /** The breakpoint, or the access, where the machine stands is behind it. */
+  private leaving: 'breakpoint' | 'watchpoint' | undefined;
 
   /** `stopped` is called each time that the machine stops after it was let go. */
   constructor(target: DebugTarget, stopped: (stop: Stop) => void) {
@@ -67,7 +78,8 @@ export class DebugSession {
   goOn(resume: Resume): void {
     this.interrupted = false;
     this.resume = resume;
-    this.leaveBreakpoint = this.breakpoints.has(this.core.hart.pc);
+    if (this.hasTold(true)) this.leaving = 'watchpoint';
+    else this.leaving = this.breakpoints.has(this.core.hart.pc) ? 'breakpoint' : undefined;
     this.target.letGo((branches) => this.execute(branches));
   }
 
@@ -82,7 +94,17 @@ export class DebugSession {
     if (this.resume) this.stop({ kind: 'exited', code });
   }
 
+  /** Whether the machine still stands where an access was told in that direction. */
+  private hasTold(forward: boolean): boolean {
+    const { told, core } = this;
+    if (told?.forward !== forward) return false;
+    return isSame(told.point, core.point) && told.instructions === core.hart.instructionsRetired;
+  }
+
   private stop(stop: Stop): Ran {
+    const forward = this.resume !== 'backwards';
+    const { point, hart } = this.core;
+    this.told = stop.kind === 'watchpoint' ? { point, instructions: hart.instructionsRetired, forward } : undefined;
     this.resume = undefined;
     this.target.hold();
     this.stopped(stop);
@@ -98,25 +120,21 @@ export class DebugSession {
   }
 
   private run(branches: bigint): Ran {
+    if (this.leaving) {
+      const { ran, stop } = this.step();
+      if (stop) return this.stop(stop);
+      if (ran.kind !== 'slice') return ran;
+    }
     for (;;) {
-      const stop = this.leaveBreakpoint ? this.passBreakpoint() : undefined;
-      if (stop) return stop;
       const ran = this.target.run(branches);
       if (ran.kind === 'end') return this.stop({ kind: 'history', end: 'end' });
       if (ran.kind !== 'debug' || !ran.hit) return ran;
       if (ran.hit.kind === 'breakpoint') return this.stop(ran.hit);
-      const watched = this.makeAccess(ran.hit);
-      if (watched.stop) return this.stop(watched.stop);
-      if (watched.ran.kind === 'finished') return watched.ran;
+      const stop = this.stopBeforeAccess(ran.hit);
+      if (stop) return this.stop(stop);
+      const passed = this.move('everything');
+      if (passed.kind !== 'slice') return passed;
     }
-  }
-
-  /** The instruction where the machine stands is done, in spite of its breakpoint. */
-  private passBreakpoint(): Ran | undefined {
-    this.leaveBreakpoint = false;
-    const { ran, stop } = this.step();
-    if (stop) return this.stop(stop);
-    return ran.kind === 'slice' ? undefined : ran;
   }
 
   private stepOn(resume: Resume): Ran {
@@ -132,18 +150,23 @@ export class DebugSession {
     return { kind: 'debug' };
   }
 
-  /** One instruction, interrupt or exception, and what watchpoint that met. */
+  /** One instruction, interrupt or exception; or nothing, where a watchpoint is to be told before it. */
   private step(): { ran: Ran; stop?: Stop | undefined } {
     const { stops } = this.core;
+    const { leaving } = this;
+    this.leaving = undefined;
     stops.hit = undefined;
-    const ran = this.move('breakpoints');
+    const ran = this.move(leaving === 'watchpoint' ? 'everything' : 'breakpoints');
     const hit = stops.hit as DebugHit | undefined;
-    return hit?.kind === 'watchpoint' ? this.makeAccess(hit) : { ran };
+    if (hit?.kind !== 'watchpoint') return { ran };
+    const stop = this.stopBeforeAccess(hit);
+    return stop ? { ran, stop } : { ran: this.move('everything') };
   }
 
   /** A step of the target that gets somewhere; one that skips idle time does not. */
   private move(passing: 'breakpoints' | 'everything'): Ran {
     const { hart, stops } = this.core;
+    stops.hit = undefined;
     for (let tries = 0; ; tries++) {
       const before = { pc: hart.pc, instructions: hart.instructionsRetired, branches: hart.branches };
       const ran = stops.pass(() => this.target.step(), passing);
@@ -153,21 +176,22 @@ export class DebugSession {
     }
   }
 
-  /**
-   * Does the instruction that an access was found in, and says whether that is to be reported: a write that changes nothing is not,
-   * nor is one that ended in an exception.
-   */
+  /** Before an access: what is to be told of it. A store of what is there already is not. */
+  private stopBeforeAccess(hit: WatchHit): Stop | undefined {
+    const unchanged = storesWhatIsThere(this.core, this.view, hit);
+    const met = this.core.stops.watchpointsAt(hit).find(({ kind }) => kind !== 'write' || !unchanged);
+    return met && stopAt(met, hit);
+  }
+
+  /** Does the instruction that an access was found in, and gives what is to be told of it when it is undone. */
   private makeAccess(hit: WatchHit): { ran: Ran; stop?: Stop | undefined } {
     const { hart, stops } = this.core;
     const watches = stops.watchpointsAt(hit).map((watch) => ({ watch, before: this.look(watch) }));
     const { instructionsRetired } = hart;
     const ran = this.move('everything');
-    stops.hit = undefined;
     if (hart.instructionsRetired === instructionsRetired && ran.kind !== 'finished') return { ran };
     const met = watches.find(({ watch, before }) => watch.kind !== 'write' || this.look(watch) !== before);
-    if (!met) return { ran };
-    const { kind, address } = met.watch;
-    return { ran, stop: { kind: 'watchpoint', watch: kind, address: hit.address > address ? hit.address : address } };
+    return met ? { ran, stop: stopAt(met.watch, hit) } : { ran };
   }
 
   /** The bytes of a watchpoint, in a form that can be compared. */
@@ -181,7 +205,8 @@ export class DebugSession {
     if (!history) return;
     this.interrupted = false;
     this.resume = 'backwards';
-    const stop = reverse === 'step' ? this.stepBack() : await this.searchBack();
+    const told = this.hasTold(false) ? this.core.point : undefined;
+    const stop = reverse === 'step' ? this.stepBack() : await this.searchBack(told);
     if (this.resume === 'backwards') this.stop(stop);
   }
 
@@ -199,13 +224,14 @@ export class DebugSession {
     return arrived === 'beginning' ? { kind: 'history', end: 'begin' } : { kind: 'step' };
   }
 
-  private async searchBack(): Promise<Stop> {
+  /** `told`: the access before this place has been told, so it is not to be found again. */
+  private async searchBack(told: ExecutionPoint | undefined): Promise<Stop> {
     const history = this.target.history!;
     let until = history.point;
     for (;;) {
       const from = this.passing(() => history.rewindBefore(until));
       if (!from) break;
-      const found = this.lastStopBefore(until);
+      const found = this.lastStopBefore(until, told);
       if (found) {
         this.passing(() => history.seek(found.point));
         return found.stop;
@@ -222,9 +248,12 @@ export class DebugSession {
     return { kind: 'history', end: 'begin' };
   }
 
-  /** Runs forward to a place and says where, on the way, the machine would have stopped last: before the instruction concerned. */
-  private lastStopBefore(until: ExecutionPoint): { point: ExecutionPoint; stop: Stop } | undefined {
-    let found: { point: ExecutionPoint; stop: Stop } | undefined;
+  /**
+   * Runs forward to a place and says where, on the way, a machine that comes from there would stop first: at a breakpoint, or behind
+   * the instruction with an access, before that is undone.
+   */
+  private lastStopBefore(until: ExecutionPoint, told: ExecutionPoint | undefined): Found | undefined {
+    let found: Found | undefined;
     while (isBefore(this.core.point, until)) {
       let watch: WatchHit | undefined;
       if (this.core.hart.branches < until.branches) {
@@ -237,10 +266,28 @@ export class DebugSession {
       const { point } = this.core;
       if (!isBefore(point, until)) break;
       if (this.breakpoints.has(point.pc)) found = { point, stop: { kind: 'breakpoint', address: point.pc } };
-      const { ran, stop } = watch ? this.makeAccess(watch) : this.step();
-      if (stop) found = { point, stop };
+      const { ran, stop } = this.stepAndLook(watch);
+      const after = this.core.point;
+      if (stop && !(told && isSame(after, told))) found = { point: after, stop };
       if (ran.kind === 'finished' || ran.kind === 'end') break;
     }
     return found;
   }
+
+  /** One instruction, which is known to make an access or has to be asked. */
+  private stepAndLook(watch: WatchHit | undefined): { ran: Ran; stop?: Stop | undefined } {
+    if (watch) return this.makeAccess(watch);
+    const ran = this.move('breakpoints');
+    const hit = this.core.stops.hit as DebugHit | undefined;
+    return hit?.kind === 'watchpoint' ? this.makeAccess(hit) : { ran };
+  }
+}
+
+interface Found {
+  readonly point: ExecutionPoint;
+  readonly stop: Stop;
+}
+
+function stopAt({ kind, address }: Watchpoint, hit: WatchHit): Stop {
+  return { kind: 'watchpoint', watch: kind, address: hit.address > address ? hit.address : address };
 }

@@ -6,7 +6,7 @@ export type Stop =
   | { readonly kind: 'step' }
   | { readonly kind: 'interrupt' }
   | { readonly kind: 'breakpoint'; readonly address: bigint }
-  /** Going forward the access is done, going back it is undone. `address` lies in the watchpoint. */
+  /** Going forward the access is about to be done, going back to be undone. `address` lies in the watchpoint. */
   | { readonly kind: 'watchpoint'; readonly watch: Watchpoint['kind']; readonly address: bigint }
   /** There is no more history in that direction. */
   | { readonly kind: 'history'; readonly end: 'begin' | 'end' }

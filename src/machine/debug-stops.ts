@@ -11,17 +11,17 @@ export interface Watchpoint {
   readonly bytes: number;
 }
 
-/** Why `run` stopped before an instruction. */
-export type DebugHit =
-  | { readonly kind: 'breakpoint'; readonly address: bigint }
-  /** The instruction is about to make this access. */
-  | {
-      readonly kind: 'watchpoint';
-      readonly address: bigint;
-      readonly bytes: number;
-      readonly reads: boolean;
-      readonly writes: boolean;
-    };
+/** An access of the guest that lies on a watchpoint. */
+export interface WatchHit {
+  readonly kind: 'watchpoint';
+  readonly address: bigint;
+  readonly bytes: number;
+  readonly reads: boolean;
+  readonly writes: boolean;
+}
+
+/** Why `run` stopped before an instruction: at its address, or for an access that it is about to make. */
+export type DebugHit = { readonly kind: 'breakpoint'; readonly address: bigint } | WatchHit;
 
 const OFFSET_MASK = 0xfff;
 
@@ -88,7 +88,7 @@ export class DebugStops {
   }
 
   /** The watchpoints that an access lies on. */
-  watchpointsAt(hit: DebugHit & { kind: 'watchpoint' }): Watchpoint[] {
+  watchpointsAt(hit: WatchHit): Watchpoint[] {
     const end = hit.address + BigInt(hit.bytes);
     return this.watchpoints.filter(
       ({ kind, address, bytes }) =>

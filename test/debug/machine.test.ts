@@ -92,7 +92,7 @@ describe('godwit run --gdb', () => {
     ]);
     while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
     const printed = await gdb(
-      [`target remote ${socket}`, 'watch victim', 'continue', 'print round', 'delete', 'continue'],
+      [`target remote ${socket}`, 'watch victim', 'continue', 'up', 'print round', 'delete', 'continue'],
       program!.path,
     );
     expect(printed).toMatch(/Old value = 4369[\s\S]*\$1 = 150[\s\S]*exited normally/);
@@ -107,5 +107,55 @@ describe('godwit run --gdb', () => {
     expect(alone.stderr).toContain('--gdb-stopped needs --gdb');
     const kernel = join(folder, 'spinning');
     expect(await godwit(['run', '--kernel', kernel, '--gdb', '70000'])).toMatchObject({ status: 2 });
+  });
+});
+
+describe('godwit replay --gdb', () => {
+  it.skipIf(reason)(`lets one gdb after the other move through a recording${unlessReason}`, async () => {
+    const recording = join(folder, 'work.rec');
+    const made = await godwit([
+      'run',
+      '--memory',
+      '16M',
+      '--kernel',
+      program!.path,
+      '--headless',
+      '--record',
+      recording,
+    ]);
+    expect(made.status).toBe(0);
+    const socket = join(folder, 'replay.sock');
+    const run = new Run(process.execPath, [MAIN, 'replay', recording, '--gdb', socket]);
+    while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
+    const first = await gdb(
+      [`target remote ${socket}`, 'continue', 'watch victim', 'reverse-continue', 'backtrace', 'detach'],
+      program!.path,
+    );
+    expect(first).toMatch(/No more reverse-execution history[\s\S]*New value = 4369[\s\S]*#0 {2}corrupt/);
+    const second = await gdb(
+      [`target remote ${socket}`, 'info symbol $pc', 'reverse-finish', 'reverse-continue', 'kill'],
+      program!.path,
+    );
+    expect(second).toMatch(/^corrupt in section[\s\S]*in main \(\)[\s\S]*No more reverse-execution history/m);
+    const { status, stderr } = await run.ended;
+    expect(stderr).toContain(`godwit: the recording waits for gdb: target remote ${socket}`);
+    expect(status).toBe(0);
+  });
+
+  it.skipIf(reason)(`begins at a branch count, and ends with a signal${unlessReason}`, async () => {
+    const recording = join(folder, 'work.rec');
+    const socket = join(folder, 'replay.sock');
+    const run = new Run(process.execPath, [MAIN, 'replay', recording, '--gdb', socket, '--to-branch', '20000']);
+    while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await gdb([`target remote ${socket}`, 'monitor point', 'detach'])).toContain('branches 20000,');
+    run.child.kill('SIGTERM');
+    expect((await run.ended).status).toBe(143);
+    expect(existsSync(socket)).toBe(false);
+  });
+
+  it('refuses what makes no sense', async () => {
+    const { status, stderr } = await godwit(['replay', join(folder, 'spinning'), '--gdb', '0', '--speed', '2']);
+    expect(status).toBe(2);
+    expect(stderr).toContain('only --to-branch');
   });
 });

@@ -96,6 +96,7 @@ describe.skipIf(noCompiler)(`a session (GODWIT_SEED=${SEED})${noCompiler ? ` (sk
     const isBreak = (i: number) => breakpoints.has(reference.pcs[i]!);
     // History ends at a counted transfer.
     const last = reference.places.findIndex((place) => place.startsWith(`${endBranches} `));
+    let told: { at: number; forward: boolean } | undefined;
     for (let move = 0; move < MOVES; move++) {
       const withBreakpoints = random(2) === 0;
       const withWatch = random(2) === 0;
@@ -111,25 +112,33 @@ describe.skipIf(noCompiler)(`a session (GODWIT_SEED=${SEED})${noCompiler ? ` (sk
       const changesAt = (i: number) => withWatch && reference.changes.has(i);
       let expected: [number, Stop['kind']];
       let stop: Stop;
+      const isTold = (forward: boolean) => told?.at === from && told.forward === forward;
       if (kind === 'continue') {
         let i = from;
-        while (i < last && !changesAt(i) && !(i > from && breaksAt(i))) i++;
-        // A breakpoint comes before its instruction, a watchpoint behind.
+        const stopsAt = (at: number) =>
+          (at > from && breaksAt(at)) || (changesAt(at) && !(at === from && isTold(true)));
+        while (i < last && !stopsAt(i)) i++;
         if (i >= last) expected = [last, 'history'];
-        else expected = i > from && breaksAt(i) ? [i, 'breakpoint'] : [i + 1, 'watchpoint'];
+        else expected = [i, i > from && breaksAt(i) ? 'breakpoint' : 'watchpoint'];
         stop = await goOn({ kind: 'continue' });
       } else if (kind === 'step') {
-        expected = from >= last ? [last, 'history'] : [from + 1, changesAt(from) ? 'watchpoint' : 'step'];
+        if (from >= last) expected = [last, 'history'];
+        else expected = changesAt(from) && !isTold(true) ? [from, 'watchpoint'] : [from + 1, 'step'];
         stop = await goOn({ kind: 'step' });
       } else if (kind === 'back') {
-        let i = from - 1;
-        while (i >= 0 && !changesAt(i) && !breaksAt(i)) i--;
-        expected = i < 0 ? [0, 'history'] : [i, changesAt(i) ? 'watchpoint' : 'breakpoint'];
+        let i = from;
+        const stopsAt = (at: number) =>
+          (at < from && breaksAt(at)) || (changesAt(at - 1) && !(at === from && isTold(false)));
+        while (i > 0 && !stopsAt(i)) i--;
+        // An access is told in front of it on the way: behind its instruction.
+        if (i === 0 && !breaksAt(0)) expected = [0, 'history'];
+        else expected = [i, i < from && breaksAt(i) ? 'breakpoint' : 'watchpoint'];
         stop = await goBack('continue');
       } else {
         expected = from === 0 ? [0, 'history'] : [from - 1, 'step'];
         stop = await goBack('step');
       }
+      told = stop.kind === 'watchpoint' ? { at: here(), forward: !kind.includes('back') } : undefined;
       expect([move, kind, here(), stop.kind]).toEqual([move, kind, ...expected]);
     }
     session.end();

@@ -83,14 +83,6 @@ export function defineAccess(
     },
   );
 
-  /** (hart, virtual address, width, access): 1 after raising a debugger's stop; then the access must not be done. */
-  const watched = module.function('watched', ['i32', 'i64', 'i32', 'i32'], 'i32', (f, hart, address, width, access) => {
-    f.if(hart.get.load(L.DEBUG_STOPS).and(L.DEBUG_WATCHPOINTS).eqz(), () => f.return(i32(0)));
-    f.if(f.call(host.debugAccess, hart.get, address.get, width.get, access.get).eqz(), () => f.return(i32(0)));
-    f.do(raise, hart.get, i32(CAUSE_DEBUG_STOP), address.get);
-    f.result(i32(1));
-  });
-
   /**
    * Gives the entry's host half, when its guest half is this page's: loads, or loads and stores. Pages with a watchpoint never get
    * it, so that each access comes here.
@@ -119,6 +111,20 @@ export function defineAccess(
 
   /** True for the last bytes of a page and the first of the next in one access. */
   const crosses = (address: I64, width: I32): I32 => address.wrap().and(4095).add(width).gtU(4096);
+
+  /**
+   * (hart, virtual address, width, access): 1 after raising a debugger's stop, or the fault of an access that cannot be made; then it must
+   * not be done.
+   */
+  const watched = module.function('watched', ['i32', 'i64', 'i32', 'i32'], 'i32', (f, hart, address, width, access) => {
+    f.if(hart.get.load(L.DEBUG_STOPS).and(L.DEBUG_WATCHPOINTS).eqz(), () => f.return(i32(0)));
+    f.if(f.call(host.debugAccess, hart.get, address.get, width.get, access.get).eqz(), () => f.return(i32(0)));
+    const stores = f.let(select(access.get.and(Access.store), i32(Access.store), i32(Access.load)));
+    const inPage = f.let(select(crosses(address.get, width.get), i32(1), width.get));
+    f.if(f.call(dataTranslate, hart.get, address.get, inPage, stores).eq(-1), () => f.return(i32(1)));
+    f.do(raise, hart.get, i32(CAUSE_DEBUG_STOP), address.get);
+    f.result(i32(1));
+  });
 
   /** (hart, virtual address, physical address, width, access): 1 when a device may be asked, else 0 after raising. */
   const deviceReachable = module.function(
@@ -392,9 +398,7 @@ export function defineAccess(
     f.store(hart.get, frame, L.FETCHED_FRAME);
     const at = f.let(target.get.or(address.get.and(4095)));
     f.if(hart.get.load(L.DEBUG_STOPS).and(L.DEBUG_BREAKPOINTS), () => {
-      const breakpoint = f.let(
-        f.call(host.debugFetch, hart.get, address.get.wrap(), address.get.shrU(32).wrap()),
-      );
+      const breakpoint = f.let(f.call(host.debugFetch, hart.get, address.get.wrap(), address.get.shrU(32).wrap()));
       f.if(breakpoint.ne(DebugFetch.none), () => {
         f.if(starts.get.eqz(), () => f.return(frame));
         f.if(breakpoint.eq(DebugFetch.here), () => {
