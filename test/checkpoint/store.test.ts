@@ -94,6 +94,21 @@ describe.each([
     expect(await firstDifference(store, 'never', memory)).toBeUndefined();
   });
 
+  it('is given up when the store is closed', async () => {
+    const memory = randomMemory(11, 20_000);
+    const draft = await store.begin();
+    const content = {
+      memory: memory.snapshot(false, shared),
+      state: null,
+      point: { branches: 0n, pc: 0n },
+      machine: null,
+    };
+    const writing = draft.write(content);
+    await store.close();
+    await expect(writing).rejects.toThrow(failsWith('state'));
+    await draft.abandon();
+  });
+
   it('tells how far it is', async () => {
     const memory = randomMemory(4, 5000);
     const draft = await store.begin();
@@ -153,17 +168,20 @@ describe('many checkpoints', () => {
     ]);
   });
 
-  it('in a long chain are taken in, so that it does not get longer', async () => {
-    const memory = randomMemory(10, 100);
-    let parent = await makeCheckpoint(store, memory, { shared: true });
-    for (let i = 0; i < 33; i++) {
-      memory.write(i, new Uint8Array(4096).fill(i + 1));
-      parent = await makeCheckpoint(store, memory, { parent, shared: true });
-    }
-    const bases = (await store.list()).map(({ base }) => base);
-    expect(bases.filter((base) => base === null)).toHaveLength(2);
-    expect(await firstDifference(store, parent, memory)).toBeUndefined();
-  });
+  it.each([true, false])(
+    'in a long chain are taken in, so that it does not get longer (shared: %s)',
+    async (shared) => {
+      const memory = randomMemory(10, 100);
+      let parent = await makeCheckpoint(store, memory, { shared });
+      for (let i = 0; i < 33; i++) {
+        memory.write(i, new Uint8Array(4096).fill(i + 1));
+        parent = await makeCheckpoint(store, memory, { parent, shared });
+      }
+      const bases = (await store.list()).map(({ base }) => base);
+      expect(bases.filter((base) => base === null)).toHaveLength(2);
+      expect(await firstDifference(store, parent, memory)).toBeUndefined();
+    },
+  );
 });
 
 describe('names', () => {
@@ -257,6 +275,15 @@ describe('deleting', () => {
     expect(memory.firstDifference((page, into) => pages.read(page, into))).toBeUndefined();
     pages.close();
     expect(() => pages.read(0, new Uint8Array(4096))).toThrow(failsWith('state'));
+  });
+
+  it('of what a new one would build on is noticed, and damage to it too', async () => {
+    const memory = randomMemory(1);
+    const parent = await makeCheckpoint(store, memory);
+    writeFileSync(join(folder, parent, 'machine.godwit'), 'no checkpoint');
+    await expect(store.begin({ parent, base: parent })).rejects.toThrow(failsWith('damaged'));
+    await store.delete(parent);
+    await expect(store.begin({ parent, base: parent })).rejects.toThrow(failsWith('not-found'));
   });
 
   it('is refused while a checkpoint is made that builds on it', async () => {

@@ -170,7 +170,8 @@ export class Checkpointer {
     try {
       return { draft: await store.begin(options), base: base?.written };
     } catch (error) {
-      if (!(error instanceof GodwitError) || error.code !== 'not-found') throw error;
+      // Deleted or damaged meanwhile: nothing can be built on it.
+      if (!(error instanceof GodwitError) || !['not-found', 'damaged'].includes(error.code)) throw error;
       return { draft: await store.begin({ name }), base: undefined };
     }
   }

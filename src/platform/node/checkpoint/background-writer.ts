@@ -5,6 +5,7 @@ import { checkpointBlocks, pageBatches } from '../../../checkpoint/page-batches.
 import type { CheckpointHead } from '../../../checkpoint/write.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import type { MemorySnapshot } from '../../../memory/snapshot.ts';
+import { flattenFile } from './flatten.ts';
 import { nodeCodec } from './node-codec.ts';
 import { writeWholeFile } from './whole-file.ts';
 import type { FromWriter, ToWriter } from './writer-protocol.ts';
@@ -12,6 +13,8 @@ import type { FromWriter, ToWriter } from './writer-protocol.ts';
 /** So long the thread that asked looks up frames before its other work, such as a machine, gets a turn. */
 const LOOKUP_MS = 0.3;
 const BATCH_PAGES = 4096;
+/** The thread ends when it had nothing to do for so long. */
+const IDLE_MS = 30_000;
 
 export interface WriteOptions {
   /** Called with the bytes in the file so far. */
@@ -28,17 +31,26 @@ interface PendingJob {
 }
 
 /**
- * Writes checkpoints in a thread of its own, several at once if need be. The thread starts with the first, or with `start`, and
- * does not keep the process alive when it has nothing to do.
+ * Writes checkpoints in a thread of its own, several at once if need be. The thread starts with the first, or with `start`. When it
+ * has nothing to do it does not keep the process alive, and ends after a while.
  */
 export class BackgroundWriter {
   private worker: Worker | undefined;
   private readonly jobs = new Map<number, PendingJob>();
   private nextJob = 1;
+  private idle: NodeJS.Timeout | undefined;
 
   /** Starts the thread, so that the first checkpoint need not wait for it. */
   start(): void {
     this.worker ??= this.makeWorker();
+    this.endWhenIdle();
+  }
+
+  private endWhenIdle(): void {
+    clearTimeout(this.idle);
+    this.idle = setTimeout(() => {
+      if (this.jobs.size === 0) void this.close();
+    }, IDLE_MS).unref();
   }
 
   /**
@@ -48,8 +60,12 @@ export class BackgroundWriter {
   async write(path: string, head: CheckpointHead, memory: MemorySnapshot, options: WriteOptions = {}): Promise<number> {
     const { bytes } = memory;
     if (!(bytes.buffer instanceof SharedArrayBuffer)) {
-      if (options.flattenFrom !== undefined) throw new GodwitError('usage', 'Only shared memory is written so.');
-      return writeWholeFile(path, checkpointBlocks(head, memory, nodeCodec), { replace: true, ...options });
+      const written = await writeWholeFile(path, checkpointBlocks(head, memory, nodeCodec), {
+        replace: true,
+        ...options,
+      });
+      const { flattenFrom, signal } = options;
+      return flattenFrom === undefined ? written : await flattenFile(flattenFrom, path, signal);
     }
     if (options.signal?.aborted) throw new GodwitError('state', 'Writing was cancelled.');
     const job = this.nextJob++;
@@ -86,7 +102,9 @@ export class BackgroundWriter {
     }
   }
 
+  /** Ends the thread; what it is writing fails. The next one to write starts it again. */
   async close(): Promise<void> {
+    clearTimeout(this.idle);
     const { worker } = this;
     this.worker = undefined;
     await worker?.terminate();
@@ -128,7 +146,10 @@ export class BackgroundWriter {
       return;
     }
     this.jobs.delete(message.job);
-    if (this.jobs.size === 0) this.worker?.unref();
+    if (this.jobs.size === 0) {
+      this.worker?.unref();
+      this.endWhenIdle();
+    }
     if (message.kind === 'done') job?.resolve(message.bytes);
     else job?.reject(fromWireError(message.error));
   }
@@ -143,6 +164,14 @@ export class BackgroundWriter {
     for (const { reject } of this.jobs.values()) reject(error);
     this.jobs.clear();
   }
+}
+
+let shared: BackgroundWriter | undefined;
+
+/** The one of this thread: starting another for each checkpoint would cost more than the writing of a small one. */
+export function sharedWriter(): BackgroundWriter {
+  shared ??= new BackgroundWriter();
+  return shared;
 }
 
 /** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */

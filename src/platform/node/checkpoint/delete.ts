@@ -8,7 +8,7 @@ import { isRemoved, placeOf, readInventory, type StoredCheckpoint } from './inve
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from './manifest.ts';
 import { nodeCodec } from './node-codec.ts';
 import { lockFiles } from './store-lock.ts';
-import { MACHINE_FILE, machineFile, openCheckpointFile } from './stored-chain.ts';
+import { MACHINE_FILE, machineFile, openStored } from './stored-chain.ts';
 import { DRAFT_ENDING, syncFolder, writeWholeFile } from './whole-file.ts';
 
 /*
@@ -72,9 +72,9 @@ async function takeIn(store: string, target: StoredCheckpoint, others: readonly 
   for (const { id, meta } of others) {
     if (meta?.base !== target.id) continue;
     const path = machineFile(store, id);
-    const child = openCheckpointFile(path);
+    const child = openStored(path);
     try {
-      const base = openCheckpointFile(machineFile(store, target.id));
+      const base = openStored(machineFile(store, target.id));
       try {
         await writeWholeFile(path, rewriteChain({ files: [child, base] }, nodeCodec), { replace: true });
       } finally {

@@ -41,6 +41,14 @@ export interface DraftOrigin {
 /** Takes the lock of the store, and checks that the draft may have its name and place. */
 export type CommitGuard = (origin: DraftOrigin, action: () => Promise<void>) => Promise<void>;
 
+/** What a draft has from its store. */
+export interface DraftMeans {
+  readonly writer: BackgroundWriter;
+  /** The store is closed: what is being written is given up. */
+  readonly closing: AbortSignal;
+  readonly guard: CommitGuard;
+}
+
 /**
  * A checkpoint in the making: a folder that nobody sees. Put the images of its disks into it, `write` the machine, then `commit`, and it is
  * there; or `abandon` it. What remains of one whose process dies is removed by the next that changes the store.
@@ -51,18 +59,16 @@ export class CheckpointDraft {
   readonly folder: string;
   private readonly origin: DraftOrigin;
   private readonly owned: OwnedDraft;
-  private readonly writer: BackgroundWriter;
-  private readonly guard: CommitGuard;
+  private readonly means: DraftMeans;
   private written: CheckpointMeta | undefined;
   private isOpen = true;
 
-  constructor(origin: DraftOrigin, owned: OwnedDraft, writer: BackgroundWriter, guard: CommitGuard) {
+  constructor(origin: DraftOrigin, owned: OwnedDraft, means: DraftMeans) {
     this.id = origin.id;
     this.folder = owned.folder;
     this.origin = origin;
     this.owned = owned;
-    this.writer = writer;
-    this.guard = guard;
+    this.means = means;
   }
 
   /** The path of a file of this checkpoint in META: it holds now and after `commit`, seen from the store's folder. */
@@ -82,11 +88,13 @@ export class CheckpointDraft {
       if (!isStorePath(path)) throw new GodwitError('usage', `"${path}" is no path of a file in the store.`);
     }
     const { flatten, store } = this.origin;
-    const bytes = await this.writer.write(
+    const { closing } = this.means;
+    const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing]);
+    const bytes = await this.means.writer.write(
       join(this.folder, MACHINE_FILE),
       { meta, state, ...(hotPages === undefined ? {} : { hotPages }) },
       memory,
-      { ...options, ...(flatten && meta.base !== null ? { flattenFrom: store } : {}) },
+      { ...options, signal, ...(flatten && meta.base !== null ? { flattenFrom: store } : {}) },
     );
     this.written = meta;
     return bytes;
@@ -133,7 +141,7 @@ export class CheckpointDraft {
     try {
       await writeManifest(this.folder, manifest);
       await syncFiles(this.folder);
-      await this.guard(this.origin, async () => {
+      await this.means.guard(this.origin, async () => {
         await this.refuseMissing(manifest);
         await disownDraft(this.owned);
         await syncFolder(this.folder);

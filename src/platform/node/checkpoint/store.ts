@@ -9,7 +9,7 @@ import { GodwitError } from '../../../common/errors.ts';
 import type { PlainData } from '../../../device/device.ts';
 import type { PageSource } from '../../../memory/page-source.ts';
 import { hostError } from '../host-error.ts';
-import { BackgroundWriter } from './background-writer.ts';
+import { sharedWriter } from './background-writer.ts';
 import { deleteCheckpoint, sweepStore } from './delete.ts';
 import { CheckpointDraft, type DraftOrigin } from './draft.ts';
 import { makeDraft } from './draft-folder.ts';
@@ -88,7 +88,8 @@ export function defaultCheckpointFolder(): string {
 export class CheckpointStore {
   readonly folder: string;
   private readonly lockWaitMs: number;
-  private readonly writer = new BackgroundWriter();
+  private readonly writer = sharedWriter();
+  private readonly closing = new AbortController();
 
   private constructor(folder: string, lockWaitMs: number) {
     this.folder = folder;
@@ -111,9 +112,9 @@ export class CheckpointStore {
     this.writer.start();
   }
 
-  /** Ends the thread that writes. What it was writing fails. */
+  /** Cancels what is being written. */
   async close(): Promise<void> {
-    await this.writer.close();
+    this.closing.abort();
   }
 
   // Making checkpoints
@@ -121,6 +122,8 @@ export class CheckpointStore {
   /** Throws GodwitError 'usage' when the name is taken or none, 'not-found' when the parent or the base is not there. */
   async begin({ name, parent, base }: BeginOptions = {}): Promise<CheckpointDraft> {
     if (name !== undefined) assertCheckpointName(name);
+    // While the rest is prepared.
+    this.warmUp();
     return this.locked(async () => {
       await sweepStore(this.folder);
       const all = await readInventory(this.folder, 'places');
@@ -144,7 +147,11 @@ export class CheckpointStore {
     const owned = await makeDraft(this.folder, origin.id, origin).catch((error: unknown) => {
       throw hostError(error, `begin a checkpoint in ${this.folder}`);
     });
-    return new CheckpointDraft(origin, owned, this.writer, (draft, action) => this.commit(draft, action));
+    return new CheckpointDraft(origin, owned, {
+      writer: this.writer,
+      closing: this.closing.signal,
+      guard: (draft, action) => this.commit(draft, action),
+    });
   }
 
   private async commit({ name, id }: DraftOrigin, action: () => Promise<void>): Promise<void> {

@@ -20,9 +20,24 @@ export function openCheckpointFile(path: string): CheckpointFile {
   return CheckpointFile.open(new FileByteSource(path), nodeCodec);
 }
 
+/** A file of the store. */
+export function openStored(path: string): CheckpointFile {
+  return asStored(() => openCheckpointFile(path));
+}
+
 /** The same without its pages. */
 export function readMetaOf(path: string): CheckpointMeta {
-  return readCheckpointMeta(new FileByteSource(path), nodeCodec);
+  return asStored(() => readCheckpointMeta(new FileByteSource(path), nodeCodec));
+}
+
+/** What has this name in a store was a checkpoint: if it does not look like one at all it is damaged, as by a crash of the host. */
+function asStored<T>(open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    const isForeign = error instanceof GodwitError && error.code === 'unsupported' && error.hint === undefined;
+    throw isForeign ? new GodwitError('damaged', error.message, { cause: error }) : error;
+  }
 }
 
 /**
@@ -31,9 +46,9 @@ export function readMetaOf(path: string): CheckpointMeta {
  */
 export function openStoredChain(folder: string, path: string): CheckpointChain {
   for (let attempt = 1; ; attempt++) {
-    const top = openCheckpointFile(path);
+    const top = openStored(path);
     try {
-      return openChain(top, (id) => openCheckpointFile(machineFile(folder, id)));
+      return openChain(top, (id) => openStored(machineFile(folder, id)));
     } catch (error) {
       const isGone = error instanceof GodwitError && error.code === 'not-found';
       if (!isGone) throw error;

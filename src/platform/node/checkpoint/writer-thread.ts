@@ -2,11 +2,9 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { toWireError } from '../../../api/wire-error.ts';
-import { closeChain } from '../../../checkpoint/chain.ts';
-import { rewriteChain } from '../../../checkpoint/rewrite.ts';
 import { addBatch, CheckpointWriter, type PageBatch } from '../../../checkpoint/write.ts';
+import { flattenFile } from './flatten.ts';
 import { nodeCodec } from './node-codec.ts';
-import { openStoredChain } from './stored-chain.ts';
 import { writeWholeFile } from './whole-file.ts';
 import type { FromWriter, ToWriter, WriteRequest } from './writer-protocol.ts';
 
@@ -63,21 +61,12 @@ async function run(number: number, job: Job, request: WriteRequest): Promise<voi
   const onProgress = (bytes: number) => send({ kind: 'progress', job: number, bytes });
   try {
     let bytes = await writeWholeFile(path, blocksOf(job, request), { replace: true, onProgress, signal });
-    if (flattenFrom !== undefined) bytes = await flatten(flattenFrom, path, signal);
+    if (flattenFrom !== undefined) bytes = await flattenFile(flattenFrom, path, signal);
     send({ kind: 'done', job: number, bytes });
   } catch (error) {
     send({ kind: 'failed', job: number, error: toWireError(error) });
   } finally {
     jobs.delete(number);
-  }
-}
-
-async function flatten(folder: string, path: string, signal: AbortSignal): Promise<number> {
-  const chain = openStoredChain(folder, path);
-  try {
-    return await writeWholeFile(path, rewriteChain(chain, nodeCodec), { replace: true, signal });
-  } finally {
-    closeChain(chain);
   }
 }
 
