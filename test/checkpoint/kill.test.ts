@@ -1,0 +1,155 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
+import { build } from 'vite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CheckpointStore } from '../../src/platform/node/checkpoint/index.ts';
+import { Random } from '../disk/support/random.ts';
+import { memoryOf, recipeOf } from './support/recipe.ts';
+
+const KILLS = process.env.GODWIT_LONG === '1' ? 400 : 25;
+const SEED = Number(process.env.GODWIT_SEED ?? 1);
+
+let root: string;
+let program: string;
+
+beforeAll(async () => {
+  // Killing a process loses nothing that it gave to the host, so memory will do for the files, and is quicker.
+  root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'godwit-kill-'));
+  program = join(root, 'user.mjs');
+  await build({
+    configFile: false,
+    logLevel: 'silent',
+    ssr: { noExternal: true },
+    build: {
+      ssr: join(import.meta.dirname, 'support/store-user.ts'),
+      outDir: root,
+      emptyOutDir: false,
+      rollupOptions: { output: { entryFileNames: 'user.mjs' } },
+    },
+  });
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+/** What must be there, by what processes said before they were killed. */
+class Ledger {
+  readonly whole = new Set<string>();
+  /** Begun and not finished: it may be there or not. */
+  readonly undecided = new Set<string>();
+  readonly gone = new Set<string>();
+  readonly counts: Record<string, number> = {};
+
+  hear(line: string): void {
+    const [word = '', id = ''] = line.split(' ');
+    this.counts[word] = (this.counts[word] ?? 0) + 1;
+    if (word === 'create') this.undecided.add(id);
+    else if (word === 'created' || word === 'imported') {
+      // Another process may have begun to delete it before this one could say that it is there.
+      if (!this.gone.has(id) && !this.doomed.has(id)) this.whole.add(id);
+    } else if (word === 'delete') {
+      this.doomed.add(id);
+      this.whole.delete(id);
+      this.undecided.add(id);
+    } else if (word === 'deleted') this.gone.add(id);
+  }
+
+  private readonly doomed = new Set<string>();
+
+  /** What turned out. What is there stays, and what is not comes never back. */
+  settle(present: readonly string[]): void {
+    for (const id of this.undecided) if (!present.includes(id)) this.gone.add(id);
+    this.undecided.clear();
+    this.doomed.clear();
+    for (const id of present) this.whole.add(id);
+  }
+}
+
+async function runUntilKilled(folder: string, scratch: string, random: Random, ledger: Ledger): Promise<void> {
+  const store = pathToFileURL(join(import.meta.dirname, '../../dist/platform/node/checkpoint/index.js')).href;
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [program, folder, String(random.below(2 ** 30)), scratch, store],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const ended = once(child, 'exit');
+  // By what it did, and then some time, so that a busy host makes little difference.
+  let linesLeft = 1 + random.below(random.pick([3, 10]));
+  const killAfterMs = random.below(random.pick([5, 60]));
+  for await (const line of createInterface(child.stdout!)) {
+    ledger.hear(line);
+    if (--linesLeft === 0) setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+  }
+  const [status, signal] = (await ended) as [number | null, string | null];
+  expect({ status, signal }).toEqual({ status: null, signal: 'SIGKILL' });
+}
+
+function leftovers(folder: string): string[] {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => /(?:^|\/)\.(?!lock$|godwit-lock-)/.test(name));
+}
+
+async function checkStore(store: CheckpointStore, ledger: Ledger, where: string): Promise<void> {
+  await store.cleanUp();
+  expect(
+    leftovers(store.folder).filter((name) => !name.includes('.godwit-draft-')),
+    where,
+  ).toEqual([]);
+  const list = await store.list();
+  const present = list.map(({ id }) => id);
+  expect(
+    [...ledger.whole].filter((id) => !present.includes(id)),
+    `${where}: lost`,
+  ).toEqual([]);
+  expect(
+    [...ledger.gone].filter((id) => present.includes(id)),
+    `${where}: back again`,
+  ).toEqual([]);
+  expect(
+    list.filter(({ complete }) => !complete),
+    `${where}: incomplete`,
+  ).toEqual([]);
+  for (const { id, parent, base } of list) {
+    expect((await store.verify(id)).problems, `${where}: ${id}`).toEqual([]);
+    const { meta, pages } = await store.openCheckpoint(id);
+    const model = memoryOf(recipeOf(meta.machine));
+    expect(
+      model.firstDifference((page, into) => pages.read(page, into)),
+      `${where}: page of ${id}`,
+    ).toBeUndefined();
+    pages.close();
+    for (const other of [parent, base]) if (other !== null) expect(present, `${where}: under ${id}`).toContain(other);
+  }
+  ledger.settle(present);
+}
+
+describe('processes that use a store', () => {
+  it(`leave it whole, whenever they are killed (${KILLS} times, seed ${SEED})`, async () => {
+    const random = new Random(SEED);
+    const folder = join(root, 'store');
+    const scratch = join(root, 'scratch');
+    mkdirSync(scratch);
+    const store = await CheckpointStore.open({ folder });
+    const ledger = new Ledger();
+    let kills = 0;
+    let left = 0;
+    while (kills < KILLS) {
+      const users = random.chance(30) ? 2 : 1;
+      await Promise.all(Array.from({ length: users }, () => runUntilKilled(folder, scratch, random, ledger)));
+      kills += users;
+      left += leftovers(folder).length > 0 ? 1 : 0;
+      await checkStore(store, ledger, `seed ${SEED}, kill ${kills}`);
+      for (const name of readdirSync(scratch)) rmSync(join(scratch, name));
+    }
+    await store.close();
+    if (process.env.GODWIT_LONG === '1')
+      console.log(JSON.stringify({ kills, roundsWithLeftovers: left, ...ledger.counts }));
+    expect(ledger.counts.created).toBeGreaterThan(KILLS / 5);
+    expect(left).toBeGreaterThan(0);
+  }, 3_600_000);
+});
