@@ -68,6 +68,16 @@ function physical({ session }: MonitorContext, [state]: readonly string[]): stri
   return [`memory is accessed by ${session.view.physical ? 'physical' : 'virtual'} addresses`];
 }
 
+function onlyHere({ session }: MonitorContext, [state]: readonly string[]): string[] {
+  if (state === 'on') session.onlySpace = session.target.core.hart.unsigned(L.SATP);
+  else if (state === 'off') session.onlySpace = undefined;
+  else if (state !== undefined) throw new GodwitError('usage', 'It is "process on" or "process off".');
+  const { onlySpace } = session;
+  const where =
+    onlySpace === undefined ? 'in every process' : `only in the process with satp ${formatAddress(onlySpace)}`;
+  return [`stops at user addresses count ${where}`];
+}
+
 function statistics({ session }: MonitorContext): string[] {
   const { core } = session.target;
   const { regions, translated, dropped, bytes } = core.engine.translator.stats;
@@ -102,6 +112,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   csr: { usage: 'csr NAME [VALUE]', help: 'shows a CSR, or writes it', run: csr },
   translate: { usage: 'translate ADDRESS', help: 'the physical address behind a virtual one', run: translate },
   phys: { usage: 'phys [on|off]', help: 'whether memory is accessed by physical addresses', run: physical },
+  process: {
+    usage: 'process [on|off]',
+    help: 'stops at user addresses count only in the process that executes now',
+    run: onlyHere,
+  },
   stops: {
     usage: 'stops',
     help: 'breakpoints and watchpoints as they are set now',

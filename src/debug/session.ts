@@ -35,6 +35,7 @@ export class DebugSession {
   private readonly stopped: (stop: Stop) => void;
   private breakpoints: ReadonlySet<bigint> = new Set();
   private watchpoints: readonly Watchpoint[] = [];
+  private space: bigint | undefined;
   private resume: Resume | 'backwards' | undefined;
   private interrupted = false;
   private told: Told | undefined;
@@ -61,16 +62,23 @@ export class DebugSession {
   setStops(breakpoints: ReadonlySet<bigint>, watchpoints: readonly Watchpoint[]): void {
     this.breakpoints = breakpoints;
     this.watchpoints = watchpoints;
-    this.core.stops.set(breakpoints, watchpoints);
+    this.core.stops.set(breakpoints, watchpoints, this.space);
   }
 
-  get watched(): readonly Watchpoint[] {
-    return this.watchpoints;
+  /** The address space that stops in user space are for; undefined: all. */
+  get onlySpace(): bigint | undefined {
+    return this.space;
+  }
+
+  set onlySpace(satp: bigint | undefined) {
+    this.space = satp;
+    this.setStops(this.breakpoints, this.watchpoints);
   }
 
   /** Takes everything away and lets the machine go. */
   end(): void {
     this.resume = undefined;
+    this.space = undefined;
     this.setStops(new Set(), []);
     this.target.leave();
   }
@@ -79,7 +87,7 @@ export class DebugSession {
     this.interrupted = false;
     this.resume = resume;
     if (this.hasTold(true)) this.leaving = 'watchpoint';
-    else this.leaving = this.breakpoints.has(this.core.hart.pc) ? 'breakpoint' : undefined;
+    else this.leaving = this.core.stops.hasBreakpoint(this.core.hart.pc) ? 'breakpoint' : undefined;
     this.target.letGo((branches) => this.execute(branches));
   }
 
@@ -145,7 +153,7 @@ export class DebugSession {
       if (ran.kind !== 'slice') return ran;
       const { pc } = this.core.hart;
       if (resume.kind !== 'range' || pc < resume.start || pc >= resume.end) return this.stop({ kind: 'step' });
-      if (this.breakpoints.has(pc)) return this.stop({ kind: 'breakpoint', address: pc });
+      if (this.core.stops.hasBreakpoint(pc)) return this.stop({ kind: 'breakpoint', address: pc });
     }
     return { kind: 'debug' };
   }
@@ -265,7 +273,7 @@ export class DebugSession {
       // At a stop, or on the last stretch of straight code before the place.
       const { point } = this.core;
       if (!isBefore(point, until)) break;
-      if (this.breakpoints.has(point.pc)) found = { point, stop: { kind: 'breakpoint', address: point.pc } };
+      if (this.core.stops.hasBreakpoint(point.pc)) found = { point, stop: { kind: 'breakpoint', address: point.pc } };
       const { ran, stop } = this.stepAndLook(watch);
       const after = this.core.point;
       if (stop && !(told && isSame(after, told))) found = { point: after, stop };

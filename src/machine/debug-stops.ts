@@ -49,6 +49,8 @@ export class DebugStops {
   private watchpoints: readonly Watchpoint[] = [];
   /** First and last page of each watchpoint. */
   private watchedPages: readonly { readonly first: number; readonly last: number }[] = [];
+  /** The value of satp that stops at addresses of user space are for; undefined: every one. */
+  private space: bigint | undefined;
   private passing: 'nothing' | 'breakpoints' | 'everything' = 'nothing';
   /** What `run` stopped for last. */
   hit: DebugHit | undefined;
@@ -57,8 +59,9 @@ export class DebugStops {
     this.hart = hart;
   }
 
-  /** Sets all anew. Not while the hart runs. */
-  set(breakpoints: Iterable<bigint>, watchpoints: readonly Watchpoint[]): void {
+  /** Sets all anew. Not while the hart runs. `space`: stops in user space, the lower half, count only where satp is this. */
+  set(breakpoints: Iterable<bigint>, watchpoints: readonly Watchpoint[], space?: bigint): void {
+    this.space = space;
     this.breakpoints.clear();
     for (const address of breakpoints) {
       const page = pageOf(address);
@@ -74,6 +77,17 @@ export class DebugStops {
       (this.watchpoints.length > 0 ? L.DEBUG_WATCHPOINTS : 0) | (this.breakpoints.size > 0 ? L.DEBUG_BREAKPOINTS : 0);
     this.hart.put(L.DEBUG_STOPS, BigInt(waitsFor));
     this.hart.withholdAll();
+  }
+
+  /** Whether the machine would stop before executing at an address now. */
+  hasBreakpoint(address: bigint): boolean {
+    const offset = Number(address & BigInt(OFFSET_MASK));
+    const isSet = this.breakpoints.get(pageOf(address))?.has(offset) ?? false;
+    return isSet && this.isHere(BigInt.asIntN(64, address) >= 0n);
+  }
+
+  private isHere(inUserSpace: boolean): boolean {
+    return !inUserSpace || this.space === undefined || this.space === this.hart.unsigned(L.SATP);
   }
 
   /** Does something, such as a step, that nothing here stops, or only watchpoints do. */
@@ -108,7 +122,7 @@ export class DebugStops {
       reads: access !== Access.store,
       writes: access === Access.store || access === ACCESS_ATOMIC,
     } as const;
-    if (this.watchpointsAt(hit).length === 0) return false;
+    if (this.watchpointsAt(hit).length === 0 || !this.isHere(address >= 0n)) return false;
     this.hit = hit;
     return true;
   }
@@ -124,6 +138,7 @@ export class DebugStops {
     const offsets = this.breakpoints.get(pageOfHalves(low, high));
     if (!offsets) return DebugFetch.none;
     if (this.passing !== 'nothing' || !offsets.has(low & OFFSET_MASK)) return DebugFetch.elsewhere;
+    if (!this.isHere(high >= 0)) return DebugFetch.elsewhere;
     const address = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
     this.hit = { kind: 'breakpoint', address };
     return DebugFetch.here;

@@ -69,8 +69,12 @@ export class LiveMachine {
   }
 
   /** It stands at its first instruction until a debugger lets it go. */
-  static async start(core: MachineCore, address: GdbAddress = 0): Promise<LiveMachine> {
-    const runner = new LiveRunner(core, nodeClock, new NodeLoop());
+  static async start(
+    core: MachineCore,
+    address: GdbAddress = 0,
+    onArrival: (stamped: StampedArrival) => void = () => {},
+  ): Promise<LiveMachine> {
+    const runner = new LiveRunner(core, nodeClock, new NodeLoop(), { onArrival });
     const late: { machine?: LiveMachine } = {};
     const target = liveTarget({
       core,
