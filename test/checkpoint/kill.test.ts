@@ -4,12 +4,11 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { pathToFileURL } from 'node:url';
-import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointStore } from '../../src/platform/node/checkpoint/index.ts';
 import { Random } from '../disk/support/random.ts';
-import { memoryOf, recipeOf } from './support/recipe.ts';
+import { checkStore, leftovers } from './support/check-store.ts';
+import { BUILT_STORE, buildStoreUser } from './support/store-program.ts';
 
 const KILLS = process.env.GODWIT_LONG === '1' ? 400 : 25;
 const SEED = Number(process.env.GODWIT_SEED ?? 1);
@@ -20,18 +19,7 @@ let program: string;
 beforeAll(async () => {
   // Killing a process loses nothing that it gave to the host, so memory will do for the files, and is quicker.
   root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'godwit-kill-'));
-  program = join(root, 'user.mjs');
-  await build({
-    configFile: false,
-    logLevel: 'silent',
-    ssr: { noExternal: true },
-    build: {
-      ssr: join(import.meta.dirname, 'support/store-user.ts'),
-      outDir: root,
-      emptyOutDir: false,
-      rollupOptions: { output: { entryFileNames: 'user.mjs' } },
-    },
-  });
+  program = await buildStoreUser(root);
 });
 afterAll(() => rmSync(root, { recursive: true }));
 
@@ -69,10 +57,9 @@ class Ledger {
 }
 
 async function runUntilKilled(folder: string, scratch: string, random: Random, ledger: Ledger): Promise<void> {
-  const store = pathToFileURL(join(import.meta.dirname, '../../dist/platform/node/checkpoint/index.js')).href;
   const child: ChildProcess = spawn(
     process.execPath,
-    [program, folder, String(random.below(2 ** 30)), scratch, store],
+    [program, folder, String(random.below(2 ** 30)), scratch, BUILT_STORE],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
@@ -89,19 +76,8 @@ async function runUntilKilled(folder: string, scratch: string, random: Random, l
   expect({ status, signal }).toEqual({ status: null, signal: 'SIGKILL' });
 }
 
-function leftovers(folder: string): string[] {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  return names.filter((name) => /(?:^|\/)\.(?!lock$|godwit-lock-)/.test(name));
-}
-
-async function checkStore(store: CheckpointStore, ledger: Ledger, where: string): Promise<void> {
-  await store.cleanUp();
-  expect(
-    leftovers(store.folder).filter((name) => !name.includes('.godwit-draft-')),
-    where,
-  ).toEqual([]);
-  const list = await store.list();
-  const present = list.map(({ id }) => id);
+async function checkLedger(store: CheckpointStore, ledger: Ledger, where: string): Promise<void> {
+  const present = await checkStore(store, where);
   expect(
     [...ledger.whole].filter((id) => !present.includes(id)),
     `${where}: lost`,
@@ -110,21 +86,6 @@ async function checkStore(store: CheckpointStore, ledger: Ledger, where: string)
     [...ledger.gone].filter((id) => present.includes(id)),
     `${where}: back again`,
   ).toEqual([]);
-  expect(
-    list.filter(({ complete }) => !complete),
-    `${where}: incomplete`,
-  ).toEqual([]);
-  for (const { id, parent, base } of list) {
-    expect((await store.verify(id)).problems, `${where}: ${id}`).toEqual([]);
-    const { meta, pages } = await store.openCheckpoint(id);
-    const model = memoryOf(recipeOf(meta.machine));
-    expect(
-      model.firstDifference((page, into) => pages.read(page, into)),
-      `${where}: page of ${id}`,
-    ).toBeUndefined();
-    pages.close();
-    for (const other of [parent, base]) if (other !== null) expect(present, `${where}: under ${id}`).toContain(other);
-  }
   ledger.settle(present);
 }
 
@@ -143,7 +104,7 @@ describe('processes that use a store', () => {
       await Promise.all(Array.from({ length: users }, () => runUntilKilled(folder, scratch, random, ledger)));
       kills += users;
       left += leftovers(folder).length > 0 ? 1 : 0;
-      await checkStore(store, ledger, `seed ${SEED}, kill ${kills}`);
+      await checkLedger(store, ledger, `seed ${SEED}, kill ${kills}`);
       for (const name of readdirSync(scratch)) rmSync(join(scratch, name));
     }
     await store.close();

@@ -16,5 +16,14 @@ export {
   type GuestOptions,
   QUICK_BOOT_PARAMETERS,
 } from '../../guest/index.ts';
+export {
+  type CheckpointDetails,
+  type CheckpointNode,
+  CheckpointStore,
+  type CheckpointSummary,
+  type ImportOptions,
+  type StoreOptions,
+  type VerifyReport,
+} from './checkpoint/index.ts';
 export { Machine } from './machine.ts';
 export { type CreateDiskOptions, createDisk, type OpenDiskOptions, openDisk } from './open-disk.ts';

@@ -3,7 +3,7 @@
  *
  *     create ID, created ID, delete ID, deleted ID, import, imported ID
  *
- * Arguments: the folder, a seed, a folder for exported files, the address of the built store.
+ * Arguments: the folder, a seed, a folder for exported files, the address of the built store, and after how many steps to end.
  */
 import { rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { memoryOf, recipeOf } from './recipe.ts';
 const MOST_CHECKPOINTS = 10;
 const DISK_BYTES = 4096;
 
-const [folder = '', seed = '', scratch = '', module = ''] = process.argv.slice(2);
+const [folder = '', seed = '', scratch = '', module = '', steps = 'Infinity'] = process.argv.slice(2);
 const { CheckpointStore } = (await import(module)) as typeof import('../../../src/platform/node/checkpoint/index.ts');
 
 const store = await CheckpointStore.open({ folder });
@@ -35,24 +35,22 @@ async function create(parent: string | undefined): Promise<void> {
   const isIncremental = parent !== undefined && random.chance(80);
   const draft = await store.begin(parent === undefined ? {} : { parent, ...(isIncremental ? { base: parent } : {}) });
   say('create', draft.id);
-  const under = before?.meta?.disks[0];
-  writeFileSync(join(draft.folder, 'disk0.raw'), new Uint8Array(DISK_BYTES).fill(7));
-  await draft.write({
-    memory: memory.snapshot(isIncremental, random.chance(50)),
-    state: { next },
-    point: { branches: BigInt(next), pc: 0n },
-    machine: [...recipe, next],
-    disks: [
-      {
-        path: draft.storePath('disk0.raw'),
-        format: 'raw',
-        sizeBytes: DISK_BYTES,
-        readonly: false,
-        backing: under === undefined || random.chance(50) ? [] : [under.path, ...under.backing],
-      },
-    ],
-  });
-  await draft.commit();
+  try {
+    const under = before?.meta?.disks[0];
+    const backing = under === undefined || random.chance(50) ? [] : [under.path, ...under.backing];
+    writeFileSync(join(draft.folder, 'disk0.raw'), new Uint8Array(DISK_BYTES).fill(7));
+    await draft.write({
+      memory: memory.snapshot(isIncremental, random.chance(50)),
+      state: { next },
+      point: { branches: BigInt(next), pc: 0n },
+      machine: [...recipe, next],
+      disks: [{ path: draft.storePath('disk0.raw'), format: 'raw', sizeBytes: DISK_BYTES, readonly: false, backing }],
+    });
+    await draft.commit();
+  } catch (error) {
+    await draft.abandon();
+    throw error;
+  }
   say('created', draft.id);
 }
 
@@ -71,18 +69,19 @@ async function move(id: string): Promise<void> {
 }
 
 say('ready');
-for (;;) {
+for (let step = 0; step < Number(steps); step++) {
   const ids = (await store.list()).map((one) => one.id);
   try {
     if (ids.length >= MOST_CHECKPOINTS || (ids.length > 2 && random.chance(35))) await remove(random.pick(ids));
     else if (ids.length > 0 && random.chance(15)) await move(random.pick(ids));
     else await create(ids.length > 0 && random.chance(85) ? random.pick(ids) : undefined);
   } catch (error) {
-    // Another process deleted it first, or builds on it.
+    // Another process deleted it first, or builds on it; or files may not become so large.
     if (!(error instanceof GodwitError) && (error as Error).name !== 'GodwitError') throw error;
     const { code } = error as GodwitError;
-    if (!['not-found', 'locked'].includes(code)) throw error;
+    if (!['not-found', 'locked', 'full'].includes(code)) throw error;
     rmSync(join(scratch, `${process.pid}.godwit`), { force: true });
     say('refused', code);
   }
 }
+await store.close();

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -9,6 +8,7 @@ import { GodwitError } from '../../../common/errors.ts';
 import type { PlainData } from '../../../device/device.ts';
 import type { PageSource } from '../../../memory/page-source.ts';
 import { hostError } from '../host-error.ts';
+import { toolName } from '../tool.ts';
 import { sharedWriter } from './background-writer.ts';
 import { deleteCheckpoint, sweepStore } from './delete.ts';
 import { CheckpointDraft, type DraftOrigin } from './draft.ts';
@@ -321,11 +321,6 @@ export function treeOf(checkpoints: readonly CheckpointSummary[]): CheckpointNod
 
 function freshId(): string {
   return randomBytes(8).toString('hex');
-}
-
-function toolName(): string {
-  const text = readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8');
-  return `godwit ${(JSON.parse(text) as { version: string }).version}`;
 }
 
 function refuseTakenName(all: readonly StoredCheckpoint[], name: string | undefined): void {
