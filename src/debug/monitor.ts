@@ -78,6 +78,15 @@ function onlyHere({ session }: MonitorContext, [state]: readonly string[]): stri
   return [`stops at user addresses count ${where}`];
 }
 
+function goTo(context: MonitorContext, [text = '']: readonly string[]): string[] {
+  const { target } = context.session;
+  const branches = parseNumber(text);
+  if (!target.history) throw new GodwitError('state', 'Only a recording can be gone through.');
+  const { history } = target;
+  target.core.stops.pass(() => history.seekBranches(branches));
+  return [...point(context), 'gdb shows the old registers until "maintenance flush register-cache".'];
+}
+
 function statistics({ session }: MonitorContext): string[] {
   const { core } = session.target;
   const { regions, translated, dropped, bytes } = core.engine.translator.stats;
@@ -112,6 +121,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   csr: { usage: 'csr NAME [VALUE]', help: 'shows a CSR, or writes it', run: csr },
   translate: { usage: 'translate ADDRESS', help: 'the physical address behind a virtual one', run: translate },
   phys: { usage: 'phys [on|off]', help: 'whether memory is accessed by physical addresses', run: physical },
+  goto: { usage: 'goto BRANCHES', help: 'in a recording, goes to a branch count', run: goTo },
   process: {
     usage: 'process [on|off]',
     help: 'stops at user addresses count only in the process that executes now',

@@ -66,6 +66,7 @@ export function replayTarget(parts: ReplayTargetParts): DebugTarget {
       stepBack: () => (timeline.stepBack() === 'beginning' ? 'beginning' : 'there'),
       seek: (point) => void timeline.seek(point),
       rewindBefore: (until) => timeline.rewindBefore(until),
+      seekBranches: (branches) => void timeline.seekBranches(branches),
       rewindToBeginning: () => void timeline.seek(timeline.beginning),
     },
     readonlyBecause: 'A replay cannot be changed: it does what was recorded.',

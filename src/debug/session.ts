@@ -7,8 +7,9 @@ import type { DebugTarget, Ran } from './target.ts';
 
 /** A step that stands at a `wfi` looks this often whether time went on. */
 const IDLE_STEPS = 10_000;
-/** Instructions of a range that are stepped before messages are let in. */
+/** Instructions of a range that are stepped, and accesses that are passed, before messages are let in. */
 const RANGE_STEPS = 20_000;
+const PASSES = 5000;
 
 function isSame(a: ExecutionPoint, b: ExecutionPoint): boolean {
   return a.branches === b.branches && a.pc === b.pc;
@@ -133,7 +134,7 @@ export class DebugSession {
       if (stop) return this.stop(stop);
       if (ran.kind !== 'slice') return ran;
     }
-    for (;;) {
+    for (let passes = 0; passes < PASSES; passes++) {
       const ran = this.target.run(branches);
       if (ran.kind === 'end') return this.stop({ kind: 'history', end: 'end' });
       if (ran.kind !== 'debug' || !ran.hit) return ran;
@@ -143,6 +144,7 @@ export class DebugSession {
       const passed = this.move('everything');
       if (passed.kind !== 'slice') return passed;
     }
+    return { kind: 'debug' };
   }
 
   private stepOn(resume: Resume): Ran {

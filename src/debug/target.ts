@@ -13,6 +13,8 @@ export interface ReverseExecution {
   /** To the start of the last stretch of history before a place; returns where that is, or undefined when there is none. */
   rewindBefore(until: ExecutionPoint): ExecutionPoint | undefined;
   rewindToBeginning(): void;
+  /** To the first counted transfer at or after this branch count, or as near to it as history comes. */
+  seekBranches(branches: bigint): void;
 }
 
 /** A machine that a debugger is put on, and what moves it: the live door, or a replay. */

@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GodwitError } from '../../src/common/errors.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import { bootImages } from '../../src/machine/linux.ts';
 import { GdbServer } from '../../src/platform/node/gdb-server.ts';
+import { sleeping } from '../api/programs.ts';
 import { BareProgram, missing } from './support/bare.ts';
 import { GDB, Gdb, gdb, LiveMachine, ReplayedMachine } from './support/gdb.ts';
 
@@ -224,6 +227,33 @@ describe.skipIf(reason)(`gdb on a bare machine's program${reason ? ` (skipped: $
     }
   });
 
+  it('is interrupted where it waits for an interrupt, also while it steps', async () => {
+    const core = await MachineCore.create({
+      memoryBytes: 4 * 1024 ** 2,
+      seed: new Uint8Array(32),
+      load: bootImages({ kernel: sleeping() }),
+    });
+    const machine = await LiveMachine.start(core);
+    const running = new Gdb([
+      `target remote ${machine.server.address}`,
+      'continue',
+      'monitor point',
+      'stepi',
+      'monitor point',
+    ]);
+    for (const wanted of [1, 2]) {
+      while (!core.hart.waiting || running.count('Program received signal SIGINT') < wanted - 1) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      running.interrupt();
+    }
+    const printed = await running.ended;
+    expect(printed.match(/Program received signal SIGINT/g)).toHaveLength(2);
+    expect(printed.match(/waiting for an interrupt/g)).toHaveLength(2);
+    await machine.stop();
+  });
+
   it('ends the machine when it is told to kill it', async () => {
     const { machine } = await debug('break main', 'continue', 'kill');
     expect(machine.killed).toBe(true);
@@ -294,9 +324,14 @@ describe.skipIf(reason)(`gdb on a bare machine's program${reason ? ` (skipped: $
         'next',
         'reverse-continue',
         'monitor point',
+        'monitor goto 12345',
+        'monitor goto 99999999',
+        'monitor goto nowhere',
       );
+      expect(printed).toContain('branches 12345,');
+      expect(printed).toContain('"nowhere" is no number.');
       const points = [...printed.matchAll(/^branches (\d+), pc (0x[0-9a-f]+)$/gm)].map(([line]) => line);
-      expect(points).toHaveLength(4);
+      expect(points).toHaveLength(6);
       expect(points[2]).toBe(points[0]);
       expect(points[1]).not.toBe(points[0]);
     });

@@ -17,6 +17,7 @@ export class Gdb {
   /** All that it printed. */
   readonly ended: Promise<string>;
   private readonly child: ChildProcess;
+  private printed = '';
 
   constructor(commands: readonly string[], program?: string) {
     const settings = ['set pagination off', 'set confirm off', 'set width 0', 'set debuginfod enabled off'];
@@ -25,18 +26,22 @@ export class Gdb {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
-    let printed = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (printed += bytes));
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (this.printed += bytes));
     this.ended = new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         child.kill('SIGKILL');
-        reject(new Error(`gdb did not come to an end:\n${printed}`));
+        reject(new Error(`gdb did not come to an end:\n${this.printed}`));
       }, PATIENCE_MS);
       child.on('close', () => {
         clearTimeout(timer);
-        resolve(printed);
+        resolve(this.printed);
       });
     });
+  }
+
+  /** How often it has printed a text so far. */
+  count(text: string): number {
+    return this.printed.split(text).length - 1;
   }
 
   /** As Ctrl-C. */

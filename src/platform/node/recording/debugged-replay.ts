@@ -25,6 +25,7 @@ export class DebuggedReplay {
   /** Resolves when a debugger ends the replay, or `stop` is called. Rejects with GodwitError when it cannot go on. */
   readonly ended: Promise<void>;
   readonly timeline: Timeline;
+  private hasFailed = false;
   private server!: GdbServer;
   private settle!: { resolve(): void; reject(error: unknown): void };
 
@@ -63,7 +64,10 @@ export class DebuggedReplay {
       timeline: this.timeline,
       loop: new NodeLoop(),
       kill: () => this.settle.resolve(),
-      failed: (error) => this.settle.reject(error),
+      failed: (error) => {
+        this.hasFailed = true;
+        this.settle.reject(error);
+      },
     });
     this.server = await GdbServer.listen(address, target);
   }
@@ -77,7 +81,7 @@ export class DebuggedReplay {
   }
 
   async close(): Promise<void> {
-    await this.server.close();
+    await this.server.close(this.hasFailed ? 1 : 0);
     this.timeline.dispose();
   }
 }
