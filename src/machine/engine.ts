@@ -13,6 +13,7 @@ import {
   HOT_THRESHOLD,
   MMIO_FAULT,
   REGION_EXIT_COUNTS,
+  TLB_ADDEND,
   TLB_ENTRY_BYTES,
   TLB_READ_TAG,
   TRANSLATED_INSTRUCTIONS,
@@ -207,6 +208,7 @@ export class Engine {
       },
       codePage: (_hart, frame) => this.decodedPage(frame >>> 0),
       codeChanged: (page) => this.translator.drop(page >>> 0),
+      codeIdle: (page) => this.codeIdle(page >>> 0),
       hot: (page, slot) => this.hot(page >>> 0, slot >>> 0),
       debugAccess: (hart, address, width, access) =>
         this.ports.get(hart)!.stops.access(address, width, access) ? 1 : 0,
@@ -233,10 +235,18 @@ export class Engine {
     return this.decoded.take(frame)!;
   }
 
-  /** Takes the host half of a hart's fetch translations away. */
-  private withholdCode(hart: number): void {
+  /** A page that is stored to all the time, without anything decoded being hit. */
+  private codeIdle(page: number): void {
+    if (!this.decoded.release(page)) return;
+    for (const hart of this.ports.keys()) this.withholdCode(hart, page);
+  }
+
+  /** Takes the host half of a hart's fetch translations away: of all, or of those to one decoded page. */
+  private withholdCode(hart: number, page?: number): void {
+    const { words, longs } = this.arena;
     for (let i = 0; i < FETCH_TLB_ENTRIES; i++) {
-      this.arena.longs[(hart + FETCH_TLB + i * TLB_ENTRY_BYTES + TLB_READ_TAG) / 8] = -1n;
+      const entry = hart + FETCH_TLB + i * TLB_ENTRY_BYTES;
+      if (page === undefined || words[(entry + TLB_ADDEND) >>> 2] === page) longs[(entry + TLB_READ_TAG) / 8] = -1n;
     }
   }
 }

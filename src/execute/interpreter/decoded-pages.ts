@@ -2,11 +2,14 @@ import type { Arena } from '../../memory/arena.ts';
 import {
   DECODED_PAGE_BYTES,
   OP_PAGE_END,
+  OP_UNDECODED,
   SLOT_BYTES,
+  SLOT_OP,
   SLOTS_BYTES,
   SLOTS_END_GUARD,
   SLOTS_FRAME,
   SLOTS_HEAT,
+  SLOTS_IDLE_STORES,
   SLOTS_REPLACED_OP,
 } from './slots.ts';
 
@@ -14,6 +17,17 @@ import {
 export function emptySlots(memory: Uint8Array, page: number): void {
   memory.fill(0, page, page + SLOTS_BYTES);
   memory.fill(0, page + SLOTS_HEAT, page + SLOTS_REPLACED_OP);
+}
+
+/** So many more stores pass before it is asked again whether a page is empty. */
+const IDLE_STORES_PATIENCE = 4096;
+
+function isEmpty(words: Uint32Array, page: number): boolean {
+  const start = (page + SLOT_OP) >>> 2;
+  for (let i = 0; i < SLOTS_BYTES >>> 2; i += SLOT_BYTES >>> 2) {
+    if ((words[start + i]! & 0xffff) !== OP_UNDECODED) return false;
+  }
+  return true;
 }
 
 /**
@@ -69,6 +83,7 @@ export class DecodedPages {
     }
     this.frames[this.used++] = frame;
     this.arena.view.setUint32(page + SLOTS_FRAME, frame, true);
+    this.arena.view.setInt32(page + SLOTS_IDLE_STORES, 0, true);
     this.arena.words[this.tableIndex(frame)] = page;
     return page;
   }
@@ -77,6 +92,26 @@ export class DecodedPages {
   forget(frame: number): void {
     const page = this.arena.words[this.tableIndex(frame)]!;
     if (page !== 0) this.empty(page);
+  }
+
+  /**
+   * Takes the page from a frame that holds data now, if nothing is decoded there, so that stores go to the frame directly again. True: the
+   * page must go out of every hart's fetch TLB. It cannot be the page that runs: the instruction that stores is decoded where it lies, and
+   * what the last IDLE_STORES_LIMIT stores hit was not decoded.
+   */
+  release(page: number): boolean {
+    const { words, view } = this.arena;
+    if (!isEmpty(words, page)) {
+      view.setInt32(page + SLOTS_IDLE_STORES, -IDLE_STORES_PATIENCE, true);
+      return false;
+    }
+    const last = --this.used;
+    const index = this.pages.indexOf(page);
+    words[this.tableIndex(this.frames[index]!)] = 0;
+    this.pages[index] = this.pages[last]!;
+    this.frames[index] = this.frames[last]!;
+    this.pages[last] = page;
+    return true;
   }
 
   /** What was decoded from one frame now belongs to another with the same content. False when nothing was. */

@@ -1,10 +1,12 @@
 import {
   decodedSlot,
+  IDLE_STORES_LIMIT,
   OP_PAGE_END,
   OP_UNDECODED,
   SLOT_BYTES,
   SLOT_OP,
   SLOTS_FRAME,
+  SLOTS_IDLE_STORES,
 } from '../../execute/interpreter/slots.ts';
 import { type I32, type I64, i32, i64, type ModuleBuilder, select } from '../../execute/wasm/index.ts';
 import { ACCESS_ATOMIC, Access, CAUSE_DEBUG_STOP, Cause } from '../constants.ts';
@@ -196,7 +198,9 @@ export function defineAccess(
       const decoded = f.local('i32');
       const last = f.let(offset.get.add(width.get).sub(1).shrU(1));
       f.set(index, offset.get.shrU(1));
-      f.if(index.get, () => f.set(index, index.get.sub(1)));
+      // An instruction of 4 bytes may begin one halfword before.
+      const before = f.let(slots.get.load(SLOTS_FRAME).add(index.get.sub(1).shl(1)));
+      f.if(index.get, () => f.if(before.load16U().and(3).eq(3), () => f.set(index, index.get.sub(1))));
       f.loop((again) => {
         const slot = f.let(slots.get.add(index.get.mul(SLOT_BYTES)));
         f.set(decoded, decoded.get.or(slot.load16U(SLOT_OP)));
@@ -204,7 +208,15 @@ export function defineAccess(
         f.set(index, index.get.add(1));
         f.branchIf(again, index.get.leU(last));
       });
-      f.if(decoded.get, () => f.do(host.codeChanged, slots.get));
+      f.if(decoded.get, () => {
+        f.store(slots.get, i32(0), SLOTS_IDLE_STORES);
+        f.do(host.codeChanged, slots.get);
+        f.return();
+      });
+      // What was code and is data now would be stored to the long way for ever.
+      const idle = f.let(slots.get.load(SLOTS_IDLE_STORES).add(1));
+      f.store(slots.get, idle, SLOTS_IDLE_STORES);
+      f.if(idle.eq(IDLE_STORES_LIMIT), () => f.do(host.codeIdle, slots.get));
     },
   );
 

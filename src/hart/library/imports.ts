@@ -11,6 +11,8 @@ export interface HostImports {
   codePage(hart: number, frame: number): number;
   /** Bytes of decoded instructions of this decoded page changed; its slots are empty already. */
   codeChanged(page: number): void;
+  /** Many stores in a row to the frame of this decoded page hit nothing that was decoded. */
+  codeIdle(page: number): void;
   /** Control came to the slot for the HOT_THRESHOLD-th time. */
   hot(page: number, slot: number): void;
   /** Decodes `bits` into the slot at `slot`; `crossing`: the instruction lies across two pages. */
@@ -33,6 +35,7 @@ export function declareHostImports(module: ModuleBuilder) {
     mmioStore: module.import('host', 'mmioStore', ['i32', 'i32', 'i32', 'i32'], undefined),
     codePage: module.import('host', 'codePage', ['i32', 'i32'], 'i32'),
     codeChanged: module.import('host', 'codeChanged', ['i32'], undefined),
+    codeIdle: module.import('host', 'codeIdle', ['i32'], undefined),
     hot: module.import('host', 'hot', ['i32', 'i32'], undefined),
     decode: module.import('host', 'decode', ['i32', 'i32', 'i32'], undefined),
     debugAccess: module.import('host', 'debugAccess', ['i32', 'i64', 'i32', 'i32'], 'i32'),

@@ -1,0 +1,252 @@
+import { describe, expect, it } from 'vitest';
+import { TranslationCache } from '../../src/execute/jit/cache.ts';
+import type { TranslatorStatistics } from '../../src/execute/jit/translator.ts';
+import type { CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { programMachine, runTo } from './program.ts';
+
+/**
+ * Code that changes while it is hot. What it does is compared with the interpreter; what it costs is asserted as counts of
+ * translations, never as time.
+ */
+
+const LAST_BRANCHES = 400_000n;
+const COMPARE_EVERY = 50_000n;
+const USUAL_THRESHOLD = 2500;
+const THRESHOLDS = [20, USUAL_THRESHOLD];
+
+type Prepare = (core: MachineCore, branches: bigint) => void;
+
+async function statesOf(source: string, options: Partial<CoreOptions>, between: Prepare) {
+  const core = await programMachine(source, { cache: new TranslationCache(), ...options });
+  const seen: unknown[] = [];
+  for (let branches = COMPARE_EVERY; branches <= LAST_BRANCHES; branches += COMPARE_EVERY) {
+    runTo(core, branches);
+    seen.push({ ...core.point, instructions: core.hart.instructionsRetired, digest: core.digest() });
+    between(core, branches);
+  }
+  return { core, seen };
+}
+
+/** Runs a program interpreted, then translated at several thresholds. Gives what the usual one did. */
+async function compared(
+  source: string,
+  between: Prepare = () => {},
+): Promise<{ core: MachineCore; stats: TranslatorStatistics }> {
+  const { seen } = await statesOf(source, { translation: { enabled: false } }, between);
+  let usual: MachineCore | undefined;
+  for (const threshold of THRESHOLDS) {
+    const { core, seen: translated } = await statesOf(source, { translation: { threshold } }, between);
+    expect(translated, `threshold ${threshold}`).toEqual(seen);
+    usual = core;
+  }
+  return { core: usual!, stats: usual!.engine.translator.stats };
+}
+
+describe('data among code', () => {
+  const layouts: readonly (readonly [name: string, source: string])[] = [
+    [
+      'behind an instruction of 4 bytes',
+      `
+            auipc s2,0x0
+      loop: addi s1,s1,1
+            sw s1,24(s2)
+            lw s3,24(s2)
+            xor a0,a0,s3
+            jal zero,loop
+            .4byte 0x0
+      `,
+    ],
+    [
+      'behind an instruction of 2 bytes',
+      `
+            auipc s2,0x0
+      loop: addi s1,s1,1
+            sh s1,18(s2)
+            xor a0,a0,s1
+            c.j loop
+            .2byte 0x0
+      `,
+    ],
+    [
+      'before an instruction',
+      `
+            auipc s2,0x0
+            jal zero,loop
+            .4byte 0x0
+      loop: addi s1,s1,1
+            sw s1,8(s2)
+            xor a0,a0,s1
+            jal zero,loop
+      `,
+    ],
+    [
+      'elsewhere in the page',
+      `
+            auipc s2,0x0
+      loop: addi s1,s1,1
+            sd s1,2040(s2)
+            addi s3,s2,1024
+            amoadd.w a1,s1,(s3)
+            xor a0,a0,s1
+            jal zero,loop
+      `,
+    ],
+  ];
+  it.each(layouts)('%s is stored to without any translation being lost', async (_name, source) => {
+    const { stats } = await compared(source);
+    expect(stats.translated).toBeGreaterThan(0);
+    expect(stats.dropped).toBe(0);
+    expect(stats.translated).toBeLessThanOrEqual(4);
+  });
+
+  it('is stored to directly where there is no code any more', async () => {
+    const source = `
+              auipc s2,0x0
+              lui t0,0x2
+              add s3,s2,t0
+              addi s5,zero,300
+      again:  lui t1,0x8
+              addi t1,t1,103        # jalr zero,0(ra)
+              sw t1,0(s3)
+              sw t1,2040(s3)
+              fence.i
+              jalr ra,0(s3)
+              addi s4,s3,0
+              lui t1,0x1
+              add t1,s4,t1
+      clear:  sd zero,0(s4)
+              addi s4,s4,8
+              bne s4,t1,clear
+              addi s6,zero,1000
+      fill:   sd s6,16(s3)
+              addi s6,s6,-1
+              bne s6,zero,fill
+              addi s5,s5,-1
+              jal zero,again
+    `;
+    const pages: number[] = [];
+    const { stats } = await compared(source, (core) => {
+      pages.push(core.engine.decoded.stats.pages);
+    });
+    // The program's own page, and that of the function, until it is cleared.
+    expect(pages).toContain(1);
+    expect(Math.max(...pages)).toBeLessThanOrEqual(2);
+    expect(stats.translated).toBeLessThanOrEqual(20);
+  });
+});
+
+/** `s4` is added to the instruction at `work`, which adds to its immediate. */
+function patching(callsBetween: number): string {
+  return `
+            auipc s2,0x0
+            lui s4,0x100
+    outer:  addi s1,zero,${callsBetween}
+    inner:  jal ra,work
+            addi s1,s1,-1
+            bne s1,zero,inner
+            lw t1,64(s2)
+            add t1,t1,s4
+            sw t1,64(s2)
+            fence.i
+            jal zero,outer
+            .4byte 0x0
+            .4byte 0x0
+            .4byte 0x0
+            .4byte 0x0
+            .4byte 0x0
+    work:   addi a0,a0,1
+            xor a1,a1,a0
+            jalr zero,0(ra)
+  `;
+}
+
+describe('code that changes itself', () => {
+  it.each([1, 10, 200, 2000])('every %i calls does the same, and costs few translations', async (calls) => {
+    const { stats } = await compared(patching(calls));
+    // A place must be visited so often again after each change.
+    const places = 4;
+    expect(stats.translated).toBeLessThanOrEqual((places * Number(LAST_BRANCHES)) / USUAL_THRESHOLD);
+    expect(stats.compiled).toBeLessThanOrEqual(stats.translated + places);
+  });
+
+  it('on one page with a hot loop, as a compiler in the guest would, does the same', async () => {
+    // Writes a function of three instructions, other ones each time, calls it 40 times, and goes on 64 bytes further.
+    const source = `
+              auipc s2,0x0
+              lui s4,0x100
+              lui s6,0x50
+              addi s6,s6,1299       # addi a0,a0,0
+              lui s7,0xb54
+              addi s7,s7,1459       # xor a1,a0,a1 or the like
+              lui s8,0x8
+              addi s8,s8,103        # jalr zero,0(ra)
+              lui t0,0x1
+              add s3,s2,t0          # the page of the functions
+      make:   add s6,s6,s4
+              sw s6,0(s3)
+              sw s7,4(s3)
+              sw s8,8(s3)
+              fence.i
+              addi s1,zero,40
+      call:   jalr ra,0(s3)
+              addi s1,s1,-1
+              bne s1,zero,call
+              addi s3,s3,64
+              slli t1,s3,0x34
+              bne t1,zero,make
+              lui t0,0x1
+              sub s3,s3,t0
+              jal zero,make
+    `;
+    const { stats } = await compared(source);
+    expect(stats.translated).toBeLessThanOrEqual((3 * Number(LAST_BRANCHES)) / USUAL_THRESHOLD);
+  });
+
+  it('without fence.i runs the new instruction at once, in every tier', async () => {
+    const { core } = await compared(patching(1).replace('fence.i', 'addi zero,zero,0'));
+    expect(core.hart.x(10)).not.toBe(0n);
+  });
+});
+
+describe('more hot places than may be translated at once', () => {
+  /** So many functions of two instructions from the next page on. */
+  const FUNCTIONS = 4500;
+  const source = `
+            auipc s2,0x0
+            lui t0,0x1
+            add s3,s2,t0
+            lui s5,0x9
+            add s5,s5,s3            # ${FUNCTIONS} * 8 = 36000 = 0x9000 - 864
+            addi s5,s5,-864
+    again:  addi s4,s3,0
+    call:   jalr ra,0(s4)
+            addi s4,s4,8
+            bne s4,s5,call
+            jal zero,again
+  `;
+  const fill = (core: MachineCore): void => {
+    for (let i = 0; i < FUNCTIONS; i++) {
+      const at = 0x8000_1000n + BigInt(8 * i);
+      core.ram.writeU32(at, (((i & 1023) << 20) | 0x0005_0513) >>> 0); // addi a0,a0,i
+      core.ram.writeU32(at + 4n, 0x0000_8067); // jalr zero,0(ra)
+    }
+  };
+
+  it('are given up together, again and again, and do the same', async () => {
+    const states = async (translation: { enabled?: boolean; threshold?: number }) => {
+      const core = await programMachine(source, { cache: new TranslationCache(), translation });
+      fill(core);
+      const seen: unknown[] = [];
+      for (let branches = 30_000n; branches <= 150_000n; branches += 30_000n) {
+        runTo(core, branches, 500n);
+        seen.push({ ...core.point, digest: core.digest() });
+      }
+      return { seen, stats: core.engine.translator.stats };
+    };
+    const reference = await states({ enabled: false });
+    const { seen, stats } = await states({ threshold: 2 });
+    expect(seen).toEqual(reference.seen);
+    expect(stats.evictions).toBeGreaterThan(0);
+    expect(stats.regions).toBeLessThanOrEqual(4095);
+  });
+});
