@@ -6,8 +6,8 @@ import { LONG, seedOf } from '../differential/seed.ts';
 import { comparePrograms, type Machines, makeMachines } from './compare-tiers.ts';
 import { buildGraph } from './graph-program.ts';
 
-const PROGRAMS = LONG ? 4000 : 24;
-const QEMU_PROGRAMS = LONG ? 200 : 5;
+const PROGRAMS = LONG ? 600 : 24;
+const QEMU_PROGRAMS = LONG ? 60 : 5;
 /** Every place is a module at threshold 1, so machines are taken anew from time to time. */
 const PROGRAMS_PER_MACHINE = 12;
 
@@ -42,7 +42,7 @@ describe('generated control flow', () => {
     const machines = await makeMachines('blocks');
     for (let i = 0; i < QEMU_PROGRAMS; i++) {
       const programSeed = i === 0 ? seed : random.word();
-      const program = buildGraph(programSeed);
+      const program = buildGraph(programSeed, { fenced: true });
       const theirs = runQemu(program.image);
       const { result } = comparePrograms(machines, program);
       const differs = (await theirs).findIndex((byte, at) => byte !== result[at]);
