@@ -12,12 +12,25 @@ interface Packed {
   readonly inflatedBytes: number;
 }
 
-/** Takes records without making anybody wait, and appends them in order. After a failure nothing more is written. */
+/** A record that is ready to be written, and how long its content was. */
+interface Framed {
+  readonly bytes: Uint8Array;
+  readonly contentBytes: number;
+}
+
+/**
+ * Takes records without making anybody wait, and appends them in order. Several are deflated at a time, and those that are ready
+ * are written together. After a failure nothing more is written.
+ */
 export class RecordWriter {
   private readonly host: RecordingHost;
   private readonly sink: RecordingSink;
   private readonly onFailure: (error: GodwitError) => void;
-  private tail: Promise<void>;
+  /** Resolves when the last record is ready. */
+  private framing: Promise<void> = Promise.resolve();
+  private ready: Framed[] = [];
+  /** While something is being written. */
+  private writing: Promise<void> | undefined;
   private waitingBytes = 0;
   private writtenBytes = 0;
   private broken = false;
@@ -27,7 +40,7 @@ export class RecordWriter {
     this.sink = sink;
     this.onFailure = onFailure;
     const header = fileHeader(host.crc32);
-    this.tail = this.enqueue(Promise.resolve(), header.length, async () => header);
+    this.enqueue(header.length, async () => header);
   }
 
   /** Content that was handed over and is not written. */
@@ -48,25 +61,34 @@ export class RecordWriter {
   append(type: string, content: Uint8Array): void {
     if (this.broken) return;
     const packed = this.pack(content);
-    this.tail = this.enqueue(this.tail, content.length, async () => {
+    this.enqueue(content.length, async () => {
       const { stored, inflatedBytes } = await packed;
       return frameRecord(type, stored, inflatedBytes, this.host.crc32);
     });
   }
 
-  private async enqueue(before: Promise<void>, contentBytes: number, make: () => Promise<Uint8Array>): Promise<void> {
+  private enqueue(contentBytes: number, make: () => Promise<Uint8Array>): void {
     this.waitingBytes += contentBytes;
-    await before;
-    try {
-      if (this.broken) return;
-      const bytes = await make();
-      await this.sink.append(bytes);
-      this.writtenBytes += bytes.length;
-    } catch (error) {
-      this.fail(error);
-    } finally {
-      this.waitingBytes -= contentBytes;
+    this.framing = this.framing.then(make).then((bytes) => {
+      this.ready.push({ bytes, contentBytes });
+      this.writing ??= this.writeReady();
+    });
+  }
+
+  private async writeReady(): Promise<void> {
+    // Others may become ready in this turn.
+    await Promise.resolve();
+    for (let framed = this.ready.splice(0); framed.length > 0; framed = this.ready.splice(0)) {
+      const bytes = joined(framed);
+      try {
+        if (!this.broken) await this.sink.append(bytes);
+        if (!this.broken) this.writtenBytes += bytes.length;
+      } catch (error) {
+        this.fail(error);
+      }
+      for (const { contentBytes } of framed) this.waitingBytes -= contentBytes;
     }
+    this.writing = undefined;
   }
 
   private fail(error: unknown): void {
@@ -91,11 +113,12 @@ export class RecordWriter {
 
   /** Resolves when all that was appended so far is written, or lost. */
   async drain(): Promise<void> {
-    await this.tail;
+    await this.framing;
+    await this.writing;
   }
 
   async finish(): Promise<void> {
-    await this.tail;
+    await this.drain();
     try {
       if (!this.broken) {
         await this.sink.finish();
@@ -106,4 +129,15 @@ export class RecordWriter {
     }
     await this.sink.abandon();
   }
+}
+
+function joined(framed: readonly Framed[]): Uint8Array {
+  if (framed.length === 1) return framed[0]!.bytes;
+  const all = new Uint8Array(framed.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  let at = 0;
+  for (const { bytes } of framed) {
+    all.set(bytes, at);
+    at += bytes.length;
+  }
+  return all;
 }

@@ -150,15 +150,17 @@ export class Recorder {
     const { core } = this.parts;
     const { branches } = core.hart;
     this.busyMs += busyMs;
-    // A waiting hart is seen more than once at a place, and time may be skipped in between: a replay knows only the first time.
+    // A waiting hart is seen more than once at a place, and time may be skipped in between: a replay knows only how it was at first.
+    const { ticks } = core;
     const isFirst = branches !== this.stoppedBranches;
     this.stoppedBranches = branches;
-    this.pause = isFirst ? { branches, ticks: core.ticks } : undefined;
+    if (isFirst) this.pause = { branches, ticks };
+    else if (this.pause?.ticks !== ticks) this.pause = undefined;
     // A debugger stops it in places that are no counted transfers.
     if (outcome.kind === 'debug') this.pause = undefined;
     else if (outcome.kind === 'finished') {
       if (outcome.finish.kind === 'reset') this.reset();
-      else this.pause = { branches, ticks: core.ticks };
+      else this.pause = { branches, ticks };
     } else if (isFirst && this.busyMs >= this.intervalMs) this.takeDigest();
     if (this.congested) this.relieve();
   }

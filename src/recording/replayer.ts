@@ -145,8 +145,11 @@ export class Replayer {
   private runOn(point: ExecutionPoint): void {
     const { core, door, recording } = this;
     this.goTo(point.branches);
+    const isThere = () => core.hart.pc === point.pc || core.hart.waiting;
     this.guard(point, () => {
-      while (door.delivered < recording.arrivals.length && core.hart.branches === point.branches) door.step();
+      while (core.hart.branches === point.branches && (door.delivered < recording.arrivals.length || !isThere())) {
+        door.step();
+      }
     });
   }
 
