@@ -58,7 +58,7 @@ describe('a killed recording', async () => {
     `replays up to the last complete record, ${COUNT} times`,
     async () => {
       const random = randomNumbers(SEED);
-      const totals = { useless: 0, replayed: 0, digests: 0, arrivals: 0 };
+      const totals = { useless: 0, whole: 0, replayed: 0, digests: 0, arrivals: 0 };
       for (let i = 0; i < COUNT; i++) {
         const path = join(folder, `${i}.rec`);
         const atOnce = random(4) === 0;
