@@ -104,13 +104,17 @@ describe('data among code', () => {
               auipc s2,0x0
               lui t0,0x2
               add s3,s2,t0
-              addi s5,zero,300
-      again:  lui t1,0x8
-              addi t1,t1,103        # jalr zero,0(ra)
-              sw t1,0(s3)
-              sw t1,2040(s3)
+              lui s7,0x100
+              lui s8,0x50
+              addi s8,s8,1299       # addi a0,a0,0
+              lui s9,0x8
+              addi s9,s9,103        # jalr zero,0(ra)
+      again:  add s8,s8,s7          # another function each time
+              sw s8,0(s3)
+              sw s9,4(s3)
               fence.i
               jalr ra,0(s3)
+              addi s5,s5,1
               addi s4,s3,0
               lui t1,0x1
               add t1,s4,t1
@@ -121,13 +125,16 @@ describe('data among code', () => {
       fill:   sd s6,16(s3)
               addi s6,s6,-1
               bne s6,zero,fill
-              addi s5,s5,-1
               jal zero,again
     `;
     const pages: number[] = [];
-    const { stats } = await compared(source, (core) => {
-      pages.push(core.engine.decoded.stats.pages);
+    const { core, stats } = await compared(source, (one) => {
+      pages.push(one.engine.decoded.stats.pages);
     });
+    // Each function added one more than the one before; the last may have returned just now.
+    const calls = [core.hart.x(21), core.hart.x(21) + 1n];
+    expect(calls.map((count) => (count * (count + 1n)) / 2n)).toContain(core.hart.x(10));
+    expect(calls[0]).toBeGreaterThan(100n);
     // The program's own page, and that of the function, until it is cleared.
     expect(pages).toContain(1);
     expect(Math.max(...pages)).toBeLessThanOrEqual(2);
