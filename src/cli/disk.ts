@@ -1,7 +1,10 @@
 /** `godwit disk`: makes images and looks at them. */
 import { resolve } from 'node:path';
 import { formatByteSize, parseByteSize } from '../api/index.ts';
-import { createDisk, openDisk } from '../platform/node/open-disk.ts';
+import { commitDisk } from '../platform/node/disk-commit.ts';
+import { openImage } from '../platform/node/disk-image.ts';
+import { createDisk } from '../platform/node/open-disk.ts';
+import { cancellable } from './cancellable.ts';
 
 export interface DiskCreateOptions {
   readonly format?: 'raw' | 'qcow2';
@@ -17,11 +20,22 @@ export async function diskCreate(path: string, size: string | undefined, options
   });
 }
 
+/** One line for the image, and one for each under it. */
 export async function diskInfo(path: string): Promise<void> {
-  const disk = await openDisk(path, { readonly: true });
+  const { disk, under } = await openImage(path, { readonly: true });
   try {
-    process.stdout.write(`${path}: ${disk.format}, ${formatByteSize(disk.sizeBytes)} (${disk.sizeBytes} bytes)\n`);
+    const size = `${formatByteSize(disk.sizeBytes)} (${disk.sizeBytes} bytes)`;
+    const below = under.map((image) => `  over ${image.path} (${image.format})\n`).join('');
+    process.stdout.write(`${path}: ${disk.format}, ${size}\n${below}`);
   } finally {
     await disk.close();
   }
+}
+
+/** Gives the exit status. */
+export async function diskCommit(path: string): Promise<number> {
+  return await cancellable('Committing', async ({ signal, onProgress }) => {
+    const { path: into, isDiskAgain } = await commitDisk(path, { signal, onProgress });
+    process.stdout.write(isDiskAgain ? `${into} is one file again.\n` : `What ${path} held is in ${into} now.\n`);
+  });
 }

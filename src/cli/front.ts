@@ -4,7 +4,7 @@ import { describeEngine, describeStatistics } from '../api/index.ts';
 import type { GodwitError } from '../common/errors.ts';
 
 export interface Front {
-  started(facts: { readonly console: string; readonly memory: string }): void;
+  started(facts: { readonly console: string; readonly memory: string; readonly name: string | null }): void;
   /** Resolves when the output is out. Rejects when nobody reads it any more. */
   output(bytes: Uint8Array): Promise<void>;
   diskError(disk: number, error: GodwitError): void;
@@ -50,7 +50,7 @@ export class PlainFront implements Front {
 /**
  * One JSON object per line on standard output, each with "event":
  *
- *     {"event":"started","console":"uart","memory":"512M"}
+ *     {"event":"started","console":"uart","memory":"512M","name":"machine-1"}
  *     {"event":"console","text":"..."}                      UTF-8; bytes that are none become U+FFFD
  *     {"event":"disk-error","disk":0,"code":"io","message":"..."}
  *     {"event":"ended","reason":"power-off","exitCode":0,"statistics":{"instructions":...,"branches":...,"wallMs":...,

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import { type DiskCreateOptions, diskCreate, diskInfo } from './disk.ts';
+import { addCheckpointCommands } from './checkpoint-options.ts';
+import { type DiskCreateOptions, diskCommit, diskCreate, diskInfo } from './disk.ts';
 import { EXIT_USAGE, reportError } from './errors.ts';
 import { type GuestCommandOptions, guest } from './guest.ts';
+import { addMachineCommands } from './machines-options.ts';
 import { replay } from './replay.ts';
 import { addReplayOptions, type ReplayCommandOptions } from './replay-options.ts';
 import { run } from './run.ts';
@@ -30,6 +32,8 @@ function program(): Command {
       process.exitCode = await replay(file, options);
     },
   );
+  addMachineCommands(godwit);
+  addCheckpointCommands(godwit);
   godwit
     .command('guest')
     .description("fetch and build what `run` boots: Debian's kernel and an initramfs")
@@ -47,9 +51,16 @@ function program(): Command {
     .action((file: string, size: string | undefined, options: DiskCreateOptions) => diskCreate(file, size, options));
   disk
     .command('info <file>')
-    .description("an image's format and size")
+    .description("an image's format and size, and what lies under it")
     .option('--debug', 'print stack traces with errors')
     .action((file: string) => diskInfo(file));
+  disk
+    .command('commit <file>')
+    .description('bring what an image holds into the image under it')
+    .option('--debug', 'print stack traces with errors')
+    .action(async (file: string) => {
+      process.exitCode = await diskCommit(file);
+    });
   return godwit;
 }
 

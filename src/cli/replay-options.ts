@@ -13,6 +13,7 @@ export interface ReplayCommandOptions {
   readonly toText?: Seek;
   readonly live?: boolean;
   readonly exactTwin?: boolean;
+  readonly record?: string;
   readonly disk: readonly DiskOptions[];
   readonly verify?: boolean;
   readonly info?: boolean;
@@ -54,6 +55,7 @@ export function addReplayOptions(command: Command): Command {
     .addOption(new Option('--to-branch <count>', 'begin at this branch count').argParser(parseBranch))
     .addOption(new Option('--to-text <text>', 'begin where the console has shown this').argParser(parseText))
     .option('--live', 'go live there, or at the end: the machine runs on by itself')
+    .option('--record <file>', 'with --live: record how it goes on')
     .option('--exact-twin', 'with --live: the guest does not learn that it is another machine now')
     .option(
       '-d, --disk <file[,format=raw|qcow2]>',
@@ -112,7 +114,7 @@ export function translationOf({ engine, jitThreshold }: ReplayCommandOptions) {
 
 /** Options that contradict one another. Throws GodwitError('usage'). */
 export function refuseReplayNonsense(options: ReplayCommandOptions): void {
-  const { to, toBranch, toText, live, verify, info, disk, json, speed } = options;
+  const { to, toBranch, toText, live, verify, info, disk, json, speed, record } = options;
   const refuse = (message: string): never => {
     throw new GodwitError('usage', message);
   };
@@ -129,5 +131,6 @@ export function refuseReplayNonsense(options: ReplayCommandOptions): void {
       refuse('With --gdb it is gdb that moves through the recording: only --to-branch makes sense with it.');
     }
   }
+  if (record !== undefined && !live) refuse('--record is for --live: there is a recording of the rest.');
   if (disk.length > 0 && !live) refuse('--disk is for --live: a replay needs no disks.');
 }

@@ -1,6 +1,7 @@
 /** `godwit replay`: a recording on this terminal. */
 import { GodwitError } from '../common/errors.ts';
 import { LiveFromReplay } from '../platform/node/recording/live-from-replay.ts';
+import { MachineRecordings } from '../platform/node/recording/machine-recordings.ts';
 import { Player, type Seek } from '../platform/node/recording/player.ts';
 import { openRecording } from '../platform/node/recording/recording-file.ts';
 import { ReplayDisks } from '../platform/node/recording/replay-disks.ts';
@@ -161,17 +162,37 @@ class ReplaySession {
       });
     }
     const { consolePort } = this.recording.start;
+    const core = player.takeMachine();
+    const recordings = await this.record(core);
     this.live = new LiveFromReplay({
-      core: player.takeMachine(),
+      core,
       consolePort,
       disks: this.disks,
+      ...(recordings && { hooks: recordings.hooks }),
       exactTwin: this.options.exactTwin ?? false,
     });
     if (this.next === 'quit') this.live.stop();
     process.stderr.write(this.forTerminal('\ngodwit: the machine is live. Ctrl-A x ends it.\n'));
     const finish = await this.live.run();
+    await recordings?.close(finish);
     if (finish === undefined || finish.kind === 'pass') return this.signals.exitCode ?? finish?.code ?? 0;
     return Math.max(finish.code, EXIT_FAILURE);
+  }
+
+  /** The recording of how it goes on. */
+  private async record(core: Player['replayer']['core']): Promise<MachineRecordings | undefined> {
+    const { start, images } = this.recording;
+    if (this.options.record === undefined) return undefined;
+    const recordings = new MachineRecordings({
+      core,
+      machine: { memoryBytes: start.memoryBytes, disks: start.disks, consolePort: start.consolePort },
+      images: () => images,
+      onFailure: ({ message }) => process.stderr.write(this.forTerminal(`godwit: ${message} The machine goes on.\n`)),
+      // Its thread has nobody else to wait for.
+      hold: () => {},
+    });
+    await recordings.start(this.options.record);
+    return recordings;
   }
 
   private forTerminal(text: string): string {

@@ -30,6 +30,7 @@ export interface RunOptions {
   readonly without: readonly Optimization[];
   readonly gdb?: number | string;
   readonly gdbStopped?: boolean;
+  readonly name?: string;
   readonly debug?: boolean;
 }
 
@@ -73,6 +74,7 @@ Examples:
   echo 'uname -a; poweroff' | godwit run             commands from a pipe
   godwit run --kernel Image --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' --disk d.qcow2
   godwit run --record boot.rec                       and then: godwit replay boot.rec
+  godwit run --name web1                             and then: godwit checkpoint create --machine web1
   godwit run --gdb 1234 --gdb-stopped                and then: gdb-multiarch -ex 'target remote :1234'
   godwit run --trace 'csr*,0x80200000-0x8020ffff' --trace-file trace.txt
 `;
@@ -129,6 +131,7 @@ export function addRunOptions(command: Command): Command {
       parseDebugAddress,
     )
     .option('--gdb-stopped', 'with --gdb: execute nothing until gdb lets the machine go')
+    .option('--name <name>', 'what other processes find it by: `godwit ps` (default: machine-1, machine-2, ...)')
     .option('--debug', 'print stack traces with errors')
     .addHelpText('after', HELP);
 }

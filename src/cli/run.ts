@@ -1,28 +1,27 @@
 /** `godwit run`: a machine on this terminal until it ends. */
-import { formatByteSize, GodwitError, type MachineOptions } from '../api/index.ts';
+import { resolve } from 'node:path';
+import type { DiskOptions, MachineOptions } from '../api/index.ts';
 import { configureMachine } from '../api/options.ts';
-import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
 import { Machine } from '../platform/node/machine.ts';
-import { RawTerminal, terminalSize } from '../platform/node/terminal.ts';
-import { ESCAPE_HELP, type EscapeCommand } from './escape-keys.ts';
-import { type Front, JsonFront, PlainFront, statisticsLine, writeAll } from './front.ts';
+import { terminalSize } from '../platform/node/terminal.ts';
 import { type BootFiles, bootFiles } from './guest-images.ts';
-import { Keyboard } from './keyboard.ts';
 import { type RunOptions, refuseNonsense } from './run-options.ts';
-import { Signals } from './signals.ts';
+import { Session } from './session.ts';
 import { TraceFile } from './trace-file.ts';
 
 /** Runs it and gives the exit status: the guest's. Throws GodwitError when there is nothing to run. */
 export async function run(options: RunOptions): Promise<number> {
   refuseNonsense(options);
   // Before anything is fetched. What the machine boots is not known yet, and stands for it here.
-  await configureMachine({ ...machineOptions(options), kernel: options.kernel ?? 'kernel' });
+  const { memoryBytes } = await configureMachine({ ...machineOptions(options), kernel: options.kernel ?? 'kernel' });
   const trace = options.traceFile === undefined ? undefined : await TraceFile.open(options.traceFile);
   try {
     const size = terminalSize(process.stdout);
     const files = await bootFiles(options, size && { ...size, name: process.env.TERM });
     try {
-      return await new Session(await createMachine(options, files), options, trace).run();
+      const disks = disksOf(options, files).map(({ path }) => resolve(path));
+      const facts = { console: options.console, memoryBytes, disks };
+      return await new Session(await createMachine(options, files), options, facts, trace).run();
     } finally {
       await files.cleanUp();
     }
@@ -35,8 +34,12 @@ async function createMachine(options: RunOptions, files: BootFiles): Promise<Mac
   return await Machine.create({
     ...machineOptions(options),
     ...files.options,
-    disks: [...files.disks, ...options.disk],
+    disks: disksOf(options, files),
   });
+}
+
+function disksOf(options: RunOptions, files: BootFiles): DiskOptions[] {
+  return [...files.disks, ...options.disk];
 }
 
 /** All but what it boots. */
@@ -55,172 +58,4 @@ function machineOptions(options: RunOptions): MachineOptions {
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.trace === undefined ? {} : { trace: options.trace === true ? '' : options.trace }),
   };
-}
-
-/** One run: the machine between the user's terminal and the signals of the process. */
-class Session {
-  private readonly machine: Machine;
-  private readonly options: RunOptions;
-  private readonly front: Front;
-  private readonly terminal: RawTerminal | undefined;
-  private readonly signals: Signals;
-  private keyboard: Keyboard | undefined;
-  private readonly trace: TraceFile | undefined;
-  /** The first thing that keeps the run from being of use. */
-  private failure: unknown;
-  private outputLost = false;
-
-  constructor(machine: Machine, options: RunOptions, trace: TraceFile | undefined) {
-    this.machine = machine;
-    this.trace = trace;
-    this.options = options;
-    this.front = options.json ? new JsonFront() : new PlainFront((text) => this.say(text));
-    const interactive = !options.headless && !options.json && process.stdin.isTTY;
-    this.terminal = interactive ? new RawTerminal(process.stdin, process.stdout) : undefined;
-    this.signals = new Signals(() => this.quit());
-  }
-
-  /** To stderr. */
-  private say(text: string): void {
-    process.stderr.write(this.forTerminal(text));
-  }
-
-  /** In raw mode a line feed alone does not go to the line's start. */
-  private forTerminal(text: string): string {
-    return this.terminal?.isRaw ? text.replaceAll('\n', '\r\n') : text;
-  }
-
-  async run(): Promise<number> {
-    const { machine, front, options } = this;
-    machine.on('disk-error', ({ disk, error }) => front.diskError(disk, error));
-    machine.on('trace', (text) => this.showTrace(text));
-    machine.on('recording-error', ({ message }) => this.say(`godwit: ${message} The machine goes on.\n`));
-    try {
-      this.connect();
-      front.started({ console: options.console, memory: options.memory });
-      await this.record();
-      await this.letGdbConnect();
-      const printing = this.print();
-      await machine.start();
-      const end = await machine.finished;
-      await printing;
-      this.disconnect();
-      await this.trace?.close();
-      if (this.failure !== undefined) throw this.failure;
-      if (!this.outputLost) await front.ended(end, options.stats === true);
-      return this.signals.exitCode ?? end.exitCode;
-    } finally {
-      this.disconnect();
-      await machine.stop();
-    }
-  }
-
-  private async record(): Promise<void> {
-    const { record: path, flightRecorder: lastMinutes } = this.options;
-    if (path !== undefined) await this.machine.record({ path, ...(lastMinutes === undefined ? {} : { lastMinutes }) });
-  }
-
-  private async letGdbConnect(): Promise<void> {
-    const { gdb: listen, gdbStopped: stopped = false } = this.options;
-    if (listen === undefined) return;
-    const address = await this.machine.debug({ listen, stopped });
-    const state = stopped ? 'the machine waits for gdb' : 'gdb can connect';
-    this.say(`godwit: ${state}: target remote ${address}\n`);
-  }
-
-  private async saveFlight(): Promise<void> {
-    const { record: path, flightRecorder } = this.options;
-    if (path === undefined || flightRecorder === undefined) {
-      this.say('\ngodwit: there is no flight recorder.\n');
-      return;
-    }
-    try {
-      const bytes = await this.machine.saveFlight(path);
-      this.say(`\ngodwit: the last minutes are in ${path} (${formatByteSize(bytes)}).\n`);
-    } catch (error) {
-      if (!(error instanceof GodwitError)) throw error;
-      this.say(`\ngodwit: ${error.message}\n`);
-    }
-  }
-
-  private connect(): void {
-    const { machine, terminal, options } = this;
-    process.stdout.on('error', (error) => this.loseOutput(error));
-    this.signals.listen();
-    if (terminal) {
-      this.say('godwit: Ctrl-A x quits, Ctrl-A h shows what else Ctrl-A does.\n');
-      terminal.enter();
-      process.stdout.on('resize', this.resized);
-    }
-    if (options.headless) return;
-    this.keyboard = new Keyboard({
-      input: process.stdin,
-      console: machine.console,
-      ...(terminal && { onCommand: (command: EscapeCommand) => void this.obey(command) }),
-    });
-  }
-
-  private disconnect(): void {
-    this.keyboard?.close();
-    this.terminal?.restore();
-    this.signals.ignore();
-    process.stdout.off('resize', this.resized);
-  }
-
-  private readonly resized = (): void => {
-    const size = terminalSize(process.stdout);
-    if (size) this.machine.console.resize(size.columns, size.rows).catch(() => {});
-  };
-
-  private async print(): Promise<void> {
-    try {
-      for await (const bytes of this.machine.console) await this.front.output(bytes);
-    } catch (error) {
-      this.loseOutput(error);
-    }
-  }
-
-  private loseOutput(error: unknown): void {
-    this.outputLost = true;
-    // Nobody reads it any more, as behind `| head`: no failure, but the machine has no purpose.
-    if (errorCodeOf(error) === 'EPIPE') this.quit();
-    else this.fail(hostError(error, 'write the output'));
-  }
-
-  private async showTrace(text: string): Promise<void> {
-    try {
-      if (this.trace) await this.trace.write(text);
-      else await writeAll(process.stderr, this.forTerminal(text));
-    } catch (error) {
-      this.fail(hostError(error, 'write the trace'));
-    }
-  }
-
-  private fail(error: unknown): void {
-    this.failure ??= error;
-    this.quit();
-  }
-
-  private quit(): void {
-    this.machine.stop().catch(() => {});
-  }
-
-  private async obey(command: EscapeCommand): Promise<void> {
-    const { machine } = this;
-    try {
-      if (command === 'quit') this.quit();
-      else if (command === 'help') this.say(`\n${ESCAPE_HELP.join('\n')}\n`);
-      else if (command === 'statistics') this.say(`\n${statisticsLine(await machine.stats())}`);
-      else if (command === 'save-flight') await this.saveFlight();
-      else if (machine.status === 'paused') {
-        this.say('godwit: the machine goes on.\n');
-        await machine.resume();
-      } else {
-        await machine.pause();
-        this.say('\ngodwit: the machine is paused; Ctrl-A p lets it go on.\n');
-      }
-    } catch {
-      // The machine has just ended.
-    }
-  }
 }

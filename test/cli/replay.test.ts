@@ -118,7 +118,8 @@ describe('godwit replay', () => {
   });
 
   it('goes live at a place', async () => {
-    const run = new Run(process.execPath, [MAIN, 'replay', file('echo.rec'), '--to-text', 'hello', '--live']);
+    const args = [MAIN, 'replay', file('echo.rec'), '--to-text', 'hello', '--live', '--record', file('live.rec')];
+    const run = new Run(process.execPath, args);
     await run.shows('hello');
     await delay(300);
     run.type('again');
@@ -128,6 +129,8 @@ describe('godwit replay', () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/^hello.*againq$/);
     expect(stderr).toContain('the machine is live');
+    // What it did since is a recording like others.
+    expect((await godwit(['replay', file('live.rec')])).stdout).toMatch(/againq$/);
   });
 
   it('refuses what makes no sense', async () => {
@@ -140,6 +143,7 @@ describe('godwit replay', () => {
       ['--info', '--verify'],
       ['--disk', 'x.qcow2'],
       ['--json'],
+      ['--record', 'x.rec'],
     ]) {
       expect((await godwit(['replay', file('echo.rec'), ...args])).status, args.join(' ')).toBe(2);
     }

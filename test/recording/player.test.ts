@@ -166,6 +166,30 @@ describe('a recording that is played', async () => {
     60_000,
   );
 
+  it.skipIf(reason)(
+    'can be kept as it is at any place, and forked, without the replay noticing',
+    async () => {
+      const recording = openBytes(bytes);
+      const replayer = await Replayer.open(recording, { reservedBytes: 512 * MIB });
+      const { core } = replayer;
+      const first = recording.start.point.branches;
+      const step = (recording.endPoint.branches - first) / 6n;
+      for (let i = 1n; i < 6n; i++) {
+        replayer.run(first + i * step);
+        const snapshot = core.snapshot();
+        const fork = core.fork(snapshot, {});
+        expect(fork.digest()).toBe(core.digest());
+        snapshot.memory.release();
+        // Another machine from here on.
+        for (let n = 0; n < 40; n++) fork.step();
+        fork.dispose();
+      }
+      expect(replayer.runToEnd().finish).toBeUndefined();
+      expect(replayer.checkedDigests).toBe(recording.digests.length);
+    },
+    60_000,
+  );
+
   it.skipIf(reason)('refuses disks that cannot be the machine’s', async () => {
     const { disks } = openBytes(bytes).start;
     await expect(ReplayDisks.open([], disks)).rejects.toMatchObject({ code: 'usage' });

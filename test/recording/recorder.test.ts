@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MemoryByteSource } from '../../src/checkpoint/byte-source.ts';
 import { GodwitError } from '../../src/common/errors.ts';
 import { nodeCodec } from '../../src/platform/node/checkpoint/node-codec.ts';
+import { RecordingFile } from '../../src/platform/node/recording/recording-file.ts';
 import { FlightRecorder } from '../../src/recording/flight-recorder.ts';
 import { joinRecordings } from '../../src/recording/join.ts';
 import { guestImages } from '../support/guest.ts';
@@ -132,6 +134,14 @@ describe('a recorder', async () => {
     },
     120_000,
   );
+
+  it.skipIf(!existsSync('/dev/full'))('tells what the host says of a full disk', async () => {
+    const file = await RecordingFile.create('/dev/full', { replace: true });
+    await expect(file.append(new Uint8Array(10))).rejects.toMatchObject({ code: 'full' });
+    await file.abandon();
+    await expect(RecordingFile.create('/dev/full')).rejects.toMatchObject({ code: 'usage' });
+    await expect(RecordingFile.create('/none/x.rec')).rejects.toMatchObject({ code: 'not-found' });
+  });
 
   it.skipIf(reason)(
     'holds the machine up when the file is much slower than the log grows',

@@ -1,5 +1,5 @@
 import type { Finish } from '../../../device/finisher/test-finisher.ts';
-import { LiveRunner } from '../../../door/live.ts';
+import { type LiveOptions, LiveRunner } from '../../../door/live.ts';
 import type { ConsolePort, MachineCore } from '../../../machine/core.ts';
 import { individualArrivals } from '../checkpointer.ts';
 import { InputQueue } from '../input-queue.ts';
@@ -11,6 +11,8 @@ export interface LiveFromReplayParts {
   readonly core: MachineCore;
   readonly consolePort: ConsolePort;
   readonly disks: ReplayDisks | undefined;
+  /** For a recording of how it goes on. */
+  readonly hooks?: LiveOptions;
   /** The guest is not to learn that it is another machine, nor what the time is now. */
   readonly exactTwin?: boolean;
 }
@@ -25,7 +27,7 @@ export class LiveFromReplay {
     const { core, consolePort } = parts;
     this.parts = parts;
     const loop = new NodeLoop(() => this.input.flow());
-    this.runner = new LiveRunner(core, nodeClock, loop);
+    this.runner = new LiveRunner(core, nodeClock, loop, parts.hooks);
     this.input = new InputQueue({
       core,
       port: consolePort,

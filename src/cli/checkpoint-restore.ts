@@ -1,0 +1,41 @@
+/** `godwit checkpoint restore`: a machine that goes on from a checkpoint, on this terminal until it ends. */
+import { resolve } from 'node:path';
+import { Machine } from '../platform/node/machine.ts';
+import { type StoreOptions, withStore } from './checkpoint-store.ts';
+import { Session, type SessionFacts, type SessionOptions } from './session.ts';
+
+export interface RestoreCommandOptions
+  extends StoreOptions,
+    Pick<SessionOptions, 'name' | 'headless' | 'json' | 'stats' | 'record'> {
+  readonly exactTwin?: boolean;
+  readonly disks?: string;
+}
+
+/** Gives the exit status: the guest's. */
+export async function restoreCheckpoint(reference: string, options: RestoreCommandOptions): Promise<number> {
+  const { store, disks, exactTwin = false } = options;
+  const facts = await factsOf(reference, options);
+  const machine = await Machine.restore(reference, {
+    exactTwin,
+    ...(store === undefined ? {} : { store }),
+    ...(disks === undefined ? {} : { diskFolder: resolve(disks) }),
+  });
+  return await new Session(machine, options, facts).run();
+}
+
+/** What others are told of a machine that goes on from there. */
+export async function factsOf(reference: string, { store, disks }: RestoreCommandOptions): Promise<SessionFacts> {
+  return await withStore({ ...(store === undefined ? {} : { store }) }, async (opened) => {
+    const { memoryBytes, meta } = await opened.show(reference);
+    const images = meta?.disks ?? [];
+    const paths = images.map(({ path, readonly }, index) =>
+      readonly || disks === undefined ? opened.diskPath(path) : resolve(disks, `disk${index}.qcow2`),
+    );
+    return { console: consoleOf(meta?.machine), memoryBytes, disks: paths };
+  });
+}
+
+function consoleOf(machine: unknown): string {
+  const port = typeof machine === 'object' && machine !== null && 'consolePort' in machine ? machine.consolePort : '';
+  return port === 'virtio' ? 'virtio' : 'uart';
+}
