@@ -3,6 +3,7 @@
  * so that memory and processor time are the machine's, and can be profiled alone.
  */
 
+import type { Optimization } from '../../src/execute/jit/options.ts';
 import type { MachineCore } from '../../src/machine/core.ts';
 import type { GuestImage } from '../guest-image.ts';
 import { LineSplitter, parseMarker } from '../markers.ts';
@@ -14,6 +15,8 @@ import { Profiler } from './profiler.ts';
 export interface GodwitProcessOptions {
   readonly image: GuestImage;
   readonly engine: EngineName;
+  /** Optimisations that are left out. */
+  readonly without?: readonly Optimization[];
   /** Where V8's profiles of boot and kernels go. */
   readonly profileFolder: string | undefined;
   /** How often a sample of its memory is sent; undefined: never. */
@@ -55,16 +58,21 @@ async function main(options: GodwitProcessOptions): Promise<void> {
   const lines = new LineSplitter();
   const profiler = options.profileFolder === undefined ? undefined : new Profiler(options.profileFolder);
   profiler?.start('boot');
-  const machine = await createLiveMachine(options.image, options.engine, (bytes, core) => {
-    const atMs = performance.now();
-    const cpuMs = ownCpuMs();
-    const instructions = Number(core.hart.instructionsRetired);
-    for (const text of lines.push(bytes)) {
-      const engine = parseMarker(text) && engineCounts(core);
-      tell({ kind: 'line', line: { text, atMs, cpuMs, instructions, ...(engine && { engine }) } });
-      if (profiler) followMarkers(profiler, text);
-    }
-  });
+  const machine = await createLiveMachine(
+    options.image,
+    options.engine,
+    (bytes, core) => {
+      const atMs = performance.now();
+      const cpuMs = ownCpuMs();
+      const instructions = Number(core.hart.instructionsRetired);
+      for (const text of lines.push(bytes)) {
+        const engine = parseMarker(text) && engineCounts(core);
+        tell({ kind: 'line', line: { text, atMs, cpuMs, instructions, ...(engine && { engine }) } });
+        if (profiler) followMarkers(profiler, text);
+      }
+    },
+    options.without,
+  );
   const { core, runner } = machine;
   const { sampleMs } = options;
   if (sampleMs !== undefined) setInterval(() => tell({ kind: 'sample', sample: sampleMemory(core) }), sampleMs).unref();

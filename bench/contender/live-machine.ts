@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import { LiveRunner } from '../../src/door/live.ts';
+import { type Optimization, optimizationsWithout } from '../../src/execute/jit/options.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { compileService } from '../../src/platform/node/compile/compile-service.ts';
@@ -28,6 +29,7 @@ export async function createLiveMachine(
   image: GuestImage,
   engine: EngineName,
   output: (bytes: Uint8Array, core: MachineCore) => void,
+  without: readonly Optimization[] = [],
 ): Promise<LiveMachine> {
   // The machine and its disks' ports need each other.
   const late: { machine?: { readonly core: MachineCore; readonly runner: LiveRunner } } = {};
@@ -58,7 +60,7 @@ export async function createLiveMachine(
       serial: `disk${index}`,
       backend: ports[index]!,
     })),
-    translation: { enabled: engine === 'jit' },
+    translation: { enabled: engine === 'jit', optimizations: optimizationsWithout(without) },
     load: bootImages({
       kernel: readFileSync(image.kernelPath),
       initrd: readFileSync(image.initrdPath),
