@@ -51,7 +51,7 @@ describe('godwit run', () => {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as { event: string; text?: string });
-    expect(lines[0]).toEqual({ event: 'started', console: 'uart', memory: '512M' });
+    expect(lines[0]).toEqual({ event: 'started', console: 'uart', memory: '512M', name: expect.any(String) });
     expect(lines.map(({ text }) => text ?? '').join('')).toBe('hello\n');
     expect(lines.at(-1)).toMatchObject({
       event: 'ended',

@@ -41,7 +41,10 @@ export async function adoptDisks(
   try {
     for (const disk of kept) {
       if (copies.has(disk.path)) continue;
-      copies.set(disk.path, await copyInto(folder, id, disk, { ...(signal && { signal }), ...(onProgress && { onProgress }) }));
+      copies.set(
+        disk.path,
+        await copyInto(folder, id, disk, { ...(signal && { signal }), ...(onProgress && { onProgress }) }),
+      );
     }
     if (kept.length > 0) await withStoreLock(folder, LOCK_WAIT_MS, () => pointTo(folder, id, copies));
   } catch (error) {
@@ -61,7 +64,12 @@ async function metaOf(folder: string, reference: string): Promise<CheckpointMeta
   throw failures[0] ?? new GodwitError('not-found', `The checkpoint ${id} is not there any more.`);
 }
 
-async function copyInto(folder: string, id: string, disk: CheckpointDisk, { signal, onProgress }: AdoptOptions): Promise<CheckpointDisk> {
+async function copyInto(
+  folder: string,
+  id: string,
+  disk: CheckpointDisk,
+  { signal, onProgress }: AdoptOptions,
+): Promise<CheckpointDisk> {
   const { path, format, sizeBytes } = disk;
   const image = await openImage(path, { readonly: true, format });
   try {
