@@ -6,10 +6,15 @@ const FRACTION = 2 ** TIME_FRACTION_BITS;
 /** Drift that is left alone; smaller corrections would fill recordings for nothing. */
 const TOLERANCE_MS = 2;
 /** Guest time that is further behind is set right at once instead of being run faster. */
-const STEP_MS = 50;
+export const STEP_MS = 50;
 /** A correction aims to be through after this long. */
 const HORIZON_MS = 100;
 const RATE_LIMITS = { least: 2 ** -12, most: 8 };
+
+interface Correction {
+  arrival?: Extract<Arrival, { kind: 'clock' }>;
+  aheadMs?: number;
+}
 
 /**
  * Keeps guest time with the wall clock. Guest time is a function of the branch count; when it has drifted from the wall, the rate is
@@ -35,6 +40,11 @@ export class LiveClock {
     return (ticks - this.wallTicks(nowMs)) / TICKS_PER_MS;
   }
 
+  /** The wall clock asks for guest time `ticks` now, and for more as it goes on. */
+  aim(nowMs: number, ticks: number): void {
+    this.origin = { ms: nowMs, ticks };
+  }
+
   /** After a stop of the machine that the guest is not to notice: guest time goes on from `ticks`. */
   restart(nowMs: number, ticks: number, branches: number): void {
     this.origin = { ms: nowMs, ticks };
@@ -54,16 +64,20 @@ export class LiveClock {
     this.last = { ms: nowMs, branches };
   }
 
-  /** The arrival that sets guest time right, or undefined when it is near enough. `aheadMs`: wait that long instead. */
-  correction(nowMs: number, ticks: number, rate: bigint): { arrival?: Arrival; aheadMs?: number } {
+  /**
+   * The arrival that sets guest time right, or undefined when it is near enough; it does not go beyond `furthest`. `aheadMs`: wait
+   * that long instead.
+   */
+  correction(nowMs: number, ticks: number, rate: bigint, furthest: number): Correction {
     const driftMs = this.msUntil(ticks, nowMs); // positive: the guest is ahead
     if (Math.abs(driftMs) <= TOLERANCE_MS || this.branchesPerMs <= 0) return {};
-    const wanted = (TICKS_PER_MS / this.branchesPerMs) * Math.min(2, Math.max(0.5, 1 - driftMs / HORIZON_MS));
+    const set = driftMs < -STEP_MS ? Math.min(furthest, Math.floor(this.wallTicks(nowMs))) : ticks;
+    const haste = set > ticks ? 1 : Math.min(2, Math.max(0.5, 1 - driftMs / HORIZON_MS));
+    const wanted = (TICKS_PER_MS / this.branchesPerMs) * haste;
     const next = BigInt(Math.round(Math.min(RATE_LIMITS.most, Math.max(RATE_LIMITS.least, wanted)) * FRACTION));
-    const set = driftMs < -STEP_MS ? Math.floor(this.wallTicks(nowMs)) : ticks;
     const changed = Number(next - rate) / Number(rate);
     const worthwhile = set !== ticks || Math.abs(changed) > 0.02;
-    const correction: { arrival?: Arrival; aheadMs?: number } = {};
+    const correction: Correction = {};
     if (worthwhile) correction.arrival = { kind: 'clock', ticks: BigInt(set), rate: next };
     if (driftMs > STEP_MS) correction.aheadMs = driftMs;
     return correction;

@@ -2,7 +2,8 @@ import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
 import type { Arrival, ConsolePort, MachineCore, Outcome } from '../machine/core.ts';
 import { type StampedArrival, stamp } from './arrivals.ts';
-import { LiveClock } from './live-clock.ts';
+import { LiveClock, STEP_MS } from './live-clock.ts';
+import { BRANCHES_BETWEEN_JUMPS, epochCorrection, stepTowards, ticksAtWall } from './wall-time.ts';
 
 export interface HostClock {
   /** Monotonic milliseconds, with fractions. */
@@ -42,6 +43,14 @@ const FIRST_SLICE = 20_000;
 const LONGEST_SLICE = 4_000_000;
 /** With nothing due an idle machine still looks up this often. */
 const IDLE_MS = 1000;
+/** A guest that is this far behind the wall follows it in several steps, with short slices between them. */
+const FAR_BEHIND_MS = 5000;
+/**
+ * ... and one that waits for a disk takes such a step only this often: 120 seconds of guest time without an answer are a fault to
+ * Linux.
+ */
+const DISK_STEP_MS = 20;
+const LONG_JUMP_TICKS = 10_000_000n;
 
 /**
  * The live door: runs a machine in slices, in time with the wall clock, and delivers what comes from outside between them. What
@@ -55,6 +64,8 @@ export class LiveRunner {
   private readonly arrivals: Arrival[] = [];
   private readonly typed: Record<ConsolePort, Uint8Array[]> = { uart: [], virtio: [] };
   private clock: LiveClock;
+  private wallAsked = false;
+  private lastJumpMs = 0;
   private paused = false;
   private held = false;
   private stopped = false;
@@ -92,6 +103,15 @@ export class LiveRunner {
   /** Anything from outside. It reaches the machine before it executes on. */
   arrive(arrival: Arrival): void {
     this.arrivals.push(arrival);
+    this.loop.wake();
+  }
+
+  /**
+   * Guest time is to agree with the wall from now on, before the guest executes on: for a machine that was kept somewhere in the meantime.
+   * It never goes back; a guest that is ahead of the wall has only its real-time clock set.
+   */
+  followWall(): void {
+    this.wallAsked = true;
     this.loop.wake();
   }
 
@@ -166,10 +186,12 @@ export class LiveRunner {
   /** Deliveries, a slice, and what follows from how it ended. */
   private async turn(): Promise<Finish | undefined> {
     const { core, host, clock } = this;
+    if (core.acceptsArrivals && this.wallAsked) this.aimAtWall();
     if (core.acceptsArrivals && this.somethingToDeliver) this.deliverAll();
     const started = host.nowMs();
-    const before = core.hart.branches;
-    const outcome = this.execute(before + BigInt(this.sliceBranches));
+    const farBehind = this.behindMs(core.ticks) > FAR_BEHIND_MS;
+    const slice = farBehind ? Math.min(BRANCHES_BETWEEN_JUMPS, this.sliceBranches) : this.sliceBranches;
+    const outcome = this.execute(core.hart.branches + BigInt(slice));
     const now = host.nowMs();
     this.busyMs += now - started;
     this.options.onSlice?.(outcome, now - started);
@@ -183,7 +205,7 @@ export class LiveRunner {
     if (outcome.kind === 'debug') return undefined;
     clock.observe(now, Number(core.hart.branches));
     if (outcome.kind === 'slice') {
-      this.fitSlice(now - started);
+      if (!farBehind) this.fitSlice(now - started);
       await this.keepTime();
     } else await this.idle(outcome.deadline);
     return undefined;
@@ -197,11 +219,40 @@ export class LiveRunner {
   /** Corrects guest time where it drifted; a guest that ran ahead of the wall waits for it. */
   private async keepTime(): Promise<void> {
     const { core, clock, host } = this;
-    const { arrival, aheadMs } = clock.correction(host.nowMs(), Number(core.ticks), core.clockRate);
-    if (arrival) this.deliver(arrival);
+    const now = host.nowMs();
+    const { arrival, aheadMs } = clock.correction(now, Number(core.ticks), core.clockRate, Number(this.nextStep(now)));
+    if (arrival) this.setClock(now, arrival.ticks, arrival.rate);
     if (aheadMs === undefined) return;
     await this.loop.sleep(aheadMs);
     clock.resumed(host.nowMs(), Number(core.hart.branches));
+  }
+
+  private behindMs(ticks: bigint): number {
+    return -this.clock.msUntil(Number(ticks), this.host.nowMs());
+  }
+
+  /** Guest time that the wall clock asks for, or what the guest takes well on the way there. */
+  private nextStep(nowMs: number): bigint {
+    const { core } = this;
+    const wall = BigInt(Math.floor(this.clock.wallTicks(nowMs)));
+    if (wall <= core.ticks) return core.ticks;
+    const tooEarly = nowMs - this.lastJumpMs < DISK_STEP_MS && this.behindMs(core.ticks) > FAR_BEHIND_MS;
+    return tooEarly && core.awaitsDisk ? core.ticks : stepTowards(core, wall);
+  }
+
+  private setClock(nowMs: number, ticks: bigint, rate: bigint): void {
+    if (ticks - this.core.ticks > LONG_JUMP_TICKS) this.lastJumpMs = nowMs;
+    this.deliver({ kind: 'clock', ticks, rate });
+  }
+
+  private aimAtWall(): void {
+    const { core, clock, host } = this;
+    this.wallAsked = false;
+    const [now, wall] = [host.nowMs(), host.epochNanoseconds()];
+    const epoch = epochCorrection(core, wall);
+    clock.aim(now, Number(epoch ? core.ticks : ticksAtWall(core, wall)));
+    if (this.behindMs(core.ticks) > STEP_MS || core.hart.waiting) this.tellTime();
+    if (epoch) this.deliver(epoch);
   }
 
   /** The hart waits: until its next deadline, or until something arrives; then guest time is what the wall says. */
@@ -211,8 +262,16 @@ export class LiveRunner {
     if (!this.somethingToDeliver && remaining > 0.5) await this.loop.sleep(Math.min(remaining, IDLE_MS));
     const now = host.nowMs();
     clock.resumed(now, Number(core.hart.branches));
-    if (this.stands || this.stopped) return;
-    if (deadline !== undefined && clock.msUntil(Number(deadline), now) <= 0.5) core.skipTo(deadline);
+    if (this.stands || this.stopped || deadline === undefined) return;
+    if (this.behindMs(deadline) > STEP_MS) await this.oversleep();
+    else if (clock.msUntil(Number(deadline), now) <= 0.5) core.skipTo(deadline);
+  }
+
+  /** The wall is well past what the guest waits for. */
+  private async oversleep(): Promise<void> {
+    const before = this.core.ticks;
+    this.tellTime();
+    if (this.core.ticks === before && !this.somethingToDeliver) await this.loop.sleep(DISK_STEP_MS);
   }
 
   /**
@@ -220,9 +279,8 @@ export class LiveRunner {
    * a replay would do only after delivering what is recorded for it.
    */
   private tellTime(): void {
-    const wall = BigInt(Math.floor(this.clock.wallTicks(this.host.nowMs())));
-    const { ticks, clockRate } = this.core;
-    this.deliver({ kind: 'clock', ticks: wall > ticks ? wall : ticks, rate: clockRate });
+    const now = this.host.nowMs();
+    this.setClock(now, this.nextStep(now), this.core.clockRate);
   }
 
   private get somethingToDeliver(): boolean {

@@ -351,7 +351,7 @@ export class MachineCore {
   }
 
   /** Guest time of the next interrupt that comes by itself. */
-  private nextDeadline(): bigint | undefined {
+  nextDeadline(): bigint | undefined {
     const { hart } = this;
     const deadlines = [hart.unsigned(L.STIMECMP), hart.unsigned(L.MTIMECMP), hart.unsigned(L.DEVICE_DEADLINE)];
     const now = this.ticks;
@@ -406,6 +406,11 @@ export class MachineCore {
         this.board.generationId.change(arrival.generationId);
         break;
     }
+  }
+
+  /** Whether a disk has not answered the guest yet. */
+  get awaitsDisk(): boolean {
+    return this.board.disks.some((disk) => disk.pendingRequests().length > 0);
   }
 
   /** How many bytes of input the port takes now. */

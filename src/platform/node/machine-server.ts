@@ -317,6 +317,7 @@ export class MachineServer {
 
   /** Before it executes: what goes on from the same state elsewhere is another machine. */
   private becomeIndividual(): void {
+    this.runner.followWall();
     for (const arrival of individualArrivals()) this.runner.arrive(arrival);
   }
 
