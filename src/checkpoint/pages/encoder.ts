@@ -42,6 +42,7 @@ export class PageEncoder {
   private present = 0;
   private named = 0;
   private filledBytes = 0;
+  private lastPage = -1;
 
   constructor(codec: Codec, pageCount: number, hasBase: boolean) {
     this.codec = codec;
@@ -51,6 +52,9 @@ export class PageEncoder {
 
   /** `content` is a page of 4096 bytes; undefined: zeros. */
   add(page: number, content: Uint8Array | undefined): Uint8Array | undefined {
+    // A mistake of ours, which would otherwise be noticed when the file is needed.
+    if (page <= this.lastPage || page >= this.pageCount) throw new RangeError(`page ${page} is out of order`);
+    this.lastPage = page;
     const chunk = Math.floor(page / CHUNK_PAGES);
     const finished = chunk === this.chunk ? undefined : this.end();
     this.chunk = chunk;
