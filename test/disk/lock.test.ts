@@ -208,6 +208,30 @@ describe('entries that others left', () => {
     expect(existsSync(entry)).toBe(true);
   });
 
+  test('for files that are gone do not pile up', async () => {
+    const before = process.env.TMPDIR;
+    const left = join(folder, 'godwit-locks');
+    process.env.TMPDIR = folder;
+    try {
+      const file = await openHere('exclusive');
+      const [name] = readdirSync(left);
+      const content = JSON.parse(readFileSync(join(left, name!), 'utf8')) as Record<string, unknown>;
+      for (let i = 0; i < 400; i++) {
+        const entry = `1-${i}-1-00000000-0000-0000-0000-000000000000`;
+        writeFileSync(
+          join(left, entry),
+          JSON.stringify({ ...content, startTicks: i % 4 === 0 ? content.startTicks : '1' }),
+        );
+      }
+      await file.close();
+      for (let i = 0; i < 20; i++) await (await openHere('exclusive')).close();
+      expect(readdirSync(left).length).toBeLessThan(400);
+    } finally {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+    }
+  });
+
   test.each(['', '{', '[]', '{"pid": "x"}', '\0\0\0'])('torn content %j does not block', async (text) => {
     writeFileSync(join(folder, `.godwit-lock-${statSync(path).ino}-torn`), text);
     await (await openHere('exclusive')).close();

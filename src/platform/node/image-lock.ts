@@ -63,6 +63,8 @@ interface Conflict {
 
 const ATTEMPTS = 4;
 const LONGEST_PAUSE_MS = 30;
+const MANY_ENTRIES = 256;
+const SWEPT_AT_ONCE = 8;
 /** Entries of this process, to be removed when it ends without having released them. */
 const ownEntryPaths = new Set<string>();
 let removesAtExit = false;
@@ -181,6 +183,7 @@ async function findConflict(places: Place[], mode: LockMode, own: OwnEntry[]): P
   const ownPaths = new Set(own.map((entry) => entry.path));
   for (const { folder, prefix } of places) {
     const names = await readdir(folder).catch(() => []);
+    if (names.length > MANY_ENTRIES) await sweepSome(folder, names);
     for (const name of names) {
       const entryPath = join(folder, name);
       if (!name.startsWith(prefix) || ownPaths.has(entryPath)) continue;
@@ -189,6 +192,18 @@ async function findConflict(places: Place[], mode: LockMode, own: OwnEntry[]): P
     }
   }
   return undefined;
+}
+
+/**
+ * Entries of the dead are mostly for files that are gone too, so nobody would ever look at them again; but all who lock read their
+ * names. Each removes a few where there are many.
+ */
+async function sweepSome(folder: string, names: readonly string[]): Promise<void> {
+  const first = Math.floor(Math.random() * names.length);
+  for (const name of names.slice(first, first + SWEPT_AT_ONCE)) {
+    // The form of entries in the host's folder: beside an image there are files of other kinds.
+    if (/^\d+-\d+-\d+-[0-9a-f-]{36}$/.test(name)) await conflictWith(join(folder, name), 'exclusive').catch(() => {});
+  }
 }
 
 async function conflictWith(entryPath: string, mode: LockMode): Promise<Conflict | undefined> {
