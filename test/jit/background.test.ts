@@ -3,6 +3,7 @@ import { TranslationCache } from '../../src/execute/jit/cache.ts';
 import {
   type CompiledBatch,
   compileBatch,
+  DirectCompiler,
   type RegionBatch,
   type RegionCompiler,
 } from '../../src/execute/jit/compiler.ts';
@@ -95,6 +96,13 @@ describe('code that is translated some time later', () => {
     // The test means something only if both happened.
     expect(late).toBeGreaterThan(0);
     expect(translated).toBeGreaterThan(20);
+  });
+
+  it('is made less and less of a page that keeps changing', async () => {
+    const { stats } = await states(new DirectCompiler());
+    // It changes some hundred times, and has a few hot places each time.
+    expect(stats.compiled).toBeGreaterThan(10);
+    expect(stats.compiled).toBeLessThan(100);
   });
 
   it('never comes when the compiler is too slow', async () => {

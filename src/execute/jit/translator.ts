@@ -53,6 +53,10 @@ const LIKELY_VISITS = 16;
 /** So many batches may be on their way; what becomes hot meanwhile waits. */
 const BATCHES_MAXIMUM = 8;
 
+/** A page may change so often; then hot places in it are refused for a while, twice as long each time, up to so many. */
+const CHANGES_FREE = 8;
+const REFUSALS_MAXIMUM = 1024;
+
 /** A place that became hot: a decoded page and an offset in it. */
 interface Place {
   readonly page: number;
@@ -84,6 +88,8 @@ export class Translator {
   private readonly instances = new Map<CachedModule, Record<string, unknown>>();
   private readonly byPage = new Map<number, Map<number, number>>();
   private readonly freeNumbers: number[] = [];
+  /** By page: how often translations were lost because it changed, and how many hot places will be refused. */
+  private readonly changes = new Map<number, { count: number; refusals: number }>();
   private nextNumber = 1;
   private readonly counts = { translated: 0, cached: 0, compiled: 0, late: 0, dropped: 0, evictions: 0 };
   private codeBytes = 0;
@@ -118,7 +124,22 @@ export class Translator {
     const place = { page, offset: (slot - page) >>> 2 };
     // Counts of visits wrap around, so a place may be reported again before it is translated.
     if (this.isKnown(place) || this.takeFromCache(place)) return;
-    this.pending.push(place);
+    if (this.isRefused(page)) this.cool(place);
+    else this.pending.push(place);
+  }
+
+  /** What keeps changing costs more to translate than to interpret. */
+  private isRefused(page: number): boolean {
+    const changes = this.changes.get(page);
+    if (!changes || changes.refusals === 0) return false;
+    changes.refusals--;
+    return true;
+  }
+
+  private noteChange(page: number): void {
+    const count = (this.changes.get(page)?.count ?? 0) + 1;
+    const refusals = count <= CHANGES_FREE ? 0 : Math.min(2 ** (count - CHANGES_FREE), REFUSALS_MAXIMUM);
+    this.changes.set(page, { count, refusals });
   }
 
   private isKnown({ page, offset }: Place): boolean {
@@ -279,12 +300,13 @@ export class Translator {
   drop(page: number): void {
     for (const place of this.pending) if (place.page === page) this.cool(place);
     this.pending = this.pending.filter((place) => place.page !== page);
-    for (const place of [...this.awaited.values()].flat()) {
-      if (place.page !== page || place.abandoned) continue;
+    const abandoned = [...this.awaited.values()].flat().filter((place) => place.page === page && !place.abandoned);
+    for (const place of abandoned) {
       place.abandoned = true;
       this.cool(place);
     }
     const regions = this.byPage.get(page);
+    if (regions || abandoned.length > 0) this.noteChange(page);
     if (!regions) return;
     for (const number of regions.values()) {
       this.functions.set(number, null);
@@ -302,6 +324,7 @@ export class Translator {
     this.pending = [];
     this.functions = newTable();
     this.instances.clear();
+    this.changes.clear();
     this.freeNumbers.length = 0;
     this.nextNumber = 1;
     this.counts.evictions++;
