@@ -4,7 +4,10 @@ import { TranslationCache } from '../../src/execute/jit/cache.ts';
 import { type CompiledBatch, compileBatch, DirectCompiler, type RegionBatch } from '../../src/execute/jit/compiler.ts';
 import { type CodeOptions, optimizationsWithout } from '../../src/execute/jit/options.ts';
 import { decodePlan, encodePlan } from '../../src/execute/jit/plan.ts';
+import { MachineCore } from '../../src/machine/core.ts';
 import { Engine, TRANSLATION_DEFAULTS } from '../../src/machine/engine.ts';
+import { bootImages } from '../../src/machine/linux.ts';
+import { guestImages } from '../support/guest.ts';
 import { assemble } from './assembly.ts';
 import { pageCode } from './page-code.ts';
 import { programMachine, runTo } from './program.ts';
@@ -182,4 +185,37 @@ describe('machines that share a cache', () => {
     expect(engine.translator.stats).toMatchObject({ regions: 1, modules: 1, compiled: 1, cached: 1 });
     expect(compiler.regions).toBe(1);
   });
+});
+
+describe('a second machine with the same kernel', async () => {
+  const images = await guestImages();
+  const reason = 'reason' in images ? images.reason : undefined;
+
+  it.skipIf(reason)(
+    `compiles almost nothing${reason ? ` (skipped: ${reason})` : ''}`,
+    async () => {
+      if ('reason' in images) throw new Error(images.reason);
+      const cache = new TranslationCache();
+      const boot = async (seed: number) => {
+        const core = await MachineCore.create({
+          memoryBytes: 128 * 1024 ** 2,
+          // Another one shuffles the kernel's structures, and with them what is hot when.
+          seed: new Uint8Array(32).fill(seed),
+          load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
+          cache,
+        });
+        while (core.hart.branches < 15_000_000n) {
+          const outcome = core.run(core.hart.branches + 200_000n);
+          if (outcome.kind === 'waiting') core.skipTo(outcome.deadline!);
+        }
+        return core.engine.translator.stats;
+      };
+      const first = await boot(1);
+      expect(first.compiled).toBeGreaterThan(100);
+      const second = await boot(2);
+      expect(second.compiled).toBeLessThan(first.compiled / 10);
+      expect(second.cached).toBeGreaterThan(first.compiled / 2);
+    },
+    120_000,
+  );
 });
