@@ -71,8 +71,9 @@ describe('a killed recording', async () => {
           expect(atOnce || LONG, `${opened.message}, seed ${SEED}`).toBe(true);
           totals.useless++;
         } else {
-          expect(opened.end).toBeUndefined();
-          expect(opened.notice).toMatch(/broke off without an end|is cut short/);
+          // What was typed may have ended the guest before.
+          if (opened.end) totals.whole++;
+          else expect(opened.notice).toMatch(/broke off without an end|is cut short/);
           const replay = await replayAll(opened);
           expect(replay.checked).toBe(opened.digests.length);
           expect(printed.startsWith(replay.printed) || replay.printed.startsWith(printed), `seed ${SEED}`).toBe(true);
