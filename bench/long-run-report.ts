@@ -26,31 +26,22 @@ export function trendBytesPerHour(samples: readonly MemorySample[]): number {
 
 export function renderLongRun({ guest, seconds, runs, samples }: LongRun): string {
   if (samples.length === 0) return 'Long run: it was too short for figures.';
-  const row = (label: string, of: (sample: MemorySample) => number): string[] => {
+  const row = (label: string, unit: number, of: (sample: MemorySample) => number): string[] => {
     const { first, median: middle, most, last } = seriesFigures(samples.map(of));
-    return [label, ...[first, middle, most, last].map((value) => value.toFixed(0))];
+    return [label, ...[first, middle, most, last].map((value) => (value / unit).toFixed(0))];
   };
-  const megabytes = (of: (sample: MemorySample) => number) => (sample: MemorySample) => of(sample) / MEGABYTE;
   const table = layOut([
     ['', 'first', 'median', 'most', 'last'],
-    row('resident beyond guest RAM, MB', megabytes(beyondGuestBytes)),
-    row(
-      'touched guest RAM, MB',
-      megabytes(({ guestBytes }) => guestBytes),
-    ),
-    row(
-      "V8's heap, MB",
-      megabytes(({ heapBytes }) => heapBytes),
-    ),
-    row('live modules', ({ modules }) => modules),
-    row('live regions', ({ regions }) => regions),
-    row('decoded pages', ({ decodedPages }) => decodedPages),
-    row('times all decoded pages were given up', ({ decodedPageClears }) => decodedPageClears),
-    row(
-      'WebAssembly made so far, MB',
-      megabytes(({ codeBytes }) => codeBytes),
-    ),
-    row('times all translations were evicted', ({ evictions }) => evictions),
+    row('resident beyond guest RAM, MB', MEGABYTE, beyondGuestBytes),
+    row('of that files: Node.js itself, MB', MEGABYTE, ({ fileBytes }) => fileBytes),
+    row("of that V8's heap, MB", MEGABYTE, ({ heapBytes }) => heapBytes),
+    row('touched guest RAM, MB', MEGABYTE, ({ guestBytes }) => guestBytes),
+    row('live modules', 1, ({ modules }) => modules),
+    row('live regions', 1, ({ regions }) => regions),
+    row('decoded pages', 1, ({ decodedPages }) => decodedPages),
+    row('times all decoded pages were given up', 1, ({ decodedPageClears }) => decodedPageClears),
+    row('WebAssembly made so far, MB', MEGABYTE, ({ codeBytes }) => codeBytes),
+    row('times all translations were evicted', 1, ({ evictions }) => evictions),
   ]);
   const count = Object.values(runs).reduce((sum, n) => sum + n, 0);
   const trend = trendBytesPerHour(samples) / MEGABYTE;

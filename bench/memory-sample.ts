@@ -1,13 +1,16 @@
 /** What a godwit process says of its own memory and translated code. */
 import type { MachineCore } from '../src/machine/core.ts';
+import { residentFileBytesOf } from './process-usage.ts';
 
 export interface MemorySample {
   /** On the clock of the process. */
   readonly atMs: number;
   readonly residentBytes: number;
+  /** Of that, files: Node.js itself. 0 where it is not known. */
+  readonly fileBytes: number;
   /** Pages of guest RAM that the guest has touched, which are resident for good. */
   readonly guestBytes: number;
-  /** What V8's collector looks after. */
+  /** What V8's collector looks after in the machine's thread. */
   readonly heapBytes: number;
   readonly instructions: number;
   /** Of translated code: what is live, what was made since the start, how often all of it was given up. */
@@ -36,6 +39,7 @@ export function sampleMemory(core: MachineCore): MemorySample {
   return {
     atMs: performance.now(),
     residentBytes: rss,
+    fileBytes: residentFileBytesOf(process.pid) ?? 0,
     guestBytes: touchedBytes(core),
     heapBytes: heapTotal,
     instructions: Number(core.hart.instructionsRetired),

@@ -27,8 +27,18 @@ export function cpuMsOf(pid: number): number | undefined {
   return nanoseconds / 1e6;
 }
 
+/** A size in /proc/<pid>/status, in bytes. */
+function statusBytes(pid: number, field: 'VmHWM' | 'RssFile'): number | undefined {
+  const kibibytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readText(`/proc/${pid}/status`) ?? '')?.[1];
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+}
+
 /** The most memory that was resident, in bytes. */
 export function peakResidentBytesOf(pid: number): number | undefined {
-  const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readText(`/proc/${pid}/status`) ?? '')?.[1];
-  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+  return statusBytes(pid, 'VmHWM');
+}
+
+/** Resident memory that is a file's: programs and libraries. */
+export function residentFileBytesOf(pid: number): number | undefined {
+  return statusBytes(pid, 'RssFile');
 }

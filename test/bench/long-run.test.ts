@@ -8,7 +8,15 @@ import { slope } from '../../bench/statistics.ts';
 const MINUTE_MS = 60_000;
 
 function sample(minute: number, residentBytes: number): MemorySample {
-  const counts = { heapBytes: 9e6, instructions: 1, modules: 300, regions: 1000, codeBytes: 1e6, evictions: 2 };
+  const counts = {
+    fileBytes: 40e6,
+    heapBytes: 9e6,
+    instructions: 1,
+    modules: 300,
+    regions: 1000,
+    codeBytes: 1e6,
+    evictions: 2,
+  };
   return {
     atMs: minute * MINUTE_MS,
     residentBytes,
