@@ -23,7 +23,8 @@ export interface CacheLimits {
   readonly modules: number;
 }
 
-const DEFAULT_LIMITS: CacheLimits = { bytes: 32 * 1024 ** 2, modules: 2000 };
+/** What V8 made of a module, which the cache keeps alive, is several times its size. */
+const DEFAULT_LIMITS: CacheLimits = { bytes: 12 * 1024 ** 2, modules: 1000 };
 /** So many regions that start alike are compared with a page at most. */
 const ALIKE_MAXIMUM = 8;
 

@@ -5,7 +5,7 @@ import type { FromCompiler, ToCompiler } from './protocol.ts';
 import { runOnce } from './run-once.ts';
 
 /** What is kept for machines to come: WebAssembly before it was compiled. */
-const KEPT_BYTES = 16 * 1024 ** 2;
+const KEPT_BYTES = 8 * 1024 ** 2;
 
 const machines = new Set<MessagePort>();
 const kept: CompiledBatch[] = [];
