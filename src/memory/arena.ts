@@ -125,6 +125,11 @@ export class Arena {
     return true;
   }
 
+  /** What frames can still be given out of. */
+  get roomBytes(): number {
+    return this.bytes.length - this.nextBlock + this.freeFrames.length * FRAME_BYTES;
+  }
+
   get frameCount(): number {
     return this.framesInUse;
   }

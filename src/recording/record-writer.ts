@@ -117,6 +117,13 @@ export class RecordWriter {
     await this.writing;
   }
 
+  /** What was written so far stays; nothing more is. */
+  async abandon(): Promise<void> {
+    this.broken = true;
+    await this.drain();
+    await this.sink.abandon();
+  }
+
   async finish(): Promise<void> {
     await this.drain();
     try {

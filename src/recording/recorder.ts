@@ -1,5 +1,5 @@
 import { encodePlainData } from '../checkpoint/plain-data.ts';
-import type { GodwitError } from '../common/errors.ts';
+import { GodwitError } from '../common/errors.ts';
 import type { StampedArrival } from '../door/arrivals.ts';
 import type { MachineCore, Outcome } from '../machine/core.ts';
 import type { Images } from '../machine/linux.ts';
@@ -38,6 +38,8 @@ const FLUSH_MS = 200;
 const FLUSH_BYTES = 256 * 1024;
 const MARKER_MS = 1000;
 const CONGESTED_BYTES = 64 * 1024 ** 2;
+/** A guest hardly writes more than that between two looks. */
+const LEAST_ROOM_BYTES = 64 * 1024 ** 2;
 const RELIEVED_BYTES = CONGESTED_BYTES / 4;
 
 /** Digests take less than this part of the time that the guest runs. */
@@ -97,13 +99,28 @@ export class Recorder {
       ),
     );
     const turn = () => new Promise<void>((resolve) => host.later(0, resolve));
-    this.started = savePages(memory, this.writer, turn, () => false)
+    this.started = savePages(memory, this.writer, turn, () => this.isShortOfMemory())
       .then(async (whole) => {
         await this.writer.drain();
         this.startBytes = this.writer.fileBytes;
         return whole && !this.writer.failed;
       })
       .finally(() => memory.release());
+  }
+
+  /** The guest needs frames of its own while the start is kept; it comes first. */
+  private isShortOfMemory(): boolean {
+    if (this.parts.core.engine.arena.roomBytes >= LEAST_ROOM_BYTES) return false;
+    this.fail(
+      new GodwitError(
+        'limit',
+        'The recording ends: there is no memory left to keep what the machine had at its start.',
+        {
+          hint: 'Give the machine less memory, or record it from its beginning.',
+        },
+      ),
+    );
+    return true;
   }
 
   /** Bytes of the file beyond the machine's memory at the start. */
@@ -230,6 +247,10 @@ export class Recorder {
 
   private fail(error: GodwitError): void {
     if (!this.over) this.close();
+    // What is under way may still be about to write.
+    void Promise.resolve()
+      .then(() => this.started)
+      .then(() => this.writer.abandon());
     this.parts.onFailure?.(error);
   }
 

@@ -6,9 +6,10 @@ import { nodeCodec } from '../../src/platform/node/checkpoint/node-codec.ts';
 import { RecordingFile } from '../../src/platform/node/recording/recording-file.ts';
 import { FlightRecorder } from '../../src/recording/flight-recorder.ts';
 import { joinRecordings } from '../../src/recording/join.ts';
+import { echoing } from '../api/programs.ts';
 import { guestImages } from '../support/guest.ts';
 import { BootedMachine } from './booted-machine.ts';
-import { MemorySink } from './live-recording.ts';
+import { LiveMachine, MemorySink } from './live-recording.ts';
 import { openBytes, replayAll } from './opened.ts';
 
 const BOOT = 'console=ttyS0 quiet cryptomgr.notests';
@@ -134,6 +135,23 @@ describe('a recorder', async () => {
     },
     120_000,
   );
+
+  it('gives up when there is no memory to keep the start in, and the machine goes on', async () => {
+    const machine = await LiveMachine.create({ images: { kernel: echoing() }, memoryBytes: 8 * 1024 ** 2 });
+    const { arena } = machine.core.engine;
+    while (arena.roomBytes > 60 * 1024 ** 2) arena.allocateFrame();
+    const failures: GodwitError[] = [];
+    const sink = new FullSink(1024 ** 3);
+    const recorder = machine.record(sink, { onFailure: (error) => failures.push(error) });
+    const frames = arena.frameCount;
+    const finished = machine.start();
+    expect(await recorder.started).toBe(false);
+    machine.type('q');
+    expect(await finished).toEqual({ kind: 'pass', code: 0 });
+    expect(failures.map(({ code }) => code)).toEqual(['limit']);
+    expect(sink.abandoned).toBe(true);
+    expect(arena.frameCount).toBeLessThanOrEqual(frames);
+  });
 
   it.skipIf(!existsSync('/dev/full'))('tells what the host says of a full disk', async () => {
     const file = await RecordingFile.create('/dev/full', { replace: true });
