@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RecordedDoor } from '../../src/door/arrivals.ts';
 import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
-import type { PageSource } from '../../src/memory/page-source.ts';
-import type { MemorySnapshot } from '../../src/memory/snapshot.ts';
+import { CopiedPages } from '../support/copied-pages.ts';
 import { guestImages } from '../support/guest.ts';
 import { tierUnderTest } from '../support/tiers.ts';
 
@@ -11,27 +10,6 @@ const FRAME_BYTES = 4096;
 const MIB = 1024 ** 2;
 /** Odd, so that it falls anywhere. */
 const EVERY_BRANCHES = 2_345_679n;
-
-/** Pages of a snapshot, copied, as they would come from a file. */
-class CopiedPages implements PageSource {
-  readonly hotPages = [];
-  private readonly pages = new Map<number, Uint8Array>();
-
-  constructor(memory: MemorySnapshot) {
-    for (const page of memory.touchedPages()) {
-      const frame = memory.frameOf(page);
-      this.pages.set(page, memory.bytes.slice(frame, frame + FRAME_BYTES));
-    }
-  }
-
-  read(page: number, into: Uint8Array): boolean {
-    const content = this.pages.get(page);
-    if (content) into.set(content);
-    return content !== undefined;
-  }
-
-  close(): void {}
-}
 
 describe('snapshots', async () => {
   const images = await guestImages();

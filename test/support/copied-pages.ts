@@ -1,0 +1,25 @@
+import type { PageSource } from '../../src/memory/page-source.ts';
+import type { MemorySnapshot } from '../../src/memory/snapshot.ts';
+
+const FRAME_BYTES = 4096;
+
+/** Pages of a snapshot, copied, as they would come from a file. */
+export class CopiedPages implements PageSource {
+  readonly hotPages = [];
+  private readonly pages = new Map<number, Uint8Array>();
+
+  constructor(memory: MemorySnapshot) {
+    for (const page of memory.touchedPages()) {
+      const frame = memory.frameOf(page);
+      this.pages.set(page, memory.bytes.slice(frame, frame + FRAME_BYTES));
+    }
+  }
+
+  read(page: number, into: Uint8Array): boolean {
+    const content = this.pages.get(page);
+    if (content) into.set(content);
+    return content !== undefined;
+  }
+
+  close(): void {}
+}
