@@ -102,12 +102,10 @@ export class Engine {
     this.translation = options.translation;
     this.module = module;
     const limits = options.translation.threshold === 1 ? LIMITS_AT_ONCE : LIMITS;
-    const { threshold } = options.translation;
     const optimizations = effectiveOptimizations(options);
     this.translator = new Translator(arena, {
       code: { shared: options.shared, optimizations },
-      compiler:
-        optimizations.background && threshold > 1 ? (options.compiler ?? new DirectCompiler()) : new DirectCompiler(),
+      compiler: usableCompiler(options),
       cache: options.cache ?? sharedCache,
       ...limits,
     });
@@ -249,6 +247,16 @@ export class Engine {
       if (page === undefined || words[(entry + TLB_ADDEND) >>> 2] === page) longs[(entry + TLB_READ_TAG) / 8] = -1n;
     }
   }
+}
+
+/** Whether a compiler in another thread is of use. Where all is translated at once it has to be done at once. */
+export function compilesApart({ enabled, threshold, optimizations }: TranslationOptions): boolean {
+  return enabled && threshold > 1 && optimizations.background;
+}
+
+function usableCompiler({ compiler, translation }: EngineOptions): RegionCompiler {
+  if (compiler && (compilesApart(translation) || compiler instanceof DirectCompiler)) return compiler;
+  return new DirectCompiler();
 }
 
 /** `floatFastPaths: false` leaves the host's unit out everywhere. */

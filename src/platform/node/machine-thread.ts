@@ -4,6 +4,7 @@ import type { MachineLink } from '../../api/link.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { fromWireError, toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
+import { compilesApart } from '../../machine/engine.ts';
 import { compileService } from './compile/compile-service.ts';
 import { type Envelope, FIRST_MACHINE } from './machine-host.ts';
 import type { ThreadData } from './machine-worker.ts';
@@ -28,10 +29,11 @@ export class MachineThread {
   readonly ready: Promise<void>;
 
   constructor(configuration: MachineConfiguration | RestoreConfiguration, interpreter: WebAssembly.Module) {
-    const compiler = compileService.connect();
-    const workerData: ThreadData = { configuration, interpreter, compiler: compiler.port };
-    this.worker = new Worker(workerUrl(), { workerData, transferList: [compiler.port], name: 'godwit machine' });
-    this.worker.on('exit', () => compiler.release());
+    const compiler = compilesApart(configuration.translation) ? compileService.connect() : undefined;
+    const workerData: ThreadData = { configuration, interpreter, ...(compiler && { compiler: compiler.port }) };
+    const transferList = compiler ? [compiler.port] : [];
+    this.worker = new Worker(workerUrl(), { workerData, transferList, name: 'godwit machine' });
+    this.worker.on('exit', () => compiler?.release());
     this.ready = new Promise((resolve, reject) => {
       this.worker.on('message', ({ machine, message }: Envelope<FromMachine>) => {
         if (message.kind === 'ready') resolve();

@@ -3,6 +3,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { toWireError } from '../../api/wire-error.ts';
+import { DirectCompiler } from '../../execute/jit/compiler.ts';
 import { provideInterpreter } from '../../machine/interpreter-module.ts';
 import { ThreadCompiler } from './compile/thread-compiler.ts';
 import { type Envelope, FIRST_MACHINE, MachineHost } from './machine-host.ts';
@@ -12,8 +13,8 @@ import { NODE_INTERPRETER } from './prebuilt-interpreter.ts';
 export interface ThreadData {
   readonly configuration: MachineConfiguration | RestoreConfiguration;
   readonly interpreter: WebAssembly.Module;
-  /** To the thread that compiles regions. */
-  readonly compiler: MessagePort;
+  /** To the thread that compiles regions, if there is one. */
+  readonly compiler?: MessagePort;
 }
 
 const port = parentPort!;
@@ -24,7 +25,8 @@ function post(envelope: Envelope<FromMachine>, transfer: ArrayBuffer[] = []): vo
   port.postMessage(envelope, transfer);
 }
 
-const host = new MachineHost(post, new ThreadCompiler(compiler), () => port.close());
+const regions = compiler ? new ThreadCompiler(compiler) : new DirectCompiler(() => performance.now());
+const host = new MachineHost(post, regions, () => port.close());
 try {
   await host.open(configuration);
   port.on('message', (envelope: Envelope<ToMachine>) => host.receive(envelope));

@@ -37,7 +37,10 @@ class CompileService {
 
   private running(): Worker {
     if (this.worker) return this.worker;
-    const worker = new Worker(workerUrl(), { name: 'godwit compiler' });
+    const worker = new Worker(workerUrl(), {
+      name: 'godwit compiler',
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    });
     worker.unref();
     // Machines notice by their ports, and go on without it.
     worker.on('error', () => this.forget(worker));
