@@ -19,16 +19,23 @@ export function stamp(core: MachineCore, arrival: Arrival): StampedArrival {
 
 /**
  * Runs the machine on nothing but a list of arrivals, each delivered at its execution point: what a replay does. Between them an idle
- * machine's time is skipped to its next deadline. Resets by the guest happen inside.
+ * machine's time is skipped to its next deadline. Resets by the guest happen inside, unless nobody knows what it boots from
+ * (`endsAtReset`).
  */
 export class RecordedDoor {
   private readonly core: MachineCore;
   private readonly arrivals: readonly StampedArrival[];
+  private readonly endsAtReset: boolean;
   private next = 0;
 
-  constructor(core: MachineCore, arrivals: readonly StampedArrival[]) {
+  constructor(
+    core: MachineCore,
+    arrivals: readonly StampedArrival[],
+    { endsAtReset = false }: { readonly endsAtReset?: boolean } = {},
+  ) {
     this.core = core;
     this.arrivals = arrivals;
+    this.endsAtReset = endsAtReset;
   }
 
   /** How many arrivals have been delivered. Set when the machine was put back to where that many had been. */
@@ -49,7 +56,7 @@ export class RecordedDoor {
     if (core.hart.waiting) return this.wait();
     const outcome = core.step();
     if (outcome.kind !== 'finished') return undefined;
-    if (outcome.finish.kind !== 'reset') return outcome.finish;
+    if (this.isEnd(outcome.finish)) return outcome.finish;
     core.reset();
     return undefined;
   }
@@ -87,12 +94,16 @@ export class RecordedDoor {
         if (untilTicks !== undefined && outcome.deadline > untilTicks) return { kind: 'slice' };
         core.skipTo(outcome.deadline);
       } else if (outcome.kind === 'finished') {
-        if (outcome.finish.kind !== 'reset') return outcome;
+        if (this.isEnd(outcome.finish)) return outcome;
         core.reset();
       } else if (due && core.hart.branches > due.point.branches) {
         throw this.diverged('it passed the point of the next arrival');
       }
     }
+  }
+
+  private isEnd({ kind }: Finish): boolean {
+    return kind !== 'reset' || this.endsAtReset;
   }
 
   private deliverIfHere(due: StampedArrival): boolean {

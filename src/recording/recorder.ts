@@ -176,8 +176,8 @@ export class Recorder {
     // A debugger stops it in places that are no counted transfers.
     if (outcome.kind === 'debug') this.pause = undefined;
     else if (outcome.kind === 'finished') {
+      this.pause = { branches, ticks };
       if (outcome.finish.kind === 'reset') this.reset();
-      else this.pause = { branches, ticks };
     } else if (isFirst && this.busyMs >= this.intervalMs) this.takeDigest();
     if (this.congested) this.relieve();
   }
@@ -199,14 +199,14 @@ export class Recorder {
 
   /** The machine boots again from its images, which a replay must have, too. */
   private reset(): void {
-    if (this.hasImages) return;
-    const images = this.parts.images?.();
-    if (!images) {
-      this.pause = undefined;
+    const images = this.hasImages ? undefined : this.parts.images?.();
+    if (!this.hasImages && !images) {
       this.parts.onEnd?.('unknown-images');
       void this.stop('unknown-images');
       return;
     }
+    this.pause = undefined;
+    if (!images) return;
     this.hasImages = true;
     this.flush();
     this.writer.append(IMAGES, encodePlainData(imagesToPlainData(images)));

@@ -7,6 +7,7 @@ import { bootImages } from '../machine/linux.ts';
 import { DigestTaker } from './digest.ts';
 import { compareDigests, type DigestDifference, decodeDigest, isWaiting, type StoredDigest } from './digest-codec.ts';
 import { type Divergence, DivergenceError } from './divergence.ts';
+import type { EndReason } from './end.ts';
 import type { RecordedDigest, Recording } from './recording.ts';
 
 /** What a replay may choose; none of it changes what the guest does. */
@@ -18,6 +19,8 @@ export type ReplayOptions = Pick<
   readonly backend?: (disk: number) => BlockBackend;
 };
 
+/** The machine's last step is in the recording. */
+const ENDED_BY_GUEST: ReadonlySet<EndReason> = new Set(['power-off', 'failure', 'unknown-images']);
 const NO_BACKEND: BlockBackend = { submit: () => {}, fence: () => {} };
 
 /** The machine at the start of a recording. Its pages are read from the file as they are touched, so the recording must stay open. */
@@ -62,7 +65,7 @@ export class Replayer {
   constructor(core: MachineCore, recording: Recording) {
     this.core = core;
     this.recording = recording;
-    this.door = new RecordedDoor(core, recording.arrivals);
+    this.door = new RecordedDoor(core, recording.arrivals, { endsAtReset: recording.images === undefined });
     this.digests = new DigestTaker(core);
     this.sound = core.point;
   }
@@ -108,7 +111,7 @@ export class Replayer {
   private runOut(untilTicks: bigint | undefined): ReplayStop {
     const { end, endPoint, arrivals } = this.recording;
     let finish: Finish | undefined;
-    if (end?.reason === 'power-off' || end?.reason === 'failure') {
+    if (end && ENDED_BY_GUEST.has(end.reason)) {
       finish = this.finish(endPoint, untilTicks);
       if (!finish) return { kind: 'slice' };
     } else {
@@ -117,7 +120,7 @@ export class Replayer {
       else this.runOn(endPoint);
     }
     if (end?.digest) this.compare(this.decode(end.digest), endPoint);
-    this.ended = { kind: 'end', finish };
+    this.ended = { kind: 'end', finish: finish?.kind === 'reset' ? undefined : finish };
     return this.ended;
   }
 
@@ -151,6 +154,10 @@ export class Replayer {
         door.step();
       }
     });
+    // It had come to its next deadline and not gone on yet.
+    const { end } = recording;
+    const isHere = core.hart.waiting && core.hart.branches === point.branches;
+    if (end && isHere && core.ticks < end.ticks) core.skipTo(end.ticks);
   }
 
   private check({ content, point, delivered }: RecordedDigest): void {

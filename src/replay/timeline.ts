@@ -10,6 +10,8 @@ export interface History {
   readonly arrivals: readonly StampedArrival[];
   /** Where the recording ends: as far as the machine may go. */
   readonly endBranches: bigint;
+  /** Nobody knows what the machine would boot from. */
+  readonly endsAtReset?: boolean;
 }
 
 export interface TimelineOptions {
@@ -49,11 +51,11 @@ export class Timeline {
   readonly endBranches: bigint;
   readonly beginning: ExecutionPoint;
 
-  constructor({ core, arrivals, endBranches }: History, options: TimelineOptions = {}) {
+  constructor({ core, arrivals, endBranches, endsAtReset = false }: History, options: TimelineOptions = {}) {
     this.core = core;
     this.options = options;
     this.endBranches = endBranches;
-    this.door = new RecordedDoor(core, arrivals);
+    this.door = new RecordedDoor(core, arrivals, { endsAtReset });
     this.waypoints = new Waypoints(core, { ...BUDGET, ...options.waypoints });
     this.beginning = core.point;
     this.takeWaypoint();

@@ -44,9 +44,10 @@ export class DebuggedReplay {
     });
     const { end, endPoint, arrivals } = recording;
     // The last thing that a guest does which ends by itself comes behind its last counted transfer.
-    const ranOut = end?.reason === 'power-off' || end?.reason === 'failure';
+    const ranOut = end !== undefined && end.reason !== 'stopped';
     const endBranches = endPoint.branches + (ranOut ? 1n : 0n);
-    const replay = new DebuggedReplay(new Timeline({ core, arrivals, endBranches }, { output }));
+    const endsAtReset = recording.images === undefined;
+    const replay = new DebuggedReplay(new Timeline({ core, arrivals, endBranches, endsAtReset }, { output }));
     await replay.listen(parts.listen);
     return replay;
   }
