@@ -35,17 +35,23 @@ export function saveHart(arena: Arena, hart: Hart, waiting: WaitingTranslations 
   };
 }
 
+/** Nothing is allocated for each entry: a collection of garbage would be most of a checkpoint's pause. */
+const records = new Uint32Array(ENTRIES * RECORD_WORDS);
+
 function saveTranslations({ words }: Arena, hart: number): Uint8Array {
-  const records = new Uint32Array(ENTRIES * RECORD_WORDS);
-  let count = 0;
+  let end = 0;
   for (let i = 0; i < ENTRIES; i++) {
     const entry = (hart + L.DATA_TLB + i * L.TLB_ENTRY_BYTES) >>> 2;
     const low = words[entry + L.TLB_TAG / 4]!;
     const high = words[entry + L.TLB_TAG / 4 + 1]!;
     if (low === NOTHING && high === NOTHING) continue;
-    records.set([i, words[entry + L.TLB_PAGE / 4]!, low, high], RECORD_WORDS * count++);
+    records[end] = i;
+    records[end + 1] = words[entry + L.TLB_PAGE / 4]!;
+    records[end + 2] = low;
+    records[end + 3] = high;
+    end += RECORD_WORDS;
   }
-  return new Uint8Array(records.buffer, 0, count * RECORD_WORDS * 4).slice();
+  return new Uint8Array(records.buffer, 0, end * 4).slice();
 }
 
 /** What is put into a hart, checked. */
