@@ -93,4 +93,30 @@ describe.skipIf(skipped)('the disks of checkpoints', () => {
     expect(existsSync(path)).toBe(true);
     await checkpoints.close();
   });
+
+  test('serve forks that outlive the machine which they come from', async () => {
+    const path = join(folder, 'disk.qcow2');
+    await createDisk(path, { sizeBytes: 8 * 1024 ** 2 });
+    await boot(path);
+    await ask('mkdir -p /tmp/many; for i in $(seq 400); do echo $i > /tmp/many/$i; done; echo fil""led', 'filled');
+    await write('first', 0);
+    await machine.checkpoint({ name: 'one', store: store() });
+    await goOnFrom('one');
+    const first = machine;
+    const child = await first.fork();
+    await first.stop();
+    machine = child;
+    // Pages that nobody has touched come from the checkpoint.
+    await ask('cat /tmp/many/* | md5sum; echo al""l', 'all');
+    await expectAt('first', 0);
+    await write('second', 1);
+    const grandchild = await child.fork();
+    await child.stop();
+    machine = grandchild;
+    await expectAt('second', 1);
+    await machine.checkpoint({ name: 'two', store: store() });
+    await goOnFrom('two');
+    await expectAt('first', 0);
+    await expectAt('second', 1);
+  });
 });

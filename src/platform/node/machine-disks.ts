@@ -158,11 +158,15 @@ export class MachineDisks {
     this.surroundings?.failed(disk, error);
   }
 
+  /** Takes away what is gone with the machine, when it and all machines over its disks have closed them. */
+  async removePassing(): Promise<void> {
+    if (this.passingFolder !== undefined) await rm(this.passingFolder, { recursive: true, force: true });
+  }
+
   /** Flushes and closes all disks, whatever happens to some of them. Gives the first error. */
   async close(): Promise<unknown> {
     await Promise.all(this.ports.map((port) => port.drain()));
     const results = await Promise.allSettled(this.disks.map((disk) => disk.close()));
-    if (this.passingFolder !== undefined) await rm(this.passingFolder, { recursive: true, force: true });
     return results.find((result) => result.status === 'rejected')?.reason;
   }
 }

@@ -20,6 +20,9 @@ export const FIRST_MACHINE = 0;
  */
 export class MachineHost {
   private readonly servers = new Map<number, MachineServer>();
+  /** Machines that have something open. */
+  private readonly users = new Set<MachineServer>();
+  private leftovers: (() => Promise<void> | void)[] = [];
   private readonly post: SendEnvelope;
   /** The last machine is gone. */
   private readonly empty: () => void;
@@ -53,6 +56,19 @@ export class MachineHost {
     };
     this.servers.set(machine, await make(send));
     return machine;
+  }
+
+  /** It uses what machines of this host share. */
+  joins(server: MachineServer): void {
+    this.users.add(server);
+  }
+
+  /** It has closed all that is its own. `leftover` takes away what its forks may use, when the last one has left. */
+  async leaves(server: MachineServer, leftover: () => Promise<void> | void): Promise<void> {
+    this.leftovers.push(leftover);
+    this.users.delete(server);
+    if (this.users.size > 0) return;
+    for (const action of this.leftovers.splice(0)) await action();
   }
 
   get(machine: number): MachineServer | undefined {

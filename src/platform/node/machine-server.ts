@@ -154,12 +154,14 @@ export class MachineServer {
       return server;
     } catch (error) {
       await disks.close();
+      await disks.removePassing();
       throw error;
     }
   }
 
   private constructor(parts: ServerParts) {
     const { configuration, core, send } = parts;
+    parts.host.joins(this);
     this.configuration = configuration;
     this.send = send;
     this.host = parts.host;
@@ -272,7 +274,7 @@ export class MachineServer {
       case 'stop-recording':
         return this.recordings.stop(request.parameters.path);
       case 'save-flight':
-        return this.recordings.saveFlight(request.parameters.path);
+        return this.recordings.saveFlight(request.parameters.path, request.parameters);
       case 'debug':
         return this.debug(request.parameters);
     }
@@ -370,7 +372,11 @@ export class MachineServer {
     await this.checkpoints.close();
     const error = await this.disks.close();
     this.core.dispose();
-    this.pages?.close();
+    // Forks read pages and images of the machine that they come from, also when it has ended.
+    await this.host.leaves(this, async () => {
+      this.pages?.close();
+      await this.disks.removePassing();
+    });
     return error ?? unwritten;
   }
 

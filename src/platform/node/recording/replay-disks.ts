@@ -85,6 +85,7 @@ export class ReplayDisks {
   async close(): Promise<void> {
     this.live = undefined;
     await this.disks.close();
+    await this.disks.removePassing();
   }
 }
 
