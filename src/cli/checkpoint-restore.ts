@@ -3,10 +3,9 @@ import { resolve } from 'node:path';
 import { Machine } from '../platform/node/machine.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
 import { Session, type SessionFacts, type SessionOptions } from './session.ts';
+import { refuseSessionNonsense } from './session-options.ts';
 
-export interface RestoreCommandOptions
-  extends StoreOptions,
-    Pick<SessionOptions, 'name' | 'headless' | 'json' | 'stats' | 'record'> {
+export interface RestoreCommandOptions extends StoreOptions, SessionOptions {
   readonly exactTwin?: boolean;
   readonly disks?: string;
 }
@@ -14,6 +13,7 @@ export interface RestoreCommandOptions
 /** Gives the exit status: the guest's. */
 export async function restoreCheckpoint(reference: string, options: RestoreCommandOptions): Promise<number> {
   const { store, disks, exactTwin = false } = options;
+  refuseSessionNonsense(options);
   const facts = await factsOf(reference, options);
   const machine = await Machine.restore(reference, {
     exactTwin,

@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { checkDebugOptions, parseDebugAddress } from '../api/debug.ts';
 import type { DiskOptions, EngineName, Optimization } from '../api/index.ts';
 import { ENGINES, OPTIMIZATION_NAMES } from '../api/options.ts';
 import { GodwitError } from '../common/errors.ts';
 import { parseDiskArgument } from './disk-argument.ts';
+import { addSessionOptions, refuseSessionNonsense } from './session-options.ts';
 
 /** What commander gives for `godwit run`. */
 export interface RunOptions {
@@ -52,13 +52,6 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-function parseMinutes(text: string): number {
-  const minutes = Number(text);
-  if (!Number.isFinite(minutes) || minutes <= 0)
-    throw new InvalidArgumentError('It is a number of minutes, such as 5.');
-  return minutes;
-}
-
 const HELP = `
 On a terminal, Ctrl-A is for godwit: Ctrl-A x quits, Ctrl-A h shows the rest. All other keys are for the guest.
 The exit status is the guest's: 0 when it powers off, its code when it reports a failure. 1: it could not be run; 2: the
@@ -80,7 +73,7 @@ Examples:
 `;
 
 export function addRunOptions(command: Command): Command {
-  return command
+  command
     .option('-m, --memory <size>', 'guest memory, such as 512M or 2G; up to 3G', '512M')
     .option(
       '-d, --disk <file[,readonly][,format=raw|qcow2][,serial=text]>',
@@ -98,8 +91,6 @@ export function addRunOptions(command: Command): Command {
         .choices(['uart', 'virtio'])
         .default('uart'),
     )
-    .option('--headless', 'no input: print what the guest prints until it ends')
-    .option('--json', 'one JSON object per line on standard output, in place of plain console output')
     .option('--profile <file>', 'write where the guest spends its time to a file, for https://www.speedscope.app')
     .option(
       '--symbols <file[@address]>',
@@ -110,7 +101,6 @@ export function addRunOptions(command: Command): Command {
     .option('--seed <text>', 'what all random numbers of the machine follow from: any text, or 64 hexadecimal digits')
     .option('--trace [filter]', 'print each instruction that executes; filter: 0xSTART-0xEND,mnemonic,csr*')
     .option('--trace-file <file>', 'where the trace goes (default: standard error)')
-    .option('--stats', 'print statistics at the end')
     .addOption(
       new Option('--engine <which>', 'translate what runs often (jit), or interpret everything')
         .choices(ENGINES)
@@ -122,35 +112,17 @@ export function addRunOptions(command: Command): Command {
       `leave optimisations of the engine out: ${OPTIMIZATION_NAMES.join(', ')} (repeatable)`,
       collectNames,
       [],
-    )
-    .option('--record <file>', 'record the machine, for `godwit replay`')
-    .option('--flight-recorder <minutes>', 'with --record: keep only the last minutes', parseMinutes)
-    .option(
-      '--gdb <port|path>',
-      'let gdb connect, to a TCP port or a unix socket: target remote :PORT',
-      parseDebugAddress,
-    )
-    .option('--gdb-stopped', 'with --gdb: execute nothing until gdb lets the machine go')
-    .option('--name <name>', 'what other processes find it by: `godwit ps` (default: machine-1, machine-2, ...)')
-    .option('--debug', 'print stack traces with errors')
-    .addHelpText('after', HELP);
+    );
+  return addSessionOptions(command).option('--debug', 'print stack traces with errors').addHelpText('after', HELP);
 }
 
 /** Options that contradict one another. Throws GodwitError('usage'). */
 export function refuseNonsense(options: RunOptions): void {
-  if (options.gdb !== undefined) checkDebugOptions({ listen: options.gdb });
-  const { debian, bios, trace, traceFile, json } = options;
+  refuseSessionNonsense(options);
+  const { debian, bios, trace, traceFile } = options;
   if (debian && bios !== undefined)
     throw new GodwitError('usage', '--debian has its own way to boot: leave --bios out.');
   if (traceFile !== undefined && trace === undefined) {
     throw new GodwitError('usage', '--trace-file is of use only with --trace.');
   }
-  if (options.flightRecorder !== undefined && options.record === undefined) {
-    throw new GodwitError('usage', '--flight-recorder needs --record, for the file that the last minutes go to.');
-  }
-  if (options.gdbStopped && options.gdb === undefined) {
-    throw new GodwitError('usage', '--gdb-stopped needs --gdb: nobody could let the machine go.');
-  }
-  if (json && options.stats)
-    throw new GodwitError('usage', '--json has the statistics in its last line: leave --stats out.');
 }

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, linkSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -81,6 +81,17 @@ describe.skipIf(!qemu.hasQemuImg)(`committing an image to the one under it${qemu
     expect(done).toEqual({ path: at('d.qcow2'), isDiskAgain: true });
     await expectIs(at('d.qcow2'), model);
     expect(readdirSync(folder)).toEqual(['d.qcow2']);
+  });
+
+  test('a disk that an overlay was about to be put over loses its second name', async () => {
+    const model = new Uint8Array(SIZE);
+    await createDisk(at('d.qcow2'), { sizeBytes: SIZE });
+    await write(at('d.qcow2'), model, new Random(5));
+    linkSync(at('d.qcow2'), at('d.qcow2.parent'));
+    expect(await commitDisk(at('d.qcow2'))).toEqual({ path: at('d.qcow2'), isDiskAgain: true });
+    expect(readdirSync(folder)).toEqual(['d.qcow2']);
+    await expectIs(at('d.qcow2'), model);
+    await expect(commitDisk(at('d.qcow2'))).rejects.toMatchObject({ code: 'usage' });
   });
 
   test('refuses what has nothing under it, and what is in use', async () => {

@@ -34,7 +34,19 @@ describe('the may-import table of docs/ARCHITECTURE.md', () => {
   });
 
   it('keeps Node.js and the command line out of the core', () => {
-    const core = ['common', 'isa', 'hart', 'execute', 'memory', 'device', 'backend', 'door', 'machine', 'state', 'checkpoint'];
+    const core = [
+      'common',
+      'isa',
+      'hart',
+      'execute',
+      'memory',
+      'device',
+      'backend',
+      'door',
+      'machine',
+      'state',
+      'checkpoint',
+    ];
     const rows = table.filter(({ folder }) => core.some((name) => isWithin(folder, name)));
     expect(rows.filter(({ outside }) => outside.includes('node:'))).toEqual([]);
     const hosts = rows.flatMap(({ own }) => own).filter((item) => /^(platform|guest|api|cli|web)\b/.test(item));

@@ -11,7 +11,7 @@ import { GodwitError } from '../../common/errors.ts';
 import { NodeByteFile } from './byte-file.ts';
 import { draftPath, syncFolder } from './disk-files.ts';
 import { type OpenImage, openImage } from './disk-image.ts';
-import { giveNameBack } from './disk-overlay.ts';
+import { giveNameBack, tidyUp } from './disk-overlay.ts';
 import { hostError } from './host-error.ts';
 
 export interface CommitDiskOptions {
@@ -35,6 +35,7 @@ export interface CommittedDisk {
  */
 export async function commitDisk(path: string, options: CommitDiskOptions = {}): Promise<CommittedDisk> {
   const { image, parent } = await openBoth(path, options.keptParent);
+  if (!parent) return { path: await loneDisk(path, image), isDiskAgain: true };
   try {
     await new CommittingDisk(image.disk, parent.disk).commit(options);
     if (parent.disk.format === 'qcow2') await parent.disk.settle();
@@ -58,7 +59,7 @@ export async function commitDisk(path: string, options: CommitDiskOptions = {}):
 async function openBoth(
   path: string,
   keptParent: string | undefined,
-): Promise<{ image: OpenImage; parent: OpenImage }> {
+): Promise<{ image: OpenImage; parent: OpenImage | undefined }> {
   let parent: OpenImage | undefined;
   try {
     const image = await openImage(path, {
@@ -70,13 +71,22 @@ async function openBoth(
         return { ...parent, disk: new BorrowedDisk(parent.disk) };
       },
     });
-    if (parent !== undefined) return { image, parent };
-    await image.disk.close();
-    throw new GodwitError('usage', `${path} has no backing file that it could be committed to.`);
+    return { image, parent };
   } catch (error) {
     await parent?.disk.close();
     throw error;
   }
+}
+
+/** Nothing lies under it. That is well where an overlay was about to be put over it when its process was killed. */
+async function loneDisk(path: string, image: OpenImage): Promise<string> {
+  const { realPath } = image.file;
+  try {
+    if (await tidyUp(image, realPath)) return realPath;
+  } finally {
+    await image.disk.close();
+  }
+  throw new GodwitError('usage', `${path} has no backing file that it could be committed to.`);
 }
 
 /** An image that a checkpoint keeps may not be written by anyone: its mode says so, also to those who may do everything. */

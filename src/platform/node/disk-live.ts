@@ -1,14 +1,13 @@
 /** The disk of a running machine, which checkpoints can be taken of. */
 import { randomBytes } from 'node:crypto';
-import { chmod, realpath, stat, unlink } from 'node:fs/promises';
+import { chmod, realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { BorrowedDisk, CommittingDisk, type DiskFormat, SwitchableDisk } from '../../backend/disk/index.ts';
 import { closedError } from '../../backend/disk/range.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { type CopyImageOptions, copyImage, imagesUnderCopy } from './disk-copy.ts';
-import { identityOf, sweepDrafts } from './disk-files.ts';
 import { type OpenDiskOptions, type OpenImage, openImage } from './disk-image.ts';
-import { giveNameBack, type Overlay, passingParentPath, putOverlay, takeOverlayAway } from './disk-overlay.ts';
+import { giveNameBack, type Overlay, passingParentPath, putOverlay, takeOverlayAway, tidyUp } from './disk-overlay.ts';
 import { TurnLock } from './turn-lock.ts';
 
 export interface LiveDiskOptions extends OpenDiskOptions {
@@ -319,7 +318,7 @@ async function openAll(path: string, options: LiveDiskOptions): Promise<Opened> 
     },
   });
   try {
-    await tidy(image, realPath);
+    await tidyUp(image, realPath);
   } catch (error) {
     await image.disk.close();
     await parent?.disk.close();
@@ -338,12 +337,4 @@ async function openParent(path: string, format: DiskFormat | undefined): Promise
     if (error instanceof GodwitError && (error.code === 'locked' || error.code === 'denied')) return undefined;
     throw error;
   }
-}
-
-/** Takes away what a process left that was killed while it put an overlay in place. */
-async function tidy({ file }: OpenImage, path: string): Promise<void> {
-  await sweepDrafts(path);
-  const parentPath = passingParentPath(path);
-  // The second name of the disk itself: the overlay had not come.
-  if ((await identityOf(parentPath)) === file.identity) await unlink(parentPath);
 }

@@ -13,7 +13,7 @@ import { basename, dirname, isAbsolute } from 'node:path';
 import { BorrowedDisk, createQcow2, type DiskFormat, Qcow2Disk } from '../../backend/disk/index.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { NodeByteFile } from './byte-file.ts';
-import { draftPath, identityOf, syncFolder } from './disk-files.ts';
+import { draftPath, identityOf, sweepDrafts, syncFolder } from './disk-files.ts';
 import { MAX_CHAIN_LENGTH, type OpenImage } from './disk-image.ts';
 import { errorCodeOf, hostError } from './host-error.ts';
 
@@ -144,4 +144,16 @@ function backingName(path: string, { parentPath, byLink }: OverlayPlace): string
   const name = basename(parentPath);
   // A colon before any slash would be a protocol.
   return name.includes(':') ? `./${name}` : name;
+}
+
+/**
+ * Takes away what a process left that was killed while it put an overlay in place. The caller holds the lock of `path`. True: the disk had
+ * its second name, and the overlay had not come.
+ */
+export async function tidyUp({ file }: OpenImage, path: string): Promise<boolean> {
+  await sweepDrafts(path);
+  const parentPath = passingParentPath(path);
+  if ((await identityOf(parentPath)) !== file.identity) return false;
+  await unlink(parentPath);
+  return true;
 }
