@@ -12,6 +12,8 @@ import { renderLongRun } from './long-run-report.ts';
 import { measureBoots } from './measure-boots.ts';
 import { measurePrograms } from './measure-programs.ts';
 import { measureSuite } from './measure-suite.ts';
+import { measureMoments } from './moments/measure.ts';
+import { renderMoments } from './moments/report.ts';
 import { parseOptions } from './options.ts';
 import { renderProfiles } from './profile-report.ts';
 import { renderComparison, renderReport } from './report.ts';
@@ -38,6 +40,7 @@ async function measure(bench: Bench): Promise<BenchResult> {
   const suite = options.kernels.length > 0 ? await measureSuite(bench, image, qemu) : { kernels: [], problems: [] };
   const boot = options.boot ? await measureBoots(bench, image, qemu) : { godwit: [], qemu: [] };
   const programs = options.programs.length > 0 ? await measurePrograms(bench, qemu) : { kernels: [], problems: [] };
+  const moments = options.moments.length > 0 ? await measureMoments(bench) : undefined;
   const longRun = options.longRunMinutes > 0 ? await measureLongRun(bench) : undefined;
   const figures = suite.kernels.map((kernel) => kernelFigures(kernel, options.clock));
   const programFigures = programs.kernels.map((kernel) => kernelFigures(kernel, options.clock));
@@ -53,6 +56,7 @@ async function measure(bench: Bench): Promise<BenchResult> {
     boot,
     programs: programs.kernels,
     ...(longRun === undefined ? {} : { longRun }),
+    ...(moments === undefined ? {} : { moments }),
     figures: {
       kernels: figures,
       means: meanFigures(figures),
@@ -98,6 +102,7 @@ async function main(): Promise<void> {
   const result = await measure(bench);
   progress.end();
   process.stdout.write(renderReport(result));
+  if (result.moments) process.stdout.write(`\n${renderMoments(result.moments)}\n`);
   if (result.longRun) process.stdout.write(`\n${renderLongRun(result.longRun)}\n`);
   if (earlier) process.stdout.write(`\n${renderComparison(earlier, result)}`);
   if (options.profile !== undefined) process.stdout.write(`\n${renderProfiles(options.profile)}`);

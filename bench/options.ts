@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { GodwitError } from '../src/common/errors.ts';
 import { ENGINES, type EngineName } from './contender/live-machine.ts';
+import { MOMENTS, type Moment } from './moments/measure.ts';
 import { CLOCKS, type Clock } from './result.ts';
 import { type Kernel, PROGRAMS, SUITE } from './suite.ts';
 
@@ -10,6 +11,7 @@ export interface BenchOptions {
   readonly programs: readonly Kernel[];
   /** Build the disk that the programs need, if there is none. */
   readonly buildDisk: boolean;
+  readonly moments: readonly Moment[];
   /** 0: no long run. */
   readonly longRunMinutes: number;
   readonly suiteRuns: number;
@@ -30,7 +32,7 @@ const BOOT = 'boot';
 /** Only when it is named. */
 const LONG_RUN = 'long-run';
 const GROUP_NAMES: readonly string[] = [...new Set([...SUITE, ...PROGRAMS].map(({ group }) => group))];
-const NAMES: readonly string[] = [...[...SUITE, ...PROGRAMS].map(({ name }) => name), BOOT, LONG_RUN];
+const NAMES: readonly string[] = [...[...SUITE, ...PROGRAMS].map(({ name }) => name), BOOT, ...MOMENTS, LONG_RUN];
 const DEFAULT_MINUTES = 5;
 const FULL = { runs: 3, bootRuns: 5, programRuns: 1, idleMs: 10_000, scale: 1 };
 const QUICK = { runs: 1, bootRuns: 1, programRuns: 1, idleMs: 3000, scale: 1 / 8 };
@@ -91,10 +93,12 @@ function program(): Command {
     .option('--profile <folder>', "write V8's profiles of godwit, for boot and each kernel (slows it a little)");
 }
 
-type Selection = Pick<BenchOptions, 'kernels' | 'boot' | 'programs' | 'buildDisk'>;
+type Selection = Pick<BenchOptions, 'kernels' | 'boot' | 'programs' | 'moments' | 'buildDisk'>;
 
 function selected(only: readonly string[] | undefined): Selection {
-  if (only === undefined) return { kernels: SUITE, boot: true, programs: PROGRAMS, buildDisk: false };
+  if (only === undefined) {
+    return { kernels: SUITE, boot: true, programs: PROGRAMS, moments: MOMENTS, buildDisk: false };
+  }
   const known = [...GROUP_NAMES, ...NAMES];
   const unknown = only.find((name) => !known.includes(name));
   if (unknown !== undefined) {
@@ -105,6 +109,7 @@ function selected(only: readonly string[] | undefined): Selection {
     kernels: SUITE.filter(wanted),
     boot: only.includes(BOOT),
     programs: PROGRAMS.filter(wanted),
+    moments: MOMENTS.filter((name) => only.includes(name)),
     buildDisk: true,
   };
 }

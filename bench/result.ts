@@ -3,6 +3,7 @@ import type { BootRun } from './boot.ts';
 import type { KernelRun } from './contender/contender.ts';
 import type { HostDescription } from './host-description.ts';
 import type { LongRun } from './long-run.ts';
+import type { MomentFigures } from './moments/report.ts';
 import type { Group } from './suite.ts';
 import type { KernelFigures, MeanFigures } from './summary.ts';
 
@@ -40,6 +41,7 @@ export interface BenchResult {
   readonly programs: readonly KernelResult[];
   /** Where it was asked for. */
   readonly longRun?: LongRun;
+  readonly moments?: MomentFigures;
   /** What the tables show. */
   readonly figures: {
     readonly kernels: readonly KernelFigures[];

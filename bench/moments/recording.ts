@@ -1,117 +1,169 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ensureGuest } from '../../src/guest/index.ts';
 import { Machine } from '../../src/platform/node/machine.ts';
 import { createDisk } from '../../src/platform/node/open-disk.ts';
 import { openRecording } from '../../src/platform/node/recording/recording-file.ts';
 import { Replayer } from '../../src/recording/replayer.ts';
+import { compileKernels } from '../compile.ts';
+import { type GuestImage, plainGuest, writeSuiteImage } from '../guest-image.ts';
+import type { Bench } from '../run-context.ts';
+import { geometricMean, median } from '../statistics.ts';
+import { SUITE, scaledRepetitions } from '../suite.ts';
+
+/** One piece of work, in a machine that is recorded and in one that is not. */
+export interface RecordedWork {
+  readonly name: string;
+  /** How much longer it takes when it is recorded: 0.03 is 3 %. Median of pairs, by the clock. */
+  readonly slowdown: number;
+}
 
 export interface RecordingFigures {
-  /** How much longer the same work takes when it is recorded: 0.03 is 3 %. Medians; by the clock, and by processor time. */
+  readonly works: readonly RecordedWork[];
+  /** Geometric mean of all. */
   readonly slowdown: number;
-  readonly processorSlowdown: number;
   readonly rounds: number;
-  /** Bytes of log for a second of work, and of the start. */
-  readonly logBytesPerSecond: number;
-  readonly startMebibytes: number;
-  /** Seconds that a recording of all of it took, and its replay. */
-  readonly recordedSeconds: number;
+  /** Bytes by which the recording of an idle guest grows in a second. */
+  readonly idleBytesPerSecond: number;
+  readonly logMebibytes: number;
+  /** Seconds in which the recorded machine had something to do, and what replaying all of it took. */
+  readonly busySeconds: number;
   readonly replayedSeconds: number;
 }
 
 const MIB = 1024 ** 2;
-const ROUNDS = 9;
-/** For the start of a recording to be saved. */
-const SETTLE_MS = 1500;
+const ROUNDS = 5;
+const QUICK_ROUNDS = 1;
+const IDLE_MS = 30_000;
+const MEMORY = '256M';
 
-/** Processor and disk, many processes and few, in one line of shell. */
-const WORK = [
-  'for r in 1 2; do seq 1 60000 | sort -r | md5sum; head -c 3000000 /dev/zero | gzip -6 | md5sum',
-  'i=0; while [ $i -lt 150 ]; do /bin/true; i=$((i+1)); done',
-  'dd if=/dev/vda bs=64k count=160; dd if=/dev/zero of=/dev/vda bs=64k seek=160 count=160 conv=fsync',
-  'echo 3 >/proc/sys/vm/drop_caches; tar c /bin | md5sum; done',
-].join('; ');
+/** Disk, processes and pipes, in the shell: what the suite of programs has not. */
+const SHELL_WORKS: Readonly<Record<string, string>> = {
+  'disk-write': 'dd if=/dev/zero of=/dev/vda bs=64k count=640 conv=fsync',
+  'disk-read': 'echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/vda of=/dev/null bs=64k count=640',
+  'disk-small': 'dd if=/dev/vda of=/tmp/x bs=512 count=3000; dd if=/tmp/x of=/dev/vda bs=512 count=3000 oflag=direct',
+  'shell-text': 'seq 1 120000 | sort -r | md5sum',
+  'shell-gzip': 'tar c /bin /lib | gzip -6 | md5sum',
+  'shell-processes': 'i=0; while [ $i -lt 250 ]; do /bin/true; i=$((i+1)); done',
+  console: 'seq 1 4000 >/dev/console',
+};
 
-interface Round {
-  readonly wallMs: number;
-  readonly processorMs: number;
+interface Contender {
+  readonly machine: Machine;
+  readonly busyMs: () => number;
+  run(line: string): Promise<number>;
 }
 
-/** Rounds of the same work, every second one recorded. */
-export async function measureRecording(rounds = ROUNDS): Promise<RecordingFigures> {
+/**
+ * Two machines from the same images, of which one is recorded from its first instruction, do every work in turn, pair by pair; then the
+ * recorded one idles, and all of it is replayed.
+ */
+export async function measureRecording({ options, progress, signal }: Bench): Promise<RecordingFigures> {
+  const programs = await compileKernels(
+    'guest',
+    SUITE.map(({ name }) => name),
+    progress,
+  );
   const folder = await mkdtemp(join(tmpdir(), 'godwit-bench-recording-'));
-  const disk = join(folder, 'disk.qcow2');
-  await createDisk(disk, { sizeBytes: 64 * MIB });
-  const { kernelPath, initramfsPath } = await ensureGuest();
-  const machine = await Machine.create({
-    kernel: kernelPath,
-    initrd: initramfsPath,
-    append: 'console=ttyS0 quiet cryptomgr.notests',
-    memory: '256M',
-    disks: [{ path: disk }],
-  });
+  const path = join(folder, 'all.rec');
+  const contenders: Contender[] = [];
   try {
-    await machine.start();
-    await machine.console.waitFor('~# ');
-    await machine.console.write('[ -b /dev/vda ] || modprobe virtio_blk; echo rea"dy"\r');
-    await machine.console.waitFor('ready\r\n');
-    const work = async (): Promise<Round> => {
-      const before = process.cpuUsage();
-      const startedMs = performance.now();
-      await machine.console.write(`(${WORK}) >/dev/null 2>&1; echo do"ne"\r`);
-      await machine.console.waitFor('done\r\n');
-      const { user, system } = process.cpuUsage(before);
-      return { wallMs: performance.now() - startedMs, processorMs: (user + system) / 1000 };
-    };
-    await work();
-    await work();
-    const plain: Round[] = [];
-    const recorded: Round[] = [];
-    const logs: number[] = [];
-    let startBytes = 0;
-    for (let i = 0; i < rounds; i++) {
-      await delay(SETTLE_MS);
-      plain.push(await work());
-      const path = join(folder, `${i}.rec`);
-      await machine.record({ path });
-      await delay(SETTLE_MS);
-      recorded.push(await work());
-      const { fileBytes } = await machine.stopRecording(path);
-      const recording = await openRecording(path);
-      startBytes = recording.startBytes;
-      logs.push((fileBytes - startBytes) / (recorded.at(-1)!.wallMs / 1000));
-      recording.close();
+    const image = await writeSuiteImage(await plainGuest(progress), programs.paths, join(folder, 'initramfs.cpio'));
+    progress.update({ phase: 'Booting two machines, one of them recorded' });
+    const plain = await startMachine(image, join(folder, 'plain.qcow2'));
+    contenders.push(plain);
+    const recorded = await startMachine(image, join(folder, 'recorded.qcow2'), path);
+    contenders.push(recorded);
+    const lines = new Map(SUITE.map((kernel) => [kernel.name, suiteLine(kernel, options.scale)]));
+    for (const [name, line] of Object.entries(SHELL_WORKS)) lines.set(name, line);
+    const rounds = options.scale < 1 ? QUICK_ROUNDS : ROUNDS;
+    const works: RecordedWork[] = [];
+    for (const [name, line] of lines) {
+      if (signal.aborted) break;
+      progress.update({ phase: `Running ${name}, recorded and not` });
+      works.push({ name, slowdown: await compare(plain, recorded, line, rounds) });
     }
+    progress.update({ phase: 'Recording an idle guest' });
+    const idleBytesPerSecond = await growth(path, IDLE_MS);
+    await recorded.machine.stop();
+    progress.update({ phase: 'Replaying all of it' });
     return {
-      slowdown: median(recorded.map(({ wallMs }) => wallMs)) / median(plain.map(({ wallMs }) => wallMs)) - 1,
-      processorSlowdown:
-        median(recorded.map(({ processorMs }) => processorMs)) / median(plain.map(({ processorMs }) => processorMs)) -
-        1,
+      works,
+      slowdown: geometricMean(works.map(({ slowdown }) => 1 + slowdown)) - 1,
       rounds,
-      logBytesPerSecond: median(logs),
-      startMebibytes: startBytes / MIB,
-      ...(await replay(join(folder, '0.rec'))),
+      idleBytesPerSecond,
+      busySeconds: recorded.busyMs() / 1000,
+      ...(await replay(path)),
     };
   } finally {
-    await machine.stop();
+    for (const { machine } of contenders) await machine.stop();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function replay(path: string): Promise<Pick<RecordingFigures, 'recordedSeconds' | 'replayedSeconds'>> {
-  const recording = await openRecording(path);
-  const replayer = await Replayer.open(recording);
-  const startedMs = performance.now();
-  replayer.runToEnd();
-  const replayedSeconds = (performance.now() - startedMs) / 1000;
-  const recordedSeconds = Number(recording.endTicks - recording.start.ticks) / 1e7;
-  recording.close();
-  return { recordedSeconds, replayedSeconds };
+function suiteLine(kernel: (typeof SUITE)[number], scale: number): string {
+  return `/bench/${kernel.name} ${scaledRepetitions(kernel, scale)}`;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+async function startMachine(image: GuestImage, disk: string, record?: string): Promise<Contender> {
+  await createDisk(disk, { sizeBytes: 64 * MIB });
+  const startedMs = performance.now();
+  const machine = await Machine.create({
+    kernel: image.kernelPath,
+    initrd: image.initrdPath,
+    append: image.commandLine,
+    memory: MEMORY,
+    disks: [{ path: disk }],
+  });
+  if (record !== undefined) await machine.record({ path: record });
+  await machine.start();
+  await machine.console.waitFor('~# ');
+  let busyMs = 0;
+  const run = async (line: string): Promise<number> => {
+    const beforeMs = performance.now();
+    await machine.console.write(`(${line}) >/dev/null 2>&1; echo do"ne"\r`);
+    await machine.console.waitFor('done\r\n');
+    const ms = performance.now() - beforeMs;
+    busyMs += ms;
+    return ms;
+  };
+  await run('modprobe virtio_blk');
+  busyMs = performance.now() - startedMs;
+  return { machine, run, busyMs: () => busyMs };
+}
+
+/** After one pair that warms up. Who is first changes from pair to pair. */
+async function compare(plain: Contender, recorded: Contender, line: string, rounds: number): Promise<number> {
+  const ratios: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const isPlainFirst = round % 2 === 0;
+    const first = await (isPlainFirst ? plain : recorded).run(line);
+    const second = await (isPlainFirst ? recorded : plain).run(line);
+    if (round > 0) ratios.push(isPlainFirst ? second / first : first / second);
+  }
+  return median(ratios) - 1;
+}
+
+async function growth(path: string, ms: number): Promise<number> {
+  // What is under way reaches the file first.
+  await delay(2000);
+  const { size } = await stat(path);
+  await delay(ms);
+  return ((await stat(path)).size - size) / (ms / 1000);
+}
+
+async function replay(path: string): Promise<Pick<RecordingFigures, 'logMebibytes' | 'replayedSeconds'>> {
+  const recording = await openRecording(path);
+  try {
+    const logMebibytes = ((await stat(path)).size - recording.startBytes) / MIB;
+    const startedMs = performance.now();
+    const replayer = await Replayer.open(recording);
+    replayer.runToEnd();
+    const replayedSeconds = (performance.now() - startedMs) / 1000;
+    replayer.detach().dispose();
+    return { logMebibytes, replayedSeconds };
+  } finally {
+    recording.close();
+  }
 }
