@@ -14,7 +14,7 @@
 import type { CheckpointOptions, CheckpointProgress, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
 import type { DebugOptions } from './debug.ts';
 import type { ConsolePort, TerminalSize } from './options.ts';
-import type { RecordingReport, RecordOptions } from './recording.ts';
+import type { RecordingReport, RecordOptions, SaveFlightOptions } from './recording.ts';
 import type { MachineStatistics } from './statistics.ts';
 import type { WireError } from './wire-error.ts';
 
@@ -41,7 +41,7 @@ export interface MachineActions {
   /** Answered when the file is whole. Without a path: the only recording. */
   'stop-recording': { parameters: { readonly path?: string }; result: RecordingReport };
   /** What the flight recorder keeps becomes a recording; answered when the file is whole, with its length. */
-  'save-flight': { parameters: { readonly path: string }; result: number };
+  'save-flight': { parameters: SaveFlightOptions; result: number };
   /** Debuggers can connect, to the address that is the answer. */
   debug: { parameters: DebugOptions; result: string };
 }

@@ -14,5 +14,5 @@ export type {
   Optimization,
   TerminalSize,
 } from './options.ts';
-export type { RecordingReport, RecordOptions } from './recording.ts';
+export type { RecordingReport, RecordOptions, SaveFlightOptions } from './recording.ts';
 export { describeEngine, describeStatistics, type MachineStatistics } from './statistics.ts';

@@ -4,7 +4,7 @@ import type { CheckpointOptions, CheckpointProgress, CheckpointReport, ForkOptio
 import { MachineConsole } from './console.ts';
 import { checkDebugOptions, type DebugOptions } from './debug.ts';
 import { ActionClient, type MachineLink } from './link.ts';
-import type { RecordingReport, RecordOptions } from './recording.ts';
+import type { RecordingReport, RecordOptions, SaveFlightOptions } from './recording.ts';
 import type { MachineStatistics } from './statistics.ts';
 import { fromWireError } from './wire-error.ts';
 
@@ -127,14 +127,20 @@ export class MachineHandle {
     await this.client.request('record', options);
   }
 
-  /** Ends a recording; the file is whole when this resolves. `path` may be left out when there is only one. */
+  /**
+   * Ends a recording, or the flight recorder, whose recording is made then; the file is whole when this resolves. `path` may be left out
+   * when there is only one.
+   */
   async stopRecording(path?: string): Promise<RecordingReport> {
     return await this.client.request('stop-recording', path === undefined ? {} : { path });
   }
 
-  /** Makes a recording of what `record` with `lastMinutes` keeps, which goes on. Gives its length in bytes. */
-  async saveFlight(path: string): Promise<number> {
-    return await this.client.request('save-flight', { path });
+  /**
+   * Makes a recording of what `record` with `lastMinutes` keeps, which goes on. Gives its length in bytes.
+   * @throws GodwitError 'state' when there is no flight recorder, 'usage' for a file that exists
+   */
+  async saveFlight(path: string, { replace = false }: Omit<SaveFlightOptions, 'path'> = {}): Promise<number> {
+    return await this.client.request('save-flight', { path, replace });
   }
 
   /**

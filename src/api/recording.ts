@@ -12,6 +12,13 @@ export interface RecordOptions {
   readonly lastMinutes?: number;
 }
 
+export interface SaveFlightOptions {
+  /** The file that is written. */
+  readonly path: string;
+  /** A file of that name is replaced; else that is an error, unless it is the flight recorder's own. Default false. */
+  readonly replace?: boolean;
+}
+
 export interface RecordingReport {
   readonly path: string;
   readonly fileBytes: number;

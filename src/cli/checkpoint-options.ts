@@ -12,6 +12,7 @@ import {
   type VerifyOptions,
   verifyCheckpoints,
 } from './checkpoint-store.ts';
+import { addSessionOptions } from './session-options.ts';
 
 const HELP = `
 A checkpoint is a machine as it was at one moment: memory, devices and disks. It is named by its name, its id, or the beginning of its
@@ -71,7 +72,7 @@ export function addCheckpointCommands(godwit: Command): void {
   command('show <checkpoint>', 'what there is to know about a checkpoint')
     .option('--json', 'as a JSON object')
     .action((reference: string, options: ShowOptions) => showCheckpoint(reference, options));
-  addRunning(command('restore <checkpoint>', 'a machine that goes on from a checkpoint, on this terminal'))
+  addSessionOptions(command('restore <checkpoint>', 'a machine that goes on from a checkpoint, on this terminal'))
     .option('--exact-twin', 'the same random numbers and clock again, in place of an individual of its own')
     .option('--disks <folder>', 'where its disks are kept (default: what it writes is gone when it ends)')
     .action(async (reference: string, options: RestoreCommandOptions) => {
@@ -117,14 +118,4 @@ export function addCheckpointCommands(godwit: Command): void {
     .action(async (references: string[], options: VerifyOptions) => {
       process.exitCode = await verifyCheckpoints(references, options);
     });
-}
-
-/** What can be said of a machine on this terminal. */
-function addRunning(command: Command): Command {
-  return command
-    .option('--name <name>', 'what other processes find it by (default: machine-1, machine-2, ...)')
-    .option('--headless', 'no input: print what the guest prints until it ends')
-    .option('--json', 'one JSON object per line on standard output, in place of plain console output')
-    .option('--stats', 'print statistics at the end')
-    .option('--record <file>', 'record the machine, for `godwit replay`');
 }

@@ -6,6 +6,7 @@ import { type DiskCreateOptions, diskCommit, diskCreate, diskInfo } from './disk
 import { EXIT_USAGE, reportError } from './errors.ts';
 import { type GuestCommandOptions, guest } from './guest.ts';
 import { addMachineCommands } from './machines-options.ts';
+import { addRecordCommands } from './record-options.ts';
 import { replay } from './replay.ts';
 import { addReplayOptions, type ReplayCommandOptions } from './replay-options.ts';
 import { run } from './run.ts';
@@ -34,6 +35,7 @@ function program(): Command {
   );
   addMachineCommands(godwit);
   addCheckpointCommands(godwit);
+  addRecordCommands(godwit);
   godwit
     .command('guest')
     .description("fetch and build what `run` boots: Debian's kernel and an initramfs")

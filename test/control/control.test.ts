@@ -125,6 +125,10 @@ describe('controlling machines', () => {
     expect(machine.handle.status).toBe('running');
     await client.request('checkpoint', { name: 'one', disks: 'copy' });
     await client.request('cancel-checkpoint', undefined);
+    await client.request('record', { path: '/a.rec', lastMinutes: 5 });
+    await client.request('save-flight', { path: '/b.rec', replace: true });
+    await client.request('stop-recording', {});
+    await client.request('debug', { listen: 1234, stopped: true });
     await client.request('stop', undefined);
     expect(machine.handle.status).toBe('ended');
     expect(machine.asked.map(({ action }) => action)).toEqual([
@@ -133,9 +137,19 @@ describe('controlling machines', () => {
       'resume',
       'checkpoint',
       'cancel-checkpoint',
+      'record',
+      'save-flight',
+      'stop-recording',
+      'debug',
       'stop',
     ]);
     expect(machine.asked[3]!.parameters).toEqual({ name: 'one', disks: 'copy' });
+    expect(machine.asked.slice(5, 9).map(({ parameters }) => parameters)).toEqual([
+      { path: '/a.rec', lastMinutes: 5 },
+      { path: '/b.rec', replace: true },
+      {},
+      { listen: 1234, stopped: true },
+    ]);
     await expect(client.request('pause', undefined)).rejects.toMatchObject({ code: 'state' });
     client.close();
   });
@@ -279,6 +293,11 @@ describe('hostile requests', () => {
     ['an unknown choice', '{"id":1,"action":"checkpoint","parameters":{"disks":"burn"}}'],
     ['a flag that is none', '{"id":1,"action":"checkpoint","parameters":{"full":"yes"}}'],
     ['no path', '{"id":1,"action":"save-flight"}'],
+    ['no path for a recording', '{"id":1,"action":"record","parameters":{"replace":true}}'],
+    ['a path that is none', '{"id":1,"action":"stop-recording","parameters":{"path":""}}'],
+    ['minutes that are none', '{"id":1,"action":"record","parameters":{"path":"a","lastMinutes":"5"}}'],
+    ['no address for gdb', '{"id":1,"action":"debug","parameters":{"stopped":true}}'],
+    ['a port that is none', '{"id":1,"action":"debug","parameters":{"listen":70000}}'],
     ['deep nesting', `{"id":1,"action":"status","parameters":${'['.repeat(20_000)}${']'.repeat(20_000)}}`],
   ];
 

@@ -12,7 +12,9 @@
  */
 import type { MachineActions } from '../../api/actions.ts';
 import type { CheckpointOptions, CheckpointProgress } from '../../api/checkpoint.ts';
+import type { DebugOptions } from '../../api/debug.ts';
 import type { MachineStatus } from '../../api/machine.ts';
+import type { RecordOptions, SaveFlightOptions } from '../../api/recording.ts';
 import type { WireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
 
@@ -41,7 +43,16 @@ export interface MachineFacts {
 type ByName<Name extends keyof MachineActions> = { readonly [Action in Name]: MachineActions[Action] };
 
 export type ControlActions = ByName<
-  'pause' | 'resume' | 'stop' | 'statistics' | 'checkpoint' | 'cancel-checkpoint' | 'save-flight'
+  | 'pause'
+  | 'resume'
+  | 'stop'
+  | 'statistics'
+  | 'checkpoint'
+  | 'cancel-checkpoint'
+  | 'record'
+  | 'stop-recording'
+  | 'save-flight'
+  | 'debug'
 > & { readonly status: { parameters: undefined; result: MachineFacts } };
 
 export type ControlAction = keyof ControlActions;
@@ -77,21 +88,38 @@ const PARSERS: { readonly [Action in ControlAction]: Parse<Action> } = {
   'cancel-checkpoint': none,
   checkpoint: (parameters): CheckpointOptions => {
     only(parameters, ['name', 'store', 'disks', 'full']);
-    const { full, disks } = parameters;
-    if (full !== undefined && typeof full !== 'boolean') throw refusal('"full" is true or false');
+    const { disks } = parameters;
     if (disks !== undefined && disks !== 'keep' && disks !== 'copy') throw refusal('"disks" is "keep" or "copy"');
     return {
       ...text(parameters, 'name'),
       ...text(parameters, 'store'),
       ...(disks === undefined ? {} : { disks }),
-      ...(full === undefined ? {} : { full }),
+      ...flag(parameters, 'full'),
     };
   },
-  'save-flight': (parameters) => {
+  record: (parameters): RecordOptions => {
+    only(parameters, ['path', 'replace', 'lastMinutes']);
+    const { lastMinutes } = parameters;
+    if (lastMinutes !== undefined && typeof lastMinutes !== 'number') throw refusal('"lastMinutes" is a number');
+    return {
+      path: needed(parameters, 'path'),
+      ...flag(parameters, 'replace'),
+      ...(lastMinutes === undefined ? {} : { lastMinutes }),
+    };
+  },
+  'stop-recording': (parameters) => {
     only(parameters, ['path']);
-    const { path } = text(parameters, 'path');
-    if (path === undefined) throw refusal('"path" is missing');
-    return { path };
+    return text(parameters, 'path');
+  },
+  'save-flight': (parameters): SaveFlightOptions => {
+    only(parameters, ['path', 'replace']);
+    return { path: needed(parameters, 'path'), ...flag(parameters, 'replace') };
+  },
+  debug: (parameters): DebugOptions => {
+    only(parameters, ['listen', 'stopped']);
+    const { listen } = parameters;
+    if (typeof listen === 'number') return { listen, ...flag(parameters, 'stopped') };
+    return { listen: needed(parameters, 'listen'), ...flag(parameters, 'stopped') };
   },
 };
 
@@ -156,6 +184,22 @@ function text<Name extends string>(
     throw refusal(`"${name}" is a text of 1 to 4096 characters`);
   }
   return { [name]: found } as { readonly [Key in Name]?: string };
+}
+
+function needed(value: Readonly<Record<string, unknown>>, name: string): string {
+  const found = text(value, name)[name];
+  if (found === undefined) throw refusal(`"${name}" is missing`);
+  return found;
+}
+
+function flag<Name extends string>(
+  value: Readonly<Record<string, unknown>>,
+  name: Name,
+): { readonly [Key in Name]?: boolean } {
+  const found = value[name];
+  if (found === undefined) return {};
+  if (typeof found !== 'boolean') throw refusal(`"${name}" is true or false`);
+  return { [name]: found } as { readonly [Key in Name]?: boolean };
 }
 
 function refusal(what: string): GodwitError {

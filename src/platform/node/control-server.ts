@@ -139,8 +139,14 @@ export class ControlServer {
       }
       case 'cancel-checkpoint':
         return await machine.cancelCheckpoint();
+      case 'record':
+        return await machine.record(request.parameters);
+      case 'stop-recording':
+        return await machine.stopRecording(request.parameters.path);
       case 'save-flight':
-        return await machine.saveFlight(request.parameters.path);
+        return await machine.saveFlight(request.parameters.path, request.parameters);
+      case 'debug':
+        return await machine.debug(request.parameters);
     }
   }
 

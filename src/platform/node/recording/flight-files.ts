@@ -43,10 +43,14 @@ export async function segmentPaths(folder: string): Promise<string[]> {
 }
 
 /** One recording made of all parts, at `path`. It appears whole or not at all. Throws GodwitError. */
-export async function joinFlight(parts: readonly string[], path: string): Promise<number> {
+export async function joinFlight(
+  parts: readonly string[],
+  path: string,
+  { replace = false }: { readonly replace?: boolean } = {},
+): Promise<number> {
   const sources = parts.map((part) => new FileByteSource(part));
   try {
-    return await writeWholeFile(path, joinRecordings(sources, nodeCodec), { replace: true });
+    return await writeWholeFile(path, joinRecordings(sources, nodeCodec), { replace });
   } finally {
     for (const source of sources) source.close();
   }

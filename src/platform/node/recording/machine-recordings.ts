@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { RecordingReport } from '../../../api/recording.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import type { Finish } from '../../../device/finisher/test-finisher.ts';
 import type { LiveOptions } from '../../../door/live.ts';
@@ -24,14 +26,6 @@ export interface MachineRecordingsParts {
   readonly hold: (held: boolean) => void;
 }
 
-/** What there is of a recording. */
-export interface RecordingReport {
-  readonly path: string;
-  readonly fileBytes: number;
-  readonly arrivals: number;
-  readonly digests: number;
-}
-
 interface FileSegment extends Segment {
   readonly path: string;
 }
@@ -47,6 +41,7 @@ export class MachineRecordings {
   private readonly parts: MachineRecordingsParts;
   private readonly recorders = new Map<string, Recorder>();
   private flight: Flight | undefined;
+  private closed = false;
 
   constructor(parts: MachineRecordingsParts) {
     this.parts = parts;
@@ -71,13 +66,21 @@ export class MachineRecordings {
   }
 
   /** Records from where the machine is now. `replace`: a file of that name is replaced. Throws GodwitError. */
-  async start(path: string, { replace = false } = {}): Promise<void> {
+  async start(file: string, { replace = false } = {}): Promise<void> {
+    const path = resolve(file);
     if (this.recorders.has(path)) throw new GodwitError('state', `${path} is being recorded already.`);
-    const sink = await RecordingFile.create(path, { replace });
+    const sink = await this.unlessClosed(await RecordingFile.create(path, { replace }));
     this.recorders.set(
       path,
       this.makeRecorder(sink, () => this.recorders.delete(path)),
     );
+  }
+
+  /** The machine may have ended while the file was opened. */
+  private async unlessClosed(sink: RecordingFile): Promise<RecordingFile> {
+    if (!this.closed) return sink;
+    await sink.remove();
+    throw new GodwitError('state', 'The machine has ended.');
   }
 
   private makeRecorder(sink: RecordingFile, gone: () => void): Recorder {
@@ -103,26 +106,36 @@ export class MachineRecordings {
     });
   }
 
-  /** Ends a recording; without a path, the only one. */
-  async stop(path?: string): Promise<RecordingReport> {
-    const name = path ?? [...this.recorders.keys()][0];
-    const recorder = name === undefined ? undefined : this.recorders.get(name);
-    if (name === undefined || !recorder) {
-      throw new GodwitError('state', path === undefined ? 'Nothing is recorded.' : `${path} is not being recorded.`);
-    }
-    this.recorders.delete(name);
+  /** Ends a recording, or the flight recorder, which makes a recording of what it kept; without a path, the only one. */
+  async stop(file?: string): Promise<RecordingReport> {
+    const path = file === undefined ? this.onlyPath() : resolve(file);
+    if (this.flight?.path === path) return await this.stopFlight(this.flight, 'stopped');
+    const recorder = this.recorders.get(path);
+    if (!recorder) throw new GodwitError('state', `${path} is not being recorded.`);
+    this.recorders.delete(path);
     await recorder.stop();
-    return { path: name, fileBytes: recorder.fileBytes, ...recorder.counts };
+    return { path, fileBytes: recorder.fileBytes, ...recorder.counts };
   }
 
-  /** Keeps the last minutes, in parts beside `path`, until `close` makes one recording of them there. Throws GodwitError. */
-  async startFlight(path: string, minutes: number, { replace = false } = {}): Promise<void> {
+  private onlyPath(): string {
+    const paths = [...this.recorders.keys(), ...(this.flight ? [this.flight.path] : [])];
+    const [only] = paths;
+    if (only === undefined) throw new GodwitError('state', 'Nothing is recorded.');
+    if (paths.length === 1) return only;
+    throw new GodwitError('usage', `${paths.length} recordings are being made: name the one that is to end.`, {
+      hint: `They are ${paths.join(', ')}.`,
+    });
+  }
+
+  /** Keeps the last minutes, in parts beside `file`, until `stop` or `close` makes one recording of them there. Throws GodwitError. */
+  async startFlight(file: string, minutes: number, { replace = false } = {}): Promise<void> {
+    const path = resolve(file);
     if (this.flight) throw new GodwitError('state', 'A flight recorder is running already.');
     if (!replace && existsSync(path)) throw new GodwitError('usage', `Cannot record to ${path}: it exists already.`);
     const folder = flightFolder(path);
     await makeFlightFolder(folder);
     let number = 0;
-    const first = await RecordingFile.create(segmentPath(folder, ++number));
+    const first = await this.unlessClosed(await RecordingFile.create(segmentPath(folder, ++number)));
     let next: RecordingFile | undefined = first;
     const begin = (): FileSegment => {
       const sink = next ?? RecordingFile.createLater(segmentPath(folder, ++number));
@@ -136,38 +149,53 @@ export class MachineRecordings {
     this.flight = { path, folder, recorder };
   }
 
-  /** Makes a recording of the last minutes while the flight recorder goes on. Throws GodwitError. */
-  async saveFlight(path: string): Promise<number> {
-    if (!this.flight) throw new GodwitError('state', 'There is no flight recorder.');
-    const { recorder } = this.flight;
-    await recorder.sync();
-    return await joinFlight(
-      recorder.segments.map((segment) => segment.path),
+  /**
+   * Makes a recording of the last minutes while the flight recorder goes on. Its own file, which it would write at the end, is replaced;
+   * others only when `replace` says so. Throws GodwitError.
+   */
+  async saveFlight(file: string, { replace = false } = {}): Promise<number> {
+    const path = resolve(file);
+    const { flight } = this;
+    if (!flight) throw new GodwitError('state', 'There is no flight recorder.');
+    await flight.recorder.sync();
+    return await joinFlight(pathsOf(flight), path, { replace: replace || path === flight.path });
+  }
+
+  private async stopFlight(flight: Flight, reason: EndReason): Promise<RecordingReport> {
+    this.flight = undefined;
+    const { path, folder, recorder } = flight;
+    await recorder.stop(reason);
+    const counts = recorder.segments.map((segment) => segment.recorder.counts);
+    const fileBytes = await joinFlight(pathsOf(flight), path, { replace: true });
+    await recorder.remove();
+    await removeFlightFolder(folder);
+    const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+    return {
       path,
-    );
+      fileBytes,
+      arrivals: sum(counts.map(({ arrivals }) => arrivals)),
+      digests: sum(counts.map(({ digests }) => digests)),
+    };
   }
 
   /** The machine ends. `finish`: what the guest did; undefined: it was stopped. Resolves when all files are whole. */
   async close(finish: Finish | undefined): Promise<void> {
+    this.closed = true;
     const reason = reasonOf(finish);
     const recorders = [...this.recorders.values()];
     this.recorders.clear();
     await Promise.all(recorders.map((recorder) => recorder.stop(reason)));
-    const { flight } = this;
-    if (!flight) return;
-    await flight.recorder.stop(reason);
     try {
-      await joinFlight(
-        flight.recorder.segments.map((segment) => segment.path),
-        flight.path,
-      );
-      await flight.recorder.remove();
-      await removeFlightFolder(flight.folder);
+      if (this.flight) await this.stopFlight(this.flight, reason);
     } catch (error) {
       if (!(error instanceof GodwitError)) throw error;
       this.parts.onFailure(error);
     }
   }
+}
+
+function pathsOf({ recorder }: Flight): string[] {
+  return recorder.segments.map((segment) => segment.path);
 }
 
 /** Files that the machine booted from may have been removed. */
