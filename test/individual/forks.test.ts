@@ -118,6 +118,16 @@ describe('copies of a booted Linux', async () => {
     expect(selves[1]!.random).not.toBe(selves[0]!.random);
   });
 
+  it.skipIf(reason).each([0n, 1_000_000n, 5_000_000n])(
+    title('boot on when they become so in the midst of it: after %d branches'),
+    async (branches) => {
+      const wallNanoseconds = EPOCH + 30n * NANOSECONDS;
+      const guest = await ShellGuest.boot(options(), { ...identityOf(9), wallNanoseconds, branches });
+      expect(selfOf(guest).dateSeconds).toBeGreaterThanOrEqual(Number(wallNanoseconds / NANOSECONDS));
+      guest.core.dispose();
+    },
+  );
+
   it.skipIf(reason)(title('are replayed from what reached them'), async () => {
     const fork = parent.fork(snapshot);
     fork.become({ ...identityOf(7), wallNanoseconds: parent.core.clock.epochNanoseconds() + 50_000n * NANOSECONDS });

@@ -21,9 +21,17 @@ export class ShellGuest {
     this.screen = screen;
   }
 
-  static async boot(options: CoreOptions): Promise<ShellGuest> {
+  /** `individual`: it becomes that after so many branches. */
+  static async boot(
+    options: CoreOptions,
+    individual?: Individual & { readonly branches: bigint },
+  ): Promise<ShellGuest> {
     const { screen, output } = makeScreen();
     const guest = new ShellGuest(await MachineCore.create({ ...options, output }), screen);
+    if (individual) {
+      if (individual.branches > 0n) guest.run(individual.branches);
+      guest.become(individual);
+    }
     guest.runUntil(PROMPT, 2_000_000_000n);
     return guest;
   }

@@ -9,6 +9,9 @@ const ALL_BYTES = 2 ** VMGENID_BYTES - 1;
  * VM generation id. The binding has no register to acknowledge its interrupt, and drivers expect an edge; but the gateway of a PLIC
  * may ignore an edge that comes while an earlier one is served. So the line stays up until the guest has read each byte of the
  * new id: a change is never missed, nor an id read half old and half new taken for the last word.
+ *
+ * A guest that has not read the id yet is told nothing: it will read the new one. Linux asks for the interrupt a moment before it is ready
+ * for one, so an interrupt that waits for its driver would be the end of it.
  */
 export class VmGenerationId implements MmioDevice {
   readonly name = 'vmgenid';
@@ -16,8 +19,10 @@ export class VmGenerationId implements MmioDevice {
 
   readonly #line: InterruptLine;
   readonly #id = new Uint8Array(VMGENID_BYTES);
-  /** One bit for each byte of the id that has not been read since it changed. */
-  #unread = 0;
+  /** One bit for each byte of the id that has not been read since it changed, or since the machine began to run. */
+  #unread = ALL_BYTES;
+  /** The guest has read an id since then. */
+  #known = false;
 
   constructor(parts: { line: InterruptLine }) {
     this.#line = parts.line;
@@ -39,7 +44,10 @@ export class VmGenerationId implements MmioDevice {
   read(offset: number, width: AccessWidth): number {
     let value = 0;
     for (let index = 0; index < width; index++) value += this.#readByte(offset + index) * 2 ** (8 * index);
-    if (this.#unread === 0) this.#updateLine();
+    if (this.#unread === 0) {
+      this.#known = true;
+      this.#updateLine();
+    }
     return value;
   }
 
@@ -53,25 +61,28 @@ export class VmGenerationId implements MmioDevice {
 
   /** The machine stays the same one. Who starts anew reads the id anyway. */
   reset(): void {
-    this.#unread = 0;
+    this.#unread = ALL_BYTES;
+    this.#known = false;
     this.#updateLine();
   }
 
   save(): PlainData {
-    return { id: this.#id.slice(), unread: this.#unread };
+    return { id: this.#id.slice(), unread: this.#unread, known: this.#known };
   }
 
   restore(state: PlainData): void {
-    const reader = new StateReader(this.name, state, ['id', 'unread']);
+    const reader = new StateReader(this.name, state, ['id', 'unread', 'known']);
     const id = reader.bytes('id', VMGENID_BYTES);
     reader.require(id.length === VMGENID_BYTES, 'the id is too short');
     const unread = reader.integer('unread', ALL_BYTES);
+    const known = reader.flag('known');
     this.#id.set(id);
     this.#unread = unread;
+    this.#known = known;
     this.#updateLine();
   }
 
   #updateLine(): void {
-    this.#line.set(this.#unread !== 0);
+    this.#line.set(this.#known && this.#unread !== 0);
   }
 }
