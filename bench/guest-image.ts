@@ -60,9 +60,14 @@ export async function suiteInitramfs(
   guest: Pick<Guest, 'initramfsPath'>,
   programs: ReadonlyMap<string, string>,
 ): Promise<Uint8Array> {
-  const files: Record<string, string | Uint8Array> = { 'godwit/run': RUN_SCRIPT };
+  return initramfsWithFiles(guest.initramfsPath, { 'godwit/run': RUN_SCRIPT, ...(await programFiles(programs)) });
+}
+
+/** The programs at /bench. */
+export async function programFiles(programs: ReadonlyMap<string, string>): Promise<Record<string, Uint8Array>> {
+  const files: Record<string, Uint8Array> = {};
   for (const [name, path] of programs) files[`bench/${name}`] = await readFile(path);
-  return initramfsWithFiles(guest.initramfsPath, files);
+  return files;
 }
 
 /** The same, written to a file. */

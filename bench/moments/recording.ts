@@ -1,13 +1,14 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { initramfsWithFiles } from '../../src/guest/index.ts';
 import { Machine } from '../../src/platform/node/machine.ts';
 import { createDisk } from '../../src/platform/node/open-disk.ts';
 import { openRecording } from '../../src/platform/node/recording/recording-file.ts';
 import { Replayer } from '../../src/recording/replayer.ts';
 import { compileKernels } from '../compile.ts';
-import { type GuestImage, plainGuest, writeSuiteImage } from '../guest-image.ts';
+import { type GuestImage, PROMPT, plainGuest, programFiles } from '../guest-image.ts';
 import type { Bench } from '../run-context.ts';
 import { geometricMean, median } from '../statistics.ts';
 import { SUITE, scaledRepetitions } from '../suite.ts';
@@ -69,7 +70,9 @@ export async function measureRecording({ options, progress, signal }: Bench): Pr
   const path = join(folder, 'all.rec');
   const contenders: Contender[] = [];
   try {
-    const image = await writeSuiteImage(await plainGuest(progress), programs.paths, join(folder, 'initramfs.cpio'));
+    const guest = await plainGuest(progress);
+    const image = { ...guest, initrdPath: join(folder, 'initramfs.cpio') };
+    await writeFile(image.initrdPath, await initramfsWithFiles(guest.initrdPath, await programFiles(programs.paths)));
     progress.update({ phase: 'Booting two machines, one of them recorded' });
     const plain = await startMachine(image, join(folder, 'plain.qcow2'));
     contenders.push(plain);
@@ -118,7 +121,7 @@ async function startMachine(image: GuestImage, disk: string, record?: string): P
   });
   if (record !== undefined) await machine.record({ path: record });
   await machine.start();
-  await machine.console.waitFor('~# ');
+  await machine.console.waitFor(PROMPT);
   let busyMs = 0;
   const run = async (line: string): Promise<number> => {
     const beforeMs = performance.now();
