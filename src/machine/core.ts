@@ -504,7 +504,8 @@ export class MachineCore {
     const { hart } = state as { hart: PlainData };
     const first = RAM_BASE / PAGE_BYTES;
     const pages = translatedPages(hart).map((page) => page - first);
-    return pages.filter((page) => page >= 0 && page < this.ram.pageCount);
+    // In rising order, since neighbours are stored together.
+    return pages.filter((page) => page >= 0 && page < this.ram.pageCount).sort((a, b) => a - b);
   }
 
   /** Back to what the machine was at a snapshot of it. */

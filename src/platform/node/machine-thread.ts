@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
 import type { MachineLink } from '../../api/link.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
@@ -8,12 +8,7 @@ import { compilesApart } from '../../machine/engine.ts';
 import { compileService } from './compile/compile-service.ts';
 import { type Envelope, FIRST_MACHINE } from './machine-host.ts';
 import type { ThreadData } from './machine-worker.ts';
-
-/** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
-function workerUrl(): URL {
-  const built = import.meta.url.endsWith('.ts') ? '../../../dist/platform/node/' : './';
-  return new URL(`${built}machine-worker.js`, import.meta.url);
-}
+import { spareThread } from './spare-thread.ts';
 
 /** What a handle in this thread does with what its machine says. */
 export interface Receiver {
@@ -30,9 +25,9 @@ export class MachineThread {
 
   constructor(configuration: MachineConfiguration | RestoreConfiguration, interpreter: WebAssembly.Module) {
     const compiler = compilesApart(configuration.translation) ? compileService.connect() : undefined;
-    const workerData: ThreadData = { configuration, interpreter, ...(compiler && { compiler: compiler.port }) };
-    const transferList = compiler ? [compiler.port] : [];
-    this.worker = new Worker(workerUrl(), { workerData, transferList, name: 'godwit machine' });
+    const data: ThreadData = { configuration, interpreter, ...(compiler && { compiler: compiler.port }) };
+    this.worker = spareThread.take();
+    this.worker.postMessage(data, compiler ? [compiler.port] : []);
     this.worker.on('exit', () => compiler?.release());
     this.ready = new Promise((resolve, reject) => {
       this.worker.on('message', ({ machine, message }: Envelope<FromMachine>) => {

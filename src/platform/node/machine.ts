@@ -4,6 +4,10 @@ import { configureMachine, configureRestore, type MachineOptions } from '../../a
 import { FIRST_MACHINE } from './machine-host.ts';
 import { MachineThread } from './machine-thread.ts';
 import { prebuiltInterpreter } from './prebuilt-interpreter.ts';
+import { spareThread } from './spare-thread.ts';
+
+/** How many machines this process has restored. */
+let restores = 0;
 
 /**
  * A machine in a thread of this process.
@@ -44,6 +48,8 @@ export class Machine extends MachineHandle {
     const thread = new MachineThread(configureRestore(checkpoint, options), await prebuiltInterpreter());
     const machine = new Machine(thread, FIRST_MACHINE, 'created');
     await thread.ready;
+    // Where several are restored there will be more.
+    if (++restores > 1) spareThread.prepare();
     return machine;
   }
 

@@ -1,0 +1,62 @@
+import { Worker } from 'node:worker_threads';
+
+/** A thread that waits for a machine ends when none came for so long. */
+const WAIT_MS = 60_000;
+
+/** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
+function workerUrl(): URL {
+  const built = import.meta.url.endsWith('.ts') ? '../../../dist/platform/node/' : './';
+  return new URL(`${built}machine-worker.js`, import.meta.url);
+}
+
+/**
+ * Threads for machines. One may be started ahead, so that the next machine need not wait until its thread has loaded all its modules,
+ * which takes longer than restoring a machine. Whatever waits keeps no process alive.
+ */
+class SpareThread {
+  private worker: Worker | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  /** The thread that waits, or a new one. */
+  take(): Worker {
+    const { worker } = this;
+    if (!worker) return this.make();
+    this.forget(worker);
+    worker.ref();
+    return worker;
+  }
+
+  /** Starts one for the next machine, if none waits. */
+  prepare(): void {
+    clearTimeout(this.timer);
+    this.worker ??= this.makeWaiting();
+    this.timer = setTimeout(() => this.end(), WAIT_MS).unref();
+  }
+
+  private make(): Worker {
+    return new Worker(workerUrl(), { name: 'godwit machine' });
+  }
+
+  private makeWaiting(): Worker {
+    const worker = this.make();
+    worker.unref();
+    const lost = () => this.forget(worker);
+    worker.once('error', lost);
+    worker.once('exit', lost);
+    return worker;
+  }
+
+  private end(): void {
+    const { worker } = this;
+    this.worker = undefined;
+    void worker?.terminate();
+  }
+
+  private forget(worker: Worker): void {
+    if (this.worker !== worker) return;
+    this.worker = undefined;
+    clearTimeout(this.timer);
+  }
+}
+
+export const spareThread = new SpareThread();
