@@ -1,8 +1,10 @@
 /** `godwit replay --gdb`: a recording that gdb moves through. */
+import { GodwitError } from '../common/errors.ts';
 import { DebuggedReplay } from '../platform/node/recording/debugged-replay.ts';
+import { Player } from '../platform/node/recording/player.ts';
 import type { Recording } from '../recording/recording.ts';
 import { writeAll } from './front.ts';
-import { type ReplayCommandOptions, translationOf } from './replay-options.ts';
+import { placeOf, type ReplayCommandOptions, translationOf } from './replay-options.ts';
 import { Signals } from './signals.ts';
 
 /** Ends when gdb kills it, or a signal comes; gives the exit status. */
@@ -11,6 +13,7 @@ export async function replayForGdb(recording: Recording, options: ReplayCommandO
   const signals = new Signals(() => late.replay?.stop());
   signals.listen();
   try {
+    const branches = await branchesAt(recording, options);
     const replay = await DebuggedReplay.open({
       recording,
       listen: options.gdb!,
@@ -19,7 +22,7 @@ export async function replayForGdb(recording: Recording, options: ReplayCommandO
     });
     late.replay = replay;
     try {
-      if (options.toBranch?.kind === 'branch') replay.timeline.seekBranches(options.toBranch.branches);
+      if (branches !== undefined) replay.timeline.seekBranches(branches);
       process.stderr.write(`godwit: the recording waits for gdb: target remote ${replay.address}\n`);
       if (signals.exitCode === undefined) await replay.ended;
     } finally {
@@ -29,4 +32,21 @@ export async function replayForGdb(recording: Recording, options: ReplayCommandO
     signals.ignore();
   }
   return signals.exitCode ?? 0;
+}
+
+/** Where gdb is to find the machine. Throws GodwitError when there is no such place. */
+async function branchesAt(recording: Recording, options: ReplayCommandOptions): Promise<bigint | undefined> {
+  const place = placeOf(options);
+  if (place === undefined || place.kind === 'branch') return place?.branches;
+  const player = await Player.open({
+    recording,
+    output: async () => {},
+    options: { translation: translationOf(options) },
+  });
+  const found = await player.seek(place);
+  const core = player.takeMachine();
+  const { branches } = core.hart;
+  core.dispose();
+  if (found) return branches;
+  throw new GodwitError('usage', `The recording does not come to that ${place.kind}.`);
 }

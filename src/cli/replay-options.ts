@@ -14,6 +14,8 @@ export interface ReplayCommandOptions {
   readonly live?: boolean;
   readonly exactTwin?: boolean;
   readonly record?: string;
+  readonly checkpoint?: string;
+  readonly store?: string;
   readonly disk: readonly DiskOptions[];
   readonly verify?: boolean;
   readonly info?: boolean;
@@ -33,6 +35,9 @@ On a terminal:
   + -     twice, half as quickly
   0       as quickly as it was
   m       as quickly as can be
+  g       go to a time (12.5s, 1m30s), a branch count (#123456) or the next place that shows a text (/text); also back
+  ← →     10 seconds back, forth
+  c       keep the machine as it is here: a checkpoint, as "godwit checkpoint list" shows it
   l       go live: the machine runs on from here by itself, and the keyboard is its own; Ctrl-A x ends it
   q       quit
 
@@ -44,6 +49,7 @@ Examples:
   godwit replay boot.rec --speed 2
   godwit replay boot.rec --to-text 'login:'        begin where that was shown
   godwit replay boot.rec --to 12.5s --live         a machine that goes on from there
+  godwit replay boot.rec --to 12.5s --checkpoint before-the-crash
   godwit replay boot.rec --gdb 1234                and then in gdb: target remote :1234, reverse-continue
   godwit replay boot.rec --verify                  is every replay the same?
 `;
@@ -56,10 +62,12 @@ export function addReplayOptions(command: Command): Command {
     .addOption(new Option('--to-text <text>', 'begin where the console has shown this').argParser(parseText))
     .option('--live', 'go live there, or at the end: the machine runs on by itself')
     .option('--record <file>', 'with --live: record how it goes on')
+    .option('--checkpoint <name>', 'keep the machine as it was there, or at the end')
+    .option('--store <folder>', 'with --checkpoint: the folder of all checkpoints')
     .option('--exact-twin', 'with --live: the guest does not learn that it is another machine now')
     .option(
       '-d, --disk <file[,format=raw|qcow2]>',
-      'with --live: a disk as it was at the start; stays so',
+      'for --live and --checkpoint: a disk as it was at the start; stays so',
       collectDisk,
       [],
     )
@@ -92,12 +100,12 @@ export function parseTime(text: string): Seek {
   return { kind: 'time', seconds: Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0) };
 }
 
-function parseBranch(text: string): Seek {
+export function parseBranch(text: string): Seek {
   if (!/^\d{1,18}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
   return { kind: 'branch', branches: BigInt(text) };
 }
 
-function parseText(text: string): Seek {
+export function parseText(text: string): Extract<Seek, { kind: 'text' }> {
   if (text === '') throw new InvalidArgumentError('It cannot be empty.');
   return { kind: 'text', text };
 }
@@ -112,6 +120,11 @@ export function translationOf({ engine, jitThreshold }: ReplayCommandOptions) {
   return { enabled: engine === 'jit', ...(jitThreshold === undefined ? {} : { threshold: jitThreshold }) };
 }
 
+/** Where to begin. */
+export function placeOf({ to, toBranch, toText }: ReplayCommandOptions): Seek | undefined {
+  return to ?? toBranch ?? toText;
+}
+
 /** Options that contradict one another. Throws GodwitError('usage'). */
 export function refuseReplayNonsense(options: ReplayCommandOptions): void {
   const { to, toBranch, toText, live, verify, info, disk, json, speed, record } = options;
@@ -121,16 +134,22 @@ export function refuseReplayNonsense(options: ReplayCommandOptions): void {
   const places = [to, toBranch, toText].filter((place) => place !== undefined);
   if (places.length > 1) refuse('Only one of --to, --to-branch and --to-text makes sense.');
   if (verify && info) refuse('--verify and --info are two commands: leave one out.');
-  if ((verify || info) && (live || places.length > 0 || speed !== undefined)) {
-    refuse('--verify and --info play nothing: leave --live, --speed and --to out.');
+  if ((verify || info) && (live || options.checkpoint !== undefined || places.length > 0 || speed !== undefined)) {
+    refuse('--verify and --info play nothing: leave --live, --checkpoint, --speed and --to out.');
   }
   if (json && !verify && !info) refuse('--json is for --verify and --info.');
   if (options.gdb !== undefined) {
     checkDebugOptions({ listen: options.gdb });
-    if (live || verify || info || to || toText || speed !== undefined) {
-      refuse('With --gdb it is gdb that moves through the recording: only --to-branch makes sense with it.');
+    if (live || verify || info || options.checkpoint !== undefined || speed !== undefined) {
+      refuse('With --gdb it is gdb that moves through the recording: only --to, --to-branch and --to-text go with it.');
     }
   }
   if (record !== undefined && !live) refuse('--record is for --live: there is a recording of the rest.');
-  if (disk.length > 0 && !live) refuse('--disk is for --live: a replay needs no disks.');
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY;
+  if (disk.length > 0 && !live && options.checkpoint === undefined && !isTerminal) {
+    refuse('--disk is for --live and --checkpoint: a replay needs no disks.');
+  }
+  if (options.store !== undefined && options.checkpoint === undefined && !isTerminal) {
+    refuse('--store is for --checkpoint.');
+  }
 }

@@ -2,6 +2,8 @@
 import { expect, it } from 'vitest';
 import { parseDiskArgument } from '../../src/cli/disk-argument.ts';
 import { EscapeKeys } from '../../src/cli/escape-keys.ts';
+import { ReplayKeys } from '../../src/cli/replay-keys.ts';
+import { PlacePrompt } from '../../src/cli/replay-prompt.ts';
 
 it('reads disks', () => {
   expect(parseDiskArgument('d.img')).toEqual({ path: 'd.img' });
@@ -27,4 +29,32 @@ it('takes escapes out of what is typed, wherever it is cut', () => {
       .join('');
     expect(text, `cut at ${cut}`).toBe('ab\x01c<help>dx<quit>e');
   }
+});
+
+it('takes what a terminal answers to a replayed guest for no keys', () => {
+  const keys = new ReplayKeys();
+  const feed = (text: string) => keys.feed(new TextEncoder().encode(text));
+  expect(feed('a\x1b[10;170Rm')).toEqual(['a', 'm']);
+  expect(feed('\x1b[D\x1b[C')).toEqual(['left', 'right']);
+  expect(feed('\x1bOD\x1b[A\x1b[1;5D\x1b[3~q')).toEqual(['left', 'q']);
+  expect(feed('\x1b')).toEqual(['escape']);
+  expect(feed('\x1b[12;')).toEqual([]);
+  expect(feed('40R0')).toEqual(['0']);
+  expect(feed('\x1bx ')).toEqual([' ']);
+});
+
+it('asks for a place in a recording', () => {
+  const answer = (typed: string) => {
+    const prompt = new PlacePrompt();
+    let last: unknown;
+    for (const key of typed) last = prompt.key(key);
+    return last;
+  };
+  expect(answer('1m2.5s\r')).toEqual({ kind: 'place', place: { kind: 'time', seconds: 62.5 } });
+  expect(answer('#123x\x7f4\r')).toEqual({ kind: 'place', place: { kind: 'branch', branches: 1234n } });
+  expect(answer('/login: \r')).toEqual({ kind: 'place', place: { kind: 'text', text: 'login: ', again: true } });
+  for (const nothing of ['\r', '12\x03', 'x\x7f\r']) expect(answer(nothing)).toEqual({ kind: 'cancelled' });
+  for (const bad of ['soon\r', '#x\r', '#\r']) expect(answer(bad)).toMatchObject({ kind: 'nonsense' });
+  expect(answer('/\r')).toMatchObject({ kind: 'nonsense' });
+  expect(answer('12')).toEqual({ kind: 'more' });
 });

@@ -133,6 +133,19 @@ describe('godwit replay', () => {
     expect((await godwit(['replay', file('live.rec')])).stdout).toMatch(/againq$/);
   });
 
+  it('becomes a checkpoint at a place', async () => {
+    const store = ['--store', file('checkpoints')];
+    const kept = await godwit(['replay', file('echo.rec'), '--to-text', 'hello', '--checkpoint', 'at-hello', ...store]);
+    expect(kept).toMatchObject({ status: 0 });
+    expect(kept.stdout).toMatch(/^hello/);
+    expect(kept.stderr).toMatch(/^godwit: at-hello \([0-9a-f]{8}\): /);
+    const restored = await godwit(['checkpoint', 'restore', 'at-hello', ...store], ' from here on\nq');
+    expect(restored).toEqual({ status: 0, stdout: ' from here on\nq', stderr: '' });
+    const ended = await godwit(['replay', file('echo.rec'), '--checkpoint', 'end', ...store]);
+    expect(ended).toMatchObject({ status: 2 });
+    expect(ended.stderr).toMatch(/The guest has ended in the recording/);
+  }, 60_000);
+
   it('refuses what makes no sense', async () => {
     for (const args of [
       ['--speed', '0'],
@@ -144,6 +157,10 @@ describe('godwit replay', () => {
       ['--disk', 'x.qcow2'],
       ['--json'],
       ['--record', 'x.rec'],
+      ['--store', 'x'],
+      ['--verify', '--checkpoint', 'x'],
+      ['--gdb', '0', '--checkpoint', 'x'],
+      ['--gdb', '0', '--to', '1h'],
     ]) {
       expect((await godwit(['replay', file('echo.rec'), ...args])).status, args.join(' ')).toBe(2);
     }
@@ -191,6 +208,27 @@ describe('godwit replay', () => {
       run.type('m ');
       await run.shows('world!');
       expect((await run.ended).status).toBe(0);
+      const places = `${process.execPath} ${MAIN} replay ${file('echo.rec')} --speed max --store ${file('kept')}`;
+      const going = onTerminal(`${places} --to-text hello`);
+      await going.shows('hello');
+      going.type(' ');
+      await going.shows('max: paused');
+      going.type('g/world\r');
+      await going.shows('world');
+      await going.shows('max: paused');
+      going.type('c');
+      await going.shows('of memory');
+      going.type('g0.01s\r');
+      await going.shows('\x1b[2J');
+      await going.shows('max: paused');
+      going.type('g/nowhere\r');
+      await going.shows('does not come to that text');
+      going.type('g1h\r');
+      await going.shows('does not come to that time');
+      going.type('\x1b[24;80R ');
+      await going.shows('world!');
+      expect((await going.ended).status).toBe(0);
+      expect((await godwit(['checkpoint', 'list', '--store', file('kept')])).stdout.split('\n')).toHaveLength(3);
       const live = onTerminal(`${process.execPath} ${MAIN} replay ${file('echo.rec')} --to-text hello --speed 0.001`);
       await live.shows('hello');
       live.type('l');

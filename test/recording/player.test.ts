@@ -2,10 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Machine } from '../../src/platform/node/machine.ts';
 import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
 import { LiveFromReplay } from '../../src/platform/node/recording/live-from-replay.ts';
 import { Player } from '../../src/platform/node/recording/player.ts';
 import { ReplayDisks } from '../../src/platform/node/recording/replay-disks.ts';
+import { ReplayKeeper } from '../../src/platform/node/recording/replay-keeper.ts';
 import { makeRecordedMachine, Replayer } from '../../src/recording/replayer.ts';
 import { Timeline } from '../../src/replay/timeline.ts';
 import { guestImages } from '../support/guest.ts';
@@ -13,6 +15,8 @@ import { LiveMachine, MemorySink } from './live-recording.ts';
 import { openBytes } from './opened.ts';
 
 const MIB = 1024 ** 2;
+/** When the recordings were made, for their guest. */
+const EPOCH_SECONDS = 1_700_000_000;
 const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('a recording that is played', async () => {
@@ -67,7 +71,7 @@ describe('a recording that is played', async () => {
       output: async (piece) => {
         shown += decoder.decode(piece, { stream: true });
       },
-      options: disks ? { backend: (index) => disks.backend(index) } : {},
+      options: { shared: true, ...(disks && { backend: (index: number) => disks.backend(index) }) },
     });
     disks?.attach(player.replayer.core);
     return { player, recording, shown: () => shown };
@@ -153,6 +157,12 @@ describe('a recording that is played', async () => {
         live.type(new TextEncoder().encode('echo 3 >/proc/sys/vm/drop_caches; head -c 11 /dev/vda; echo al"ive"\r'));
         await shows('alive\r\n');
         expect(shown().slice(before)).toMatch(/\non the disk/);
+        // Recorded long ago, as the guest has it, which is on its way to now.
+        live.type(new TextEncoder().encode('date "+no""w %s"\r'));
+        await shows('now ');
+        await shows('\r\n');
+        const [, seconds] = /now (\d+)\r/.exec(shown()) ?? [];
+        expect(Number(seconds)).toBeGreaterThan(EPOCH_SECONDS + 60);
         live.type(new TextEncoder().encode('poweroff\r'));
         expect(await running).toEqual({ kind: 'pass', code: 0 });
         await disks.close();
@@ -186,6 +196,36 @@ describe('a recording that is played', async () => {
       }
       expect(replayer.runToEnd().finish).toBeUndefined();
       expect(replayer.checkedDigests).toBe(recording.digests.length);
+    },
+    60_000,
+  );
+
+  it.skipIf(reason)(
+    'becomes checkpoints at any place, with its disks as they were there, and goes on',
+    async () => {
+      const store = join(folder, 'checkpoints');
+      const disks = await ReplayDisks.open([{ path: blank }], openBytes(bytes).start.disks);
+      const { player, recording, shown } = await play(disks);
+      const keeper = new ReplayKeeper({ core: player.replayer.core, recording, disks });
+      for (const [name, text] of [
+        ['empty', 'first\r\n'],
+        ['written', 'records out'],
+      ] as const) {
+        expect(await player.seek({ kind: 'text', text })).toBe(true);
+        await keeper.keep({ name, store });
+      }
+      await expect(keeper.keep({ name: 'written', store })).rejects.toMatchObject({ code: 'usage' });
+      player.speed = Number.POSITIVE_INFINITY;
+      expect((await player.play()).kind).toBe('end');
+      expect(shown()).toBe(printed);
+      expect(player.replayer.checkedDigests).toBe(recording.digests.length);
+      await disks.close();
+      const machine = await Machine.restore('written', { store });
+      await machine.start();
+      await machine.console.write('echo 3 >/proc/sys/vm/drop_caches; head -c 11 /dev/vda; echo en""d\r');
+      await machine.console.waitFor('end');
+      expect(machine.console.transcript).toMatch(/\non the disk/);
+      await machine.stop();
     },
     60_000,
   );

@@ -16,8 +16,14 @@ const MAXIMUM_PATH_BYTES = 4096;
 const MAXIMUM_DISKS = 6;
 const MAXIMUM_TERMINAL = 0xffff;
 
+/** What cannot be told from a machine's state. */
+export type MachineDescription = Pick<
+  MachineConfiguration,
+  'consolePort' | 'terminal' | 'bootArguments' | 'kernel' | 'initrd' | 'bios' | 'disks'
+>;
+
 /** Images are needed again only when the guest resets itself; those given by path are named. */
-export function describeMachine(configuration: MachineConfiguration): PlainData {
+export function describeMachine(configuration: MachineDescription): PlainData {
   const { consolePort, terminal, bootArguments, kernel, initrd, bios, disks } = configuration;
   const path = (source: ImageSource | undefined) => (typeof source === 'string' ? source : null);
   return {

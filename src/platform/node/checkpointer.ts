@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { CheckpointOptions, CheckpointProgress, CheckpointReport } from '../../api/checkpoint.ts';
-import type { MachineConfiguration } from '../../api/options.ts';
 import type { CheckpointDisk } from '../../checkpoint/meta.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { VMGENID_BYTES } from '../../device/vmgenid/registers.ts';
@@ -11,7 +10,7 @@ import type { WrittenPages } from '../../memory/written-pages.ts';
 import type { CheckpointDraft } from './checkpoint/draft.ts';
 import { isStorePath } from './checkpoint/manifest.ts';
 import { type BeginOptions, CheckpointStore } from './checkpoint/store.ts';
-import { describeMachine } from './checkpointed-machine.ts';
+import { describeMachine, type MachineDescription } from './checkpointed-machine.ts';
 import type { FrozenDisk, PreparedOverlay } from './disk-live.ts';
 import { copyName, FrozenDisks } from './frozen-disks.ts';
 import { MachineDisks } from './machine-disks.ts';
@@ -60,7 +59,7 @@ function nameOfNow(): string {
 export class Checkpointer {
   private readonly core: MachineCore;
   private readonly disks: MachineDisks;
-  private readonly configuration: MachineConfiguration;
+  private readonly configuration: MachineDescription;
   private last: LastCheckpoint | undefined;
   /** One at a time: each rests on the one before. */
   private queue: Promise<unknown> = Promise.resolve();
@@ -71,7 +70,7 @@ export class Checkpointer {
   constructor(
     core: MachineCore,
     disks: MachineDisks,
-    configuration: MachineConfiguration,
+    configuration: MachineDescription,
     { onProgress, last }: { onProgress: (progress: CheckpointProgress) => void; last?: LastCheckpoint | undefined },
   ) {
     this.onProgress = onProgress;

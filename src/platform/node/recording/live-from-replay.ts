@@ -48,11 +48,10 @@ export class LiveFromReplay {
 
   /** Resolves when the guest has ended, or `stop` was called (then with undefined). */
   async run(): Promise<Finish | undefined> {
-    const { core, disks, exactTwin = false } = this.parts;
+    const { disks, exactTwin = false } = this.parts;
     if (!exactTwin) {
-      const sincePowerOn = core.ticks * 100n;
+      this.runner.followWall();
       for (const arrival of individualArrivals()) this.runner.arrive(arrival);
-      this.runner.arrive({ kind: 'epoch', nanoseconds: nodeClock.epochNanoseconds() - sincePowerOn });
     }
     await disks?.goLive(this.runner);
     return await this.runner.run();

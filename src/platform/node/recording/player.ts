@@ -8,8 +8,8 @@ import { Replayer, type ReplayOptions, type ReplayStop } from '../../../recordin
 export type Seek =
   | { readonly kind: 'time'; readonly seconds: number }
   | { readonly kind: 'branch'; readonly branches: bigint }
-  /** The first time that the console has shown this. */
-  | { readonly kind: 'text'; readonly text: string };
+  /** The first time that the console has shown this; `again`: the first time from here on. */
+  | { readonly kind: 'text'; readonly text: string; readonly again?: boolean };
 
 export type PlayerEnd =
   | { readonly kind: 'end'; readonly stop: Extract<ReplayStop, { kind: 'end' }> }
@@ -158,6 +158,8 @@ export class Player {
   /** Goes to a place as quickly as can be; what is printed on the way is shown. False: it is not in the recording. */
   async seek(place: Seek): Promise<boolean> {
     this.interrupted = false;
+    if (place.kind === 'text' && place.again) this.shown.clear();
+    if (this.isBeyondEnd(place)) return false;
     const until = place.kind === 'time' ? this.ticksAt(place.seconds) : undefined;
     while (!this.interrupted) {
       if (this.isAt(place, until)) return true;
@@ -166,6 +168,19 @@ export class Player {
       if (until !== undefined && this.replayer.core.hart.waiting) return true;
     }
     return false;
+  }
+
+  /** Known without going there. */
+  private isBeyondEnd(place: Seek): boolean {
+    if (place.kind === 'time') return this.ticksAt(place.seconds) > this.parts.recording.endTicks;
+    return place.kind === 'branch' && place.branches > this.parts.recording.endPoint.branches;
+  }
+
+  /** The place is behind, and this player goes forth only: another is to begin at the beginning. */
+  isBehind(place: Seek): boolean {
+    const { core } = this.replayer;
+    if (place.kind === 'time') return this.ticksAt(place.seconds) < core.ticks;
+    return place.kind === 'branch' && place.branches < core.hart.branches;
   }
 
   private ticksAt(seconds: number): bigint {
@@ -221,6 +236,10 @@ class ShownText {
   add(bytes: Uint8Array): void {
     this.text += this.decoder.decode(bytes, { stream: true });
     if (this.text.length > 2 * KEPT_CHARACTERS) this.text = this.text.slice(-KEPT_CHARACTERS);
+  }
+
+  clear(): void {
+    this.text = '';
   }
 
   has(text: string): boolean {

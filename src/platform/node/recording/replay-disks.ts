@@ -69,14 +69,23 @@ export class ReplayDisks {
     }
   }
 
-  /** From now on the disks answer. Throws GodwitError when what the replay wrote could not be written. */
-  async goLive(runner: LiveRunner): Promise<void> {
+  get machineDisks(): MachineDisks {
+    return this.disks;
+  }
+
+  /** Resolves when the disks have all that was written so far. Throws GodwitError when it could not be written. */
+  async settle(): Promise<void> {
     while (this.outstanding > 0) {
       await new Promise<void>((done) => {
         this.settled = done;
       });
     }
     if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** From now on the disks answer. Throws GodwitError when what the replay wrote could not be written. */
+  async goLive(runner: LiveRunner): Promise<void> {
+    await this.settle();
     this.live = runner;
     this.outstanding += this.core!.board.disks.reduce((sum, device) => sum + device.pendingRequests().length, 0);
     this.disks.resubmit(this.core!.board.disks);

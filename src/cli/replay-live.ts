@@ -1,0 +1,78 @@
+/** A replay that goes live: from there on a machine like others. */
+import { LiveFromReplay } from '../platform/node/recording/live-from-replay.ts';
+import { MachineRecordings } from '../platform/node/recording/machine-recordings.ts';
+import type { Player } from '../platform/node/recording/player.ts';
+import type { ReplayDisks } from '../platform/node/recording/replay-disks.ts';
+import type { Recording } from '../recording/recording.ts';
+import { EXIT_FAILURE } from './errors.ts';
+import type { ReplayCommandOptions } from './replay-options.ts';
+
+export interface ReplayLiveParts {
+  readonly player: Player;
+  readonly recording: Recording;
+  readonly disks: ReplayDisks | undefined;
+  readonly options: ReplayCommandOptions;
+  /** To the user. */
+  readonly say: (text: string) => void;
+}
+
+export class ReplayLive {
+  private readonly live: LiveFromReplay;
+  private readonly recordings: MachineRecordings | undefined;
+
+  /** Throws GodwitError. */
+  static async open(parts: ReplayLiveParts): Promise<ReplayLive> {
+    const core = parts.player.takeMachine();
+    return new ReplayLive(parts, core, await record(parts, core));
+  }
+
+  private constructor(
+    { recording, disks, options }: ReplayLiveParts,
+    core: ReturnType<Player['takeMachine']>,
+    recordings: MachineRecordings | undefined,
+  ) {
+    this.recordings = recordings;
+    this.live = new LiveFromReplay({
+      core,
+      consolePort: recording.start.consolePort,
+      disks,
+      ...(recordings && { hooks: recordings.hooks }),
+      exactTwin: options.exactTwin ?? false,
+    });
+  }
+
+  type(bytes: Uint8Array): void {
+    this.live.type(bytes);
+  }
+
+  stop(): void {
+    this.live.stop();
+  }
+
+  /** Gives the exit status: the guest's; 0 when it was stopped. */
+  async run(): Promise<number> {
+    const finish = await this.live.run();
+    await this.recordings?.close(finish);
+    if (finish === undefined || finish.kind === 'pass') return finish?.code ?? 0;
+    return Math.max(finish.code, EXIT_FAILURE);
+  }
+}
+
+/** The recording of how it goes on. */
+async function record(
+  { recording, options, say }: ReplayLiveParts,
+  core: ReturnType<Player['takeMachine']>,
+): Promise<MachineRecordings | undefined> {
+  const { start, images } = recording;
+  if (options.record === undefined) return undefined;
+  const recordings = new MachineRecordings({
+    core,
+    machine: { memoryBytes: start.memoryBytes, disks: start.disks, consolePort: start.consolePort },
+    images: () => images,
+    onFailure: ({ message }) => say(`godwit: ${message} The machine goes on.\n`),
+    // Its thread has nobody else to wait for.
+    hold: () => {},
+  });
+  await recordings.start(options.record);
+  return recordings;
+}

@@ -1,0 +1,344 @@
+/** A recording on this terminal: shown, gone through, kept, taken up to go on from there. */
+import { resolve } from 'node:path';
+import { formatByteSize } from '../api/index.ts';
+import { GodwitError } from '../common/errors.ts';
+import { Player, type Seek } from '../platform/node/recording/player.ts';
+import { ReplayDisks } from '../platform/node/recording/replay-disks.ts';
+import { ReplayKeeper } from '../platform/node/recording/replay-keeper.ts';
+import { RawTerminal } from '../platform/node/terminal.ts';
+import type { Recording } from '../recording/recording.ts';
+import { EscapeKeys } from './escape-keys.ts';
+import { writeAll } from './front.ts';
+import { ESCAPE_KEY, LEFT, type ReplayKey, ReplayKeys, RIGHT } from './replay-keys.ts';
+import { ReplayLive } from './replay-live.ts';
+import { placeOf, type ReplayCommandOptions, translationOf } from './replay-options.ts';
+import { PlacePrompt } from './replay-prompt.ts';
+import { Signals } from './signals.ts';
+
+/** What a person wants, to be done where the player stops. */
+type Wish =
+  | { readonly kind: 'quit' }
+  | { readonly kind: 'live' }
+  | { readonly kind: 'keep' }
+  | { readonly kind: 'seek'; readonly place: Seek };
+
+/** The arrow keys go so far. */
+const STRIDE_SECONDS = 10;
+const SAVE_CURSOR = '\x1b7';
+const RESTORE_CURSOR = '\x1b8';
+const ERASE_REST = '\x1b[K';
+const CLEAR_SCREEN = '\x1b[2J\x1b[H';
+
+export class ReplaySession {
+  private readonly recording: Recording;
+  private readonly options: ReplayCommandOptions;
+  private readonly terminal: RawTerminal | undefined;
+  private readonly signals: Signals;
+  private readonly keys = new ReplayKeys();
+  private readonly escapes = new EscapeKeys();
+  private player: Player | undefined;
+  private disks: ReplayDisks | undefined;
+  private keeper: ReplayKeeper | undefined;
+  private live: ReplayLive | undefined;
+  private prompt: PlacePrompt | undefined;
+  private wish: Wish | undefined;
+  private readonly listener = (chunk: Buffer): void => this.typed(chunk);
+
+  constructor(recording: Recording, options: ReplayCommandOptions) {
+    this.recording = recording;
+    this.options = options;
+    const interactive = process.stdin.isTTY && process.stdout.isTTY;
+    this.terminal = interactive ? new RawTerminal(process.stdin, process.stdout) : undefined;
+    this.signals = new Signals(() => this.want({ kind: 'quit' }));
+  }
+
+  /** Gives the exit status. */
+  async run(): Promise<number> {
+    try {
+      await this.openPlayer();
+      this.connect();
+      const status = await this.play();
+      return this.signals.exitCode ?? status;
+    } finally {
+      this.disconnect();
+      await this.disks?.close();
+    }
+  }
+
+  private async openPlayer(): Promise<Player> {
+    const { recording, options } = this;
+    const needsDisks = options.live || options.checkpoint !== undefined || options.disk.length > 0;
+    this.disks = needsDisks ? await ReplayDisks.open(options.disk, recording.start.disks) : undefined;
+    const { disks } = this;
+    const player = await Player.open({
+      recording,
+      output: (bytes) => writeAll(process.stdout, bytes),
+      options: {
+        // For checkpoints, which other threads write.
+        shared: true,
+        translation: translationOf(options),
+        ...(disks && { backend: (disk: number) => disks.backend(disk) }),
+      },
+    });
+    disks?.attach(player.replayer.core);
+    player.speed = options.speed ?? (process.stdout.isTTY ? 1 : Number.POSITIVE_INFINITY);
+    this.player = player;
+    return player;
+  }
+
+  private connect(): void {
+    this.signals.listen();
+    process.stdout.on('error', () => this.want({ kind: 'quit' }));
+    if (this.terminal) {
+      this.say(
+        'godwit: space pauses, + and - change the speed, g goes to a place, c keeps it, l goes live, q quits.\n',
+      );
+      this.terminal.enter();
+    }
+    if (this.terminal || this.options.live) process.stdin.on('data', this.listener);
+  }
+
+  private disconnect(): void {
+    process.stdin.off('data', this.listener);
+    process.stdin.pause();
+    this.terminal?.restore();
+    this.signals.ignore();
+  }
+
+  private say(text: string): void {
+    process.stderr.write(this.terminal?.isRaw ? text.replaceAll('\n', '\r\n') : text);
+  }
+
+  private async play(): Promise<number> {
+    const { live, checkpoint } = this.options;
+    const place = placeOf(this.options);
+    if (place && !(await this.seek(place))) return 0;
+    if (place === undefined && (checkpoint !== undefined || live)) {
+      // To its end.
+      const { kind } = await this.player!.play();
+      if (kind === 'end') this.refuseEnded();
+    }
+    if (checkpoint !== undefined && this.wish === undefined) await this.keep(checkpoint);
+    if (live) this.wish ??= { kind: 'live' };
+    else if (checkpoint !== undefined) return 0;
+    return await this.obeyWishes();
+  }
+
+  /** Until the end of the recording, or of the user's interest. */
+  private async obeyWishes(): Promise<number> {
+    for (;;) {
+      const { wish } = this;
+      this.wish = undefined;
+      if (wish === undefined) {
+        const end = await this.player!.play();
+        if (end.kind === 'end') return 0;
+      } else if (wish.kind === 'quit') return 0;
+      else if (wish.kind === 'live') return await this.goLive();
+      else if (wish.kind === 'seek') await this.obeySeek(wish.place);
+      else await this.obeyKeep();
+    }
+  }
+
+  private refuseEnded(): void {
+    const { end } = this.recording;
+    if (end === undefined || end.reason === 'stopped') return;
+    throw new GodwitError('usage', 'The guest has ended in the recording: there is nothing that could go on.', {
+      hint: 'Name an earlier place: --to, --to-branch or --to-text.',
+    });
+  }
+
+  /** False: it was called off. Throws GodwitError when there is no such place. */
+  private async seek(place: Seek): Promise<boolean> {
+    if (await this.player!.seek(place)) return true;
+    if (this.wish !== undefined) return this.wish.kind !== 'quit';
+    throw this.noPlace(place);
+  }
+
+  private noPlace(place: Seek): GodwitError {
+    const names = { time: 'time', branch: 'branch count', text: 'text' } as const;
+    return new GodwitError('usage', `The recording does not come to that ${names[place.kind]}.`, {
+      hint: `It is ${this.player!.totalSeconds.toFixed(3)} s long; godwit replay --info says more.`,
+    });
+  }
+
+  /** While it is shown. A place that does not exist changes nothing. */
+  private async obeySeek(place: Seek): Promise<void> {
+    const before = this.player!;
+    const { branches } = before.replayer.core.hart;
+    if (before.isBehind(place)) await this.beginAgain();
+    const found = await this.player!.seek(place);
+    if (!found && this.wish === undefined) {
+      const back: Seek = { kind: 'branch', branches };
+      if (this.player!.isBehind(back)) await this.beginAgain();
+      await this.player!.seek(back);
+    }
+    this.player!.speed = before.speed;
+    if (before.isPaused) this.player!.pause();
+    if (!found && this.wish === undefined) this.status(this.noPlace(place).message);
+    else if (before.isPaused) this.showStatus();
+  }
+
+  private async beginAgain(): Promise<void> {
+    this.player!.takeMachine().dispose();
+    await this.disks?.close();
+    this.keeper = undefined;
+    process.stdout.write(CLEAR_SCREEN);
+    await this.openPlayer();
+  }
+
+  private async obeyKeep(): Promise<void> {
+    try {
+      await this.keep(undefined);
+    } catch (error) {
+      if (!(error instanceof GodwitError)) throw error;
+      this.status(error.message);
+    }
+  }
+
+  private async keep(name: string | undefined): Promise<void> {
+    this.requireDisks();
+    const { recording, disks } = this;
+    this.keeper ??= new ReplayKeeper({ core: this.player!.replayer.core, recording, disks });
+    const { store } = this.options;
+    const report = await this.keeper.keep({
+      ...(name === undefined ? {} : { name }),
+      ...(store === undefined ? {} : { store: resolve(store) }),
+    });
+    const text = `${report.name} (${report.id.slice(0, 8)}): ${formatByteSize(report.fileBytes)} of memory.`;
+    if (this.terminal?.isRaw) this.status(text);
+    else this.say(`godwit: ${text}\n`);
+  }
+
+  private requireDisks(): void {
+    if (this.recording.start.disks.length === 0 || this.disks) return;
+    throw new GodwitError('usage', 'A machine that goes on needs its disks, which the recording does not have.', {
+      hint: 'Start again with a --disk for each, as it was when the recording began.',
+    });
+  }
+
+  private async goLive(): Promise<number> {
+    this.requireDisks();
+    const { recording, disks, options } = this;
+    const live = await ReplayLive.open({
+      player: this.player!,
+      recording,
+      disks,
+      options,
+      say: (text) => this.say(text),
+    });
+    this.live = live;
+    // A signal may have come meanwhile.
+    if (this.signals.exitCode !== undefined) live.stop();
+    this.say('\ngodwit: the machine is live. Ctrl-A x ends it.\n');
+    return await live.run();
+  }
+
+  private want(wish: Wish): void {
+    this.wish = wish;
+    if (wish.kind === 'quit') {
+      this.live?.stop();
+      this.keeper?.cancel();
+    }
+    this.player?.interrupt();
+  }
+
+  private typed(chunk: Uint8Array): void {
+    if (this.live) this.typeLive(this.live, chunk);
+    else if (this.terminal) for (const key of this.keys.feed(chunk)) this.key(key);
+  }
+
+  private typeLive(live: ReplayLive, chunk: Uint8Array): void {
+    for (const typed of this.terminal ? this.escapes.feed(chunk) : [{ kind: 'bytes', bytes: chunk } as const]) {
+      if (typed.kind === 'bytes') live.type(typed.bytes);
+      else if (typed.command === 'quit') this.want({ kind: 'quit' });
+    }
+  }
+
+  private key(key: ReplayKey): void {
+    const player = this.player!;
+    if (this.prompt) {
+      this.answer(this.prompt, key);
+      return;
+    }
+    switch (key) {
+      case ' ':
+        if (player.isPaused) {
+          this.clearStatus();
+          player.resume();
+          return;
+        }
+        player.pause();
+        break;
+      case '+':
+      case '=':
+        player.speed *= 2;
+        break;
+      case '-':
+        player.speed = Number.isFinite(player.speed) ? player.speed / 2 : 1;
+        break;
+      case '0':
+        player.speed = 1;
+        break;
+      case 'm':
+        player.speed = Number.POSITIVE_INFINITY;
+        break;
+      case LEFT:
+      case RIGHT:
+        this.stride(player, key === LEFT ? -STRIDE_SECONDS : STRIDE_SECONDS);
+        return;
+      case 'g':
+        this.prompt = new PlacePrompt();
+        this.status(this.prompt.text);
+        return;
+      case 'c':
+        this.want({ kind: 'keep' });
+        return;
+      case 'l':
+        this.want({ kind: 'live' });
+        return;
+      case 'q':
+      case '\x03':
+      case '\x04':
+        this.want({ kind: 'quit' });
+        return;
+      default:
+        return;
+    }
+    if (player.isPaused) this.showStatus();
+  }
+
+  private stride(player: Player, seconds: number): void {
+    const place: Seek = { kind: 'time', seconds: Math.max(0, player.seconds + seconds) };
+    this.want({ kind: 'seek', place });
+  }
+
+  private answer(prompt: PlacePrompt, key: ReplayKey): void {
+    const answer = key === ESCAPE_KEY ? { kind: 'cancelled' as const } : prompt.key(key);
+    if (answer.kind === 'more') {
+      this.status(prompt.text);
+      return;
+    }
+    this.prompt = undefined;
+    this.clearStatus();
+    if (answer.kind === 'place') this.want({ kind: 'seek', place: answer.place });
+    else if (answer.kind === 'nonsense') this.status(answer.message);
+    else if (this.player!.isPaused) this.showStatus();
+  }
+
+  private showStatus(): void {
+    const player = this.player!;
+    const speed = Number.isFinite(player.speed) ? `${player.speed}x` : 'max';
+    const { branches } = player.replayer.core.hart;
+    const { seconds, totalSeconds } = player;
+    this.status(`${seconds.toFixed(2)} s of ${totalSeconds.toFixed(2)} s, branch ${branches}, ${speed}: paused`);
+  }
+
+  /** Behind the cursor, without moving it. */
+  private status(text: string): void {
+    process.stderr.write(`${SAVE_CURSOR}${ERASE_REST}\x1b[7m ${text} \x1b[0m${RESTORE_CURSOR}`);
+  }
+
+  private clearStatus(): void {
+    process.stderr.write(`${SAVE_CURSOR}${ERASE_REST}${RESTORE_CURSOR}`);
+  }
+}
