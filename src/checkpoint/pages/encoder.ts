@@ -17,7 +17,6 @@ import {
 import type { ChunkEntry } from './page-index.ts';
 
 const WORDS_PER_PAGE = PAGE_BYTES / 4;
-/** Deflated chunks that save less than a sixteenth are not worth inflating. */
 const LEAST_SAVING = 1 / 16;
 
 /** What is stored of a chunk, and what its entry says of it. */
@@ -34,6 +33,7 @@ export class PageEncoder {
   private readonly codec: Codec;
   private readonly pageCount: number;
   private readonly hasBase: boolean;
+  private readonly urgent: ReadonlySet<number>;
   private readonly pages = new Uint8Array(CHUNK_BYTES);
   private readonly words = new Uint32Array(this.pages.buffer);
   private readonly entries: ChunkEntry[] = [];
@@ -44,10 +44,12 @@ export class PageEncoder {
   private filledBytes = 0;
   private lastPage = -1;
 
-  constructor(codec: Codec, pageCount: number, hasBase: boolean) {
+  /** `urgent`: chunks that are stored as they are, since inflating takes longer than reading. */
+  constructor(codec: Codec, pageCount: number, hasBase: boolean, urgent: ReadonlySet<number> = new Set()) {
     this.codec = codec;
     this.pageCount = pageCount;
     this.hasBase = hasBase;
+    this.urgent = urgent;
   }
 
   /** `content` is a page of 4096 bytes; undefined: zeros. */
@@ -93,7 +95,8 @@ export class PageEncoder {
     this.present = 0;
     this.named = 0;
     this.filledBytes = 0;
-    return this.addChunk(packChunk(this.codec, chunk, present, inherited, plain));
+    const pack = this.urgent.has(chunk) ? plainChunk : packChunk;
+    return this.addChunk(pack(this.codec, chunk, present, inherited, plain));
   }
 
   private isWorthAnEntry({ chunk, present, inherited }: ChunkEntry): boolean {
@@ -124,20 +127,23 @@ export class PageEncoder {
 
 /** Compresses the present pages of a chunk where that saves anything. What is given back does not share memory with `plain`. */
 export function packChunk(codec: Codec, chunk: number, present: number, inherited: number, plain: Uint8Array): Chunk {
-  if ((present & ALL_PAGES) === 0) {
-    const nothing = { storedBytes: 0, checksum: 0, stored: new Uint8Array(0) };
-    return { chunk, present, inherited, method: METHOD_NONE, ...nothing };
-  }
+  if ((present & ALL_PAGES) === 0) return plainChunk(codec, chunk, present, inherited, plain);
   const deflated = codec.deflate(plain);
-  const isSmaller = deflated.length <= plain.length * (1 - LEAST_SAVING);
-  const stored = isSmaller ? deflated : plain.slice();
-  return {
-    chunk,
-    present,
-    inherited,
-    method: isSmaller ? METHOD_DEFLATED : METHOD_PLAIN,
-    storedBytes: stored.length,
-    checksum: codec.crc32(stored),
-    stored,
-  };
+  // What saves less is not worth inflating.
+  if (deflated.length > plain.length * (1 - LEAST_SAVING)) return plainChunk(codec, chunk, present, inherited, plain);
+  return storedChunk(codec, { chunk, present, inherited, method: METHOD_DEFLATED }, deflated);
+}
+
+function plainChunk(codec: Codec, chunk: number, present: number, inherited: number, plain: Uint8Array): Chunk {
+  const method = (present & ALL_PAGES) === 0 ? METHOD_NONE : METHOD_PLAIN;
+  return storedChunk(codec, { chunk, present, inherited, method }, plain.slice());
+}
+
+function storedChunk(
+  codec: Codec,
+  entry: Pick<Chunk, 'chunk' | 'present' | 'inherited' | 'method'>,
+  stored: Uint8Array,
+): Chunk {
+  const isNothing = entry.method === METHOD_NONE;
+  return { ...entry, storedBytes: stored.length, checksum: isNothing ? 0 : codec.crc32(stored), stored };
 }
