@@ -115,6 +115,8 @@ describe('godwit replay', () => {
       expect(stderr, name).toMatch(/^godwit: .*rec (is not a recording|holds nothing|is damaged)/);
     }
     expect(await godwit(['replay', file('none.rec')])).toMatchObject({ status: 1, stdout: '' });
+    const other = await godwit(['replay', folder]);
+    expect(other).toEqual({ status: 2, stdout: '', stderr: `godwit: ${folder} is a folder without recordings.\n` });
   });
 
   it('goes live at a place', async () => {

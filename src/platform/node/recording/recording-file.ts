@@ -1,6 +1,7 @@
 import { type FileHandle, mkdtemp, open, rm, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GodwitError } from '../../../common/errors.ts';
 import type { RecordingSink } from '../../../recording/host.ts';
 import { Recording } from '../../../recording/recording.ts';
 import { FileByteSource } from '../checkpoint/file-byte-source.ts';
@@ -84,10 +85,12 @@ export async function openRecording(path: string): Promise<Recording> {
 }
 
 async function openFlight(path: string): Promise<Recording> {
+  const parts = await segmentPaths(path);
+  if (parts.length === 0) throw new GodwitError('usage', `${path} is a folder without recordings.`);
   const folder = await mkdtemp(join(tmpdir(), 'godwit-flight-'));
   try {
     const joined = join(folder, 'joined.recording');
-    await joinFlight(await segmentPaths(path), joined);
+    await joinFlight(parts, joined);
     // It stays readable without its name.
     return Recording.open(new FileByteSource(joined), nodeCodec);
   } finally {
