@@ -46,21 +46,19 @@ function decodeCompressed(bits: number): Decoded | undefined {
   return { instruction, length: 2, ...operands, rs3: 0, rm: 0, compressed: found.name };
 }
 
-/** Programs repeat few instructions, so what was decoded is kept; the bound is far above what a boot of Linux needs. */
-const KEPT_MAXIMUM = 1 << 17;
-const kept = new Map<number, Decoded | undefined>();
+/** What was decoded last, by a hash of the bits: programs repeat few instructions. */
+const KEPT_BITS = 12;
+const kept: { readonly bits: number; readonly decoded: Decoded | undefined }[] = new Array(1 << KEPT_BITS);
 
-/**
- * Decodes; `bits` holds a 16-bit instruction in its low half. Undefined: no instruction of this hart. The same object is given
- * for the same bits.
- */
+/** Decodes; `bits` holds a 16-bit instruction in its low half. Undefined: no instruction of this hart. */
 export function decode(bits: number): Decoded | undefined {
   const key = lengthOf(bits) === 2 ? bits & 0xffff : bits | 0;
-  const known = kept.get(key);
-  if (known !== undefined || kept.has(key)) return known;
-  if (kept.size >= KEPT_MAXIMUM) kept.clear();
+  // Multiplicative hashing, with 2^32 / the golden ratio.
+  const entry = Math.imul(key, 0x9e37_79b1) >>> (32 - KEPT_BITS);
+  const known = kept[entry];
+  if (known?.bits === key) return known.decoded;
   const decoded = decodeAnew(key);
-  kept.set(key, decoded);
+  kept[entry] = { bits: key, decoded };
   return decoded;
 }
 
