@@ -39,9 +39,9 @@ export function renderLongRun({ guest, seconds, runs, samples }: LongRun): strin
     row('live modules', 1, ({ modules }) => modules),
     row('live regions', 1, ({ regions }) => regions),
     row('decoded pages', 1, ({ decodedPages }) => decodedPages),
-    row('times all decoded pages were given up', 1, ({ decodedPageClears }) => decodedPageClears),
+    row('decoded pages evicted so far', 1, ({ decodedPagesEvicted }) => decodedPagesEvicted),
     row('WebAssembly made so far, MB', MEGABYTE, ({ codeBytes }) => codeBytes),
-    row('times all translations were evicted', 1, ({ evictions }) => evictions),
+    row('times old translations were evicted', 1, ({ evictions }) => evictions),
   ]);
   const count = Object.values(runs).reduce((sum, n) => sum + n, 0);
   const trend = trendBytesPerHour(samples) / MEGABYTE;

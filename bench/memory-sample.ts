@@ -13,14 +13,14 @@ export interface MemorySample {
   /** What V8's collector looks after in the machine's thread. */
   readonly heapBytes: number;
   readonly instructions: number;
-  /** Of translated code: what is live, what was made since the start, how often all of it was given up. */
+  /** Of translated code: what is live, what was made since the start, how often the older half of it was given up. */
   readonly modules: number;
   readonly regions: number;
   readonly codeBytes: number;
   readonly evictions: number;
   readonly decodedPages: number;
-  /** How often all decoded pages were given up. */
-  readonly decodedPageClears: number;
+  /** How many were given up since the start because there were too many. */
+  readonly decodedPagesEvicted: number;
 }
 
 const PAGE_BYTES = 4096;
@@ -33,7 +33,7 @@ function touchedBytes({ ram }: MachineCore): number {
 
 export function sampleMemory(core: MachineCore): MemorySample {
   const { rss, heapTotal } = process.memoryUsage();
-  const { modules, regions, bytes, evictions, decodedPages, decodedPageClears } = core.engine.statistics(
+  const { modules, regions, bytes, evictions, decodedPages, decodedPagesEvicted } = core.engine.statistics(
     core.hart.address,
   );
   return {
@@ -48,7 +48,7 @@ export function sampleMemory(core: MachineCore): MemorySample {
     codeBytes: bytes,
     evictions,
     decodedPages,
-    decodedPageClears,
+    decodedPagesEvicted,
   };
 }
 

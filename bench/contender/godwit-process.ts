@@ -1,96 +1,29 @@
 /**
- * The child process of GodwitContender: one machine, console lines to the parent over the channel, console input from it. Of its own
- * so that memory and processor time are the machine's, and can be profiled alone.
+ * The child process of GodwitContender. Of its own so that memory and processor time are the machine's, and can be profiled alone. The
+ * machine runs in a thread of it (godwit-thread.ts), with the limits that users' machines have.
  */
+import { Worker } from 'node:worker_threads';
+import { MACHINE_THREAD_LIMITS } from '../../src/platform/node/spare-thread.ts';
+import type { GodwitCommand, GodwitMessage, GodwitProcessOptions } from './godwit-thread.ts';
 
-import type { Optimization } from '../../src/execute/jit/options.ts';
-import type { MachineCore } from '../../src/machine/core.ts';
-import type { GuestImage } from '../guest-image.ts';
-import { LineSplitter, parseMarker } from '../markers.ts';
-import { type MemorySample, sampleMemory } from '../memory-sample.ts';
-import type { ConsoleLine } from './console-session.ts';
-import { createLiveMachine, type EngineName } from './live-machine.ts';
-import { Profiler } from './profiler.ts';
-
-export interface GodwitProcessOptions {
-  readonly image: GuestImage;
-  readonly engine: EngineName;
-  /** Optimisations that are left out. */
-  readonly without?: readonly Optimization[];
-  /** Where V8's profiles of boot and kernels go. */
-  readonly profileFolder: string | undefined;
-  /** How often a sample of its memory is sent; undefined: never. */
-  readonly sampleMs?: number;
-}
-
-/** Messages to the parent. */
-export type GodwitMessage =
-  | { readonly kind: 'line'; readonly line: ConsoleLine }
-  | { readonly kind: 'sample'; readonly sample: MemorySample }
-  | { readonly kind: 'finished'; readonly reason: string };
-
-/** Messages from the parent. */
-export type GodwitCommand = { readonly kind: 'input'; readonly text: string };
+const machine = new Worker(new URL('./godwit-thread.js', import.meta.url), {
+  workerData: JSON.parse(process.argv[2]!) as GodwitProcessOptions,
+  resourceLimits: MACHINE_THREAD_LIMITS,
+});
 
 function tell(message: GodwitMessage): void {
   process.send?.(message);
 }
 
-function ownCpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
-
-function engineCounts({ engine, hart }: MachineCore): Record<string, number> {
-  const { exits, ...counts } = engine.statistics(hart.address);
-  const named = Object.entries(exits).map(([cause, count]) => [`exit ${cause}`, count] as const);
-  return { ...counts, ...Object.fromEntries(named) };
-}
-
-/** Profiles the boot, then each kernel by itself. */
-function followMarkers(profiler: Profiler, text: string): void {
-  const marker = parseMarker(text);
-  if (marker?.kind === 'start') profiler.start(marker.name);
-  else if (marker) profiler.finish();
-}
-
-async function main(options: GodwitProcessOptions): Promise<void> {
-  const lines = new LineSplitter();
-  const profiler = options.profileFolder === undefined ? undefined : new Profiler(options.profileFolder);
-  profiler?.start('boot');
-  const machine = await createLiveMachine(
-    options.image,
-    options.engine,
-    (bytes, core) => {
-      const atMs = performance.now();
-      const cpuMs = ownCpuMs();
-      const instructions = Number(core.hart.instructionsRetired);
-      for (const text of lines.push(bytes)) {
-        const engine = parseMarker(text) && engineCounts(core);
-        tell({ kind: 'line', line: { text, atMs, cpuMs, instructions, ...(engine && { engine }) } });
-        if (profiler) followMarkers(profiler, text);
-      }
-    },
-    options.without,
-  );
-  const { core, runner } = machine;
-  const { sampleMs } = options;
-  if (sampleMs !== undefined) setInterval(() => tell({ kind: 'sample', sample: sampleMemory(core) }), sampleMs).unref();
-  process.on('message', ({ text }: GodwitCommand) => runner.input('uart', new TextEncoder().encode(text)));
-  process.once('SIGTERM', () => runner.stop());
-  const finish = await runner.run();
-  profiler?.finish();
-  await machine.close();
-  tell({ kind: 'finished', reason: `The guest ended (${finish?.kind ?? 'stopped'}).` });
-  process.disconnect?.();
-}
-
-// The parent decides when this ends, also when the terminal interrupts both.
-process.on('SIGINT', () => {});
-process.on('disconnect', () => process.exit(0));
-process.on('uncaughtException', (error) => {
+machine.on('message', tell);
+machine.on('error', (error) => {
   tell({ kind: 'finished', reason: `godwit failed: ${error.stack ?? error.message}` });
   process.exitCode = 1;
-  process.disconnect?.();
 });
-await main(JSON.parse(process.argv[2]!) as GodwitProcessOptions);
+machine.on('exit', () => process.disconnect?.());
+
+process.on('message', (command: GodwitCommand) => machine.postMessage(command));
+process.once('SIGTERM', () => machine.postMessage({ kind: 'stop' } satisfies GodwitCommand));
+// The parent decides when this ends, also when the terminal interrupts both.
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit());

@@ -5,7 +5,7 @@ import type { MemorySample } from '../memory-sample.ts';
 import { ConsoleSession } from './console-session.ts';
 import type { Contender, KernelRun } from './contender.ts';
 import { endChild } from './end-child.ts';
-import type { GodwitCommand, GodwitMessage, GodwitProcessOptions } from './godwit-process.ts';
+import type { GodwitCommand, GodwitMessage, GodwitProcessOptions } from './godwit-thread.ts';
 
 const PROCESS = fileURLToPath(new URL('./godwit-process.js', import.meta.url));
 

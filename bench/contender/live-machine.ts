@@ -1,5 +1,4 @@
 /** A godwit machine in this process, run by the live door as users run it. */
-import { readFileSync } from 'node:fs';
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import { LiveRunner } from '../../src/door/live.ts';
 import { type Optimization, optimizationsWithout } from '../../src/execute/jit/options.ts';
@@ -8,6 +7,8 @@ import { bootImages } from '../../src/machine/linux.ts';
 import { compileService } from '../../src/platform/node/compile/compile-service.ts';
 import { ThreadCompiler } from '../../src/platform/node/compile/thread-compiler.ts';
 import { DiskPort } from '../../src/platform/node/disk-port.ts';
+import { collectGarbage } from '../../src/platform/node/garbage.ts';
+import { MachineFiles } from '../../src/platform/node/machine-files.ts';
 import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
 import { openDisk } from '../../src/platform/node/open-disk.ts';
 import { NODE_INTERPRETER, prebuiltInterpreter } from '../../src/platform/node/prebuilt-interpreter.ts';
@@ -46,6 +47,11 @@ export async function createLiveMachine(
         },
       }),
   );
+  const files = await MachineFiles.open({
+    kernel: image.kernelPath,
+    initrd: image.initrdPath,
+    bootArguments: image.commandLine,
+  });
   await prebuiltInterpreter();
   const compiler = compileService.connect();
   const core: MachineCore = await MachineCore.create({
@@ -61,21 +67,20 @@ export async function createLiveMachine(
       backend: ports[index]!,
     })),
     translation: { enabled: engine === 'jit', optimizations: optimizationsWithout(without) },
-    load: bootImages({
-      kernel: readFileSync(image.kernelPath),
-      initrd: readFileSync(image.initrdPath),
-      bootArguments: image.commandLine,
-    }),
+    load: bootImages(() => files.read()),
+    collectGarbage,
     output: (port, bytes) => {
       if (port === 'uart') output(bytes, core);
     },
   });
+  collectGarbage();
   const runner = new LiveRunner(core, nodeClock, new NodeLoop());
   late.machine = { core, runner };
   const close = async (): Promise<void> => {
     await Promise.all(ports.map((port) => port.drain()));
     await Promise.all(disks.map((disk) => disk.close()));
     compiler.release();
+    files.close();
   };
   return { core, runner, close };
 }

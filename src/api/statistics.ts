@@ -37,7 +37,7 @@ export function describeEngine({ instructions, engine }: MachineStatistics): str
   const { translatedInstructions, exits } = engine;
   const share = instructions === 0 ? 0 : (100 * translatedInstructions) / instructions;
   return [
-    `engine: ${share.toFixed(1)} % of the instructions in translated code, ${engine.decodedPages} decoded pages${times(engine.decodedPageClears, 'given up')}`,
+    `engine: ${share.toFixed(1)} % of the instructions in translated code, ${engine.decodedPages} decoded pages${engine.decodedPagesEvicted > 0 ? ` (${engine.decodedPagesEvicted} evicted)` : ''}`,
     `regions: ${engine.translated} put in place (${engine.cached} from the cache), ${engine.dropped} dropped, ${engine.regions} live in ${engine.modules} modules${times(engine.evictions, 'evicted')}`,
     `compiled: ${engine.compiled} regions (${engine.late} too late), ${(engine.bytes / 1024).toFixed(0)} KiB of WebAssembly in ${engine.compileMs.toFixed(0)} ms`,
     `exits from translated code: ${EXIT_NAMES.map(([name, text]) => `${exits[name]} ${text}`).join(', ')}`,

@@ -76,6 +76,8 @@ export interface CoreOptions {
   /** Compiles regions, and keeps them. Defaults: engine.ts. */
   readonly compiler?: RegionCompiler;
   readonly cache?: TranslationCache;
+  /** Frees what is not needed any more, where the host would take its time. Called when much was given up. */
+  readonly collectGarbage?: () => void;
 }
 
 /** What a machine goes on from: a state, and memory that belongs to it. */
@@ -95,7 +97,7 @@ export interface MachineSnapshot {
 /** A fork has these by itself; all else is as its parent's. */
 export type ForkOptions = Partial<Pick<CoreOptions, 'load' | 'output' | 'disks'>>;
 
-const DECODED_PAGES = 2048;
+const DECODED_PAGES = 1024;
 /** Harts, maps and tables beside guest RAM and decoded pages. */
 const OVERHEAD_BYTES = 16 * 1024 ** 2;
 const DECODED_BYTES = (DECODED_PAGES + 1) * DECODED_PAGE_BYTES;
@@ -556,6 +558,7 @@ function makeEngine(options: CoreOptions): Promise<Engine> {
     translation: { ...TRANSLATION_DEFAULTS, ...options.translation },
     ...(options.compiler && { compiler: options.compiler }),
     ...(options.cache && { cache: options.cache }),
+    ...(options.collectGarbage && { collectGarbage: options.collectGarbage }),
   });
 }
 

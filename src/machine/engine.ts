@@ -47,10 +47,7 @@ export const TRANSLATION_DEFAULTS: TranslationOptions = {
   optimizations: ALL_OPTIMIZATIONS,
 };
 
-/**
- * How many regions and modules are live at most. Older V8 keeps a copy of the table in every instance that imports it, and the
- * instances alive as long as the table, so both must stay small and eviction takes a new table.
- */
+/** How many regions and modules are live at most. What V8 makes of a module and keeps beside it is much more than its WebAssembly. */
 const LIMITS = { regions: 4095, modules: 300 };
 /** Tests that translate everything at once make a module for each place. */
 const LIMITS_AT_ONCE = { regions: 65_535, modules: 65_535 };
@@ -71,6 +68,8 @@ export interface EngineOptions extends ArenaOptions {
   readonly cache?: TranslationCache;
   /** How many code pages stay decoded. */
   readonly decodedPageLimit: number;
+  /** Called when much of what the host made of translated code is not needed any more, and should be freed. */
+  readonly collectGarbage?: () => void;
 }
 
 export interface EngineStatistics extends TranslatorStatistics {
@@ -79,8 +78,8 @@ export interface EngineStatistics extends TranslatorStatistics {
   /** How often control came back from translated code to the interpreter, by the reason. */
   readonly exits: Readonly<Record<keyof typeof RegionExit, number>>;
   readonly decodedPages: number;
-  /** How often all decoded pages were given up because there were too many. */
-  readonly decodedPageClears: number;
+  /** How many decoded pages were given up because there were too many. */
+  readonly decodedPagesEvicted: number;
 }
 
 /** One memory, the interpreter instantiated on it, and the decoded pages. Harts of several machines can live in it. */
@@ -89,18 +88,18 @@ export class Engine {
   readonly decoded: DecodedPages;
   readonly translator: Translator;
   private readonly translation: TranslationOptions;
-  private readonly module: WebAssembly.Module;
-  private current: InterpreterExports;
+  readonly interpreter: InterpreterExports;
   private runsWaited = 0;
   /** Where the instruction that lies across two pages is decoded, for whichever hart runs. */
   readonly crossingPage: number;
   private entered = 0;
+  private readonly collectGarbage: (() => void) | undefined;
   private readonly ports = new Map<number, HartPorts>();
 
   private constructor(arena: Arena, options: EngineOptions, module: WebAssembly.Module) {
     this.arena = arena;
     this.translation = options.translation;
-    this.module = module;
+    this.collectGarbage = options.collectGarbage;
     const limits = options.translation.threshold === 1 ? LIMITS_AT_ONCE : LIMITS;
     const optimizations = effectiveOptimizations(options);
     this.translator = new Translator(arena, {
@@ -109,20 +108,15 @@ export class Engine {
       cache: options.cache ?? sharedCache,
       ...limits,
     });
-    this.decoded = new DecodedPages(arena, options.decodedPageLimit, (page) => this.translator.drop(page));
+    this.decoded = new DecodedPages(arena, options.decodedPageLimit, {
+      changed: (page) => this.translator.drop(page),
+      givenUp: (page) => this.translator.forget(page),
+    });
     this.crossingPage = this.decoded.allocateLoose();
-    this.current = this.instantiate();
-  }
-
-  /** The interpreter's functions. Not to be kept across runs: eviction makes a new instance. */
-  get interpreter(): InterpreterExports {
-    return this.current;
-  }
-
-  private instantiate(): InterpreterExports {
+    const env = { memory: arena.memory, table: this.translator.table };
     const host = this.imports() as unknown as Record<string, unknown>;
-    const env = { memory: this.arena.memory, table: this.translator.table };
-    return new WebAssembly.Instance(this.module, { env, host }).exports as unknown as InterpreterExports;
+    const { exports } = new WebAssembly.Instance(module, { env, host });
+    this.interpreter = exports as unknown as InterpreterExports;
   }
 
   static async create(options: EngineOptions): Promise<Engine> {
@@ -136,13 +130,13 @@ export class Engine {
   statistics(hart: number): EngineStatistics {
     const count = (offset: number) => Number(this.arena.longs[(hart + offset) / 8]!);
     const exits = REGION_EXITS.map((name) => [name, count(REGION_EXIT_COUNTS + 8 * RegionExit[name])] as const);
-    const { pages, clears } = this.decoded.stats;
+    const { pages, evicted } = this.decoded.stats;
     return {
       ...this.translator.stats,
       translatedInstructions: count(TRANSLATED_INSTRUCTIONS),
       exits: Object.fromEntries(exits) as EngineStatistics['exits'],
       decodedPages: pages,
-      decodedPageClears: clears,
+      decodedPagesEvicted: evicted,
     };
   }
 
@@ -171,7 +165,7 @@ export class Engine {
    * before, if others still have it, is decoded again when they do.
    */
   frameReplaced(hart: number, physicalPage: number, before: number, now: number): void {
-    this.current.withhold_page(hart, physicalPage);
+    this.interpreter.withhold_page(hart, physicalPage);
     if (before === this.arena.zeroFrame || !this.decoded.move(before, now)) return;
     for (const other of this.ports.keys()) if (other !== hart) this.withholdCode(other);
   }
@@ -180,8 +174,8 @@ export class Engine {
   translate(): void {
     const { translator } = this;
     if (translator.full) {
-      translator.evictAll();
-      this.current = this.instantiate();
+      translator.evict();
+      this.collectGarbage?.();
     }
     translator.collect();
     const patience = PATIENCE_RUNS + Math.floor(translator.stats.modules / MODULES_PER_RUN);
@@ -228,9 +222,24 @@ export class Engine {
   private decodedPage(frame: number): number {
     const page = this.decoded.take(frame);
     if (page !== undefined) return page;
-    this.decoded.clear();
-    for (const hart of this.ports.keys()) this.withholdCode(hart);
+    if (!this.decoded.evict(this.runningPages(), (other) => this.translator.has(other))) {
+      this.decoded.clear();
+      for (const hart of this.ports.keys()) this.withholdCode(hart);
+    }
     return this.decoded.take(frame)!;
+  }
+
+  /** Decoded pages that some hart may come to without asking. */
+  private runningPages(): Set<number> {
+    const { words, longs } = this.arena;
+    const pages = new Set<number>();
+    for (const hart of this.ports.keys()) {
+      for (let i = 0; i < FETCH_TLB_ENTRIES; i++) {
+        const entry = hart + FETCH_TLB + i * TLB_ENTRY_BYTES;
+        if (longs[(entry + TLB_READ_TAG) / 8] !== -1n) pages.add(words[(entry + TLB_ADDEND) >>> 2]!);
+      }
+    }
+    return pages;
   }
 
   /** A page that is stored to all the time, without anything decoded being hit. */

@@ -6,11 +6,12 @@ const SEED_BYTES = 64;
 export type Images = Pick<BootRequest, 'kernel' | 'initrd' | 'bios' | 'bootArguments'>;
 
 /**
- * What `CoreOptions.load` does for images: places them with the device tree and puts the hart at the entry, in S-mode over
+ * What `CoreOptions.load` does for images, or for what gives them each time: places them with the device tree and puts the hart at the entry, in S-mode over
  * the built-in SBI, or in M-mode when there is firmware. Throws GodwitError for images that cannot be started.
  */
-export function bootImages(images: Images): (core: MachineCore) => void {
+export function bootImages(source: Images | (() => Images)): (core: MachineCore) => void {
   return (core) => {
+    const images = typeof source === 'function' ? source() : source;
     const seed = new Uint8Array(SEED_BYTES);
     core.entropy.fill(seed);
     const plan = planBoot({ ...images, memoryBytes: core.ram.sizeBytes, seed });

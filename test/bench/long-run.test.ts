@@ -22,7 +22,7 @@ function sample(minute: number, residentBytes: number): MemorySample {
     residentBytes,
     guestBytes: 100e6,
     decodedPages: 7,
-    decodedPageClears: 0,
+    decodedPagesEvicted: 0,
     ...counts,
   };
 }

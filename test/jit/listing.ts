@@ -1,5 +1,6 @@
 import { REGION_PARAMETERS } from '../../src/execute/interpreter/generate.ts';
 import { findBlocks } from '../../src/execute/jit/blocks.ts';
+import { importOtherRegion } from '../../src/execute/jit/generate.ts';
 import { RegionWriter } from '../../src/execute/jit/region.ts';
 import { ModuleBuilder } from '../../src/execute/wasm/index.ts';
 import { assemble } from './assembly.ts';
@@ -51,11 +52,10 @@ export async function listing(region: RegionCase): Promise<string> {
 
 function translate(code: Parameters<typeof findBlocks>[0], entry: number): Uint8Array {
   const module = new ModuleBuilder({ initialPages: 1, maximumPages: 65536, shared: false });
-  module.importTable();
-  const type = module.type(REGION_PARAMETERS, 'i32');
+  const other = importOtherRegion(module);
   const blocks = findBlocks(code, entry);
   module.function('region', REGION_PARAMETERS, 'i32', (f, hart, pageAddress) =>
-    new RegionWriter(f, { hart, pageAddress }, type, blocks, entry).write(),
+    new RegionWriter(f, { hart, pageAddress }, other, blocks, entry).write(),
   );
   return module.finish();
 }

@@ -30,24 +30,36 @@ function isEmpty(words: Uint32Array, page: number): boolean {
   return true;
 }
 
+/** What becomes of a page's slots, for those who know more of it. */
+export interface PageEvents {
+  /** Its frame's content changes; the slots are emptied next. */
+  changed(page: number): void;
+  /** It is taken from its frame, to serve another one. */
+  givenUp(page: number): void;
+}
+
+/** Pages that are given up at once when all are in use. */
+const EVICTED_AT_ONCE = 64;
+
 /**
  * The decoded pages of an arena's frames. They are shared by all machines in it, since what they hold follows from the frame alone.
- * When all are in use every one is given up at once; what is still running is decoded again.
+ * When all are in use some old ones are given up; what is still running of those is decoded again.
  */
 export class DecodedPages {
   private readonly arena: Arena;
   private readonly limit: number;
-  private readonly pages: number[] = [];
-  private readonly frames: number[] = [];
-  private used = 0;
-  private timesCleared = 0;
-  private readonly emptied: (page: number) => void;
+  /** Those that frames have, the oldest first. */
+  private readonly live = new Set<number>();
+  private readonly free: number[] = [];
+  private made = 0;
+  private evictions = 0;
+  private readonly events: PageEvents;
 
-  /** `limit`: how many pages there are. `emptied` is called before a page's slots are emptied or given to another frame. */
-  constructor(arena: Arena, limit: number, emptied: (page: number) => void) {
+  /** `limit`: how many pages there are. */
+  constructor(arena: Arena, limit: number, events: PageEvents) {
     this.arena = arena;
     this.limit = limit;
-    this.emptied = emptied;
+    this.events = events;
   }
 
   /** An empty decoded page that belongs to no frame: for instructions across pages. */
@@ -57,9 +69,9 @@ export class DecodedPages {
     return page;
   }
 
-  /** Pages that frames have, and how often all were given up. */
-  get stats(): { readonly pages: number; readonly clears: number } {
-    return { pages: this.used, clears: this.timesCleared };
+  /** Pages that frames have, and how many were given up because there were too many. */
+  get stats(): { readonly pages: number; readonly evicted: number } {
+    return { pages: this.live.size, evicted: this.evictions };
   }
 
   private writeGuard(page: number): void {
@@ -71,17 +83,20 @@ export class DecodedPages {
     return (this.arena.frameTable >>> 2) + (frame >>> 12);
   }
 
-  /** An empty decoded page for a frame that has none. `undefined`: none is free; call `clear` first. */
+  private frameOf(page: number): number {
+    return this.arena.view.getUint32(page + SLOTS_FRAME, true);
+  }
+
+  /** An empty decoded page for a frame that has none. `undefined`: none is free; call `evict` first. */
   take(frame: number): number | undefined {
-    if (this.used === this.limit) return undefined;
-    let page = this.pages[this.used];
-    if (page === undefined) {
+    let page = this.free.pop();
+    if (page !== undefined) emptySlots(this.arena.bytes, page);
+    else if (this.made === this.limit) return undefined;
+    else {
       page = this.allocateLoose();
-      this.pages.push(page);
-    } else {
-      this.empty(page);
+      this.made++;
     }
-    this.frames[this.used++] = frame;
+    this.live.add(page);
     this.arena.view.setUint32(page + SLOTS_FRAME, frame, true);
     this.arena.view.setInt32(page + SLOTS_IDLE_STORES, 0, true);
     this.arena.words[this.tableIndex(frame)] = page;
@@ -91,7 +106,9 @@ export class DecodedPages {
   /** The frame's content changes: what was decoded from it is decoded again. */
   forget(frame: number): void {
     const page = this.arena.words[this.tableIndex(frame)]!;
-    if (page !== 0) this.empty(page);
+    if (page === 0) return;
+    this.events.changed(page);
+    emptySlots(this.arena.bytes, page);
   }
 
   /**
@@ -105,12 +122,7 @@ export class DecodedPages {
       view.setInt32(page + SLOTS_IDLE_STORES, -IDLE_STORES_PATIENCE, true);
       return false;
     }
-    const last = --this.used;
-    const index = this.pages.indexOf(page);
-    words[this.tableIndex(this.frames[index]!)] = 0;
-    this.pages[index] = this.pages[last]!;
-    this.frames[index] = this.frames[last]!;
-    this.pages[last] = page;
+    this.giveUp(page);
     return true;
   }
 
@@ -121,28 +133,38 @@ export class DecodedPages {
     if (page === 0) return false;
     // A frame that was given back keeps its page, emptied; the two change places.
     const other = words[this.tableIndex(to)]!;
-    const index = this.frames.indexOf(from);
-    const otherIndex = other === 0 ? -1 : this.frames.indexOf(to);
-    this.frames[index] = to;
     view.setUint32(page + SLOTS_FRAME, to, true);
     words[this.tableIndex(to)] = page;
     words[this.tableIndex(from)] = other;
-    if (otherIndex >= 0) {
-      this.frames[otherIndex] = from;
-      view.setUint32(other + SLOTS_FRAME, from, true);
-    }
+    if (other !== 0) view.setUint32(other + SLOTS_FRAME, from, true);
     return true;
   }
 
-  private empty(page: number): void {
-    this.emptied(page);
-    emptySlots(this.arena.bytes, page);
+  private giveUp(page: number): void {
+    this.events.givenUp(page);
+    this.arena.words[this.tableIndex(this.frameOf(page))] = 0;
+    this.live.delete(page);
+    this.free.push(page);
+  }
+
+  /**
+   * Gives some of the older half of all pages up, first those that are not `dear`, and none that is in `running`: what fetch TLBs hold
+   * counts as new. False: all are running.
+   */
+  evict(running: ReadonlySet<number>, dear: (page: number) => boolean): boolean {
+    for (const page of running) if (this.live.delete(page)) this.live.add(page);
+    const idle = [...this.live].filter((page) => !running.has(page));
+    const older = idle.slice(0, Math.ceil(idle.length / 2));
+    const cheap = older.filter((page) => !dear(page));
+    const chosen = (cheap.length > 0 ? cheap : older).slice(0, EVICTED_AT_ONCE);
+    for (const page of chosen) this.giveUp(page);
+    this.evictions += chosen.length;
+    return chosen.length > 0;
   }
 
   /** Gives all pages up. Every hart's fetch TLB must be emptied of host addresses then. */
   clear(): void {
-    for (let i = 0; i < this.used; i++) this.arena.words[this.tableIndex(this.frames[i]!)] = 0;
-    this.used = 0;
-    this.timesCleared++;
+    this.evictions += this.live.size;
+    for (const page of [...this.live]) this.giveUp(page);
   }
 }

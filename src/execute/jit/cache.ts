@@ -23,8 +23,8 @@ export interface CacheLimits {
   readonly modules: number;
 }
 
-/** What V8 made of a module, which the cache keeps alive, is several times its size. */
-const DEFAULT_LIMITS: CacheLimits = { bytes: 12 * 1024 ** 2, modules: 1000 };
+/** What V8 made of a module, which the cache keeps alive, is six times its size. */
+const DEFAULT_LIMITS: CacheLimits = { bytes: 6 * 1024 ** 2, modules: 600 };
 /** So many regions that start alike are compared with a page at most. */
 const ALIKE_MAXIMUM = 8;
 

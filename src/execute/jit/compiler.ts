@@ -53,9 +53,18 @@ export class DirectCompiler implements RegionCompiler {
   }
 }
 
-export function compileBatch({ id, plans, options }: RegionBatch, nowMs: () => number): CompiledBatch {
+export function compileBatch(batch: RegionBatch, nowMs: () => number): CompiledBatch {
   const start = nowMs();
-  const bytes = generateRegions(plans, options);
-  const module = new WebAssembly.Module(bytes);
-  return { id, plans, options, module, bytes: bytes.length, milliseconds: nowMs() - start };
+  const code = generateRegions(batch.plans, batch.options);
+  return compileCode(batch, code, () => nowMs() - start);
+}
+
+/** What was generated before becomes a module again. */
+export function compileCode(
+  { id, plans, options }: Pick<CompiledBatch, 'id' | 'plans' | 'options'>,
+  code: Uint8Array<ArrayBuffer>,
+  passedMs: () => number,
+): CompiledBatch {
+  const module = new WebAssembly.Module(code);
+  return { id, plans, options, module, bytes: code.length, milliseconds: passedMs() };
 }

@@ -2,15 +2,7 @@ import * as L from '../../hart/layout.ts';
 import { fetchEntry } from '../../hart/library/tlb.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
 import { RegionExit, SLOTS_REGION } from '../interpreter/slots.ts';
-import {
-  type FunctionBuilder,
-  type FunctionType,
-  type I32,
-  type I64,
-  i32,
-  type Label,
-  type Local,
-} from '../wasm/index.ts';
+import { type Declared, type FunctionBuilder, type I32, type I64, i32, type Label, type Local } from '../wasm/index.ts';
 import { type Block, isFloat } from './blocks.ts';
 import { RegionEmitter, type RegionFrame } from './emitter.ts';
 import { type Graph, isLoopHeader, isMerge, makeGraph } from './graph.ts';
@@ -22,6 +14,9 @@ import { members, planRegisters, type RegisterPlan, type RegisterSet } from './r
 const DONE_SHIFT = 12;
 const EXIT_SHIFT = 24;
 
+/** Goes on in the region with a number: (hart, virtual address of its page, number). */
+export type OtherRegion = Declared<readonly ['i32', 'i64', 'i32'], 'i32'>;
+
 /** Blocks that a branch reaches from here: loops around it, and merges behind what it is in. */
 type Context = readonly { readonly position: number; readonly label: Label }[];
 
@@ -31,7 +26,7 @@ type Context = readonly { readonly position: number; readonly label: Label }[];
  */
 export class RegionWriter {
   private readonly f: FunctionBuilder;
-  private readonly type: FunctionType<'i32'>;
+  private readonly other: OtherRegion;
   private readonly graph: Graph;
   private readonly optimizations: Optimizations;
   private readonly plan: RegisterPlan;
@@ -50,14 +45,14 @@ export class RegionWriter {
   constructor(
     f: FunctionBuilder,
     parameters: { hart: Local<'i32'>; pageAddress: Local<'i64'> },
-    type: FunctionType<'i32'>,
+    other: OtherRegion,
     blocks: readonly Block[],
     entry: number,
     optimizations: Optimizations = ALL_OPTIMIZATIONS,
   ) {
     this.f = f;
     this.optimizations = optimizations;
-    this.type = type;
+    this.other = other;
     this.hart = parameters.hart;
     this.pageAddress = parameters.pageAddress;
     this.graph = makeGraph(blocks, entry);
@@ -172,7 +167,7 @@ export class RegionWriter {
     f.if(entry.load64(L.FETCH_TLB + L.TLB_READ_TAG).eq(page.or(hart.load64(L.FETCH_CONTEXT))), () => {
       const at = entry.load(L.FETCH_TLB + L.TLB_ADDEND).add(target.wrap().and(0xffe));
       const region = f.let(at.load16U(SLOTS_REGION));
-      f.if(region, () => f.returnCallIndirect(this.type, region, hart, page));
+      f.if(region, () => f.returnCall(this.other, hart, page, region));
       f.store(hart, target, L.PC);
       f.return(i32(RegionExit.untranslated));
     });

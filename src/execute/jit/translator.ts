@@ -16,6 +16,7 @@ import {
 import { type Block, findBlocks, type PageCode } from './blocks.ts';
 import { type CachedModule, type CachedRegion, cachedModule, instructionAt, type TranslationCache } from './cache.ts';
 import type { CompiledBatch, RegionCompiler } from './compiler.ts';
+import { generateRegionCall } from './generate.ts';
 import type { CodeOptions } from './options.ts';
 import { encodePlan, everyInstruction, type RegionPlan } from './plan.ts';
 
@@ -23,7 +24,7 @@ export interface TranslatorOptions {
   readonly code: CodeOptions;
   readonly compiler: RegionCompiler;
   readonly cache: TranslationCache;
-  /** How many regions and modules may be live at once; then nothing is translated until `evictAll`. At most 65535 regions. */
+  /** How many regions and modules may be live at once; then nothing is translated until `evict`. At most 65535 regions. */
   readonly regions: number;
   readonly modules: number;
 }
@@ -48,6 +49,9 @@ export interface TranslatorStatistics {
   readonly evictions: number;
 }
 
+/** The table of regions grows by so much. */
+const TABLE_STEP = 256;
+
 /** A place with this many visits may be where an indirect jump goes. */
 const LIKELY_VISITS = 16;
 /** So many batches may be on their way; what becomes hot meanwhile waits. */
@@ -56,6 +60,13 @@ const BATCHES_MAXIMUM = 8;
 /** A page may change so often; then hot places in it are refused for a while, twice as long each time, up to so many. */
 const CHANGES_FREE = 8;
 const REFUSALS_MAXIMUM = 1024;
+
+/**
+ * A guest may run more code than may be live. The more often room had to be made lately, the fewer hot places are translated, one in so
+ * many: the hottest come back soonest. Fewer are refused after so many calls of `collect` without.
+ */
+const REFUSED_MAXIMUM = 16;
+const CALM_COLLECTS = 1000;
 
 /** A place that became hot: a decoded page and an offset in it. */
 interface Place {
@@ -68,6 +79,12 @@ interface Awaited extends Place {
   abandoned: boolean;
 }
 
+/** A region in its place. */
+interface Installed {
+  readonly number: number;
+  readonly owner: CachedModule;
+}
+
 /**
  * Translates hot places into regions and keeps account of them: which numbers of the table are in use, and by which decoded page. A
  * region belongs to the page's content; when that changes all its regions are dropped.
@@ -78,19 +95,25 @@ interface Awaited extends Place {
  */
 export class Translator {
   private readonly arena: Arena;
-  private functions = newTable();
+  /** Regions by number, for the interpreter and for each other. */
+  readonly table: WebAssembly.Table;
+  private readonly callRegion: WebAssembly.Instance['exports'][string];
   private readonly options: TranslatorOptions;
   private pending: Place[] = [];
   /** By number of the batch. */
   private readonly awaited = new Map<number, readonly Awaited[]>();
   private nextBatch = 1;
-  /** Instantiated on this memory and table. */
+  /** Instantiated on this memory and table; those that a region was put in place from last come last. */
   private readonly instances = new Map<CachedModule, Record<string, unknown>>();
-  private readonly byPage = new Map<number, Map<number, number>>();
+  /** By page and offset. */
+  private readonly byPage = new Map<number, Map<number, Installed>>();
   private readonly freeNumbers: number[] = [];
   /** By page: how often translations were lost because it changed, and how many hot places will be refused. */
   private readonly changes = new Map<number, { count: number; refusals: number }>();
   private nextNumber = 1;
+  private oneIn = 1;
+  private hotPlaces = 0;
+  private calmCollects = 0;
   private readonly counts = { translated: 0, cached: 0, compiled: 0, late: 0, dropped: 0, evictions: 0 };
   private codeBytes = 0;
   private compileMs = 0;
@@ -98,11 +121,11 @@ export class Translator {
   constructor(arena: Arena, options: TranslatorOptions) {
     this.arena = arena;
     this.options = options;
-  }
-
-  /** Regions by number, for the interpreter and for each other. Another one after `evictAll`. */
-  get table(): WebAssembly.Table {
-    return this.functions;
+    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: options.regions + 1 });
+    const env = { memory: arena.memory, table: this.table };
+    const call = new WebAssembly.Module(generateRegionCall(options.code.shared));
+    const { region } = new WebAssembly.Instance(call, { env }).exports;
+    this.callRegion = region!;
   }
 
   /** A limit is reached. */
@@ -124,7 +147,7 @@ export class Translator {
     const place = { page, offset: (slot - page) >>> 2 };
     // Counts of visits wrap around, so a place may be reported again before it is translated.
     if (this.isKnown(place) || this.takeFromCache(place)) return;
-    if (this.isRefused(page)) this.cool(place);
+    if (this.isRefused(page) || this.hotPlaces++ % this.oneIn !== 0) this.cool(place);
     else this.pending.push(place);
   }
 
@@ -227,6 +250,10 @@ export class Translator {
 
   /** Puts in place what the compiler has finished. */
   collect(): void {
+    if (this.oneIn > 1 && ++this.calmCollects >= CALM_COLLECTS) {
+      this.calmCollects = 0;
+      this.oneIn /= 2;
+    }
     for (const batch of this.options.compiler.take()) this.receive(batch);
   }
 
@@ -251,10 +278,10 @@ export class Translator {
     this.arena.view.setUint16(page + SLOTS_HEAT + offset, 0, true);
   }
 
-  private install({ page, offset }: Place, region: CachedRegion): void {
-    this.decodeAll(page, region.plan);
+  private install({ page, offset }: Place, { owner, name, plan }: CachedRegion): void {
+    this.decodeAll(page, plan);
     const number = this.takeNumber();
-    this.functions.set(number, this.instanceOf(region.owner)[region.name]);
+    this.table.set(number, this.instanceOf(owner)[name]);
     const { view } = this.arena;
     const slot = page + offset * 4;
     view.setUint16(page + SLOTS_REPLACED_OP + offset, view.getUint16(slot + SLOT_OP, true), true);
@@ -265,17 +292,27 @@ export class Translator {
       regions = new Map();
       this.byPage.set(page, regions);
     }
-    regions.set(offset, number);
+    regions.set(offset, { number, owner });
     this.counts.translated++;
+  }
+
+  /** Undoes `install`: the slot is interpreted again, and may become hot again. */
+  private uninstall(place: Place): void {
+    const { view } = this.arena;
+    const { page, offset } = place;
+    view.setUint16(page + offset * 4 + SLOT_OP, view.getUint16(page + SLOTS_REPLACED_OP + offset, true), true);
+    view.setUint16(page + SLOTS_REGION + offset, 0, true);
+    this.cool(place);
   }
 
   private instanceOf(owner: CachedModule): Record<string, unknown> {
     let exports = this.instances.get(owner);
-    if (!exports) {
-      const env = { memory: this.arena.memory, table: this.functions };
+    if (exports) this.instances.delete(owner);
+    else {
+      const env = { memory: this.arena.memory, region: this.callRegion };
       exports = new WebAssembly.Instance(owner.module, { env }).exports;
-      this.instances.set(owner, exports);
     }
+    this.instances.set(owner, exports);
     return exports;
   }
 
@@ -292,12 +329,39 @@ export class Translator {
   private takeNumber(): number {
     const free = this.freeNumbers.pop();
     if (free !== undefined) return free;
-    if (this.nextNumber >= this.functions.length) this.functions.grow(Math.max(256, this.functions.length));
+    // A batch that is on its way is put in place whole.
+    if (this.nextNumber >= this.table.length) this.table.grow(TABLE_STEP);
     return this.nextNumber++;
   }
 
-  /** The page's content changes, or the page is given up: its regions are dropped and its slots emptied. */
+  private giveBack(number: number): void {
+    this.table.set(number, null);
+    this.freeNumbers.push(number);
+    this.counts.dropped++;
+  }
+
+  /** Whether a page has regions. */
+  has(page: number): boolean {
+    return this.byPage.has(page);
+  }
+
+  /** The page's content changes: its regions are dropped and its slots emptied. */
   drop(page: number): void {
+    const lost = this.abandon(page);
+    if (this.remove(page)) emptySlots(this.arena.bytes, page);
+    else if (!lost) return;
+    this.noteChange(page);
+  }
+
+  /** The page will serve another frame: nothing that is known of it counts any more. Its slots are emptied before. */
+  forget(page: number): void {
+    this.abandon(page);
+    this.remove(page);
+    this.changes.delete(page);
+  }
+
+  /** Nothing of the page is translated any more. True: something was going to be. */
+  private abandon(page: number): boolean {
     for (const place of this.pending) if (place.page === page) this.cool(place);
     this.pending = this.pending.filter((place) => place.page !== page);
     const abandoned = [...this.awaited.values()].flat().filter((place) => place.page === page && !place.abandoned);
@@ -305,36 +369,57 @@ export class Translator {
       place.abandoned = true;
       this.cool(place);
     }
-    const regions = this.byPage.get(page);
-    if (regions || abandoned.length > 0) this.noteChange(page);
-    if (!regions) return;
-    for (const number of regions.values()) {
-      this.functions.set(number, null);
-      this.freeNumbers.push(number);
-      this.counts.dropped++;
-    }
-    this.byPage.delete(page);
-    emptySlots(this.arena.bytes, page);
+    return abandoned.length > 0;
   }
 
-  /** Drops everything, with the table that keeps the modules alive. Not while a region runs. */
-  evictAll(): void {
-    for (const page of [...this.byPage.keys()]) this.drop(page);
-    for (const place of this.pending) this.cool(place);
-    this.pending = [];
-    this.functions = newTable();
-    this.instances.clear();
-    this.changes.clear();
-    this.freeNumbers.length = 0;
-    this.nextNumber = 1;
+  /** Takes the page's regions out of the table. False: it has none. */
+  private remove(page: number): boolean {
+    const regions = this.byPage.get(page);
+    if (!regions) return false;
+    for (const { number } of regions.values()) this.giveBack(number);
+    return this.byPage.delete(page);
+  }
+
+  /**
+   * Makes room: drops the regions of the modules that were used longest ago, until at most half as much is live as may be. Not while a
+   * region runs.
+   */
+  evict(): void {
+    const kept = this.youngModules();
+    for (const [page, regions] of this.byPage) {
+      for (const [offset, { number, owner }] of regions) {
+        if (kept.has(owner)) continue;
+        this.uninstall({ page, offset });
+        this.giveBack(number);
+        regions.delete(offset);
+      }
+      if (regions.size === 0) this.byPage.delete(page);
+    }
+    for (const owner of [...this.instances.keys()]) if (!kept.has(owner)) this.instances.delete(owner);
     this.counts.evictions++;
+    this.calmCollects = 0;
+    this.oneIn = Math.min(REFUSED_MAXIMUM, this.oneIn * 2);
+  }
+
+  /** Those with live regions that fit half of the limits, the youngest first. */
+  private youngModules(): Set<CachedModule> {
+    const live = new Map<CachedModule, number>();
+    for (const regions of this.byPage.values()) {
+      for (const { owner } of regions.values()) live.set(owner, (live.get(owner) ?? 0) + 1);
+    }
+    const kept = new Set<CachedModule>();
+    let room = this.options.regions / 2;
+    for (const owner of [...this.instances.keys()].reverse()) {
+      const regions = live.get(owner);
+      if (regions === undefined) continue;
+      room -= regions;
+      if (room < 0 || kept.size + 1 > this.options.modules / 2) break;
+      kept.add(owner);
+    }
+    return kept;
   }
 }
 
 function hasInstructions(block: Block | undefined): boolean {
   return block !== undefined && block.instructions.length > 0;
-}
-
-function newTable(): WebAssembly.Table {
-  return new WebAssembly.Table({ element: 'anyfunc', initial: 512 });
 }

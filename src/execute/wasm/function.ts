@@ -227,6 +227,13 @@ export class FunctionBuilder {
     });
   }
 
+  /** A tail call: this function's frame is gone when the other one starts. */
+  returnCall(callee: Callable, ...args: Value[]): void {
+    for (const arg of args) arg.write(this.body);
+    this.body.u8(0x12);
+    this.body.u32(callee.index);
+  }
+
   /** A tail call through the table: this function's frame is gone when it starts. */
   returnCallIndirect(type: FunctionType<ValueType>, index: I32, ...args: Value[]): void {
     for (const arg of args) arg.write(this.body);

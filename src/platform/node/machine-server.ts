@@ -19,15 +19,16 @@ import { LiveRunner } from '../../door/live.ts';
 import { readBootImage } from '../../machine/boot/images.ts';
 import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
 import { type ConsolePort, type CoreOptions, MachineCore, type MachineSnapshot } from '../../machine/core.ts';
-import { bootImages } from '../../machine/linux.ts';
+import { bootImages, type Images } from '../../machine/linux.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import type { PageSource } from '../../memory/page-source.ts';
 import { imagesOf, openCheckpointed, resetFrom } from './checkpointed-machine.ts';
 import { Checkpointer, individualArrivals } from './checkpointer.ts';
+import { collectGarbage } from './garbage.ts';
 import { InputQueue } from './input-queue.ts';
 import { MachineDebugger } from './machine-debugger.ts';
 import { MachineDisks } from './machine-disks.ts';
-import { type Images, readImages } from './machine-files.ts';
+import { MachineFiles } from './machine-files.ts';
 import type { MachineHost } from './machine-host.ts';
 import { NodeLoop, nodeClock } from './node-loop.ts';
 import { OutputMeter } from './output-meter.ts';
@@ -46,8 +47,8 @@ interface ServerParts {
   readonly host: MachineHost;
   /** Input waits until the guest listens to its console. */
   readonly untilListening: boolean;
-  /** What it booted from, where that is at hand. */
-  readonly bootedFrom?: Parameters<typeof bootImages>[0];
+  /** What it boots from, when it does not go on from something else. */
+  readonly files?: MachineFiles;
   /** The checkpoint that the machine goes on from. */
   readonly from?: { readonly store: string; readonly id: string; readonly pages: PageSource };
 }
@@ -70,6 +71,7 @@ export class MachineServer {
   private readonly debugger: MachineDebugger;
   /** What the machine's pages come from that it has not touched. */
   private readonly pages: PageSource | undefined;
+  private readonly files: MachineFiles | undefined;
   private profile: ProfileRecorder | undefined;
   private running: Promise<Finish | undefined> | undefined;
   private startedMs = 0;
@@ -78,20 +80,32 @@ export class MachineServer {
 
   /** Opens everything. Throws GodwitError, with nothing left open. */
   static async open(configuration: MachineConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
-    const images = await readImages(configuration);
-    const disks = await MachineDisks.open(configuration);
-    const untilListening = isLinux(images, configuration.memoryBytes);
-    const bootedFrom = bootRequest(configuration, images);
-    const make = (late: CoreOptions) => makeCore({ ...late, load: bootImages(bootedFrom) });
-    const parts = { configuration, disks, send, host, untilListening, bootedFrom };
-    const server = await MachineServer.assemble(parts, make);
-    if (configuration.profile) await server.startProfile(configuration.profile, images);
-    return server;
+    const files = await MachineFiles.open(configuration);
+    try {
+      let first: Images | undefined = files.read();
+      const untilListening = isLinux(first, configuration.memoryBytes);
+      const images = (): Images => {
+        const found = first ?? files.read();
+        first = undefined;
+        return found;
+      };
+      const disks = await MachineDisks.open(configuration);
+      const parts = { configuration, disks, send, host, untilListening, files };
+      const make = (late: CoreOptions) => makeCore({ ...late, load: bootImages(images) });
+      const server = await MachineServer.assemble(parts, make);
+      // Tens of megabytes that were read.
+      collectGarbage();
+      if (configuration.profile) await server.startProfile(configuration.profile, files);
+      return server;
+    } catch (error) {
+      files.close();
+      throw error;
+    }
   }
 
-  private async startProfile(profile: ProfileConfiguration, images: Images): Promise<void> {
+  private async startProfile(profile: ProfileConfiguration, files: MachineFiles): Promise<void> {
     try {
-      this.profile = await ProfileRecorder.start(profile, this.core, images);
+      this.profile = await ProfileRecorder.start(profile, this.core, files);
     } catch (error) {
       await this.close(undefined);
       throw error;
@@ -140,6 +154,7 @@ export class MachineServer {
         terminal,
         translation,
         compiler: parts.host.compiler,
+        collectGarbage,
         epochNanoseconds: nodeClock.epochNanoseconds(),
         disks: disks.descriptions,
         load: () => {
@@ -185,6 +200,7 @@ export class MachineServer {
       handOver: (bytes) => this.runner.input(port, bytes),
     });
     this.pages = parts.from?.pages;
+    this.files = parts.files;
     const { from } = parts;
     const last = from && { store: from.store, id: from.id, written: core.ram.watchWrites() };
     const onProgress = (progress: CheckpointProgress) => send({ kind: 'checkpoint-progress', progress });
@@ -200,7 +216,7 @@ export class MachineServer {
     }
   }
 
-  private makeRecordings({ configuration, disks, core, send, bootedFrom }: ServerParts): MachineRecordings {
+  private makeRecordings({ configuration, disks, core, send, files }: ServerParts): MachineRecordings {
     const { memoryBytes, consolePort } = configuration;
     return new MachineRecordings({
       core,
@@ -209,7 +225,7 @@ export class MachineServer {
         consolePort,
         disks: disks.descriptions.map(({ sizeBytes, readonly, serial }) => ({ sizeBytes, readonly, serial })),
       },
-      images: () => bootedFrom ?? imagesOf(configuration),
+      images: () => files?.read() ?? imagesOf(configuration),
       onFailure: (error) => send({ kind: 'recording-error', error: toWireError(error) }),
       hold: (held) => (held ? this.loop.block(this) : this.loop.release(this)),
     });
@@ -375,6 +391,7 @@ export class MachineServer {
     // Forks read pages and images of the machine that they come from, also when it has ended.
     await this.host.leaves(this, async () => {
       this.pages?.close();
+      this.files?.close();
       await this.disks.removePassing();
     });
     return error ?? unwritten;
@@ -394,10 +411,6 @@ export class MachineServer {
       engine: this.core.engine.statistics(this.core.hart.address),
     };
   }
-}
-
-function bootRequest({ bootArguments }: MachineConfiguration, images: Images): Parameters<typeof bootImages>[0] {
-  return { ...images, ...(bootArguments === undefined ? {} : { bootArguments }) };
 }
 
 /** The host refuses memory with a RangeError. */

@@ -2,6 +2,7 @@ import { type FileHandle, open, readFile } from 'node:fs/promises';
 import type { ProfileConfiguration } from '../../api/options.ts';
 import { readBootImage } from '../../machine/boot/images.ts';
 import type { MachineCore } from '../../machine/core.ts';
+import type { Images } from '../../machine/linux.ts';
 import { RAM_BASE } from '../../memory/layout.ts';
 import {
   type GuestSymbol,
@@ -14,7 +15,7 @@ import {
   speedscopeFile,
 } from '../../profile/index.ts';
 import { hostError } from './host-error.ts';
-import type { Images } from './machine-files.ts';
+import type { MachineFiles } from './machine-files.ts';
 
 /** Linux lies in the first memory of the board. */
 const KERNEL_REACH_BYTES = 128 * 1024 ** 2;
@@ -24,7 +25,7 @@ export class ProfileRecorder {
   private readonly path: string;
   private readonly file: FileHandle;
   private readonly core: MachineCore;
-  private readonly images: Images;
+  private readonly files: MachineFiles;
   private readonly given: readonly GuestSymbol[];
   private readonly sampler: Sampler;
 
@@ -32,13 +33,13 @@ export class ProfileRecorder {
     path: string;
     file: FileHandle;
     core: MachineCore;
-    images: Images;
+    files: MachineFiles;
     given: readonly GuestSymbol[];
   }) {
     this.path = parts.path;
     this.file = parts.file;
     this.core = parts.core;
-    this.images = parts.images;
+    this.files = parts.files;
     this.given = parts.given;
     this.sampler = new Sampler(parts.core, { nowMs: () => performance.now() });
   }
@@ -47,14 +48,14 @@ export class ProfileRecorder {
   static async start(
     { path, symbols }: ProfileConfiguration,
     core: MachineCore,
-    images: Images,
+    files: MachineFiles,
   ): Promise<ProfileRecorder> {
     const given: GuestSymbol[] = [];
     for (const { path: source, bias } of symbols) given.push(...(await readSymbols(source, bias)));
     const file = await open(path, 'w').catch((error: unknown) => {
       throw hostError(error, `write the profile ${path}`);
     });
-    return new ProfileRecorder({ path, file, core, images, given });
+    return new ProfileRecorder({ path, file, core, files, given });
   }
 
   /** Writes the profile, before the machine's memory is given back. Throws GodwitError. */
@@ -70,7 +71,7 @@ export class ProfileRecorder {
 
   private profile(): object {
     const user = new SymbolTable(this.given);
-    const kernel = new SymbolTable([...this.given, ...imageSymbols(this.core, this.images)]);
+    const kernel = new SymbolTable([...this.given, ...imageSymbols(this.core, this.files.read())]);
     return speedscopeFile('godwit', this.sampler.samples, { kernel, user });
   }
 }

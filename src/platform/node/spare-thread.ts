@@ -1,7 +1,10 @@
-import { Worker } from 'node:worker_threads';
+import { type ResourceLimits, Worker } from 'node:worker_threads';
 
 /** A thread that waits for a machine ends when none came for so long. */
 const WAIT_MS = 60_000;
+
+/** A machine has little in its thread's own heap, and what it has it keeps. */
+export const MACHINE_THREAD_LIMITS: ResourceLimits = { maxYoungGenerationSizeMb: 8 };
 
 /** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
 function workerUrl(): URL {
@@ -34,7 +37,7 @@ class SpareThread {
   }
 
   private make(): Worker {
-    return new Worker(workerUrl(), { name: 'godwit machine' });
+    return new Worker(workerUrl(), { name: 'godwit machine', resourceLimits: MACHINE_THREAD_LIMITS });
   }
 
   private makeWaiting(): Worker {

@@ -113,7 +113,7 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l16) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l17
       (then
-        (return_call_indirect (type $t0) $hart $l11 $l17)))
+        (return_call $env.region $hart $l11 $l17)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

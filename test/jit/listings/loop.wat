@@ -51,7 +51,7 @@
         (i32.add (i32.load offset=FETCH_TLB.ADDEND $l8) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
     (if $l10
       (then
-        (return_call_indirect (type $t0) $hart $l9 $l10)))
+        (return_call $env.region $hart $l9 $l10)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

@@ -1,30 +1,51 @@
 /** The thread that compiles regions for all machines of a process. Its owner sends it the port of each. */
 import { type MessagePort, parentPort } from 'node:worker_threads';
-import { type CompiledBatch, compileBatch } from '../../../execute/jit/compiler.ts';
+import { type CompiledBatch, compileCode, type RegionBatch } from '../../../execute/jit/compiler.ts';
+import { generateRegions } from '../../../execute/jit/generate.ts';
+import { collectGarbage } from '../garbage.ts';
 import type { FromCompiler, ToCompiler } from './protocol.ts';
 import { runOnce } from './run-once.ts';
 
-/** What is kept for machines to come: WebAssembly before it was compiled. */
-const KEPT_BYTES = 8 * 1024 ** 2;
+/**
+ * What is kept for machines to come: WebAssembly as it was generated, since what V8 makes of it is several times as much. The first that
+ * was made, which is what other machines will need first: the kernel's.
+ */
+const KEPT_BYTES = 6 * 1024 ** 2;
+
+interface Kept {
+  readonly batch: Omit<RegionBatch, 'id'>;
+  readonly code: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * After so much WebAssembly the collector runs: what machines have given up stays as long as this thread's objects for it do, and its own
+ * heap grows too slowly for V8 to look at them.
+ */
+const COLLECTED_BYTES = 1024 ** 2;
+let uncollectedBytes = 0;
 
 const machines = new Set<MessagePort>();
-const kept: CompiledBatch[] = [];
+const kept: Kept[] = [];
 let keptBytes = 0;
 
 function tell(port: MessagePort, message: FromCompiler): void {
   port.postMessage(message);
 }
 
-function keep(batch: CompiledBatch): void {
-  kept.push(batch);
-  keptBytes += batch.bytes;
-  while (keptBytes > KEPT_BYTES) keptBytes -= kept.shift()!.bytes;
+function keep(kind: Kept): void {
+  if (keptBytes + kind.code.length > KEPT_BYTES) return;
+  kept.push(kind);
+  keptBytes += kind.code.length;
 }
 
 function serve(port: MessagePort, batch: ToCompiler): void {
+  const { plans, options } = batch;
+  let code: Uint8Array<ArrayBuffer>;
   let compiled: CompiledBatch;
+  const start = performance.now();
   try {
-    compiled = compileBatch(batch, () => performance.now());
+    code = generateRegions(plans, options);
+    compiled = compileCode(batch, code, () => performance.now() - start);
     runOnce(compiled);
   } catch {
     // The machine compiles it itself, and says what is wrong.
@@ -32,13 +53,23 @@ function serve(port: MessagePort, batch: ToCompiler): void {
     return;
   }
   tell(port, { kind: 'compiled', batch: compiled });
+  keep({ batch: { plans, options }, code });
   const shared = { ...compiled, id: undefined };
-  keep(shared);
   for (const other of machines) if (other !== port) tell(other, { kind: 'compiled', batch: shared });
+  uncollectedBytes += compiled.bytes;
+  if (uncollectedBytes < COLLECTED_BYTES) return;
+  uncollectedBytes = 0;
+  collectGarbage();
+}
+
+function welcome(port: MessagePort): void {
+  for (const { batch, code } of kept) {
+    tell(port, { kind: 'compiled', batch: compileCode({ ...batch, id: undefined }, code, () => 0) });
+  }
 }
 
 parentPort!.on('message', (port: MessagePort) => {
-  for (const batch of kept) tell(port, { kind: 'compiled', batch });
+  welcome(port);
   machines.add(port);
   port.on('message', (batch: ToCompiler) => serve(port, batch));
   port.on('close', () => machines.delete(port));

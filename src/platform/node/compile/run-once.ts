@@ -21,8 +21,7 @@ const harts = new Map<boolean, WebAssembly.Memory>();
 export function runOnce({ module, plans, options: { shared } }: CompiledBatch): void {
   const memory = harts.get(shared) ?? idleHart(shared);
   harts.set(shared, memory);
-  const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
-  const functions = new WebAssembly.Instance(module, { env: { memory, table } }).exports;
+  const functions = new WebAssembly.Instance(module, { env: { memory, region: () => 0 } }).exports;
   const region = (i: number) => functions[`${i}`] as (hart: number, page: bigint) => number;
   for (let i = 0; i < plans.length; i++) region(i)(0, 0n);
 }
