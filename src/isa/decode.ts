@@ -57,12 +57,13 @@ export function decode(bits: number): Decoded | undefined {
   const entry = Math.imul(key, 0x9e37_79b1) >>> (32 - KEPT_BITS);
   const known = kept[entry];
   if (known?.bits === key) return known.decoded;
-  const decoded = decodeAnew(key);
+  const decoded = decodeOnce(key);
   kept[entry] = { bits: key, decoded };
   return decoded;
 }
 
-function decodeAnew(bits: number): Decoded | undefined {
+/** Decodes, for those who keep what they need of it themselves. */
+export function decodeOnce(bits: number): Decoded | undefined {
   if (lengthOf(bits) === 2) return decodeCompressed(bits & 0xffff);
   const instruction = byOpcode[bits & 0x7f]!.find(({ encoding }) => (bits & encoding.mask) >>> 0 === encoding.match);
   if (!instruction) return undefined;

@@ -57,6 +57,8 @@ const LIMITS_AT_ONCE = { regions: 65_535, modules: 65_535 };
  */
 const BATCH = 24;
 const PATIENCE_RUNS = 4;
+/** The host's collector runs after so much new WebAssembly: V8 counts little of what goes with it as garbage. */
+const COLLECTED_BYTES = 2 * 1024 ** 2;
 const MODULES_PER_RUN = 8;
 
 export interface EngineOptions extends ArenaOptions {
@@ -93,6 +95,7 @@ export class Engine {
   /** Where the instruction that lies across two pages is decoded, for whichever hart runs. */
   readonly crossingPage: number;
   private entered = 0;
+  private collectedAtBytes = 0;
   private readonly collectGarbage: (() => void) | undefined;
   private readonly ports = new Map<number, HartPorts>();
 
@@ -175,13 +178,19 @@ export class Engine {
     const { translator } = this;
     if (translator.full) {
       translator.evict();
-      this.collectGarbage?.();
+      this.freeUnused();
     }
     translator.collect();
+    if (translator.stats.bytes - this.collectedAtBytes > COLLECTED_BYTES) this.freeUnused();
     const patience = PATIENCE_RUNS + Math.floor(translator.stats.modules / MODULES_PER_RUN);
     if (translator.pendingCount === 0 || ++this.runsWaited < patience) return;
     this.runsWaited = 0;
     translator.translatePending();
+  }
+
+  private freeUnused(): void {
+    this.collectedAtBytes = this.translator.stats.bytes;
+    this.collectGarbage?.();
   }
 
   private imports(): HostImports {

@@ -1,9 +1,9 @@
-import { type Decoded, decode } from '../../isa/decode.ts';
+import { type Decoded, decodeOnce } from '../../isa/decode.ts';
 import { OP_ILLEGAL, opOf } from './handlers.ts';
 import { SLOT_OP } from './slots.ts';
 
 /** Slots by instruction, for these many instructions at once: the last ones whose bits had that hash. Few make up most of a program. */
-const KEPT_BITS = 15;
+const KEPT_BITS = 16;
 
 /** Typed arrays and not a Map of objects: what is replaced all the time is to leave nothing behind for the collector. */
 class KeptSlots {
@@ -43,7 +43,7 @@ const keptCrossing = new KeptSlots();
 export function writeSlot(view: DataView, slot: number, bits: number, crossing: boolean): void {
   const kept = crossing ? keptCrossing : keptNear;
   if (kept.copyTo(view, slot, bits | 0)) return;
-  const decoded = decode(bits);
+  const decoded = decodeOnce(bits);
   if (!decoded) {
     view.setUint16(slot + SLOT_OP, OP_ILLEGAL, true);
     return;
