@@ -3,7 +3,7 @@ import type { BlockCompletion } from '../device/virtio/block/backend.ts';
 import type { Arrival, ConsolePort, MachineCore, Outcome } from '../machine/core.ts';
 import { type StampedArrival, stamp } from './arrivals.ts';
 import { LiveClock, STEP_MS } from './live-clock.ts';
-import { BRANCHES_BETWEEN_JUMPS, epochCorrection, stepTowards, ticksAtWall } from './wall-time.ts';
+import { atRest, BRANCHES_BETWEEN_JUMPS, epochCorrection, stepTowards, ticksAtWall } from './wall-time.ts';
 
 export interface HostClock {
   /** Monotonic milliseconds, with fractions. */
@@ -66,6 +66,7 @@ export class LiveRunner {
   private clock: LiveClock;
   private wallAsked = false;
   private lastJumpMs = 0;
+  private lastJumpBranches = 0n;
   private paused = false;
   private held = false;
   private stopped = false;
@@ -241,7 +242,10 @@ export class LiveRunner {
   }
 
   private setClock(nowMs: number, ticks: bigint, rate: bigint): void {
-    if (ticks - this.core.ticks > LONG_JUMP_TICKS) this.lastJumpMs = nowMs;
+    if (ticks - this.core.ticks > LONG_JUMP_TICKS) {
+      this.lastJumpMs = nowMs;
+      this.lastJumpBranches = this.core.hart.branches;
+    }
     this.deliver({ kind: 'clock', ticks, rate });
   }
 
@@ -263,8 +267,15 @@ export class LiveRunner {
     const now = host.nowMs();
     clock.resumed(now, Number(core.hart.branches));
     if (this.stands || this.stopped || deadline === undefined) return;
-    if (this.behindMs(deadline) > STEP_MS) await this.oversleep();
+    if (this.isSettling(deadline)) core.skipTo(deadline);
+    else if (this.behindMs(deadline) > STEP_MS) await this.oversleep();
     else if (clock.msUntil(Number(deadline), now) <= 0.5) core.skipTo(deadline);
+  }
+
+  /** After a jump a guest has timers to serve. Once it rests it takes a jump of any length, so it is let come to rest first. */
+  private isSettling(deadline: bigint): boolean {
+    if (this.behindMs(deadline) <= FAR_BEHIND_MS || this.core.awaitsDisk || atRest(this.core)) return false;
+    return this.core.hart.branches - this.lastJumpBranches < BigInt(BRANCHES_BETWEEN_JUMPS);
   }
 
   /** The wall is well past what the guest waits for. */

@@ -40,7 +40,7 @@ export function epochCorrection(core: MachineCore, wallNanoseconds: bigint): Arr
 }
 
 /** Whether the guest waits and will for a while, for nothing that a disk owes it. */
-function atRest(core: MachineCore): boolean {
+export function atRest(core: MachineCore): boolean {
   if (!core.hart.waiting || core.hart.interruptsPending || core.awaitsDisk) return false;
   const deadline = core.nextDeadline();
   return deadline === undefined || deadline - core.ticks >= REST;
