@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ensureGuest, QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
-import { CheckpointStore } from '../../src/platform/node/checkpoint/store.ts';
+import { type CheckpointNode, CheckpointStore } from '../../src/platform/node/checkpoint/store.ts';
 import { Machine } from '../../src/platform/node/machine.ts';
 import { createDisk } from '../../src/platform/node/open-disk.ts';
 import { guestImages } from '../support/guest.ts';
@@ -111,6 +111,30 @@ describe('checkpoints of a running machine', () => {
     const again = await restore('with-disk', { store });
     await ask(again, `echo 3 > /proc/sys/vm/drop_caches; ${read(0)}`, 'one');
   });
+
+  it.skipIf(skipped)(
+    'are children of the one that their machine comes from, also by a fork or after one that failed',
+    async () => {
+      const machine = await boot();
+      await machine.checkpoint({ name: 'first', store: folder });
+      const fork = await machine.fork();
+      await fork.checkpoint({ name: 'of-the-fork', store: folder });
+      const cancelled = machine.checkpoint({ name: 'cancelled', store: folder, full: true });
+      cancelled.catch(() => {});
+      await machine.cancelCheckpoint();
+      await expect(cancelled).rejects.toMatchObject({ code: 'state' });
+      await machine.checkpoint({ name: 'after', store: folder });
+      const restored = await restore('of-the-fork');
+      const grandchild = await restored.fork();
+      await grandchild.checkpoint({ name: 'grandchild', store: folder });
+      for (const each of [machine, fork, restored, grandchild]) await each.stop();
+      const store = await CheckpointStore.open({ folder });
+      const outline = (nodes: readonly CheckpointNode[]): unknown[] =>
+        nodes.map(({ checkpoint, children }) => [checkpoint.name, ...outline(children)]);
+      expect(outline(await store.tree())).toEqual([['first', ['of-the-fork', ['grandchild']], ['after']]]);
+      await store.close();
+    },
+  );
 
   it.skipIf(skipped)('go on alike as exact twins, and differently otherwise', async () => {
     const machine = await boot();

@@ -25,10 +25,14 @@ export interface Frozen {
   readonly pauseMs: number;
 }
 
-/** The checkpoint that a machine had last, in this store, and what it has written since. */
-export interface LastCheckpoint {
+/** A checkpoint in a store. */
+export interface CheckpointPlace {
   readonly store: string;
   readonly id: string;
+}
+
+/** The checkpoint that a machine had last, and what it has written since. */
+export interface LastCheckpoint extends CheckpointPlace {
   readonly written: WrittenPages;
 }
 
@@ -61,23 +65,38 @@ export class Checkpointer {
   private readonly disks: MachineDisks;
   private readonly configuration: MachineDescription;
   private last: LastCheckpoint | undefined;
+  private descent: CheckpointPlace | undefined;
   /** One at a time: each rests on the one before. */
   private queue: Promise<unknown> = Promise.resolve();
   private current: AbortController | undefined;
   private readonly onProgress: (progress: CheckpointProgress) => void;
 
-  /** `last`: for a machine that goes on from a checkpoint. */
+  /** `last`: for a machine that goes on from a checkpoint. `descent`: for one that was forked. */
   constructor(
     core: MachineCore,
     disks: MachineDisks,
     configuration: MachineDescription,
-    { onProgress, last }: { onProgress: (progress: CheckpointProgress) => void; last?: LastCheckpoint | undefined },
+    {
+      onProgress,
+      last,
+      descent = last,
+    }: {
+      onProgress: (progress: CheckpointProgress) => void;
+      last?: LastCheckpoint | undefined;
+      descent?: CheckpointPlace | undefined;
+    },
   ) {
     this.onProgress = onProgress;
     this.core = core;
     this.disks = disks;
     this.configuration = configuration;
     this.last = last;
+    this.descent = descent;
+  }
+
+  /** The last checkpoint that the machine comes from: the parent of its next one. */
+  get descendsFrom(): CheckpointPlace | undefined {
+    return this.descent;
   }
 
   /** Snapshot and disks of one moment, for a machine that goes on from it. The snapshot is to be released. */
@@ -148,6 +167,7 @@ export class Checkpointer {
         const made = await this.make({ draft, name, folder: await realpath(store.folder), base, parents, signal });
         await this.complete(draft, made.frozen, signal);
         this.last = { store: store.folder, id: draft.id, written: made.written };
+        this.descent = this.last;
         const wallMs = performance.now() - startedMs;
         const path = join(store.folder, draft.id);
         return { id: draft.id, name, path, pauseMs: made.pauseMs, wallMs, fileBytes: made.fileBytes };
@@ -160,12 +180,12 @@ export class Checkpointer {
     }
   }
 
-  /** On top of the last checkpoint, if that is still there. */
+  /** Below the checkpoint that the machine comes from, and on top of its pages, where that is still there. */
   private async begin(store: CheckpointStore, name: string, full: boolean) {
-    const last = this.last?.store === store.folder ? this.last : undefined;
-    const base = full ? undefined : last;
-    if (!last) return { draft: await store.begin({ name }), base: undefined };
-    const options: BeginOptions = { name, parent: last.id, ...(base && { base: base.id }) };
+    const parent = this.descent?.store === store.folder ? this.descent.id : undefined;
+    const base = !full && this.last?.store === store.folder ? this.last : undefined;
+    if (parent === undefined) return { draft: await store.begin({ name }), base: undefined };
+    const options: BeginOptions = { name, parent, ...(base && { base: base.id }) };
     try {
       return { draft: await store.begin(options), base: base?.written };
     } catch (error) {

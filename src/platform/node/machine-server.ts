@@ -23,7 +23,7 @@ import { bootImages, type Images } from '../../machine/linux.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import type { PageSource } from '../../memory/page-source.ts';
 import { imagesOf, openCheckpointed, resetFrom } from './checkpointed-machine.ts';
-import { Checkpointer, individualArrivals } from './checkpointer.ts';
+import { Checkpointer, type CheckpointPlace, individualArrivals } from './checkpointer.ts';
 import { collectGarbage } from './garbage.ts';
 import { InputQueue } from './input-queue.ts';
 import { MachineDebugger } from './machine-debugger.ts';
@@ -51,6 +51,8 @@ interface ServerParts {
   readonly files?: MachineFiles;
   /** The checkpoint that the machine goes on from. */
   readonly from?: { readonly store: string; readonly id: string; readonly pages: PageSource };
+  /** The last checkpoint that a forked machine comes from. */
+  readonly descent?: CheckpointPlace | undefined;
 }
 
 /** A machine with its disks in this thread, and what carries out actions on it. */
@@ -204,7 +206,9 @@ export class MachineServer {
     const { from } = parts;
     const last = from && { store: from.store, id: from.id, written: core.ram.watchWrites() };
     const onProgress = (progress: CheckpointProgress) => send({ kind: 'checkpoint-progress', progress });
-    this.checkpoints = new Checkpointer(core, this.disks, configuration, { onProgress, last });
+    const { descent } = parts;
+    const lineage = last ? { last } : { descent };
+    this.checkpoints = new Checkpointer(core, this.disks, configuration, { onProgress, ...lineage });
     this.prefetch = new Prefetch(core.ram, from?.pages.hotPages ?? []);
     if (configuration.trace) {
       const trace = new TraceBuffer((text) => {
@@ -330,7 +334,8 @@ export class MachineServer {
     const { configuration, host } = this;
     const make = ({ disks: descriptions, output }: CoreOptions) =>
       this.core.fork(snapshot, { ...(descriptions && { disks: descriptions }), ...(output && { output }) });
-    return MachineServer.assemble({ configuration, disks, send, host, untilListening: false }, make);
+    const descent = this.checkpoints.descendsFrom;
+    return MachineServer.assemble({ configuration, disks, send, host, untilListening: false, descent }, make);
   }
 
   /** Before it executes: what goes on from the same state elsewhere is another machine. */
