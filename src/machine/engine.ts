@@ -58,7 +58,7 @@ const LIMITS_AT_ONCE = { regions: 65_535, modules: 65_535 };
 const BATCH = 24;
 const PATIENCE_RUNS = 4;
 /** The host's collector runs after so much new WebAssembly: V8 counts little of what goes with it as garbage. */
-const COLLECTED_BYTES = 2 * 1024 ** 2;
+const COLLECTED_BYTES = 6 * 1024 ** 2;
 const MODULES_PER_RUN = 8;
 
 export interface EngineOptions extends ArenaOptions {

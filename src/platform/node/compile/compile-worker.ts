@@ -21,7 +21,7 @@ interface Kept {
  * After so much WebAssembly the collector runs: what machines have given up stays as long as this thread's objects for it do, and its own
  * heap grows too slowly for V8 to look at them.
  */
-const COLLECTED_BYTES = 1024 ** 2;
+const COLLECTED_BYTES = 3 * 1024 ** 2;
 let uncollectedBytes = 0;
 
 const machines = new Set<MessagePort>();
