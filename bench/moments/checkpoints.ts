@@ -35,6 +35,8 @@ const RESTORES = 100;
 const SAVED = 'saved';
 /** Checkpoints of a machine in a thread of its own. */
 const CHECKPOINTS = 50;
+/** For the thread of the next machine to be ready. */
+const BETWEEN_RESTORES_MS = 500;
 /** Memory and the disk are written all the time. */
 const WRITING =
   'while :; do head -c 3000000 /dev/urandom >/tmp/w; dd if=/tmp/w of=/dev/vda bs=64k conv=notrunc,fsync 2>/dev/null; done &';
@@ -168,7 +170,10 @@ export async function measureShell(restores: number): Promise<ShellFigures> {
     await machine.console.waitFor('ready\r\n');
     await machine.checkpoint({ name: 'shell', store });
     const firstOutputMs: number[] = [];
-    for (let i = 0; i < restores; i++) firstOutputMs.push(await timeToAnswer(store, 1_000_000 + i));
+    for (let i = 0; i < restores; i++) {
+      await delay(BETWEEN_RESTORES_MS);
+      firstOutputMs.push(await timeToAnswer(store, 1_000_000 + i));
+    }
     await machine.console.write(`${WRITING}\r`);
     const pauses: number[] = [];
     for (let i = 0; i < CHECKPOINTS; i++) {

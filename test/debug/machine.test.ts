@@ -156,6 +156,6 @@ describe('godwit replay --gdb', () => {
   it('refuses what makes no sense', async () => {
     const { status, stderr } = await godwit(['replay', join(folder, 'spinning'), '--gdb', '0', '--speed', '2']);
     expect(status).toBe(2);
-    expect(stderr).toContain('only --to-branch');
+    expect(stderr).toContain('only --to, --to-branch and --to-text');
   });
 });
