@@ -4,6 +4,7 @@ import { type CheckpointFigures, measureCheckpoints, measureShell } from './chec
 import { measureForks } from './forks.ts';
 import { measureRecording } from './recording.ts';
 import type { MomentFigures } from './report.ts';
+import { measureSpread } from './spread.ts';
 import { measureTimeTravel } from './time-travel.ts';
 
 /** Names on the command line. */
@@ -31,6 +32,8 @@ export async function measureMoments(bench: Bench): Promise<MomentFigures> {
     forks: async (figures) => {
       progress.update({ phase: 'Forks' });
       figures.forks = await measureForks();
+      progress.update({ phase: 'Forks that work together' });
+      figures.spread = await measureSpread();
     },
     recording: async (figures) => {
       const consequence = `Nothing is recorded; ${PACKAGES} brings it.`;

@@ -3,6 +3,7 @@ import type { CheckpointFigures, ShellFigures } from './checkpoints.ts';
 import type { Distribution } from './distribution.ts';
 import type { ForkFigures } from './forks.ts';
 import type { RecordingFigures } from './recording.ts';
+import type { SpreadFigures } from './spread.ts';
 import type { TimeTravelFigures } from './time-travel.ts';
 
 /** What was measured of moments: checkpoints, forks, recordings, going back. */
@@ -10,6 +11,7 @@ export interface MomentFigures {
   readonly checkpoints?: readonly CheckpointFigures[];
   readonly shell?: ShellFigures;
   readonly forks?: ForkFigures;
+  readonly spread?: SpreadFigures;
   readonly recording?: RecordingFigures;
   readonly timeTravel?: TimeTravelFigures;
 }
@@ -18,7 +20,7 @@ const ms = (value: number): string => value.toFixed(value < 10 ? 2 : 0);
 const percent = (value: number): string => `${(value * 100).toFixed(1)} %`;
 
 export function renderMoments(figures: MomentFigures): string {
-  const { checkpoints, forks, recording, timeTravel } = figures;
+  const { checkpoints, forks, spread, recording, timeTravel } = figures;
   const parts: string[] = [];
   if (checkpoints) parts.push(renderCheckpoints(checkpoints));
   const rows = distributions(figures);
@@ -26,6 +28,7 @@ export function renderMoments(figures: MomentFigures): string {
   if (forks) {
     parts.push(`1000 forks: ${ms(forks.thousandMs)} ms, ${forks.kibibytesEach.toFixed(1)} KiB each before they run`);
   }
+  if (spread) parts.push(renderSpread(spread));
   if (recording) parts.push(renderRecording(recording));
   if (timeTravel) {
     const { minutes, gigaBranches, speed, waypoints } = timeTravel;
@@ -49,6 +52,12 @@ function distributions({ shell, forks, timeTravel }: MomentFigures): string[][] 
     ...row('seek anywhere', timeTravel?.seekMs),
     ...row('one instruction back, anywhere', timeTravel?.stepBackMs),
   ];
+}
+
+function renderSpread({ forks, threads, oneThreadSeconds, spreadSeconds }: SpreadFigures): string {
+  const [one, many] = [oneThreadSeconds, spreadSeconds].map((seconds) => `${seconds.toFixed(2)} s`);
+  const ratio = (oneThreadSeconds / spreadSeconds).toFixed(2);
+  return `${forks} forks at work: ${one} in one thread, ${many} in ${threads}: ${ratio} times as fast`;
 }
 
 function renderRecording(figures: RecordingFigures): string {

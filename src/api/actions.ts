@@ -34,8 +34,8 @@ export interface MachineActions {
   checkpoint: { parameters: CheckpointOptions; result: CheckpointReport };
   /** The checkpoint that is being made is given up: `checkpoint` is refused then, and nothing of it is left. */
   'cancel-checkpoint': { parameters: undefined; result: undefined };
-  /** A second machine in the same thread and memory, that goes on from here. */
-  fork: { parameters: ForkOptions; result: ForkReport };
+  /** A second machine in the same memory, that goes on from here; in the same thread unless another is named. */
+  fork: { parameters: ForkOptions & { readonly thread?: number }; result: ForkReport };
   /** Everything from here on is recorded. */
   record: { parameters: RecordOptions; result: undefined };
   /** Answered when the file is whole. Without a path: the only recording. */

@@ -47,6 +47,8 @@ export interface ForkOptions {
 }
 
 export interface ForkReport {
+  /** The number of its thread, of those that run machines in this memory. */
+  readonly thread: number;
   /** The number of the new machine in its thread. */
   readonly machine: number;
   /** Milliseconds in which the parent did not execute. */

@@ -154,10 +154,13 @@ export class MachineHandle {
     return await this.client.request('debug', options);
   }
 
-  /** For platforms, whose handle makes one of the answer. */
-  protected async requestFork(options: ForkOptions): Promise<ForkReport> {
+  /** For platforms, whose handle makes one of the answer. `place` chooses the thread, and has the request sent. */
+  protected async requestFork(
+    options: ForkOptions,
+    place: (send: (thread: number) => Promise<ForkReport>) => Promise<ForkReport>,
+  ): Promise<ForkReport> {
     this.require('be forked', 'running', 'paused');
-    return await this.client.request('fork', options);
+    return await place((thread) => this.client.request('fork', { ...options, thread }));
   }
 
   /**

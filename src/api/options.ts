@@ -64,6 +64,8 @@ export interface MachineOptions {
   readonly engine?: EngineName;
   /** Code is translated when control came to it so often: 1 to 65535. Default 2500. */
   readonly jitThreshold?: number;
+  /** So many threads the machine and its forks are spread over: 1 to 16. Default: as many as the computer has processors. */
+  readonly threads?: number;
   /** Optimisations to leave out, to measure them or to look for a mistake in them. docs/ENGINE.md explains them. */
   readonly without?: readonly Optimization[];
 }
@@ -132,6 +134,7 @@ const KNOWN: readonly (keyof MachineOptions)[] = [
   'engine',
   'jitThreshold',
   'without',
+  'threads',
 ];
 
 function refuse(message: string, hint?: string): never {
@@ -226,6 +229,14 @@ function checkMemory(memory: number | string): number {
     });
   }
   return bytes;
+}
+
+const THREADS_LIMIT = 16;
+
+/** Throws GodwitError('usage'). Undefined: as the platform does by itself. */
+export function checkThreads({ threads }: Pick<MachineOptions, 'threads'>): number | undefined {
+  if (threads === undefined || (Number.isInteger(threads) && threads >= 1 && threads <= THREADS_LIMIT)) return threads;
+  refuse(`Machines run in 1 to ${THREADS_LIMIT} threads, not ${threads}.`);
 }
 
 /** Visits of a place are counted in 16 bits. */

@@ -139,6 +139,8 @@ export const RAM_PAGES = field();
 /** Host frame of the code page that runs, and the frame table's address. */
 export const CODE_FRAME = field();
 export const FRAME_TABLE = field();
+/** Address of the frames' versions (memory/arena.ts). */
+export const FRAME_VERSIONS = field();
 /** With the stepping interpreter: it returns before the instruction at this pc. -1: it returns after one instruction. */
 export const STOP_PC = field();
 /** A place that control came to this often is reported as hot; 0: never (but for a call every 65536 times). */

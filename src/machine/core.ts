@@ -18,7 +18,13 @@ import type { WrittenPages } from '../memory/written-pages.ts';
 import { Board, type DiskDescription } from './board.ts';
 import { RTC } from './boot/memory-map.ts';
 import { type DebugHit, DebugStops } from './debug-stops.ts';
-import { Engine, TRANSLATION_DEFAULTS, type TranslationOptions } from './engine.ts';
+import {
+  Engine,
+  type EngineOptions,
+  type JoinedMemory,
+  TRANSLATION_DEFAULTS,
+  type TranslationOptions,
+} from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
 import { Hart } from './hart.ts';
 import { restoreHart, restoreTranslations, saveHart, translatedPages, type WaitingTranslations } from './hart-state.ts';
@@ -94,6 +100,9 @@ export interface MachineSnapshot {
   readonly memory: FrameSnapshot;
 }
 
+/** What a fork needs of a snapshot. */
+export type ForkState = Pick<MachineSnapshot, 'state' | 'memory'>;
+
 /** A fork has these by itself; all else is as its parent's. */
 export type ForkOptions = Partial<Pick<CoreOptions, 'load' | 'output' | 'disks'>>;
 
@@ -136,6 +145,7 @@ export class MachineCore {
       codeWritten: (frame: number) => engine.decoded.forget(frame),
       frameReplaced: (page: number, before: number, now: number) =>
         engine.frameReplaced(address, page + RAM_BASE / PAGE_BYTES, before, now),
+      frameRenewed: (frame: number) => engine.decoded.renewed(frame),
       frameFreed: (frame: number) => engine.decoded.forget(frame),
       // A hart whose TLBs are not filled has no host address to lose.
       writesWithheld: () => this.waitingTranslations ?? engine.interpreter.withhold_writes(address),
@@ -171,9 +181,13 @@ export class MachineCore {
   }
 
   /** A second machine that goes on from a snapshot of this one, in the same memory: they share what neither writes. */
-  fork(snapshot: MachineSnapshot, options: ForkOptions): MachineCore {
-    const { state, memory } = snapshot;
+  fork({ state, memory }: ForkState, options: ForkOptions): MachineCore {
     return new MachineCore(this.engine, { ...this.options, ...options }, { state, memory });
+  }
+
+  /** The same in another thread's engine over the same memory. `snapshot` is what `FrameSnapshot.of` gives there. */
+  static adopt(engine: Engine, options: CoreOptions, { state, memory }: ForkState): MachineCore {
+    return new MachineCore(engine, options, { state, memory });
   }
 
   private makeBoard(): Board {
@@ -201,6 +215,7 @@ export class MachineCore {
     field(L.MAP_ROOT, this.ram.mapRoot);
     field(L.RAM_PAGES, this.ram.pageCount);
     field(L.FRAME_TABLE, engine.arena.frameTable);
+    field(L.FRAME_VERSIONS, engine.arena.versions);
     field(L.CROSSING_PAGE, engine.crossingPage);
     const rtcEnd = RTC.base + RTC.sizeBytes;
     engine.connect(hart.address, {
@@ -550,9 +565,21 @@ function readFinish(data: PlainData): Finish | undefined {
 function makeEngine(options: CoreOptions): Promise<Engine> {
   checkMemory(options.memoryBytes);
   const needed = options.memoryBytes + OVERHEAD_BYTES + DECODED_BYTES;
+  const bytes = Math.min(MEMORY_LIMIT_BYTES, Math.max(needed, options.reservedBytes ?? 0));
+  return createEngine({ bytes, shared: options.shared ?? false }, options);
+}
+
+/** An engine for forks of a machine in another thread. */
+export function joinEngine(
+  memory: JoinedMemory,
+  options: Pick<CoreOptions, 'floatFastPaths' | 'translation' | 'compiler' | 'cache' | 'collectGarbage'>,
+): Promise<Engine> {
+  return createEngine(memory, options);
+}
+
+function createEngine(memory: EngineOptions['memory'], options: Parameters<typeof joinEngine>[1]): Promise<Engine> {
   return Engine.create({
-    bytes: Math.min(MEMORY_LIMIT_BYTES, Math.max(needed, options.reservedBytes ?? 0)),
-    shared: options.shared ?? false,
+    memory,
     floatFastPaths: options.floatFastPaths ?? true,
     decodedPageLimit: DECODED_PAGES,
     translation: { ...TRANSLATION_DEFAULTS, ...options.translation },

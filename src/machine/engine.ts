@@ -20,6 +20,7 @@ import {
 } from '../hart/layout.ts';
 import type { HostImports } from '../hart/library/imports.ts';
 import { Arena, type ArenaOptions } from '../memory/arena.ts';
+import type { MemoryLock } from '../memory/lock.ts';
 import type { DebugStops } from './debug-stops.ts';
 import { interpreterModule } from './interpreter-module.ts';
 
@@ -61,7 +62,15 @@ const PATIENCE_RUNS = 4;
 const COLLECTED_BYTES = 6 * 1024 ** 2;
 const MODULES_PER_RUN = 8;
 
-export interface EngineOptions extends ArenaOptions {
+/** A memory that another thread made. Its lock must be that of all threads that use it. */
+export interface JoinedMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly lock: MemoryLock;
+}
+
+export interface EngineOptions {
+  /** Memory of its own, or one that other threads run machines in too. */
+  readonly memory: ArenaOptions | JoinedMemory;
   readonly translation: TranslationOptions;
   readonly floatFastPaths: boolean;
   /** Compiles regions. Default: in this thread, when they are asked for. */
@@ -106,7 +115,7 @@ export class Engine {
     const limits = options.translation.threshold === 1 ? LIMITS_AT_ONCE : LIMITS;
     const optimizations = effectiveOptimizations(options);
     this.translator = new Translator(arena, {
-      code: { shared: options.shared, optimizations },
+      code: { shared: isShared(options), optimizations },
       compiler: usableCompiler(options),
       cache: options.cache ?? sharedCache,
       ...limits,
@@ -123,9 +132,9 @@ export class Engine {
   }
 
   static async create(options: EngineOptions): Promise<Engine> {
-    const arena = new Arena(options);
+    const arena = new Arena(options.memory);
     const floatFastPaths = effectiveOptimizations(options)['host-float'];
-    const module = await interpreterModule({ ...options, floatFastPaths });
+    const module = await interpreterModule({ shared: isShared(options), floatFastPaths });
     return new Engine(arena, options, module);
   }
 
@@ -229,7 +238,7 @@ export class Engine {
   }
 
   private decodedPage(frame: number): number {
-    const page = this.decoded.take(frame);
+    const page = this.decoded.find(frame) ?? this.decoded.take(frame);
     if (page !== undefined) return page;
     if (!this.decoded.evict(this.runningPages(), (other) => this.translator.has(other))) {
       this.decoded.clear();
@@ -265,6 +274,10 @@ export class Engine {
       if (page === undefined || words[(entry + TLB_ADDEND) >>> 2] === page) longs[(entry + TLB_READ_TAG) / 8] = -1n;
     }
   }
+}
+
+function isShared({ memory }: EngineOptions): boolean {
+  return 'lock' in memory || memory.shared;
 }
 
 /** Whether a compiler in another thread is of use. Where all is translated at once it has to be done at once. */

@@ -12,6 +12,8 @@ export interface RamEvents {
   codeWritten(frame: number): void;
   /** Another frame stands behind the page. */
   frameReplaced(page: number, before: number, now: number): void;
+  /** The frame has another version, and its content still. */
+  frameRenewed(frame: number): void;
   /** Nothing names the frame any more. */
   frameFreed(frame: number): void;
   /** From now on the first write to each page must be noticed. */
@@ -52,6 +54,10 @@ export class GuestRam implements GuestMemory, MapListener {
 
   replaced(page: number, before: number, now: number): void {
     this.events.frameReplaced(page, before, now);
+  }
+
+  renewed(frame: number): void {
+    this.events.frameRenewed(frame);
   }
 
   freed(frame: number): void {

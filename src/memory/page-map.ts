@@ -9,6 +9,8 @@ const ENTRY_FLAGS = FRAME_PRESENT | FRAME_WRITABLE;
 export interface MapListener {
   /** Another frame stands behind the page; host addresses of the one before are stale for this machine. */
   replaced(page: number, before: number, now: number): void;
+  /** The frame has another version, with the content that it had: the page is about to be written as it is. */
+  renewed(frame: number): void;
   /** The last reference to a frame is gone. */
   freed(frame: number): void;
   /** The page is about to be written for the first time since all pages were shared. */
@@ -18,7 +20,7 @@ export interface MapListener {
 /**
  * One guest-physical map (layout.ts), copy-on-write in both levels. `share` gives a second root over the same leaves; who writes
  * first, to either, gets a leaf and a frame of its own. Every first write to a page after `share` comes through `writableEntry`,
- * which is how dirty pages are known.
+ * which is how dirty pages are known. Maps over the same leaves may be used by several threads, each map by one.
  */
 export class PageMap {
   readonly root: number;
@@ -58,23 +60,51 @@ export class PageMap {
   readableEntry(page: number, source: PageSource | undefined): number {
     const entry = this.entry(page);
     if (entry & FRAME_PRESENT) return entry;
-    const frame = this.load(page, source) ?? this.arena.zeroFrame;
-    return this.put(page, frame | FRAME_PRESENT);
+    // Before the lock is taken: a file may be read.
+    const loaded = this.load(page, source);
+    const { arena } = this;
+    arena.enter();
+    try {
+      return this.putIfAbsent(page, loaded);
+    } finally {
+      arena.exit();
+    }
+  }
+
+  private putIfAbsent(page: number, loaded: number | undefined): number {
+    const entry = this.entry(page);
+    if (!(entry & FRAME_PRESENT)) return this.put(page, (loaded ?? this.arena.zeroFrame) | FRAME_PRESENT);
+    // Another thread was faster.
+    if (loaded !== undefined) this.arena.dropReference(loaded);
+    return entry;
   }
 
   /** The entry of a page with a frame behind it that only this map names. */
   writableEntry(page: number, source: PageSource | undefined, listener: MapListener): number {
     const entry = this.entry(page);
     if (entry & FRAME_WRITABLE) return entry;
+    if (source && !(entry & FRAME_PRESENT)) this.readableEntry(page, source);
+    const { arena } = this;
+    arena.enter();
+    try {
+      return this.makeWritable(page, listener);
+    } finally {
+      arena.exit();
+    }
+  }
+
+  private makeWritable(page: number, listener: MapListener): number {
+    const { arena } = this;
     this.ownLeaf(page);
     listener.written(page);
-    const { arena } = this;
-    if (!(entry & FRAME_PRESENT)) {
-      const fresh = this.load(page, source) ?? arena.allocateFrame();
-      return this.put(page, fresh | ENTRY_FLAGS);
-    }
+    const entry = this.entry(page);
     const frame = (entry & FRAME_MASK) >>> 0;
-    if (frame !== arena.zeroFrame && arena.referencesTo(frame) === 1) return this.put(page, frame | ENTRY_FLAGS);
+    if (!(entry & FRAME_PRESENT)) return this.put(page, arena.allocateFrame() | ENTRY_FLAGS);
+    if (frame !== arena.zeroFrame && arena.referencesTo(frame) === 1) {
+      arena.renew(frame);
+      listener.renewed(frame);
+      return this.put(page, frame | ENTRY_FLAGS);
+    }
     const own = frame === arena.zeroFrame ? arena.allocateFrame() : arena.copyFrame(frame);
     const result = this.put(page, own | ENTRY_FLAGS);
     listener.replaced(page, frame, own);
@@ -86,14 +116,22 @@ export class PageMap {
     if (!source) return undefined;
     const { arena } = this;
     const frame = arena.allocateFrame();
+    let found = false;
     try {
-      if (source.read(page, arena.bytes.subarray(frame, frame + FRAME_BYTES))) return frame;
-    } catch (error) {
-      arena.dropReference(frame);
-      throw error;
+      found = source.read(page, arena.bytes.subarray(frame, frame + FRAME_BYTES));
+      return found ? frame : undefined;
+    } finally {
+      if (!found) this.giveBack(frame);
     }
-    arena.dropReference(frame);
-    return undefined;
+  }
+
+  private giveBack(frame: number): void {
+    this.arena.enter();
+    try {
+      this.arena.dropReference(frame);
+    } finally {
+      this.arena.exit();
+    }
   }
 
   private put(page: number, entry: number): number {
@@ -127,6 +165,15 @@ export class PageMap {
 
   /** The root of a second map with the same content. Costs the copy of a root, whatever the size of memory. */
   share(): number {
+    this.arena.enter();
+    try {
+      return this.shareLeaves();
+    } finally {
+      this.arena.exit();
+    }
+  }
+
+  private shareLeaves(): number {
     const { arena } = this;
     const { words } = arena;
     const copy = arena.allocateFrame();
@@ -173,15 +220,24 @@ export class PageMap {
   /** Gives back the root, and of leaves and frames what nothing else names. */
   release(freed: (frame: number) => void): void {
     const { arena } = this;
-    for (const { address } of this.leaves()) {
-      if (arena.referencesTo(address) === 1) {
-        for (let i = address >>> 2; i < (address >>> 2) + MAP_ENTRIES; i++) {
-          const frame = (arena.words[i]! & FRAME_MASK) >>> 0;
-          if (frame !== 0 && arena.dropReference(frame)) freed(frame);
-        }
-      }
-      arena.dropReference(address);
+    arena.enter();
+    try {
+      for (let page = 0; page < this.pageCount; page += MAP_ENTRIES) this.releaseLeaf(this.leafOf(page), freed);
+      arena.dropReference(this.root);
+    } finally {
+      arena.exit();
     }
-    arena.dropReference(this.root);
+  }
+
+  private releaseLeaf(leaf: number, freed: (frame: number) => void): void {
+    if (leaf === 0) return;
+    const { arena } = this;
+    if (arena.referencesTo(leaf) === 1) {
+      for (let i = leaf >>> 2; i < (leaf >>> 2) + MAP_ENTRIES; i++) {
+        const frame = (arena.words[i]! & FRAME_MASK) >>> 0;
+        if (frame !== 0 && arena.dropReference(frame)) freed(frame);
+      }
+    }
+    arena.dropReference(leaf);
   }
 }

@@ -1,4 +1,5 @@
-import type { PageMap } from './page-map.ts';
+import type { Arena } from './arena.ts';
+import { PageMap } from './page-map.ts';
 import type { PageSource } from './page-source.ts';
 import type { WrittenPages } from './written-pages.ts';
 
@@ -27,6 +28,13 @@ export interface SnapshotParts {
   readonly freed: (frame: number) => void;
 }
 
+/** A snapshot on its way between threads. */
+export interface HandedSnapshot {
+  /** Address of its map in their memory. */
+  readonly root: number;
+  readonly pageCount: number;
+}
+
 export class FrameSnapshot implements MemorySnapshot {
   readonly pageCount: number;
   readonly bytes: Uint8Array;
@@ -37,6 +45,26 @@ export class FrameSnapshot implements MemorySnapshot {
     this.parts = parts;
     this.pageCount = parts.map.pageCount;
     this.bytes = parts.bytes;
+  }
+
+  /** One that another thread took of a machine in the same memory, by what its `handOver` gave. */
+  static of(arena: Arena, handed: HandedSnapshot, source: PageSource | undefined): FrameSnapshot {
+    return new FrameSnapshot({
+      map: new PageMap(arena, handed.pageCount, handed.root),
+      bytes: arena.bytes,
+      zeroFrame: arena.zeroFrame,
+      source,
+      changed: undefined,
+      // What is decoded from them goes by their versions.
+      freed: () => {},
+    });
+  }
+
+  /** Gives the snapshot away, to another thread. It is not to be used here any more, and is released there. */
+  handOver(): HandedSnapshot {
+    this.released = true;
+    const { root, pageCount } = this.parts.map;
+    return { root, pageCount };
   }
 
   /** What a machine that starts from this snapshot begins with. */

@@ -1,6 +1,6 @@
 /** Forks through the library: machines of their own, over the same memory and disks. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
@@ -76,6 +76,89 @@ describe('forks of a running machine', () => {
       rmSync(folder, { recursive: true, force: true });
     }
   });
+
+  it.skipIf(skipped || availableParallelism() < 2 ? (skipped ?? 'one processor') : undefined)(
+    'are spread over threads, whose machines come and go by themselves',
+    async () => {
+      const machine = await boot();
+      const forks: Machine[] = [];
+      const forkUntil = async (wanted: (fork: Machine) => boolean): Promise<Machine> => {
+        // The other threads serve forks when they have started.
+        for (let tries = 0; tries < 200; tries++) {
+          const fork = await machine.fork();
+          forks.push(fork);
+          if (wanted(fork)) return fork;
+          await fork.stop();
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        throw new Error('no fork came to that thread');
+      };
+      try {
+        await ask(machine, 'here=common; echo set', 'set');
+        const elsewhere = await forkUntil(({ thread }) => thread !== machine.thread);
+        const more = await Promise.all([machine.fork(), machine.fork(), elsewhere.fork(), elsewhere.fork()]);
+        forks.push(...more);
+        expect(new Set(more.map(({ thread }) => thread)).size).toBeGreaterThan(1);
+        const all = [machine, elsewhere, ...more];
+        const sum = 'sum=$(dd if=/dev/zero bs=1M count=4 2>/dev/null | md5sum)';
+        const sums = await Promise.all(
+          all.map((each, i) => ask(each, `${sum}; echo "$here-${i} $sum."`, /common-\d [0-9a-f]{32}/)),
+        );
+        expect(new Set(sums.map((text) => text.slice('common-0'.length))).size).toBe(1);
+        await elsewhere.kill();
+        await Promise.all(more.map((each, i) => ask(each, `echo "on $here ${i}."`, `on common ${i}.`)));
+        // All that is left is elsewhere, and has children still.
+        await machine.stop();
+        const last = more.find(({ thread }) => thread !== machine.thread)!;
+        await Promise.all(more.filter((each) => each !== last).map((each) => each.stop()));
+        const grandchild = await last.fork();
+        forks.push(grandchild);
+        await ask(grandchild, 'echo "grandchild $here"', 'grandchild common');
+        await last.kill();
+        await ask(grandchild, 'echo "alone $here"', 'alone common');
+        expect(await grandchild.stats()).toMatchObject({ resets: 0 });
+      } finally {
+        await Promise.all([machine, ...forks].map((each) => each.stop()));
+      }
+    },
+  );
+
+  it.skipIf(skipped || availableParallelism() < 2 ? (skipped ?? 'one processor') : undefined)(
+    'of a restored machine read in every thread what nobody has read, and its disk',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'godwit-fork-test-'));
+      const path = join(folder, 'disk.qcow2');
+      const store = join(folder, 'store');
+      await createDisk(path, { sizeBytes: 8 * 1024 ** 2 });
+      const machine = await boot([{ path }]);
+      await ask(machine, 'echo from the first | dd of=/dev/vda conv=notrunc; sync; echo wrote', 'wrote');
+      const digest = 'find /usr /lib -type f | sort | xargs cat | head -c 8000000 | md5sum';
+      const sum = await ask(machine, digest, /[0-9a-f]{32}/);
+      await machine.checkpoint({ name: 'here', store });
+      await machine.stop();
+      const restored = await Machine.restore('here', { store });
+      await restored.start();
+      const forks: Machine[] = [];
+      try {
+        while (!forks.some(({ thread }) => thread !== restored.thread)) {
+          forks.push(await restored.fork());
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        const [first, elsewhere] = [forks[0]!, forks.at(-1)!];
+        // The one that they come from ends first.
+        await restored.stop();
+        for (const fork of [elsewhere, first]) {
+          expect(await ask(fork, digest, /[0-9a-f]{32}/)).toBe(sum);
+          await ask(fork, 'head -n 1 /dev/vda', 'from the first');
+        }
+      } finally {
+        await Promise.all([restored, ...forks].map((each) => each.stop()));
+        rmSync(folder, { recursive: true, force: true });
+      }
+      // Its passing images are gone, and nobody else's.
+      for (const fork of forks) expect(fork.status).toBe('ended');
+    },
+  );
 
   it.skipIf(skipped)('are refused of a machine that has not been started or has ended', async () => {
     const machine = await Machine.create({ ...images, memory: '128M' });

@@ -11,6 +11,7 @@ import {
   SLOTS_HEAT,
   SLOTS_IDLE_STORES,
   SLOTS_REPLACED_OP,
+  SLOTS_VERSION,
 } from './slots.ts';
 
 /** Makes every slot of a decoded page undecoded, with no visits and no region. */
@@ -97,10 +98,36 @@ export class DecodedPages {
       this.made++;
     }
     this.live.add(page);
-    this.arena.view.setUint32(page + SLOTS_FRAME, frame, true);
+    this.assign(page, frame);
     this.arena.view.setInt32(page + SLOTS_IDLE_STORES, 0, true);
-    this.arena.words[this.tableIndex(frame)] = page;
     return page;
+  }
+
+  /** The page is of what the frame holds now. */
+  private assign(page: number, frame: number): void {
+    this.arena.view.setUint32(page + SLOTS_FRAME, frame, true);
+    this.arena.view.setUint32(page + SLOTS_VERSION, this.arena.versionOf(frame), true);
+    this.arena.words[this.tableIndex(frame)] = page;
+  }
+
+  private isCurrent(page: number, frame: number): boolean {
+    return this.arena.view.getUint32(page + SLOTS_VERSION, true) === this.arena.versionOf(frame);
+  }
+
+  /** The frame's page; emptied, if another thread has written the frame since it was decoded. Undefined: it has none. */
+  find(frame: number): number | undefined {
+    const page = this.arena.words[this.tableIndex(frame)]!;
+    if (page === 0) return undefined;
+    if (!this.isCurrent(page, frame)) this.forget(frame);
+    return page;
+  }
+
+  /** The frame has its next version with the content that it had. */
+  renewed(frame: number): void {
+    const page = this.arena.words[this.tableIndex(frame)]!;
+    if (page === 0) return;
+    const before = this.arena.view.getUint32(page + SLOTS_VERSION, true);
+    if ((before + 1) >>> 0 === this.arena.versionOf(frame)) this.assign(page, frame);
   }
 
   /** The frame's content changes: what was decoded from it is decoded again. */
@@ -109,6 +136,7 @@ export class DecodedPages {
     if (page === 0) return;
     this.events.changed(page);
     emptySlots(this.arena.bytes, page);
+    this.assign(page, frame);
   }
 
   /**
@@ -128,15 +156,13 @@ export class DecodedPages {
 
   /** What was decoded from one frame now belongs to another with the same content. False when nothing was. */
   move(from: number, to: number): boolean {
-    const { words, view } = this.arena;
-    const page = words[this.tableIndex(from)]!;
-    if (page === 0) return false;
+    const page = this.find(from);
+    if (page === undefined) return false;
     // A frame that was given back keeps its page, emptied; the two change places.
-    const other = words[this.tableIndex(to)]!;
-    view.setUint32(page + SLOTS_FRAME, to, true);
-    words[this.tableIndex(to)] = page;
-    words[this.tableIndex(from)] = other;
-    if (other !== 0) view.setUint32(other + SLOTS_FRAME, from, true);
+    const other = this.find(to);
+    this.assign(page, to);
+    if (other === undefined) this.arena.words[this.tableIndex(from)] = 0;
+    else this.assign(other, from);
     return true;
   }
 

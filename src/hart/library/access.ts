@@ -425,7 +425,8 @@ export function defineAccess(
     });
     const slots = f.local('i32');
     f.set(slots, physical.decodedPage(hart.get, frame));
-    f.if(slots.get.eqz(), () => {
+    // Without a decoded page the comparison is with what lies at the version's place in the empty page, and its result does not matter.
+    f.if(slots.get.eqz().or(physical.isCurrent(hart.get, frame, slots.get).eqz()), () => {
       f.set(slots, f.call(host.codePage, hart.get, frame));
       f.do(physical.withholdWrites, hart.get);
     });

@@ -1,3 +1,4 @@
+import { SLOTS_VERSION } from '../../execute/interpreter/slots.ts';
 import { type I32, i32, type ModuleBuilder } from '../../execute/wasm/index.ts';
 import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, LEAF_SHARED, RAM_BASE } from '../../memory/layout.ts';
 import { Access } from '../constants.ts';
@@ -7,6 +8,7 @@ import {
   FETCH_TLB,
   FETCH_TLB_ENTRIES,
   FRAME_TABLE,
+  FRAME_VERSIONS,
   MAP_ROOT,
   RAM_PAGES,
   TLB_ENTRY_BYTES,
@@ -36,6 +38,10 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
 
   /** (hart, frame) -> the frame's decoded page, or 0. */
   const decodedPage = (hart: I32, frame: I32): I32 => hart.load(FRAME_TABLE).add(frame.shrU(12).shl(2)).load();
+
+  /** (hart, frame, its decoded page) -> whether that is of what the frame holds now: other threads may have written it meanwhile. */
+  const isCurrent = (hart: I32, frame: I32, decoded: I32): I32 =>
+    hart.load(FRAME_VERSIONS).add(frame.shrU(12).shl(2)).load().eq(decoded.load(SLOTS_VERSION));
 
   /** Withholds host write permission from every data translation, so that stores to what became code are seen. */
   const withholdWrites = module.function('withhold_writes', ['i32'], undefined, (f, hart) => {
@@ -67,7 +73,7 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
     });
   });
 
-  return { frameOf, decodedPage, withholdWrites, withholdPage };
+  return { frameOf, decodedPage, isCurrent, withholdWrites, withholdPage };
 }
 
 export type Physical = ReturnType<typeof definePhysical>;

@@ -13,14 +13,14 @@ import { type BeginOptions, CheckpointStore } from './checkpoint/store.ts';
 import { describeMachine, type MachineDescription } from './checkpointed-machine.ts';
 import type { FrozenDisk, PreparedOverlay } from './disk-live.ts';
 import { copyName, FrozenDisks } from './frozen-disks.ts';
-import { MachineDisks } from './machine-disks.ts';
+import type { DisksToFork, MachineDisks } from './machine-disks.ts';
 import { ProgressMeter } from './progress-meter.ts';
 
 /** A machine as it was at one moment, with its disks as they were. */
 export interface Frozen {
   readonly snapshot: MachineSnapshot;
-  /** Copy-on-write images over the disks. */
-  readonly disks: MachineDisks;
+  /** For copy-on-write images over the disks. */
+  readonly disks: DisksToFork;
   /** Milliseconds in which the machine did not execute. */
   readonly pauseMs: number;
 }
@@ -106,7 +106,12 @@ export class Checkpointer {
     try {
       const frozen = await FrozenDisks.of(switched);
       await frozen.keep();
-      return { snapshot, disks: await MachineDisks.openOver(frozen.all, this.disks), pauseMs };
+      const { configured } = this.disks;
+      return {
+        snapshot,
+        disks: { frozen: frozen.all.map(({ path, format }) => ({ path, format })), configured },
+        pauseMs,
+      };
     } catch (error) {
       snapshot.memory.release();
       throw error;

@@ -25,6 +25,12 @@ interface Opened {
   readonly passingFolder?: string;
 }
 
+/** Disks that do not change any more, as plain data, and what the machine knew them as. */
+export interface DisksToFork {
+  readonly frozen: readonly Pick<FrozenDisk, 'path' | 'format'>[];
+  readonly configured: readonly DiskConfiguration[];
+}
+
 /** A disk as a checkpoint has it. */
 export type RestoredDisk = DiskConfiguration & { readonly format: 'raw' | 'qcow2' };
 
@@ -46,13 +52,13 @@ export class MachineDisks {
   }
 
   /** Copy-on-write images over frozen disks, in a folder that is gone when they are closed. */
-  static async openOver(frozen: readonly FrozenDisk[], of: MachineDisks): Promise<MachineDisks> {
+  static async openOver({ frozen, configured }: DisksToFork): Promise<MachineDisks> {
     if (frozen.length === 0) return new MachineDisks({ disks: [], configurations: [] });
     const passingFolder = await makePassingFolder();
     try {
       const configurations = await Promise.all(
         frozen.map(async ({ path, format }, i): Promise<DiskConfiguration> => {
-          const configuration = of.configurations[i]!;
+          const configuration = configured[i]!;
           if (configuration.readonly) return configuration;
           const overlay = join(passingFolder, `disk${i}.qcow2`);
           await createDisk(overlay, { backing: { path: resolve(path), format } });

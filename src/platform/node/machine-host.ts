@@ -1,24 +1,42 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
+import { GodwitError } from '../../common/errors.ts';
 import type { RegionCompiler } from '../../execute/jit/compiler.ts';
+import { joinEngine } from '../../machine/core.ts';
+import type { Engine } from '../../machine/engine.ts';
+import { MemoryLock } from '../../memory/lock.ts';
+import { FrameSnapshot } from '../../memory/snapshot.ts';
+import { Origin } from './family-origin.ts';
+import { collectGarbage } from './garbage.ts';
+import type { Envelope, ForkParcel, Joining, SiblingMessage, ToHost } from './host-messages.ts';
 import { MachineServer } from './machine-server.ts';
-
-/** What goes between a thread of machines and the rest of the process: a message, and whose it is. */
-export interface Envelope<Message> {
-  readonly machine: number;
-  readonly message: Message;
-}
+import { Siblings } from './siblings.ts';
 
 export type SendEnvelope = (envelope: Envelope<FromMachine>, transfer: ArrayBuffer[]) => void;
 
-/** Number of the machine that the thread was made for. Its forks have the following ones. */
+type Invitation = Extract<SiblingMessage, { kind: 'join' }>;
+
+function invitation(first: MessagePort): Promise<Invitation> {
+  return new Promise((resolve, reject) => {
+    first.once('message', resolve);
+    first.once('close', () => reject(new GodwitError('state', "The first machine's thread has ended.")));
+  });
+}
+
+/** Number of the machine that a family begins with, and of its thread. */
 export const FIRST_MACHINE = 0;
+export const FIRST_THREAD = 0;
 
 /**
- * The machines of one thread: one that was configured, and its forks, which share its memory. Each runs in slices between which the
- * others get their turn; what goes wrong in one ends that one.
+ * The machines of one thread: one that was configured, and forks, which share its memory and may be in other threads of its family. Each
+ * runs in slices between which the others of the thread get their turn; what goes wrong in one ends that one.
  */
 export class MachineHost {
+  /** Number of the thread in its family. */
+  readonly thread: number;
+  /** For the memory that they share. */
+  readonly compiler: RegionCompiler;
   private readonly servers = new Map<number, MachineServer>();
   /** Machines that have something open. */
   private readonly users = new Set<MachineServer>();
@@ -26,14 +44,17 @@ export class MachineHost {
   private readonly post: SendEnvelope;
   /** The last machine is gone. */
   private readonly empty: () => void;
+  private readonly siblings = new Siblings((parcel) => this.adopt(parcel));
+  private lock: MemoryLock | undefined;
+  private engine: Engine | undefined;
+  private origin: Origin | undefined;
   private nextNumber = FIRST_MACHINE;
-  /** For the memory that they share. */
-  readonly compiler: RegionCompiler;
 
-  constructor(post: SendEnvelope, compiler: RegionCompiler, empty: () => void) {
+  constructor(post: SendEnvelope, compiler: RegionCompiler, empty: () => void, thread: number = FIRST_THREAD) {
     this.compiler = compiler;
     this.post = post;
     this.empty = empty;
+    this.thread = thread;
   }
 
   /** Throws GodwitError, with nothing left open. */
@@ -43,6 +64,23 @@ export class MachineHost {
         ? MachineServer.restore(configuration, send, this)
         : MachineServer.open(configuration, send, this),
     );
+  }
+
+  /** Of the first machine: what its forks run in, and what they go back to. */
+  begins(engine: Engine, origin: Origin): void {
+    this.engine ??= engine;
+    this.origin ??= origin;
+  }
+
+  /** Waits for the first thread's word, and is ready for forks then. Throws GodwitError when what the family goes back to is gone. */
+  async join({ lock, first }: Joining): Promise<void> {
+    const { memory, origin } = await invitation(first);
+    this.lock = new MemoryLock(lock, this.thread);
+    const { compiler } = this;
+    const { translation } = origin.configuration;
+    this.engine = await joinEngine({ memory, lock: this.lock }, { translation, compiler, collectGarbage });
+    this.origin = await Origin.open(origin);
+    this.siblings.connect(FIRST_THREAD, first);
   }
 
   /** Gives the machine that `make` makes its number. */
@@ -58,7 +96,29 @@ export class MachineHost {
     return machine;
   }
 
-  /** It uses what machines of this host share. */
+  /** Makes a machine of a snapshot, which is released. Gives its number in this thread. */
+  async fork(memory: FrameSnapshot, parcel: Omit<ForkParcel, 'memory'>): Promise<number> {
+    const { engine, origin } = this;
+    try {
+      const seed = { engine: engine!, origin: origin!, memory, ...parcel };
+      const machine = await this.add((send) => MachineServer.fork(seed, send, this));
+      this.servers.get(machine)!.begin(parcel);
+      return machine;
+    } finally {
+      memory.release();
+    }
+  }
+
+  /** Has another thread of the family do that. */
+  forkElsewhere(thread: number, memory: FrameSnapshot, parcel: Omit<ForkParcel, 'memory'>): Promise<number> {
+    return this.siblings.fork(thread, { ...parcel, memory: memory.handOver() });
+  }
+
+  private adopt({ memory, ...parcel }: ForkParcel): Promise<number> {
+    return this.fork(FrameSnapshot.of(this.engine!.arena, memory, this.origin!.pages), parcel);
+  }
+
+  /** It uses what machines of this family share. */
   joins(server: MachineServer): void {
     this.users.add(server);
   }
@@ -67,20 +127,48 @@ export class MachineHost {
   async leaves(server: MachineServer, leftover: () => Promise<void> | void): Promise<void> {
     this.leftovers.push(leftover);
     this.users.delete(server);
-    if (this.users.size > 0) return;
+    // Of several threads none knows whether others have forks: the main thread does.
+    if (this.users.size === 0 && !this.lock) await this.clearUp();
+  }
+
+  private async clearUp(): Promise<void> {
     for (const action of this.leftovers.splice(0)) await action();
+    this.origin?.close();
   }
 
-  get(machine: number): MachineServer | undefined {
-    return this.servers.get(machine);
+  receive(message: ToHost): void {
+    if ('machine' in message) {
+      this.servers.get(message.machine)?.receive(message.message as ToMachine);
+      return;
+    }
+    switch (message.kind) {
+      case 'share':
+        this.share(message);
+        break;
+      case 'connect':
+        this.siblings.connect(message.thread, message.port);
+        break;
+      case 'disband':
+        break;
+    }
   }
 
-  receive({ machine, message }: Envelope<ToMachine>): void {
-    this.servers.get(machine)?.receive(message);
+  private share({ thread, port, lock }: Extract<ToHost, { kind: 'share' }>): void {
+    const { arena } = this.engine!;
+    this.lock ??= new MemoryLock(lock, this.thread);
+    arena.shareBy(this.lock);
+    this.siblings.connect(thread, port);
+    this.siblings.post(thread, { kind: 'join', memory: arena.memory, origin: this.origin!.description });
+  }
+
+  /** After the last machine of the family. */
+  async disband(): Promise<void> {
+    await this.clearUp();
+    this.siblings.close();
   }
 
   private remove(machine: number): void {
     this.servers.delete(machine);
-    if (this.servers.size === 0) this.empty();
+    if (this.servers.size === 0 && !this.lock) this.empty();
   }
 }

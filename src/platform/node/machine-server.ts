@@ -18,13 +18,17 @@ import type { Finish } from '../../device/finisher/test-finisher.ts';
 import { LiveRunner } from '../../door/live.ts';
 import { readBootImage } from '../../machine/boot/images.ts';
 import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
-import { type ConsolePort, type CoreOptions, MachineCore, type MachineSnapshot } from '../../machine/core.ts';
+import { type ConsolePort, type CoreOptions, MachineCore } from '../../machine/core.ts';
+import type { Engine } from '../../machine/engine.ts';
 import { bootImages, type Images } from '../../machine/linux.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import type { PageSource } from '../../memory/page-source.ts';
+import type { FrameSnapshot } from '../../memory/snapshot.ts';
 import { imagesOf, openCheckpointed, resetFrom } from './checkpointed-machine.ts';
 import { Checkpointer, type CheckpointPlace, individualArrivals } from './checkpointer.ts';
+import { Origin } from './family-origin.ts';
 import { collectGarbage } from './garbage.ts';
+import type { ForkParcel } from './host-messages.ts';
 import { InputQueue } from './input-queue.ts';
 import { MachineDebugger } from './machine-debugger.ts';
 import { MachineDisks } from './machine-disks.ts';
@@ -50,9 +54,16 @@ interface ServerParts {
   /** What it boots from, when it does not go on from something else. */
   readonly files?: MachineFiles;
   /** The checkpoint that the machine goes on from. */
-  readonly from?: { readonly store: string; readonly id: string; readonly pages: PageSource };
+  readonly from?: CheckpointPlace & { readonly pages: PageSource };
   /** The last checkpoint that a forked machine comes from. */
   readonly descent?: CheckpointPlace | undefined;
+}
+
+/** What a fork is made of: a snapshot in the memory of the thread's engine, and what goes with it. */
+export interface ForkSeed extends Pick<ForkParcel, 'state' | 'disks' | 'descent'> {
+  readonly engine: Engine;
+  readonly origin: Origin;
+  readonly memory: FrameSnapshot;
 }
 
 /** A machine with its disks in this thread, and what carries out actions on it. */
@@ -71,9 +82,6 @@ export class MachineServer {
   private readonly recordings: MachineRecordings;
   private readonly prefetch: Prefetch;
   private readonly debugger: MachineDebugger;
-  /** What the machine's pages come from that it has not touched. */
-  private readonly pages: PageSource | undefined;
-  private readonly files: MachineFiles | undefined;
   private profile: ProfileRecorder | undefined;
   private running: Promise<Finish | undefined> | undefined;
   private startedMs = 0;
@@ -93,8 +101,10 @@ export class MachineServer {
       };
       const disks = await MachineDisks.open(configuration);
       const parts = { configuration, disks, send, host, untilListening, files };
-      const make = (late: CoreOptions) => makeCore({ ...late, load: bootImages(images) });
+      const load = bootImages(images);
+      const make = (late: CoreOptions) => makeCore({ ...late, load });
       const server = await MachineServer.assemble(parts, make);
+      host.begins(server.core.engine, new Origin({ configuration, load, files }));
       // Tens of megabytes that were read.
       collectGarbage();
       if (configuration.profile) await server.startProfile(configuration.profile, files);
@@ -118,14 +128,16 @@ export class MachineServer {
   static async restore(request: RestoreConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
     const { configuration, disks, opened, store } = await openCheckpointed(request);
     const { state, pages, meta } = opened;
-    const make = (late: CoreOptions) =>
-      makeCore(late, () => MachineCore.restore({ ...late, load: resetFrom(configuration) }, state, pages));
+    const load = resetFrom(configuration);
+    const make = (late: CoreOptions) => makeCore(late, () => MachineCore.restore({ ...late, load }, state, pages));
     try {
       const from = { store, id: meta.id, pages };
       const server = await MachineServer.assemble(
         { configuration, disks, send, host, untilListening: false, from },
         make,
       );
+      const checkpoint = { store, id: meta.id };
+      host.begins(server.core.engine, new Origin({ configuration, load, checkpoint, pages }));
       server.disks.resubmit(server.core.board.disks);
       if (!request.exactTwin) server.becomeIndividual();
       return server;
@@ -133,6 +145,27 @@ export class MachineServer {
       pages.close();
       throw error;
     }
+  }
+
+  /** Goes on from a snapshot of another machine in the same memory. Throws GodwitError, with nothing left open. */
+  static async fork(
+    { engine, origin, memory, state, disks, descent }: ForkSeed,
+    send: Send,
+    host: MachineHost,
+  ): Promise<MachineServer> {
+    const opened = await MachineDisks.openOver(disks);
+    const { configuration, load } = origin;
+    return await MachineServer.assemble(
+      { configuration, disks: opened, send, host, untilListening: false, descent },
+      (late) => MachineCore.adopt(engine, { ...late, load }, { state, memory }),
+    );
+  }
+
+  /** After `fork`, when it has its number. */
+  begin({ exactTwin, start }: Pick<ForkParcel, 'exactTwin' | 'start'>): void {
+    if (!exactTwin) this.becomeIndividual();
+    this.disks.resubmit(this.core.board.disks);
+    if (start) this.start();
   }
 
   /** Connects a core, which `make` makes, with its surroundings. Closes the disks when that fails. */
@@ -201,8 +234,6 @@ export class MachineServer {
       untilListening: parts.untilListening,
       handOver: (bytes) => this.runner.input(port, bytes),
     });
-    this.pages = parts.from?.pages;
-    this.files = parts.files;
     const { from } = parts;
     const last = from && { store: from.store, id: from.id, written: core.ram.watchWrites() };
     const onProgress = (progress: CheckpointProgress) => send({ kind: 'checkpoint-progress', progress });
@@ -317,25 +348,19 @@ export class MachineServer {
     return this.debugger.listen(options);
   }
 
-  private async fork({ exactTwin = false, start = true }: ForkOptions): Promise<ForkReport> {
+  private async fork({
+    thread = this.host.thread,
+    exactTwin = false,
+    start = true,
+  }: ForkOptions & { readonly thread?: number }): Promise<ForkReport> {
     if (this.ending) throw new GodwitError('state', 'The machine has ended.');
+    const { host } = this;
     const { snapshot, disks, pauseMs } = await this.checkpoints.freezeForFork();
-    const machine = await this.host
-      .add((send) => this.assembleFork(snapshot, disks, send))
-      .finally(() => snapshot.memory.release());
-    const child = this.host.get(machine)!;
-    if (!exactTwin) child.becomeIndividual();
-    child.disks.resubmit(child.core.board.disks);
-    if (start) child.start();
-    return { machine, pauseMs, started: start };
-  }
-
-  private assembleFork(snapshot: MachineSnapshot, disks: MachineDisks, send: Send): Promise<MachineServer> {
-    const { configuration, host } = this;
-    const make = ({ disks: descriptions, output }: CoreOptions) =>
-      this.core.fork(snapshot, { ...(descriptions && { disks: descriptions }), ...(output && { output }) });
-    const descent = this.checkpoints.descendsFrom;
-    return MachineServer.assemble({ configuration, disks, send, host, untilListening: false, descent }, make);
+    const { state, memory } = snapshot;
+    const parcel = { state, disks, descent: this.checkpoints.descendsFrom, exactTwin, start };
+    const machine =
+      thread === host.thread ? await host.fork(memory, parcel) : await host.forkElsewhere(thread, memory, parcel);
+    return { thread, machine, pauseMs, started: start };
   }
 
   /** Before it executes: what goes on from the same state elsewhere is another machine. */
@@ -393,12 +418,8 @@ export class MachineServer {
     await this.checkpoints.close();
     const error = await this.disks.close();
     this.core.dispose();
-    // Forks read pages and images of the machine that they come from, also when it has ended.
-    await this.host.leaves(this, async () => {
-      this.pages?.close();
-      this.files?.close();
-      await this.disks.removePassing();
-    });
+    // Forks use images of the machine that they come from, also when it has ended.
+    await this.host.leaves(this, () => this.disks.removePassing());
     return error ?? unwritten;
   }
 

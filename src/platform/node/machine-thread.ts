@@ -1,13 +1,10 @@
 import type { Worker } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
-import type { MachineLink } from '../../api/link.ts';
-import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { fromWireError, toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
-import { compilesApart } from '../../machine/engine.ts';
 import { compileService } from './compile/compile-service.ts';
-import { type Envelope, FIRST_MACHINE } from './machine-host.ts';
-import type { ThreadData } from './machine-worker.ts';
+import type { FromHost, ThreadData, ToHost } from './host-messages.ts';
+import { FIRST_MACHINE } from './machine-host.ts';
 import { spareThread } from './spare-thread.ts';
 
 /** What a handle in this thread does with what its machine says. */
@@ -16,56 +13,127 @@ export interface Receiver {
   fail(error: GodwitError): void;
 }
 
+export interface ThreadOptions extends Pick<ThreadData, 'task' | 'interpreter'> {
+  /** Regions are compiled in another thread. */
+  readonly compilesApart: boolean;
+}
+
+/** What a family hears of its threads. */
+export interface ThreadEvents {
+  /** A machine has ended or failed. `deliver` tells its handle so. */
+  over(machine: number, deliver: () => void): void;
+  disbanded(): void;
+  /** It has ended, after its machines' handles were told that they failed. */
+  exited(): void;
+}
+
+const LOST = "The machine's thread ended unexpectedly.";
+
 /** A thread of machines, seen from the process's main thread. */
 export class MachineThread {
   private readonly worker: Worker;
+  private readonly events: ThreadEvents;
   private readonly receivers = new Map<number, Receiver>();
-  /** The first machine can be started. */
+  /** What machines said that have no handle yet: forks of other threads. */
+  private readonly unheard = new Map<number, FromMachine[]>();
+  /** How many machines had a handle so far, and which are the newest. */
+  private readonly known = new Set<number>();
+  /** Forks that are on their way to it. */
+  private coming = 0;
+  /** Its first machine can be started, or forks can be put there. */
   readonly ready: Promise<void>;
 
-  constructor(configuration: MachineConfiguration | RestoreConfiguration, interpreter: WebAssembly.Module) {
-    const compiler = compilesApart(configuration.translation) ? compileService.connect() : undefined;
-    const data: ThreadData = { configuration, interpreter, ...(compiler && { compiler: compiler.port }) };
+  constructor({ task, interpreter, compilesApart }: ThreadOptions, events: ThreadEvents) {
+    this.events = events;
+    const compiler = compilesApart ? compileService.connect() : undefined;
+    const data: ThreadData = { task, interpreter, ...(compiler && { compiler: compiler.port }) };
     this.worker = spareThread.take();
-    this.worker.postMessage(data, compiler ? [compiler.port] : []);
+    const transfer = [...('first' in task ? [task.first] : []), ...(compiler ? [compiler.port] : [])];
+    this.worker.postMessage(data, transfer);
     this.worker.on('exit', () => compiler?.release());
     this.ready = new Promise((resolve, reject) => {
-      this.worker.on('message', ({ machine, message }: Envelope<FromMachine>) => {
-        if (message.kind === 'ready') resolve();
-        if (message.kind === 'failed' && machine === FIRST_MACHINE) reject(fromWireError(message.error));
-        this.deliver(machine, message);
-      });
-      this.worker.on('exit', () => reject(new GodwitError('state', "The machine's thread ended unexpectedly.")));
+      this.worker.on('message', (message: FromHost) => this.receive(message, resolve, reject));
+      this.worker.on('exit', () => reject(new GodwitError('state', LOST)));
     });
     this.ready.catch(() => {});
     this.worker.on('error', (error) => this.failAll(fromWireError(toWireError(error))));
-    this.worker.on('exit', () => this.failAll(new GodwitError('state', "The machine's thread ended unexpectedly.")));
+    this.worker.on('exit', () => {
+      this.failAll(new GodwitError('state', LOST));
+      this.events.exited();
+    });
+  }
+
+  private receive(message: FromHost, ready: () => void, failed: (error: GodwitError) => void): void {
+    if ('machine' in message) {
+      if (message.message.kind === 'ready') ready();
+      if (message.message.kind === 'failed' && message.machine === FIRST_MACHINE)
+        failed(fromWireError(message.message.error));
+      this.deliver(message.machine, message.message);
+      return;
+    }
+    if (message.kind === 'joined') ready();
+    else if (message.kind === 'failed') failed(fromWireError(message.error));
+    else this.events.disbanded();
   }
 
   private deliver(machine: number, message: FromMachine): void {
     const receiver = this.receivers.get(machine);
-    if (message.kind === 'ended' || message.kind === 'failed') this.receivers.delete(machine);
-    receiver?.receive(message);
+    if (!receiver) {
+      if (!this.known.has(machine)) this.unheard.set(machine, [...(this.unheard.get(machine) ?? []), message]);
+      return;
+    }
+    if (message.kind !== 'ended' && message.kind !== 'failed') {
+      receiver.receive(message);
+      return;
+    }
+    this.receivers.delete(machine);
+    this.events.over(machine, () => receiver.receive(message));
   }
 
   private failAll(error: GodwitError): void {
-    for (const receiver of this.receivers.values()) receiver.fail(error);
+    const all = [...this.receivers.values()];
     this.receivers.clear();
+    for (const receiver of all) receiver.fail(error);
   }
 
-  /** To be called before the machine says anything. */
+  /** What the machine has said already is heard now. */
   attach(machine: number, receiver: Receiver): void {
     this.receivers.set(machine, receiver);
+    this.known.add(machine);
+    const messages = this.unheard.get(machine) ?? [];
+    this.unheard.delete(machine);
+    for (const message of messages) this.deliver(machine, message);
   }
 
-  link(machine: number): MachineLink {
-    return {
-      post: (message: ToMachine) => this.worker.postMessage({ machine, message } satisfies Envelope<ToMachine>),
-      terminate: async () => {
-        this.receivers.delete(machine);
-        // The thread goes with the last of its machines; the others are not to suffer.
-        if (this.receivers.size === 0) await this.worker.terminate();
-      },
-    };
+  /** Nobody wants to hear of the machine any more. */
+  detach(machine: number): void {
+    this.receivers.delete(machine);
+  }
+
+  /** How many machines it has, or will have. */
+  get load(): number {
+    return this.receivers.size + this.coming;
+  }
+
+  /** Counts a fork as the thread's while it is made. */
+  async expecting<T>(fork: Promise<T>): Promise<T> {
+    this.coming++;
+    try {
+      return await fork;
+    } finally {
+      this.coming--;
+    }
+  }
+
+  send(machine: number, message: ToMachine): void {
+    this.post({ machine, message });
+  }
+
+  post(message: ToHost): void {
+    this.worker.postMessage(message, 'port' in message ? [message.port] : []);
+  }
+
+  async terminate(): Promise<void> {
+    await this.worker.terminate();
   }
 }

@@ -1,21 +1,13 @@
-/** A thread of machines: it waits for a configuration, says whether the machine is ready, and serves actions until the last machine ends. */
-import { type MessagePort, parentPort } from 'node:worker_threads';
-import type { FromMachine, ToMachine } from '../../api/actions.ts';
-import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
+/** A thread of machines: its first message says what it is for; then it serves until the last machine of its family ends. */
+import { parentPort } from 'node:worker_threads';
+import type { FromMachine } from '../../api/actions.ts';
 import { toWireError } from '../../api/wire-error.ts';
 import { DirectCompiler } from '../../execute/jit/compiler.ts';
 import { provideInterpreter } from '../../machine/interpreter-module.ts';
 import { ThreadCompiler } from './compile/thread-compiler.ts';
-import { type Envelope, FIRST_MACHINE, MachineHost } from './machine-host.ts';
+import type { Envelope, FromHost, ThreadData, ToHost } from './host-messages.ts';
+import { FIRST_MACHINE, FIRST_THREAD, MachineHost } from './machine-host.ts';
 import { NODE_INTERPRETER } from './prebuilt-interpreter.ts';
-
-/** The first message to a thread. */
-export interface ThreadData {
-  readonly configuration: MachineConfiguration | RestoreConfiguration;
-  readonly interpreter: WebAssembly.Module;
-  /** To the thread that compiles regions, if there is one. */
-  readonly compiler?: MessagePort;
-}
 
 const port = parentPort!;
 
@@ -23,18 +15,41 @@ function post(envelope: Envelope<FromMachine>, transfer: ArrayBuffer[] = []): vo
   port.postMessage(envelope, transfer);
 }
 
-async function begin({ configuration, interpreter, compiler }: ThreadData): Promise<void> {
+function tell(message: FromHost): void {
+  port.postMessage(message);
+}
+
+async function begin({ task, interpreter, compiler }: ThreadData): Promise<MachineHost | undefined> {
   provideInterpreter(NODE_INTERPRETER, interpreter);
   const regions = compiler ? new ThreadCompiler(compiler) : new DirectCompiler(() => performance.now());
-  const host = new MachineHost(post, regions, () => port.close());
+  const isFirst = !('first' in task);
+  const host = new MachineHost(post, regions, () => port.close(), isFirst ? FIRST_THREAD : task.thread);
   try {
-    await host.open(configuration);
-    port.on('message', (envelope: Envelope<ToMachine>) => host.receive(envelope));
-    post({ machine: FIRST_MACHINE, message: { kind: 'ready' } });
+    if (isFirst) await host.open(task);
+    else await host.join(task);
+    tell(isFirst ? { machine: FIRST_MACHINE, message: { kind: 'ready' } } : { kind: 'joined' });
+    return host;
   } catch (error) {
-    post({ machine: FIRST_MACHINE, message: { kind: 'failed', error: toWireError(error) } });
+    const failure = { kind: 'failed', error: toWireError(error) } as const;
+    tell(isFirst ? { machine: FIRST_MACHINE, message: failure } : failure);
+    if (!isFirst) task.first.close();
     port.close();
+    return undefined;
   }
 }
 
-port.once('message', (data: ThreadData) => void begin(data));
+async function serve(host: MachineHost | undefined, message: ToHost): Promise<void> {
+  if (!('machine' in message) && message.kind === 'disband') {
+    await host?.disband();
+    tell({ kind: 'disbanded' });
+    port.close();
+  } else host?.receive(message);
+}
+
+let host: Promise<MachineHost | undefined> | undefined;
+
+port.on('message', (message: ThreadData | ToHost) => {
+  // What comes while the thread is not ready yet waits.
+  if (host) void host.then((ready) => serve(ready, message as ToHost));
+  else host = begin(message as ThreadData);
+});

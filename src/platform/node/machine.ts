@@ -1,8 +1,8 @@
 import type { ForkOptions, RestoreOptions } from '../../api/checkpoint.ts';
 import { MachineHandle } from '../../api/machine.ts';
-import { configureMachine, configureRestore, type MachineOptions } from '../../api/options.ts';
-import { FIRST_MACHINE } from './machine-host.ts';
-import { MachineThread } from './machine-thread.ts';
+import { checkThreads, configureMachine, configureRestore, type MachineOptions } from '../../api/options.ts';
+import { MachineFamily } from './machine-family.ts';
+import { FIRST_MACHINE, FIRST_THREAD } from './machine-host.ts';
 import { prebuiltInterpreter } from './prebuilt-interpreter.ts';
 import { spareThread } from './spare-thread.ts';
 
@@ -21,7 +21,9 @@ let restores = 0;
  * A machine that was created holds its thread and the locks of its disks until it ends: `stop` it.
  */
 export class Machine extends MachineHandle {
-  private readonly thread: MachineThread;
+  private readonly family: MachineFamily;
+  /** Which of the threads that it shares with its forks it runs in. */
+  readonly thread: number;
 
   /**
    * Checks the options, opens the files and puts the images into memory; nothing executes yet.
@@ -30,9 +32,9 @@ export class Machine extends MachineHandle {
    */
   static async create(options: MachineOptions): Promise<Machine> {
     const configuration = await configureMachine(options);
-    const thread = new MachineThread(configuration, await prebuiltInterpreter());
-    const machine = new Machine(thread, FIRST_MACHINE, 'created');
-    await thread.ready;
+    const family = new MachineFamily(configuration, await prebuiltInterpreter(), checkThreads(options));
+    const machine = new Machine(family, FIRST_THREAD, FIRST_MACHINE, 'created');
+    await family.ready;
     return machine;
   }
 
@@ -43,30 +45,34 @@ export class Machine extends MachineHandle {
    */
   static async restore(
     checkpoint: string,
-    options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without'> = {},
+    options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without' | 'threads'> = {},
   ): Promise<Machine> {
-    const thread = new MachineThread(configureRestore(checkpoint, options), await prebuiltInterpreter());
-    const machine = new Machine(thread, FIRST_MACHINE, 'created');
-    await thread.ready;
+    const configuration = configureRestore(checkpoint, options);
+    const family = new MachineFamily(configuration, await prebuiltInterpreter(), checkThreads(options));
+    const machine = new Machine(family, FIRST_THREAD, FIRST_MACHINE, 'created');
+    await family.ready;
     // Where several are restored there will be more.
     if (++restores > 1) spareThread.prepare();
     return machine;
   }
 
-  private constructor(thread: MachineThread, machine: number, status: 'created' | 'running') {
-    super(thread.link(machine), status);
+  private constructor(family: MachineFamily, thread: number, machine: number, status: 'created' | 'running') {
+    super(family.link(thread, machine), status);
+    this.family = family;
     this.thread = thread;
-    thread.attach(machine, this);
+    family.attach(thread, machine, this);
   }
 
   /**
-   * A second machine that goes on from where this one is, in the same thread and memory: they share what neither of them writes.
+   * A second machine that goes on from where this one is, in the same memory: they share what neither of them writes. A machine and its
+   * forks are spread over as many threads as the computer has processors.
    * Unless an exact twin is asked for it is an individual of its own: its kernel gets fresh random numbers and is told so. Its disks are
    * copy-on-write images that are gone when it ends.
    * @throws GodwitError 'state' when this machine has not been started or has ended, 'limit' when their memory is used up
    */
   async fork(options: ForkOptions = {}): Promise<Machine> {
-    const { machine, started } = await this.requestFork(options);
-    return new Machine(this.thread, machine, started ? 'running' : 'created');
+    const { family } = this;
+    const { thread, machine, started } = await this.requestFork(options, (send) => family.fork(this.thread, send));
+    return new Machine(family, thread, machine, started ? 'running' : 'created');
   }
 }
