@@ -163,8 +163,7 @@ describe('machines that share a cache', () => {
     const cache = new TranslationCache();
     const compiler = new CountingCompiler();
     const engine = await Engine.create({
-      bytes: 1024 ** 2,
-      shared: false,
+      memory: { bytes: 1024 ** 2, shared: false },
       floatFastPaths: true,
       decodedPageLimit: 2,
       translation: TRANSLATION_DEFAULTS,
