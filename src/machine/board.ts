@@ -61,6 +61,8 @@ export class Board implements Stateful {
   readonly generationId: VmGenerationId;
   readonly console: VirtioConsole;
   readonly disks: readonly VirtioBlock[];
+  /** All of them, by their addresses. */
+  private readonly devices: readonly MmioDevice[];
 
   constructor(parts: BoardParts) {
     if (parts.disks.length > DISKS_MAXIMUM) {
@@ -81,6 +83,7 @@ export class Board implements Stateful {
     this.bus.add(map.UART.base, this.uart);
     const entropy = new VirtioEntropy({ name: 'entropy0', entropy: parts.entropy });
     this.addSlots(parts.memory, [...this.disks, this.console, entropy]);
+    this.devices = this.bus.devices.map(({ device }) => device);
   }
 
   private addSlots(memory: GuestMemory, functions: readonly VirtioFunction[]): void {
@@ -93,17 +96,15 @@ export class Board implements Stateful {
     }
   }
 
-  private get devices(): readonly MmioDevice[] {
-    return this.bus.devices.map(({ device }) => device);
-  }
-
   /** All devices to the state after power-on. */
   reset(): void {
     for (const device of this.devices) device.reset();
   }
 
   save(): PlainData {
-    return Object.fromEntries(this.devices.map((device) => [device.name, device.save()]));
+    const states: { [name: string]: PlainData } = {};
+    for (const device of this.devices) states[device.name] = device.save();
+    return states;
   }
 
   restore(state: PlainData): void {

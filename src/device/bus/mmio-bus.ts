@@ -22,7 +22,7 @@ export class MmioBus {
   /** Result of the last successful `read` of 8 bytes: bits 63:32, unsigned; 0 for narrower reads. */
   high = 0;
 
-  #ranges: readonly Range[] = [];
+  readonly #ranges: Range[] = [];
   #last: Range | undefined;
 
   /** Throws GodwitError('usage') when the range overlaps another device's. */
@@ -31,14 +31,17 @@ export class MmioBus {
     if (!Number.isSafeInteger(base) || base < 0 || !Number.isSafeInteger(end)) {
       throw new GodwitError('usage', `The device ${device.name} cannot be at address ${base}.`);
     }
-    const other = this.#ranges.find((range) => base < range.end && range.base < end);
-    if (other !== undefined) {
+    // In order, without a sort: a board is made for each fork.
+    let index = 0;
+    while (index < this.#ranges.length && this.#ranges[index]!.end <= base) index++;
+    const other = this.#ranges[index];
+    if (other !== undefined && other.base < end) {
       throw new GodwitError(
         'usage',
         `The devices ${device.name} and ${other.device.name} overlap at 0x${base.toString(16)}.`,
       );
     }
-    this.#ranges = [...this.#ranges, { base, end, device }].sort((a, b) => a.base - b.base);
+    this.#ranges.splice(index, 0, { base, end, device });
   }
 
   /** All devices with their base addresses, lowest first. */
