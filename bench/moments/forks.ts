@@ -11,7 +11,8 @@ export interface ForkFigures {
   readonly kibibytesEach: number;
 }
 
-const FORKS = 500;
+/** The first ones are slower: V8 has not compiled yet what they run. */
+const FORKS = 2000;
 const SLICE_BRANCHES = 60_000n;
 const MANY = 1000;
 const MEMORY_MEBIBYTES = 256;
