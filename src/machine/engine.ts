@@ -51,7 +51,7 @@ export const TRANSLATION_DEFAULTS: TranslationOptions = {
 /** How many regions and modules are live at most. What V8 makes of a module and keeps beside it is much more than its WebAssembly. */
 const LIMITS = { regions: 4095, modules: 300 };
 /** Tests that translate everything at once make a module for each place. */
-const LIMITS_AT_ONCE = { regions: 65_535, modules: 65_535 };
+const LIMITS_AT_ONCE = { regions: 65_535, modules: 8000 };
 /**
  * That many hot places are translated at once, in one module; fewer after this many runs. The more modules are live, the longer it
  * waits for the next one to fill.

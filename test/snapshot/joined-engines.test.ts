@@ -109,7 +109,7 @@ describe.skipIf(reason)('machines of one memory in several engines', () => {
     for (let i = 1; i < ENGINES; i++) {
       engines.push(await joinEngine({ memory: arena.memory, lock: new MemoryLock(word, i) }, options));
     }
-  }, 60_000);
+  });
 
   afterAll(() => root?.dispose());
 
