@@ -218,6 +218,7 @@ export class MachineCore {
     field(L.FRAME_TABLE, engine.arena.frameTable);
     field(L.FRAME_VERSIONS, engine.arena.versions);
     field(L.CROSSING_PAGE, engine.crossingPage);
+    field(L.DECODE_TABLE, engine.decodeTable);
     const rtcEnd = RTC.base + RTC.sizeBytes;
     engine.connect(hart.address, {
       frameFault: (page, access) => this.ram.frameFault(page, access === Access.store),
