@@ -6,6 +6,7 @@ import { ensureGuest, QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { MEMORY_LIMIT_BYTES } from '../../src/memory/arena.ts';
 import { CheckpointStore } from '../../src/platform/node/checkpoint/store.ts';
+import { collectGarbage } from '../../src/platform/node/garbage.ts';
 import { Machine } from '../../src/platform/node/machine.ts';
 import { createDisk } from '../../src/platform/node/open-disk.ts';
 import { type Distribution, distributionOf } from './distribution.ts';
@@ -40,6 +41,8 @@ const BETWEEN_RESTORES_MS = 500;
 /** Memory and the disk are written all the time. */
 const WRITING =
   'while :; do head -c 3000000 /dev/urandom >/tmp/w; dd if=/tmp/w of=/dev/vda bs=64k conv=notrunc,fsync 2>/dev/null; done &';
+const SERVICE = 'while read -r line; do echo "answer $line"; done';
+const INTERRUPT = '\x03';
 const SLICE_BRANCHES = 60_000n;
 /** As live machines have them. */
 const SLICE_MS = 3;
@@ -138,6 +141,8 @@ async function measureRestores(store: CheckpointStore, name: string, memoryMebib
     core.step();
     times.push(performance.now() - startedMs);
     pages.close();
+    // A restored machine of the library's has a thread of its own, in which none was restored before.
+    collectGarbage();
   }
   return times;
 }
@@ -147,6 +152,8 @@ export interface ShellFigures {
   readonly pauseMs: Distribution;
   /** From the call that restores a machine until a shell in it has answered a line. */
   readonly firstOutputMs: Distribution;
+  /** The same for a program that reads lines and answers them, without an editor for lines as the shell has it. */
+  readonly serviceOutputMs: Distribution;
 }
 
 /** What users of the library see: machines in threads of their own, with a disk. */
@@ -169,11 +176,18 @@ export async function measureShell(restores: number): Promise<ShellFigures> {
     await machine.console.write('modprobe virtio_blk; echo rea"dy"\r');
     await machine.console.waitFor('ready\r\n');
     await machine.checkpoint({ name: 'shell', store });
-    const firstOutputMs: number[] = [];
-    for (let i = 0; i < restores; i++) {
-      await delay(BETWEEN_RESTORES_MS);
-      firstOutputMs.push(await timeToAnswer(store, 1_000_000 + i));
-    }
+    await machine.console.write(`${SERVICE}\rhello\r`);
+    await machine.console.waitFor('answer hello\r\n');
+    await machine.checkpoint({ name: 'service', store, disks: 'copy' });
+    await machine.console.write(INTERRUPT);
+    await machine.console.waitFor('~# ');
+    const firstOutputMs = await timeAnswers(restores, store, 'shell', (i) => {
+      const number = 1_000_000 + i;
+      return { line: `echo $((${number} + 0))`, answer: `${number}\r\n` };
+    });
+    const serviceOutputMs = await timeAnswers(restores, store, 'service', (i) => {
+      return { line: `${i}`, answer: `answer ${i}\r\n` };
+    });
     await machine.console.write(`${WRITING}\r`);
     const pauses: number[] = [];
     for (let i = 0; i < CHECKPOINTS; i++) {
@@ -181,19 +195,37 @@ export async function measureShell(restores: number): Promise<ShellFigures> {
       const { pauseMs } = await machine.checkpoint({ name: `${i}`, store, disks: 'copy' });
       pauses.push(pauseMs);
     }
-    return { pauseMs: distributionOf(pauses), firstOutputMs: distributionOf(firstOutputMs) };
+    return {
+      pauseMs: distributionOf(pauses),
+      firstOutputMs: distributionOf(firstOutputMs),
+      serviceOutputMs: distributionOf(serviceOutputMs),
+    };
   } finally {
     await machine.stop();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function timeToAnswer(store: string, number: number): Promise<number> {
+interface Question {
+  readonly line: string;
+  readonly answer: string;
+}
+
+async function timeAnswers(restores: number, store: string, name: string, question: (i: number) => Question) {
+  const times: number[] = [];
+  for (let i = 0; i < restores; i++) {
+    await delay(BETWEEN_RESTORES_MS);
+    times.push(await timeToAnswer(store, name, question(i)));
+  }
+  return times;
+}
+
+async function timeToAnswer(store: string, name: string, { line, answer }: Question): Promise<number> {
   const startedMs = performance.now();
-  const machine = await Machine.restore('shell', { store });
+  const machine = await Machine.restore(name, { store });
   await machine.start();
-  await machine.console.write(`echo $((${number} + 0))\r`);
-  await machine.console.waitFor(`${number}\r\n`);
+  await machine.console.write(`${line}\r`);
+  await machine.console.waitFor(answer);
   const ms = performance.now() - startedMs;
   await machine.stop();
   return ms;

@@ -47,6 +47,7 @@ function distributions({ shell, forks, timeTravel }: MomentFigures): string[][] 
   return [
     ...row('pause for a checkpoint through the library', shell?.pauseMs),
     ...row('restored shell has answered', shell?.firstOutputMs),
+    ...row('restored service has answered', shell?.serviceOutputMs),
     ...row("fork of 256 MiB: parent's pause", forks?.pauseMs),
     ...row("fork of 256 MiB: child's first instruction", forks?.firstInstructionMs),
     ...row('seek anywhere', timeTravel?.seekMs),

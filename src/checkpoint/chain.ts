@@ -61,6 +61,10 @@ export class ChainPageSource implements PageSource {
     return this.stack.read(page, into);
   }
 
+  companions(page: number): readonly number[] {
+    return this.stack.companions(page);
+  }
+
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;

@@ -9,10 +9,10 @@ import { encodePlainData } from './plain-data.ts';
 import { CHECKPOINT_KIND, HOT_PAGES, MAXIMUM_HOT_PAGES, MEMORY_PAGES, META, STATE } from './sections.ts';
 
 /**
- * That much of what a machine used last, 8 MiB, is stored uncompressed. Inflating was more than half of the time until a restored shell had
+ * That much of what a machine used last, 16 MiB, is stored uncompressed. Inflating was more than half of the time until a restored shell had
  * answered.
  */
-const MAXIMUM_URGENT_CHUNKS = 256;
+const MAXIMUM_URGENT_CHUNKS = 512;
 
 /** What a checkpoint's file has beside pages. */
 export interface CheckpointHead {

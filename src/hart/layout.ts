@@ -130,6 +130,8 @@ export const CROSSING_BITS = field();
 export const CROSSING_KEY = field();
 /** The host's decoded page with the page-crossing slot. */
 export const CROSSING_PAGE = field();
+/** Address of the table of decoded instructions (execute/interpreter/decode-table.ts). */
+export const DECODE_TABLE = field();
 /** The frame that was fetched from last. */
 export const FETCHED_FRAME = field();
 /** Address of the machine's guest-physical map (memory/layout.ts). */

@@ -27,8 +27,9 @@ import {
 } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
 import { Hart } from './hart.ts';
-import { restoreHart, restoreTranslations, saveHart, translatedPages, type WaitingTranslations } from './hart-state.ts';
+import { restoreHart, restoreTranslations, saveHart, type WaitingTranslations } from './hart-state.ts';
 import { digestOf } from './plain-digest.ts';
+import { recentPages } from './recent-pages.ts';
 import { callSbi } from './sbi-calls.ts';
 
 /** Position in execution: between two counted transfers pc only rises, so the pair is unique. */
@@ -217,6 +218,7 @@ export class MachineCore {
     field(L.FRAME_TABLE, engine.arena.frameTable);
     field(L.FRAME_VERSIONS, engine.arena.versions);
     field(L.CROSSING_PAGE, engine.crossingPage);
+    field(L.DECODE_TABLE, engine.decodeTable);
     const rtcEnd = RTC.base + RTC.sizeBytes;
     engine.connect(hart.address, {
       frameFault: (page, access) => this.ram.frameFault(page, access === Access.store),
@@ -516,13 +518,10 @@ export class MachineCore {
     };
   }
 
-  /** Pages of RAM (numbers) that the machine had in use lately, as far as its TLBs tell: what it will need first when it goes on. */
-  recentPages({ state }: MachineSnapshot): number[] {
+  /** Pages of RAM (numbers) that the machine had in use lately, the most urgent first. */
+  recentPages({ state, memory }: MachineSnapshot): number[] {
     const { hart } = state as { hart: PlainData };
-    const first = RAM_BASE / PAGE_BYTES;
-    const pages = translatedPages(hart).map((page) => page - first);
-    // In rising order, since neighbours are stored together.
-    return pages.filter((page) => page >= 0 && page < this.ram.pageCount).sort((a, b) => a - b);
+    return recentPages(this.engine.arena, hart, memory);
   }
 
   /** Back to what the machine was at a snapshot of it. */

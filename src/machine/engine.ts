@@ -1,3 +1,4 @@
+import { DECODE_TABLE_BYTES, fillDecodeTable, learn } from '../execute/interpreter/decode-table.ts';
 import { DecodedPages } from '../execute/interpreter/decoded-pages.ts';
 import type { InterpreterExports } from '../execute/interpreter/generate.ts';
 import { writeSlot } from '../execute/interpreter/slot-writer.ts';
@@ -103,6 +104,7 @@ export class Engine {
   private runsWaited = 0;
   /** Where the instruction that lies across two pages is decoded, for whichever hart runs. */
   readonly crossingPage: number;
+  readonly decodeTable: number;
   private entered = 0;
   private collectedAtBytes = 0;
   private readonly collectGarbage: (() => void) | undefined;
@@ -125,6 +127,8 @@ export class Engine {
       givenUp: (page) => this.translator.forget(page),
     });
     this.crossingPage = this.decoded.allocateLoose();
+    this.decodeTable = arena.allocate(DECODE_TABLE_BYTES, 64);
+    fillDecodeTable(arena.words, this.decodeTable);
     const env = { memory: arena.memory, table: this.translator.table };
     const host = this.imports() as unknown as Record<string, unknown>;
     const { exports } = new WebAssembly.Instance(module, { env, host });
@@ -224,8 +228,14 @@ export class Engine {
         this.ports.get(hart)!.stops.access(address, width, access) ? 1 : 0,
       debugPage: (hart, low, high) => (this.ports.get(hart)!.stops.watchesPage(low, high) ? 1 : 0),
       debugFetch: (hart, low, high) => this.ports.get(hart)!.stops.fetch(low, high),
-      decode: (slot, bits, crossing) => writeSlot(arena.view, slot >>> 0, bits, crossing !== 0),
+      decode: (slot, bits, crossing) => this.decode(slot >>> 0, bits, crossing !== 0),
     };
+  }
+
+  private decode(slot: number, bits: number, crossing: boolean): void {
+    const { view } = this.arena;
+    writeSlot(view, slot, bits, crossing);
+    if (!crossing) learn(view, slot, bits);
   }
 
   private hot(page: number, slot: number): void {

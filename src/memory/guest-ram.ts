@@ -1,3 +1,4 @@
+import { GodwitError } from '../common/errors.ts';
 import type { FrameSpan, GuestMemory } from '../device/device.ts';
 import type { Arena } from './arena.ts';
 import { FRAME_BYTES, RAM_BASE } from './layout.ts';
@@ -49,7 +50,21 @@ export class GuestRam implements GuestMemory, MapListener {
 
   /** The map entry of a page that generated code found absent or not writable; gives it a frame that is. */
   frameFault(page: number, write: boolean): number {
-    return write ? this.map.writableEntry(page, this.source, this) : this.map.readableEntry(page, this.source);
+    const { map, source } = this;
+    const isMissing = source !== undefined && map.frameOf(page) === 0;
+    const entry = write ? map.writableEntry(page, source, this) : map.readableEntry(page, source);
+    if (isMissing) this.loadCompanions(page, source);
+    return entry;
+  }
+
+  /** What cannot be read is left: the guest's own access says so, if it comes. */
+  private loadCompanions(page: number, source: PageSource): void {
+    const companions = source.companions?.(page) ?? [];
+    try {
+      for (const other of companions) this.map.readableEntry(other, source);
+    } catch (error) {
+      if (!(error instanceof GodwitError)) throw error;
+    }
   }
 
   replaced(page: number, before: number, now: number): void {
@@ -126,7 +141,7 @@ export class GuestRam implements GuestMemory, MapListener {
 
   /** A page comes in before it is asked for. */
   prefetch(page: number): void {
-    if (page < this.pageCount) this.map.readableEntry(page, this.source);
+    if (page < this.pageCount && this.source && this.map.frameOf(page) === 0) this.frameFault(page, false);
   }
 
   /** All zeros again. */

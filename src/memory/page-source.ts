@@ -5,6 +5,8 @@ export interface PageSource {
    * access to memory waits for it. Throws GodwitError('damaged' | 'io').
    */
   read(page: number, into: Uint8Array): boolean;
+  /** Pages that are stored together with this one, itself included: reading them right after it costs next to nothing. */
+  companions?(page: number): readonly number[];
   /** Pages worth reading before they are asked for, the most urgent first. */
   readonly hotPages: readonly number[];
   close(): void;

@@ -3,11 +3,18 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { configureRestore } from '../../src/api/options.ts';
+import { RecordedDoor } from '../../src/door/arrivals.ts';
 import { ensureGuest, QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
+import { MachineCore } from '../../src/machine/core.ts';
 import { type CheckpointNode, CheckpointStore } from '../../src/platform/node/checkpoint/store.ts';
+import { readMachine } from '../../src/platform/node/checkpointed-machine.ts';
 import { Machine } from '../../src/platform/node/machine.ts';
 import { createDisk } from '../../src/platform/node/open-disk.ts';
+import { prebuiltInterpreter } from '../../src/platform/node/prebuilt-interpreter.ts';
+import { rehearse, takeRehearsed } from '../../src/platform/node/rehearsal.ts';
 import { guestImages } from '../support/guest.ts';
 
 const images = await guestImages();
@@ -148,6 +155,78 @@ describe('checkpoints of a running machine', () => {
     };
     const individuals = [await uuid(false), await uuid(false), await uuid(true)];
     expect(new Set(individuals).size).toBe(3);
+  });
+
+  describe('rehearsed by a thread that waits for its machine', () => {
+    const rehearseIt = async (checkpoint: string, isWanted: () => boolean = () => false): Promise<void> => {
+      const request = configureRestore(checkpoint, { store: folder });
+      await rehearse({ request, interpreter: await prebuiltInterpreter() }, isWanted);
+    };
+    const open = async (checkpoint: string) => {
+      const opened = await (await CheckpointStore.open({ folder })).openCheckpoint(checkpoint);
+      const { memoryBytes, machine } = opened.meta;
+      const { translation } = configureRestore(checkpoint, {});
+      return { opened, configuration: readMachine(machine, { memoryBytes, translation }).configuration };
+    };
+    const files = () => readdirSync(folder, { recursive: true, withFileTypes: true }).map(({ name }) => name);
+
+    it.skipIf(skipped)('go on bit for bit as otherwise', async () => {
+      const machine = await boot();
+      await ask(machine, 'i=0; while true; do i=$((i+1)); echo $i > /tmp/count; done & echo ready', 'ready');
+      await machine.checkpoint({ name: 'first', store: folder });
+      await machine.stop();
+      await rehearseIt('first');
+      const { opened, configuration } = await open('first');
+      const options = { ...configuration, disks: [], shared: true, load: () => {} };
+      const rehearsed = takeRehearsed(opened, configuration)!.become(options);
+      const restored = await MachineCore.restore(options, opened.state, opened.pages);
+      expect(rehearsed.point).toEqual(restored.point);
+      expect(rehearsed.digest()).toBe(restored.digest());
+      const end = restored.hart.branches + 3_000_000n;
+      for (const core of [rehearsed, restored]) new RecordedDoor(core, []).run(end);
+      expect(rehearsed.point).toEqual(restored.point);
+      expect(rehearsed.digest()).toBe(restored.digest());
+      expect(takeRehearsed(opened, configuration)).toBeUndefined();
+    });
+
+    it.skipIf(skipped)(
+      'leave nothing behind, whenever the thread is wanted, and serve only their own machine',
+      async () => {
+        const disk = join(folder, 'disk.qcow2');
+        await createDisk(disk, { sizeBytes: 64 * 1024 ** 2 });
+        const machine = await boot([{ path: disk }]);
+        await machine.checkpoint({ name: 'first', store: folder });
+        await machine.checkpoint({ name: 'second', store: folder });
+        await machine.stop();
+        const before = files();
+        const { opened, configuration } = await open('first');
+        for (const polls of [0, 1, 3, 10, 30, 100]) {
+          let left = polls;
+          await rehearseIt('first', () => left-- <= 0);
+          expect(takeRehearsed(opened, configuration)).toBeUndefined();
+        }
+        await rehearseIt('first');
+        expect(takeRehearsed((await open('second')).opened, configuration)).toBeUndefined();
+        expect(takeRehearsed(opened, configuration)).toBeUndefined();
+        await rehearseIt('first');
+        const translation = { ...configuration.translation, threshold: 1 };
+        expect(takeRehearsed(opened, { ...configuration, translation })).toBeUndefined();
+        await rehearseIt('none');
+        expect(files()).toEqual(before);
+      },
+    );
+
+    it.skipIf(skipped)('are restored again and again', async () => {
+      const machine = await boot();
+      await machine.checkpoint({ name: 'first', store: folder });
+      await machine.stop();
+      for (const i of [1, 2, 3, 4]) {
+        const restored = await restore('first');
+        await ask(restored, `test -e /tmp/was || echo $((${i} * 7)); touch /tmp/was`, `${i * 7}`);
+        await restored.stop();
+        await delay(1500);
+      }
+    });
   });
 
   it.skipIf(skipped)('give clear errors when they are damaged, gone or none', async () => {

@@ -216,6 +216,18 @@ describe('a container', () => {
   });
 });
 
+/** Of a page that is not zeros: it and others that are not, in rising order, the same for each of them. */
+function expectSoundCompanions(source: ChainPageSource, pageCount: number): void {
+  const into = new Uint8Array(4096);
+  const isSound = (page: number): boolean => {
+    const companions = source.companions(page);
+    if (companions.includes(page) !== source.read(page, into)) return false;
+    if (companions.some((other, i) => i > 0 && other <= companions[i - 1]!)) return false;
+    return companions.every((other) => `${source.companions(other)}` === `${companions}`);
+  };
+  expect(Array.from({ length: pageCount }, (_, page) => page).filter((page) => !isSound(page))).toEqual([]);
+}
+
 describe.each(Object.entries(codecs))('a checkpoint file, with the %s codec', (_, codec) => {
   const seeds = Array.from({ length: 4 * seedFactor }, (_, index) => index + 1);
 
@@ -233,6 +245,7 @@ describe.each(Object.entries(codecs))('a checkpoint file, with the %s codec', (_
     const source = new ChainPageSource(openChain(file, noBase), codec);
     expect(source.hotPages).toEqual(hotPages);
     expect(memory.firstDifference((page, into) => source.read(page, into))).toBeUndefined();
+    expectSoundCompanions(source, memory.pageCount);
     for (const _ of file.verify());
   });
 
@@ -269,6 +282,8 @@ describe.each(Object.entries(codecs))('a checkpoint file, with the %s codec', (_
       }
     };
     check();
+    for (const depth of models.keys())
+      expectSoundCompanions(new ChainPageSource(chainOf(depth), codec), memory.pageCount);
     // Delete all but the last in random order: who built on one takes it in.
     const present = new Set(files.keys());
     while (present.size > 1) {

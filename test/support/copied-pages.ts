@@ -2,6 +2,8 @@ import type { PageSource } from '../../src/memory/page-source.ts';
 import type { MemorySnapshot } from '../../src/memory/snapshot.ts';
 
 const FRAME_BYTES = 4096;
+/** As many as are stored together in a file. */
+const GROUP_PAGES = 8;
 
 /** Pages of a snapshot, copied, as they would come from a file. */
 export class CopiedPages implements PageSource {
@@ -19,6 +21,11 @@ export class CopiedPages implements PageSource {
     const content = this.pages.get(page);
     if (content) into.set(content);
     return content !== undefined;
+  }
+
+  companions(page: number): number[] {
+    const first = page - (page % GROUP_PAGES);
+    return Array.from({ length: GROUP_PAGES }, (_, i) => first + i).filter((other) => this.pages.has(other));
   }
 
   close(): void {}

@@ -1,13 +1,10 @@
 import type { Codec } from '../codec.ts';
 import { type Chunk, packChunk } from './encoder.ts';
-import { CHUNK_PAGES, chunkMask, METHOD_NONE, PAGE_BYTES, presentOffset } from './layout.ts';
+import { ALL_PAGES, CHUNK_BYTES, CHUNK_PAGES, chunkMask, METHOD_NONE, PAGE_BYTES, presentOffset } from './layout.ts';
 import type { StoredPages } from './stored-pages.ts';
 
-/**
- * Decoded chunks that are kept: 8 MiB. A guest that goes on wants pages here and there: until a shell had answered, 331 chunks were
- * decoded with room for 32, of which 228 were different ones.
- */
-const CACHED_CHUNKS = 256;
+/** Unpacked chunks that are kept. Few, since a machine takes all pages of a chunk at once. */
+const CACHED_CHUNKS = 16;
 
 /** Who has what of a chunk: pages by the level that holds them, and those that not even the lowest level has. */
 interface Resolved {
@@ -51,6 +48,22 @@ export class PageStack {
       if (!(inherited & (1 << bit))) return false;
     }
     return false;
+  }
+
+  /** Pages that `read` finds in the same chunk of the same level as this one, itself included; none: it is all zeros. */
+  companions(page: number): readonly number[] {
+    const chunk = Math.floor(page / CHUNK_PAGES);
+    const bit = 1 << (page % CHUNK_PAGES);
+    let wanted = ALL_PAGES;
+    for (const { index } of this.levels) {
+      const at = index.find(chunk);
+      if (at < 0) continue;
+      const { present, inherited } = index.entry(at);
+      if (present & bit) return pagesOf(chunk, present & wanted);
+      wanted &= inherited;
+      if (!(wanted & bit)) break;
+    }
+    return [];
   }
 
   /** The levels as one: every chunk that is not wholly inherited, or wholly zeros without a base; in rising order. */
@@ -112,13 +125,23 @@ export class PageStack {
   private unpacked(level: number, entry: number): Uint8Array {
     const key = entry * this.levels.length + level;
     const pages = this.levels[level]!;
-    const found = this.cache.get(key) ?? pages.unpack(pages.chunk(entry));
+    const found = this.cache.get(key) ?? pages.unpackInto(entry, this.makeRoom());
     this.cache.delete(key);
     this.cache.set(key, found);
-    if (this.cache.size > CACHED_CHUNKS) {
-      const [oldest] = this.cache.keys();
-      this.cache.delete(oldest!);
-    }
     return found;
   }
+
+  /** Room for a chunk: that of the one that was used longest ago, since hundreds are unpacked while somebody waits for the guest. */
+  private makeRoom(): Uint8Array {
+    if (this.cache.size < CACHED_CHUNKS) return new Uint8Array(CHUNK_BYTES);
+    const [oldest, { buffer }] = this.cache.entries().next().value!;
+    this.cache.delete(oldest);
+    return buffer.byteLength === CHUNK_BYTES ? new Uint8Array(buffer) : new Uint8Array(CHUNK_BYTES);
+  }
+}
+
+function pagesOf(chunk: number, mask: number): number[] {
+  const pages = [];
+  for (let bit = 0; bit < CHUNK_PAGES; bit++) if (mask & (1 << bit)) pages.push(chunk * CHUNK_PAGES + bit);
+  return pages;
 }

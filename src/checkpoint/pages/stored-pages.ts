@@ -38,8 +38,12 @@ export class StoredPages {
 
   /** A chunk as it is stored, its checksum checked. `at` is the index of its entry. */
   chunk(at: number): Chunk {
+    return this.chunkInto(at, new Uint8Array(this.index.entry(at).storedBytes));
+  }
+
+  private chunkInto(at: number, room: Uint8Array): Chunk {
     const entry = this.index.entry(at);
-    const stored = new Uint8Array(entry.storedBytes);
+    const stored = room.subarray(0, entry.storedBytes);
     this.container.source.read(this.data.offset + this.index.offsetOf(at), stored);
     if (this.codec.crc32(stored) !== entry.checksum) throw this.damagedAt(entry.chunk);
     return { ...entry, stored };
@@ -54,6 +58,11 @@ export class StoredPages {
       if (error instanceof GodwitError && error.code === 'damaged') throw this.damagedAt(chunk, error);
       throw error;
     }
+  }
+
+  /** The present pages of the chunk of an entry, one after the other. `room`, which has place for any chunk, may become part of the result. */
+  unpackInto(at: number, room: Uint8Array): Uint8Array {
+    return this.unpack(this.chunkInto(at, room));
   }
 
   /** Reads and checks everything. Gives control back after each chunk. */

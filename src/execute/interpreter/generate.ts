@@ -13,6 +13,7 @@ import {
   ModuleBuilder,
   select,
 } from '../wasm/index.ts';
+import { decodeByTable } from './decode-table.ts';
 import { type Loop, noteHeat, SlotEmitter } from './emitter.ts';
 import { HANDLERS, OP_ILLEGAL } from './handlers.ts';
 import {
@@ -327,7 +328,9 @@ function undecoded(f: FunctionBuilder, loop: Loop, ran: Local<'i32'> | undefined
       const bits = f.temporary('i32');
       f.set(bits, low);
       f.if(long, () => f.set(bits, at.load()));
-      f.do(library.host.decode, slot.get, bits.get, i32(0));
+      decodeByTable(f, loop.hart.get.load(L.DECODE_TABLE), slot.get, bits.get, () =>
+        f.do(library.host.decode, slot.get, bits.get, i32(0)),
+      );
     },
   );
   again(f, loop, ran);

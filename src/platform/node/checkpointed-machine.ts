@@ -35,13 +35,13 @@ export function describeMachine(configuration: MachineDescription): PlainData {
   };
 }
 
-interface DescribedMachine {
+export interface DescribedMachine {
   readonly configuration: MachineConfiguration;
   readonly serials: readonly string[];
 }
 
 /** Throws GodwitError('damaged'). The configuration has no disks yet. */
-function readMachine(
+export function readMachine(
   data: PlainData,
   { memoryBytes, translation }: Pick<MachineConfiguration, 'memoryBytes' | 'translation'>,
 ): DescribedMachine {

@@ -61,7 +61,7 @@ export class MachineDisks {
           const configuration = configured[i]!;
           if (configuration.readonly) return configuration;
           const overlay = join(passingFolder, `disk${i}.qcow2`);
-          await createDisk(overlay, { backing: { path: resolve(path), format } });
+          await createDisk(overlay, { backing: { path: resolve(path), format }, passing: true });
           return { ...configuration, path: overlay, format: 'qcow2' };
         }),
       );
@@ -84,7 +84,7 @@ export class MachineDisks {
         disks.map(async ({ path, format, readonly, serial }, i): Promise<DiskConfiguration> => {
           if (readonly) return { path, format, readonly, serial };
           const overlay = join(at, `disk${i}.qcow2`);
-          await createDisk(overlay, { backing: { path, format } });
+          await createDisk(overlay, { backing: { path, format }, passing: folder === undefined });
           return { path: overlay, format: 'qcow2', readonly, serial };
         }),
       );

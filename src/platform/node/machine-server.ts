@@ -39,6 +39,7 @@ import { OutputMeter } from './output-meter.ts';
 import { Prefetch } from './prefetch.ts';
 import { ProfileRecorder } from './profile-recorder.ts';
 import { MachineRecordings } from './recording/machine-recordings.ts';
+import { takeRehearsed } from './rehearsal.ts';
 import { TraceBuffer } from './trace-buffer.ts';
 
 type Send = (message: FromMachine, transfer?: ArrayBuffer[]) => void;
@@ -127,9 +128,16 @@ export class MachineServer {
   /** Goes on from a checkpoint. Pages are read when they are touched. Throws GodwitError, with nothing left open. */
   static async restore(request: RestoreConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
     const { configuration, disks, opened, store } = await openCheckpointed(request);
-    const { state, pages, meta } = opened;
+    const { state, meta } = opened;
+    const rehearsed = takeRehearsed(opened, configuration);
+    if (rehearsed) opened.pages.close();
+    const { pages } = rehearsed ?? opened;
     const load = resetFrom(configuration);
-    const make = (late: CoreOptions) => makeCore(late, () => MachineCore.restore({ ...late, load }, state, pages));
+    const make = (late: CoreOptions) =>
+      makeCore(late, async () => {
+        const options = { ...late, load };
+        return rehearsed?.become(options) ?? MachineCore.restore(options, state, pages);
+      });
     try {
       const from = { store, id: meta.id, pages };
       const server = await MachineServer.assemble(
@@ -276,7 +284,8 @@ export class MachineServer {
   }
 
   private afterRound(): void {
-    this.prefetch.step();
+    // A guest that works brings in what it needs itself.
+    if (this.core.hart.waiting) this.prefetch.step();
     this.input.flow();
     this.trace?.flush();
   }

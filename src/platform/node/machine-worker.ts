@@ -1,5 +1,5 @@
 /** A thread of machines: its first message says what it is for; then it serves until the last machine of its family ends. */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import type { FromMachine } from '../../api/actions.ts';
 import { toWireError } from '../../api/wire-error.ts';
 import { DirectCompiler } from '../../execute/jit/compiler.ts';
@@ -8,6 +8,7 @@ import { ThreadCompiler } from './compile/thread-compiler.ts';
 import type { Envelope, FromHost, ThreadData, ToHost } from './host-messages.ts';
 import { FIRST_MACHINE, FIRST_THREAD, MachineHost } from './machine-host.ts';
 import { NODE_INTERPRETER } from './prebuilt-interpreter.ts';
+import { forgetRehearsed, type Rehearsal, rehearse } from './rehearsal.ts';
 
 const port = parentPort!;
 
@@ -23,6 +24,7 @@ async function begin({ task, interpreter, compiler }: ThreadData): Promise<Machi
   provideInterpreter(NODE_INTERPRETER, interpreter);
   const regions = compiler ? new ThreadCompiler(compiler) : new DirectCompiler(() => performance.now());
   const isFirst = !('first' in task);
+  if (!('checkpoint' in task)) forgetRehearsed();
   const host = new MachineHost(post, regions, () => port.close(), isFirst ? FIRST_THREAD : task.thread);
   try {
     if (isFirst) await host.open(task);
@@ -53,3 +55,4 @@ port.on('message', (message: ThreadData | ToHost) => {
   if (host) void host.then((ready) => serve(ready, message as ToHost));
   else host = begin(message as ThreadData);
 });
+if (workerData) void rehearse(workerData as Rehearsal, () => host !== undefined);

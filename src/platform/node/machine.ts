@@ -47,12 +47,13 @@ export class Machine extends MachineHandle {
     checkpoint: string,
     options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without' | 'threads'> = {},
   ): Promise<Machine> {
-    const configuration = configureRestore(checkpoint, options);
-    const family = new MachineFamily(configuration, await prebuiltInterpreter(), checkThreads(options));
+    const request = configureRestore(checkpoint, options);
+    const interpreter = await prebuiltInterpreter();
+    const family = new MachineFamily(request, interpreter, checkThreads(options));
     const machine = new Machine(family, FIRST_THREAD, FIRST_MACHINE, 'created');
     await family.ready;
     // Where several are restored there will be more.
-    if (++restores > 1) spareThread.prepare();
+    if (++restores > 1) spareThread.prepare({ request, interpreter });
     return machine;
   }
 

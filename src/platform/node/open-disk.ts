@@ -15,6 +15,8 @@ export interface CreateDiskOptions {
   clusterBits?: number;
   /** For qcow2. A relative path is relative to the folder of the new image; it is stored as given. */
   backing?: { path: string; format?: DiskFormat };
+  /** It is of no use to anybody once this process has ended: nothing is flushed to stable storage. */
+  passing?: boolean;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function createDisk(path: string, options: CreateDiskOptions): Prom
   const sizeBytes = options.sizeBytes ?? backing?.sizeBytes;
   if (sizeBytes === undefined) throw new GodwitError('usage', 'A new disk needs a size or a backing file.');
   assertDiskSize(sizeBytes);
-  const { format = 'qcow2', clusterBits } = options;
+  const { format = 'qcow2', clusterBits, passing = false } = options;
   if (format === 'raw' && (backing !== undefined || clusterBits !== undefined)) {
     throw new GodwitError('usage', 'A raw disk has no backing file and no clusters; use qcow2.');
   }
@@ -47,7 +49,7 @@ export async function createDisk(path: string, options: CreateDiskOptions): Prom
         ...(backing === undefined ? {} : { backing: { path: backing.path, format: backing.format } }),
       });
     }
-    await file.sync();
+    if (!passing) await file.sync();
   });
 }
 

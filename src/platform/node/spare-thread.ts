@@ -1,5 +1,8 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads';
+import type { Rehearsal } from './rehearsal.ts';
 
+/** A restored machine has the processor for itself for about as long. */
+const DELAY_MS = 100;
 /** A thread that waits for a machine ends when none came for so long. */
 const WAIT_MS = 60_000;
 
@@ -14,7 +17,7 @@ function workerUrl(): URL {
 
 /**
  * Threads for machines. One may be started ahead, so that the next machine need not wait until its thread has loaded all its modules,
- * which takes longer than restoring a machine. Whatever waits keeps no process alive.
+ * which takes longer than restoring a machine, and V8 has compiled what it does first. Whatever waits keeps no process alive.
  */
 class SpareThread {
   private worker: Worker | undefined;
@@ -29,19 +32,25 @@ class SpareThread {
     return worker;
   }
 
-  /** Starts one for the next machine, if none waits. */
-  prepare(): void {
+  /** Starts one for the next machine in a moment, if none waits: not now, when the last one has much to do. */
+  prepare(rehearsal: Rehearsal): void {
     clearTimeout(this.timer);
-    this.worker ??= this.makeWaiting();
-    this.timer = setTimeout(() => this.end(), WAIT_MS).unref();
+    this.timer = setTimeout(() => {
+      this.worker ??= this.makeWaiting(rehearsal);
+      this.timer = setTimeout(() => this.end(), WAIT_MS).unref();
+    }, DELAY_MS).unref();
   }
 
-  private make(): Worker {
-    return new Worker(workerUrl(), { name: 'godwit machine', resourceLimits: MACHINE_THREAD_LIMITS });
+  private make(rehearsal?: Rehearsal): Worker {
+    return new Worker(workerUrl(), {
+      name: 'godwit machine',
+      resourceLimits: MACHINE_THREAD_LIMITS,
+      workerData: rehearsal,
+    });
   }
 
-  private makeWaiting(): Worker {
-    const worker = this.make();
+  private makeWaiting(rehearsal: Rehearsal): Worker {
+    const worker = this.make(rehearsal);
     worker.unref();
     const lost = () => this.forget(worker);
     worker.once('error', lost);

@@ -4,7 +4,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 export interface CompilerConnection {
   /** For a `ThreadCompiler`, here or in another thread. */
   readonly port: MessagePort;
-  /** The machine is gone. The thread ends with the last one. */
+  /** The machine is gone. The thread ends some time after the last one. */
   release(): void;
 }
 
@@ -14,9 +14,13 @@ function workerUrl(): URL {
   return new URL(`${built}compile-worker.js`, import.meta.url);
 }
 
+/** Machines come one after the other, too: they find the thread there, and what it has compiled. */
+const LINGER_MS = 60_000;
+
 /** One thread that compiles regions for all machines of this one. It keeps no process alive. */
 class CompileService {
   private worker: Worker | undefined;
+  private lingering: NodeJS.Timeout | undefined;
   private machines = 0;
 
   connect(): CompilerConnection {
@@ -24,13 +28,14 @@ class CompileService {
     const { port1, port2 } = new MessageChannel();
     worker.postMessage(port2, [port2]);
     this.machines++;
+    clearTimeout(this.lingering);
     let released = false;
     return {
       port: port1,
       release: () => {
         if (released) return;
         released = true;
-        if (--this.machines === 0) this.end();
+        if (--this.machines === 0) this.lingering = setTimeout(() => this.end(), LINGER_MS).unref();
       },
     };
   }
