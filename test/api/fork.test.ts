@@ -1,4 +1,5 @@
 /** Forks through the library: machines of their own, over the same memory and disks. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -165,5 +166,34 @@ describe('forks of a running machine', () => {
     await expect(machine.fork()).rejects.toMatchObject({ code: 'state' });
     await machine.stop();
     await expect(machine.fork()).rejects.toMatchObject({ code: 'state' });
+  });
+});
+
+/** In a process of its own, which must end by itself: no thread may be left. */
+const RACES = `
+  import { ensureGuest, Machine, QUICK_BOOT_PARAMETERS } from ${JSON.stringify(new URL('../../dist/platform/node/index.js', import.meta.url).href)};
+  const { kernelPath, initramfsPath } = await ensureGuest();
+  for (const end of ['stop', 'kill']) {
+    for (const wait of [0, 1, 300]) {
+      const options = { kernel: kernelPath, initrd: initramfsPath, append: QUICK_BOOT_PARAMETERS.join(' '), memory: '128M' };
+      const machine = await Machine.create(options);
+      await machine.start();
+      const first = machine.fork();
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+      const forks = Promise.allSettled([first, machine.fork(), machine.fork()]);
+      await machine[end]();
+      for (const result of await forks) if (result.status === 'fulfilled') await result.value[end]();
+    }
+  }
+  console.log('all ended');
+`;
+
+describe('forks that are asked for while their machine ends', () => {
+  it.skipIf(skipped)('leave nothing that keeps the process', () => {
+    const { stdout, status, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', RACES], {
+      encoding: 'utf8',
+      timeout: 100_000,
+    });
+    expect({ stdout, status, signal }).toEqual({ stdout: 'all ended\n', status: 0, signal: null });
   });
 });

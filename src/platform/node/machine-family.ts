@@ -78,7 +78,13 @@ export class MachineFamily {
     this.grow();
     const thread = this.threads[parent] ? this.leastLoaded(parent) : parent;
     const work = request(thread);
-    return (await this.threads[thread]?.expecting(work)) ?? (await work);
+    try {
+      return (await this.threads[thread]?.expecting(work)) ?? (await work);
+    } catch (error) {
+      // The last machine may have ended meanwhile, and a fork that nobody waits for any more have begun.
+      if (this.isEmpty) this.disband();
+      throw error;
+    }
   }
 
   private leastLoaded(parent: number): number {
@@ -132,6 +138,10 @@ export class MachineFamily {
       return;
     }
     this.lastWords.push(deliver);
+    this.disband();
+  }
+
+  private disband(): void {
     for (const [number, thread] of this.threads.entries()) {
       if (!thread) continue;
       this.undone.add(number);

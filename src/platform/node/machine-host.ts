@@ -49,6 +49,8 @@ export class MachineHost {
   private engine: Engine | undefined;
   private origin: Origin | undefined;
   private nextNumber = FIRST_MACHINE;
+  /** Called when the last machine of the thread is gone. */
+  private readonly whenLast: (() => void)[] = [];
 
   constructor(post: SendEnvelope, compiler: RegionCompiler, empty: () => void, thread: number = FIRST_THREAD) {
     this.compiler = compiler;
@@ -161,14 +163,19 @@ export class MachineHost {
     this.siblings.post(thread, { kind: 'join', memory: arena.memory, origin: this.origin!.description });
   }
 
-  /** After the last machine of the family. */
+  /** After the last machine of the family. One that nobody knows of ends with it. */
   async disband(): Promise<void> {
+    for (const server of this.servers.values()) {
+      server.receive({ kind: 'request', id: -1, action: 'stop', parameters: undefined });
+    }
+    if (this.servers.size > 0) await new Promise<void>((resolve) => this.whenLast.push(resolve));
     await this.clearUp();
     this.siblings.close();
   }
 
   private remove(machine: number): void {
     this.servers.delete(machine);
+    if (this.servers.size === 0) for (const resolve of this.whenLast.splice(0)) resolve();
     if (this.servers.size === 0 && !this.lock) this.empty();
   }
 }
