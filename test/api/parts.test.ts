@@ -8,6 +8,7 @@ import { MemoryDisk } from '../../src/backend/disk/index.ts';
 import { GodwitError } from '../../src/common/errors.ts';
 import type { BlockCompletion } from '../../src/device/virtio/block/backend.ts';
 import { DiskPort } from '../../src/platform/node/disk-port.ts';
+import { threadArguments } from '../../src/platform/node/thread-arguments.ts';
 
 it('reads sizes', () => {
   const sizes: [string, number][] = [
@@ -123,4 +124,18 @@ it('turns what the host could not do into an error status and a report', async (
   await port.drain();
   expect(completions).toEqual([{ status: 'error' }]);
   expect(failures).toHaveLength(1);
+});
+
+describe("Node's options for threads", () => {
+  it.each([
+    [['--expose-gc', '--input-type=module', '-e', 'text'], ['--expose-gc']],
+    [['--input-type', 'module', '--max-old-space-size=100'], ['--max-old-space-size=100']],
+    [['--print', '--no-warnings'], ['--no-warnings']],
+    [
+      ['--import', './hooks.js'],
+      ['--import', './hooks.js'],
+    ],
+  ])('are those of the process without what its program is: %j', (all, kept) => {
+    expect(threadArguments(all)).toEqual(kept);
+  });
 });

@@ -1,5 +1,6 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import type { Rehearsal } from './rehearsal.ts';
+import { threadArguments } from './thread-arguments.ts';
 
 /** A restored machine has the processor for itself for about as long. */
 const DELAY_MS = 100;
@@ -44,6 +45,7 @@ class SpareThread {
   private make(rehearsal?: Rehearsal): Worker {
     return new Worker(workerUrl(), {
       name: 'godwit machine',
+      execArgv: threadArguments(),
       resourceLimits: MACHINE_THREAD_LIMITS,
       workerData: rehearsal,
     });

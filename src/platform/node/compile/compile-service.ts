@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { threadArguments } from '../thread-arguments.ts';
 
 /** A machine's way to the compiling thread. */
 export interface CompilerConnection {
@@ -44,6 +45,7 @@ class CompileService {
     if (this.worker) return this.worker;
     const worker = new Worker(workerUrl(), {
       name: 'godwit compiler',
+      execArgv: threadArguments(),
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     });
     worker.unref();
