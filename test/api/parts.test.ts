@@ -1,5 +1,5 @@
 /** Pieces of the library that need no machine. */
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { formatByteSize, parseByteSize } from '../../src/api/byte-size.ts';
 import { machineSeed } from '../../src/api/seed.ts';
 import { parseTraceFilter, traceMatcher } from '../../src/api/trace/filter.ts';
