@@ -44,7 +44,7 @@ class CompileService {
     if (this.worker) return this.worker;
     const worker = new Worker(workerUrl(), {
       name: 'godwit compiler',
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+      resourceLimits: { maxYoungGenerationSizeMb: 3 },
     });
     worker.unref();
     // Machines notice by their ports, and go on without it.
