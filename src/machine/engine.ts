@@ -194,15 +194,15 @@ export class Engine {
       this.freeUnused();
     }
     translator.collect();
-    if (translator.stats.bytes - this.collectedAtBytes > COLLECTED_BYTES) this.freeUnused();
-    const patience = PATIENCE_RUNS + Math.floor(translator.stats.modules / MODULES_PER_RUN);
+    if (translator.compiledBytes - this.collectedAtBytes > COLLECTED_BYTES) this.freeUnused();
+    const patience = PATIENCE_RUNS + Math.floor(translator.liveModules / MODULES_PER_RUN);
     if (translator.pendingCount === 0 || ++this.runsWaited < patience) return;
     this.runsWaited = 0;
     translator.translatePending();
   }
 
   private freeUnused(): void {
-    this.collectedAtBytes = this.translator.stats.bytes;
+    this.collectedAtBytes = this.translator.compiledBytes;
     this.collectGarbage?.();
   }
 

@@ -133,6 +133,15 @@ export class Translator {
     return this.instances.size >= this.options.modules || this.liveRegions >= this.options.regions;
   }
 
+  /** Some of `stats`, which are asked for between any two runs. */
+  get liveModules(): number {
+    return this.instances.size;
+  }
+
+  get compiledBytes(): number {
+    return this.codeBytes;
+  }
+
   private get liveRegions(): number {
     return this.nextNumber - 1 - this.freeNumbers.length;
   }
