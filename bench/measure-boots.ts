@@ -6,18 +6,18 @@ import type { GuestImage } from './guest-image.ts';
 import type { BootResult } from './result.ts';
 import type { Bench } from './run-context.ts';
 
-const GODWIT = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+const GODWIT = fileURLToPath(new URL('../../bin/godwit', import.meta.url));
 
 /** `godwit run` on the same files and command line as QEMU. */
 function godwitArguments({ kernelPath, initrdPath, commandLine, memoryMebibytes }: GuestImage): string[] {
   const images = ['--kernel', kernelPath, '--initrd', initrdPath, '--append', commandLine];
-  return [GODWIT, 'run', '--headless', '--memory', `${memoryMebibytes}M`, ...images];
+  return ['run', '--headless', '--memory', `${memoryMebibytes}M`, ...images];
 }
 
 export async function measureBoots(bench: Bench, image: GuestImage, qemu: boolean): Promise<BootResult> {
   const { options, signal } = bench;
   const commands: Record<keyof BootResult, BootCommand | undefined> = {
-    godwit: { program: process.execPath, args: godwitArguments(image) },
+    godwit: { program: GODWIT, args: godwitArguments(image) },
     qemu: qemu ? { program: QEMU, args: qemuArguments(image) } : undefined,
   };
   const result: Record<keyof BootResult, BootRun[]> = { godwit: [], qemu: [] };

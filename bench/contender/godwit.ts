@@ -6,6 +6,7 @@ import { ConsoleSession } from './console-session.ts';
 import type { Contender, KernelRun } from './contender.ts';
 import { endChild } from './end-child.ts';
 import type { GodwitCommand, GodwitMessage, GodwitProcessOptions } from './godwit-thread.ts';
+import { PROGRAM_ENVIRONMENT } from './program-environment.ts';
 
 const PROCESS = fileURLToPath(new URL('./godwit-process.js', import.meta.url));
 
@@ -22,7 +23,8 @@ export class GodwitContender implements Contender {
   }
 
   async start(): Promise<void> {
-    const child = fork(PROCESS, [JSON.stringify(this.options)]);
+    const env = { ...PROGRAM_ENVIRONMENT, ...process.env };
+    const child = fork(PROCESS, [JSON.stringify(this.options)], { env });
     const session = new ConsoleSession((text) => child.send({ kind: 'input', text } satisfies GodwitCommand));
     child.on('message', (message) => {
       const told = message as GodwitMessage;

@@ -107,7 +107,7 @@ export type ForkState = Pick<MachineSnapshot, 'state' | 'memory'>;
 /** A fork has these by itself; all else is as its parent's. */
 export type ForkOptions = Partial<Pick<CoreOptions, 'load' | 'output' | 'disks'>>;
 
-const DECODED_PAGES = 1024;
+const DECODED_PAGES = 768;
 /** Harts, maps and tables beside guest RAM and decoded pages. */
 const OVERHEAD_BYTES = 16 * 1024 ** 2;
 const DECODED_BYTES = (DECODED_PAGES + 1) * DECODED_PAGE_BYTES;

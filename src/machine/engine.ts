@@ -50,7 +50,7 @@ export const TRANSLATION_DEFAULTS: TranslationOptions = {
 };
 
 /** How many regions and modules are live at most. What V8 makes of a module and keeps beside it is much more than its WebAssembly. */
-const LIMITS = { regions: 4095, modules: 300 };
+const LIMITS = { regions: 3071, modules: 250 };
 /** Tests that translate everything at once make a module for each place. */
 const LIMITS_AT_ONCE = { regions: 65_535, modules: 8000 };
 /**
@@ -194,15 +194,15 @@ export class Engine {
       this.freeUnused();
     }
     translator.collect();
-    if (translator.stats.bytes - this.collectedAtBytes > COLLECTED_BYTES) this.freeUnused();
-    const patience = PATIENCE_RUNS + Math.floor(translator.stats.modules / MODULES_PER_RUN);
+    if (translator.compiledBytes - this.collectedAtBytes > COLLECTED_BYTES) this.freeUnused();
+    const patience = PATIENCE_RUNS + Math.floor(translator.liveModules / MODULES_PER_RUN);
     if (translator.pendingCount === 0 || ++this.runsWaited < patience) return;
     this.runsWaited = 0;
     translator.translatePending();
   }
 
   private freeUnused(): void {
-    this.collectedAtBytes = this.translator.stats.bytes;
+    this.collectedAtBytes = this.translator.compiledBytes;
     this.collectGarbage?.();
   }
 

@@ -49,8 +49,8 @@ const EVICTED_AT_ONCE = 64;
 export class DecodedPages {
   private readonly arena: Arena;
   private readonly limit: number;
-  /** Those that frames have, the oldest first. */
-  private readonly live = new Set<number>();
+  /** Those that frames have, the oldest first. An array: a set in which entries come and go leaves a table behind each time it is full. */
+  private live: number[] = [];
   private readonly free: number[] = [];
   private made = 0;
   private evictions = 0;
@@ -72,7 +72,7 @@ export class DecodedPages {
 
   /** Pages that frames have, and how many were given up because there were too many. */
   get stats(): { readonly pages: number; readonly evicted: number } {
-    return { pages: this.live.size, evicted: this.evictions };
+    return { pages: this.live.length, evicted: this.evictions };
   }
 
   private writeGuard(page: number): void {
@@ -97,7 +97,7 @@ export class DecodedPages {
       page = this.allocateLoose();
       this.made++;
     }
-    this.live.add(page);
+    this.live.push(page);
     this.assign(page, frame);
     this.arena.view.setInt32(page + SLOTS_IDLE_STORES, 0, true);
     return page;
@@ -150,6 +150,7 @@ export class DecodedPages {
       view.setInt32(page + SLOTS_IDLE_STORES, -IDLE_STORES_PATIENCE, true);
       return false;
     }
+    this.live.splice(this.live.indexOf(page), 1);
     this.giveUp(page);
     return true;
   }
@@ -166,10 +167,10 @@ export class DecodedPages {
     return true;
   }
 
+  /** It is not among the live ones any more. */
   private giveUp(page: number): void {
     this.events.givenUp(page);
     this.arena.words[this.tableIndex(this.frameOf(page))] = 0;
-    this.live.delete(page);
     this.free.push(page);
   }
 
@@ -178,11 +179,13 @@ export class DecodedPages {
    * counts as new. False: all are running.
    */
   evict(running: ReadonlySet<number>, dear: (page: number) => boolean): boolean {
-    for (const page of running) if (this.live.delete(page)) this.live.add(page);
-    const idle = [...this.live].filter((page) => !running.has(page));
+    const idle = this.live.filter((page) => !running.has(page));
     const older = idle.slice(0, Math.ceil(idle.length / 2));
     const cheap = older.filter((page) => !dear(page));
     const chosen = (cheap.length > 0 ? cheap : older).slice(0, EVICTED_AT_ONCE);
+    const gone = new Set(chosen);
+    const kept = idle.filter((page) => !gone.has(page));
+    this.live = [...kept, ...this.live.filter((page) => running.has(page))];
     for (const page of chosen) this.giveUp(page);
     this.evictions += chosen.length;
     return chosen.length > 0;
@@ -190,7 +193,7 @@ export class DecodedPages {
 
   /** Gives all pages up. Every hart's fetch TLB must be emptied of host addresses then. */
   clear(): void {
-    this.evictions += this.live.size;
-    for (const page of [...this.live]) this.giveUp(page);
+    this.evictions += this.live.length;
+    for (const page of this.live.splice(0)) this.giveUp(page);
   }
 }

@@ -25,6 +25,17 @@ export function encodePlan(blocks: readonly Block[], entry: number, bitsAt: (off
   return Int32Array.from(words);
 }
 
+/** The same plans in one buffer: thousands of small ones would cost more than what is in them, in each thread they are sent to. */
+export function packPlans(plans: readonly RegionPlan[]): RegionPlan[] {
+  const all = new Int32Array(plans.reduce((words, { length }) => words + length, 0));
+  let at = 0;
+  return plans.map((plan) => {
+    all.set(plan, at);
+    at += plan.length;
+    return all.subarray(at - plan.length, at);
+  });
+}
+
 export function planEntry(plan: RegionPlan): number {
   return plan[0]!;
 }

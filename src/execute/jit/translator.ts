@@ -18,7 +18,7 @@ import { type CachedModule, type CachedRegion, cachedModule, instructionAt, type
 import type { CompiledBatch, RegionCompiler } from './compiler.ts';
 import { generateRegionCall } from './generate.ts';
 import type { CodeOptions } from './options.ts';
-import { encodePlan, everyInstruction, type RegionPlan } from './plan.ts';
+import { encodePlan, everyInstruction, packPlans, type RegionPlan } from './plan.ts';
 
 export interface TranslatorOptions {
   readonly code: CodeOptions;
@@ -133,6 +133,15 @@ export class Translator {
     return this.instances.size >= this.options.modules || this.liveRegions >= this.options.regions;
   }
 
+  /** Some of `stats`, which are asked for between any two runs. */
+  get liveModules(): number {
+    return this.instances.size;
+  }
+
+  get compiledBytes(): number {
+    return this.codeBytes;
+  }
+
   private get liveRegions(): number {
     return this.nextNumber - 1 - this.freeNumbers.length;
   }
@@ -209,7 +218,7 @@ export class Translator {
     if (plans.length === 0) return;
     const id = this.nextBatch++;
     this.awaited.set(id, places);
-    compiler.submit({ id, plans, options: code });
+    compiler.submit({ id, plans: packPlans(plans), options: code });
   }
 
   /** Undefined: the instruction there is not for translation. */

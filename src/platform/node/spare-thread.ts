@@ -8,7 +8,7 @@ const DELAY_MS = 100;
 const WAIT_MS = 60_000;
 
 /** A machine has little in its thread's own heap, and what it has it keeps. */
-export const MACHINE_THREAD_LIMITS: ResourceLimits = { maxYoungGenerationSizeMb: 8 };
+export const MACHINE_THREAD_LIMITS: ResourceLimits = { maxYoungGenerationSizeMb: 3 };
 
 /** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
 function workerUrl(): URL {

@@ -46,7 +46,7 @@ class CompileService {
     const worker = new Worker(workerUrl(), {
       name: 'godwit compiler',
       execArgv: threadArguments(),
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+      resourceLimits: { maxYoungGenerationSizeMb: 3 },
     });
     worker.unref();
     // Machines notice by their ports, and go on without it.

@@ -1,5 +1,6 @@
 /** The thread that compiles regions for all machines of a process. Its owner sends it the port of each. */
 import { type MessagePort, parentPort } from 'node:worker_threads';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { type CompiledBatch, compileCode, type RegionBatch } from '../../../execute/jit/compiler.ts';
 import { generateRegions } from '../../../execute/jit/generate.ts';
 import { collectGarbage } from '../garbage.ts';
@@ -11,10 +12,12 @@ import { runOnce } from './run-once.ts';
  * was made, which is what other machines will need first: the kernel's.
  */
 const KEPT_BYTES = 6 * 1024 ** 2;
+const FASTEST = 1;
 
 interface Kept {
   readonly batch: Omit<RegionBatch, 'id'>;
-  readonly code: Uint8Array<ArrayBuffer>;
+  /** Compressed: a fifth of it. */
+  readonly deflated: Uint8Array;
 }
 
 /**
@@ -32,10 +35,11 @@ function tell(port: MessagePort, message: FromCompiler): void {
   port.postMessage(message);
 }
 
-function keep(kind: Kept): void {
-  if (keptBytes + kind.code.length > KEPT_BYTES) return;
-  kept.push(kind);
-  keptBytes += kind.code.length;
+function keep(batch: Kept['batch'], code: Uint8Array): void {
+  if (keptBytes + code.length > KEPT_BYTES) return;
+  // A copy, since what comes from zlib is the start of a larger buffer.
+  kept.push({ batch, deflated: new Uint8Array(deflateRawSync(code, { level: FASTEST })) });
+  keptBytes += code.length;
 }
 
 function serve(port: MessagePort, batch: ToCompiler): void {
@@ -53,7 +57,7 @@ function serve(port: MessagePort, batch: ToCompiler): void {
     return;
   }
   tell(port, { kind: 'compiled', batch: compiled });
-  keep({ batch: { plans, options }, code });
+  keep({ plans, options }, code);
   const shared = { ...compiled, id: undefined };
   for (const other of machines) if (other !== port) tell(other, { kind: 'compiled', batch: shared });
   uncollectedBytes += compiled.bytes;
@@ -63,7 +67,8 @@ function serve(port: MessagePort, batch: ToCompiler): void {
 }
 
 function welcome(port: MessagePort): void {
-  for (const { batch, code } of kept) {
+  for (const { batch, deflated } of kept) {
+    const code = new Uint8Array(inflateRawSync(deflated));
     tell(port, { kind: 'compiled', batch: compileCode({ ...batch, id: undefined }, code, () => 0) });
   }
 }
