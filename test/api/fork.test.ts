@@ -29,6 +29,21 @@ describe('forks of a running machine', () => {
     return await machine.console.waitFor(answer);
   };
 
+  interface Inside {
+    readonly threads: { terminate(): Promise<void> }[];
+    readonly lock: Int32Array;
+  }
+
+  /** A fork in another thread; those serve forks when they have started. The ones made on the way are in `all`, too. */
+  const forkElsewhere = async (machine: Machine, all: Machine[]): Promise<Machine> => {
+    for (;;) {
+      const fork = await machine.fork();
+      all.push(fork);
+      if (fork.thread !== machine.thread) return fork;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+
   it.skipIf(skipped)('go on by themselves, and end by themselves', async () => {
     const machine = await boot();
     try {
@@ -121,6 +136,39 @@ describe('forks of a running machine', () => {
       } finally {
         await Promise.all([machine, ...forks].map((each) => each.stop()));
       }
+    },
+  );
+
+  it.skipIf(skipped || availableParallelism() < 2 ? (skipped ?? 'one processor') : undefined)(
+    'of other threads go on when one of the threads dies',
+    async () => {
+      const machine = await boot();
+      const forks: Machine[] = [];
+      try {
+        const lost = await forkElsewhere(machine, forks);
+        const { family } = machine as unknown as { family: Inside };
+        await family.threads[lost.thread]!.terminate();
+        await expect(lost.finished).rejects.toMatchObject({ code: 'state' });
+        await ask(machine, 'echo "$((6 * 7)) still"', '42 still');
+        const next = await machine.fork();
+        forks.push(next);
+        await ask(next, 'echo "$((7 * 8)) too"', '56 too');
+      } finally {
+        await Promise.all([machine, ...forks].map((each) => each.stop()));
+      }
+    },
+  );
+
+  it.skipIf(skipped || availableParallelism() < 2 ? (skipped ?? 'one processor') : undefined)(
+    'all end when a thread dies in the middle of a change to what they share, and nobody waits for ever',
+    async () => {
+      const machine = await boot();
+      const forks: Machine[] = [];
+      const lost = await forkElsewhere(machine, forks);
+      const { family } = machine as unknown as { family: Inside };
+      Atomics.store(family.lock, 0, (lost.thread + 1) << 1);
+      await family.threads[lost.thread]!.terminate();
+      for (const each of [machine, lost]) await expect(each.finished).rejects.toMatchObject({ code: 'state' });
     },
   );
 
