@@ -53,17 +53,20 @@ let waiting: Restored | undefined;
 /**
  * Restores the machine that will probably be wanted next, lets a fork of it work for a moment, and throws the fork away. What is left is a machine
  * whose first pages are there and decoded, and code of ours that V8 has compiled, which it does anew in each thread. The fork has no disks,
- * nobody sees what it prints, and nothing is written. Ends early when the thread `isWanted`.
+ * nobody sees what it prints, and nothing is written. Ends early when the thread `isWanted`, with what is done so far.
  */
 export async function rehearse({ request, interpreter }: Rehearsal, isWanted: IsWanted): Promise<void> {
   provideInterpreter(NODE_INTERPRETER, interpreter);
   try {
     const restored = await restore(request);
-    await act(restored, isWanted);
     if (isWanted()) restored.pages.close();
-    else waiting = restored;
+    else {
+      waiting = restored;
+      await act(restored, isWanted);
+    }
   } catch {
     // If something is wrong with the checkpoint, who restores it is told.
+    forgetRehearsed();
   }
   if (!isWanted()) collectGarbage();
 }
@@ -138,10 +141,13 @@ async function act({ core, pages }: Restored, isWanted: IsWanted): Promise<void>
   await bringIn(core, pages.hotPages, isWanted);
   if (isWanted()) return;
   const fork = forkOf(core, {});
-  await run(fork, isWanted);
-  if (core.board.disks.length > 0 && !isWanted()) await openDisk();
-  await bringIn(core, [...fork.ram.touchedPages()], isWanted);
-  if (!isWanted()) fork.dispose();
+  try {
+    await run(fork, isWanted);
+    if (core.board.disks.length > 0 && !isWanted()) await openDisk();
+    await bringIn(core, [...fork.ram.touchedPages()], isWanted);
+  } finally {
+    fork.dispose();
+  }
 }
 
 async function bringIn({ ram }: MachineCore, wanted: readonly number[], isWanted: IsWanted): Promise<void> {
