@@ -45,6 +45,7 @@ export async function createDisk(path: string, options: CreateDiskOptions): Prom
     else {
       await createQcow2(file, {
         sizeBytes,
+        passing,
         ...(clusterBits === undefined ? {} : { clusterBits }),
         ...(backing === undefined ? {} : { backing: { path: backing.path, format: backing.format } }),
       });

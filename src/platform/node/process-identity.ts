@@ -14,7 +14,15 @@ export interface ProcessIdentity {
 
 export type Liveness = 'alive' | 'dead' | 'unknown';
 
-export async function ownIdentity(): Promise<ProcessIdentity> {
+let own: Promise<ProcessIdentity> | undefined;
+
+/** Nothing of it changes while the process lives. */
+export function ownIdentity(): Promise<ProcessIdentity> {
+  own ??= readOwnIdentity();
+  return own;
+}
+
+async function readOwnIdentity(): Promise<ProcessIdentity> {
   const [machine, boot, pidNamespace, startTicks] = await Promise.all([
     readFile('/etc/machine-id', 'utf8').catch(() => hostname()),
     readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => ''),
