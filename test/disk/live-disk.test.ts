@@ -103,6 +103,58 @@ async function start({ make, file, format, content }: Start): Promise<{ disk: Li
 
 describe.skipIf(!qemu.hasQemuImg)(`the disk of a running machine${qemu.noQemuImg}`, () => {
   describe.each(STARTS)('$name', (begin) => {
+    test('is kept once for many while nothing is written', async () => {
+      const random = new Random(8);
+      const { disk, model } = await start(begin);
+      await runWorkload(disk, model, random, workload);
+      const request: OverlayRequest = { parent: 'keep', own: false };
+      const paths: string[] = [];
+      const contents: Uint8Array[] = [];
+      const keepTwice = async () => {
+        for (let i = 0; i < 2; i++) {
+          paths.push((await frozenBy(disk, request)).path);
+          contents.push(model.slice());
+        }
+      };
+      await keepTwice();
+      await (await disk.prepareOverlay(request)).cancel();
+      await keepTwice();
+      expect(new Set(paths).size).toBe(1);
+      const changes = [
+        () => disk.write(0, new Uint8Array(512).fill(7)).then(() => model.fill(7, 0, 512)),
+        // What is there afterwards is not said.
+        () => disk.discard(65536, 65536).then(() => disk.read(65536, model.subarray(65536, 131072))),
+        () => disk.writeZeroes(131072, 65536, false).then(() => model.fill(0, 131072, 196608)),
+      ];
+      for (const change of changes) {
+        await change();
+        await keepTwice();
+      }
+      expect(new Set(paths).size).toBe(1 + changes.length);
+      const own = await frozenBy(disk, { parent: 'keep' });
+      expect(paths).not.toContain(own.path);
+      // An overlay that is brought back leaves what was written to the image before as it is.
+      await disk.write(512, new Uint8Array(512).fill(9));
+      model.fill(9, 512, 1024);
+      const copied = await frozenBy(disk, { parent: 'copy' });
+      await copied.commit();
+      const last = await frozenBy(disk, request);
+      expect([own.path, ...paths]).not.toContain(last.path);
+      await expectContent(disk, model);
+      await disk.close();
+      for (const [path, content] of [
+        ...paths.map((path, i) => [path, contents[i]!] as const),
+        [last.path, model] as const,
+      ]) {
+        const kept = await openDisk(path, {
+          readonly: true,
+          ...(begin.format && path === paths[0] && { format: begin.format }),
+        });
+        await expectContent(kept, content);
+        await kept.close();
+      }
+    });
+
     test('is copied and goes on as one file', async () => {
       const random = new Random(1);
       const { disk, model } = await start(begin);

@@ -101,7 +101,7 @@ export class Checkpointer {
 
   /** Snapshot and disks of one moment, for a machine that goes on from it. The snapshot is to be released. */
   async freezeForFork(): Promise<Frozen> {
-    const prepared = await this.disks.prepareOverlays(() => ({ parent: 'keep' }));
+    const prepared = await this.disks.prepareOverlays(() => ({ parent: 'keep', own: false }));
     const { snapshot, switched, pauseMs } = this.freeze(prepared, undefined);
     try {
       const frozen = await FrozenDisks.of(switched);

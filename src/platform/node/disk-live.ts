@@ -18,10 +18,13 @@ export interface LiveDiskOptions extends OpenDiskOptions {
 /**
  * What becomes of the disk's present image:
  * - keep: it belongs to the checkpoint from then on and is never written again; `keptPath` is where it should be then, which is used if
- *   that is on the same file system
+ *   that is on the same file system. Where it need not be `own`, one that was kept before serves again if nothing was written since: else each
+ *   of many forks would make the chain of images longer
  * - copy: it is copied; then the overlay is brought back into it
  */
-export type OverlayRequest = { readonly parent: 'keep'; readonly keptPath?: string } | { readonly parent: 'copy' };
+export type OverlayRequest =
+  | { readonly parent: 'keep'; readonly keptPath?: string; readonly own?: boolean }
+  | { readonly parent: 'copy' };
 
 /** An overlay that is in place, but not in use yet. Either of its calls is made, once. */
 export interface PreparedOverlay {
@@ -77,6 +80,9 @@ export class LiveDisk extends SwitchableDisk {
   #endTurn: () => void = () => {};
   #abandon: (() => Promise<void>) | undefined;
   #uncommitted: Overlay | undefined;
+  /** The last overlay over a parent that was kept, and the last one that the machine went on with until it writes to it. */
+  #overKept: Overlay | undefined;
+  #unwritten: Overlay | undefined;
   #committing: Promise<void> | undefined;
   #closed = false;
 
@@ -129,7 +135,7 @@ export class LiveDisk extends SwitchableDisk {
         parentPath: this.#parentPath(request),
         byLink: this.#byLink,
       });
-      return this.#prepared(overlay, request.parent === 'keep', release);
+      return this.#prepared(overlay, request, release);
     } catch (error) {
       release();
       throw error;
@@ -141,7 +147,7 @@ export class LiveDisk extends SwitchableDisk {
     return request.keptPath ?? `${this.path}.${randomBytes(4).toString('hex')}`;
   }
 
-  #prepared(overlay: Overlay, keep: boolean, release: () => void): PreparedOverlay {
+  #prepared(overlay: Overlay, request: OverlayRequest, release: () => void): PreparedOverlay {
     let isUsed = false;
     const use = (): void => {
       if (isUsed) throw new GodwitError('usage', 'An overlay is used once, or cancelled.');
@@ -161,9 +167,13 @@ export class LiveDisk extends SwitchableDisk {
       cancel: () => this.#track(cancel()),
       switch: () => {
         use();
+        const keep = request.parent === 'keep';
+        const kept = this.#keptAlready;
+        if (keep && request.own === false && kept) return this.#track(this.#freezeAgain(kept, overlay, release));
         const { flushed } = this.switchTo(overlay.image.disk);
         this.#layers.unshift(overlay.image);
         this.#uncommitted = overlay;
+        this.#unwritten = overlay;
         return this.#track(this.#freeze(overlay, keep, flushed, release));
       },
     };
@@ -190,6 +200,47 @@ export class LiveDisk extends SwitchableDisk {
     };
   }
 
+  /** The overlay that the machine uses, if its parent was kept and is all that the disk has. */
+  get #keptAlready(): Overlay | undefined {
+    const overlay = this.#overKept;
+    return overlay === this.#unwritten && overlay?.image === this.#layers[0] ? overlay : undefined;
+  }
+
+  override write(offset: number, data: Uint8Array): Promise<void> {
+    this.#unwritten = undefined;
+    return super.write(offset, data);
+  }
+
+  override discard(offset: number, length: number): Promise<void> {
+    this.#unwritten = undefined;
+    return super.discard(offset, length);
+  }
+
+  override writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
+    this.#unwritten = undefined;
+    return super.writeZeroes(offset, length, unmap);
+  }
+
+  /** What was kept once is the disk as it is now; the overlay that was prepared is not needed. */
+  async #freezeAgain({ parent, parentPath }: Overlay, unneeded: Overlay, release: () => void): Promise<FrozenDisk> {
+    try {
+      await takeOverlayAway(unneeded);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return {
+      path: parentPath,
+      format: parent.disk.format,
+      sizeBytes: this.sizeBytes,
+      backing: parent.under.map(({ path }) => path),
+      isKept: true,
+      copyTo: (path, options) => this.#track(copyImage(parent, path, options)),
+      keep: async () => release(),
+      commit: async () => release(),
+    };
+  }
+
   /** Nothing changes it anyway. */
   #prepareReadonly(): PreparedOverlay {
     const image = this.#layers[0]!;
@@ -211,6 +262,7 @@ export class LiveDisk extends SwitchableDisk {
       throw new GodwitError('usage', `The disk image ${overlay.parentPath} is not to be kept any more.`);
     }
     this.#uncommitted = undefined;
+    this.#overKept = overlay;
     await shareForGood(overlay.parent);
   }
 
