@@ -12,6 +12,8 @@ export interface CheckpointOptions {
   readonly disks?: 'keep' | 'copy';
   /** Write all of memory, also what the machine's checkpoint before has. Default false. */
   readonly full?: boolean;
+  /** It is no part of the machine's history: it is written in full, and the machine's next checkpoint neither builds on it nor lies below it. */
+  readonly apart?: boolean;
 }
 
 export interface CheckpointReport {

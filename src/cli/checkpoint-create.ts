@@ -17,11 +17,25 @@ export interface CreateOptions extends StoreOptions {
   readonly keepDisk?: boolean;
   readonly copyDisk?: boolean;
   readonly full?: boolean;
+  readonly apart?: boolean;
   readonly json?: boolean;
 }
 
 /** Gives the exit status. */
 export async function createCheckpoint(name: string | undefined, options: CreateOptions): Promise<number> {
+  const { report, exitCode } = await makeCheckpoint(name, options);
+  if (report) await writeAll(process.stdout, options.json ? `${JSON.stringify(report)}\n` : describe(report));
+  return exitCode ?? 0;
+}
+
+export interface MadeCheckpoint {
+  /** Undefined: it was given up. */
+  readonly report?: CheckpointReport;
+  /** Set when a signal asked the process to end. */
+  readonly exitCode: number | undefined;
+}
+
+export async function makeCheckpoint(name: string | undefined, options: CreateOptions): Promise<MadeCheckpoint> {
   return await withMachine(options.machine, async (machine) => {
     // A checkpoint that nobody waits for is given up; when it is complete already it stays.
     const signals = new Signals(() => void machine.request('cancel-checkpoint', undefined).catch(() => {}));
@@ -30,12 +44,11 @@ export async function createCheckpoint(name: string | undefined, options: Create
       const report = await (options.paused
         ? whilePaused(machine, () => create(machine, name, options))
         : create(machine, name, options));
-      await writeAll(process.stdout, options.json ? `${JSON.stringify(report)}\n` : describe(report));
-      return signals.exitCode ?? 0;
+      return { report, exitCode: signals.exitCode };
     } catch (error) {
       if (signals.exitCode === undefined) throw error;
       reportError(error, false);
-      return signals.exitCode;
+      return { exitCode: signals.exitCode };
     } finally {
       signals.ignore();
     }
@@ -52,6 +65,7 @@ async function create(
     ...(options.store === undefined ? {} : { store: resolve(options.store) }),
     disks: options.keepDisk ? 'keep' : 'copy',
     full: options.full ?? false,
+    ...(options.apart && { apart: true }),
   };
   // Lines of a log would say nothing new.
   const progress = process.stderr.isTTY ? renderProgress(process.stderr) : undefined;

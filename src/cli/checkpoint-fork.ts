@@ -1,9 +1,12 @@
-/** `godwit checkpoint fork`: several machines that go on from one checkpoint, in this process. */
+/** `godwit checkpoint fork`: several machines that go on from one checkpoint, or from a running machine, in this process. */
 import type { MachineEnd } from '../api/index.ts';
+import { GodwitError } from '../common/errors.ts';
 import { ControlServer } from '../platform/node/control-server.ts';
 import { Machine } from '../platform/node/machine.ts';
+import { makeCheckpoint } from './checkpoint-create.ts';
 import { factsOf } from './checkpoint-restore.ts';
-import { type StoreOptions, withStore } from './checkpoint-store.ts';
+import { deleteCheckpoints, type StoreOptions, withStore } from './checkpoint-store.ts';
+import { EXIT_FAILURE } from './errors.ts';
 import { writeAll } from './front.ts';
 import { LinePrefixer } from './line-prefixer.ts';
 import { Signals } from './signals.ts';
@@ -11,11 +14,35 @@ import { Signals } from './signals.ts';
 export interface ForkCommandOptions extends StoreOptions {
   readonly count: number;
   readonly name?: string;
+  readonly machine?: string;
   readonly json?: boolean;
 }
 
 /** Runs until all have ended. Gives the exit status: the first that is not 0. */
-export async function forkCheckpoint(reference: string, options: ForkCommandOptions): Promise<number> {
+export async function fork(reference: string | undefined, options: ForkCommandOptions): Promise<number> {
+  const { machine } = options;
+  if ((reference === undefined) === (machine === undefined)) {
+    throw new GodwitError('usage', 'Either a checkpoint is forked, or a running machine.', {
+      hint: 'Name the checkpoint, or the machine with --machine.',
+    });
+  }
+  return reference === undefined ? await forkRunning(machine!, options) : await forkCheckpoint(reference, options);
+}
+
+/** By a checkpoint, which is gone when the forks are. */
+async function forkRunning(machine: string, { store, ...options }: ForkCommandOptions): Promise<number> {
+  const stored = store === undefined ? {} : { store };
+  const name = `fork-${process.pid}-${Date.now().toString(36)}`;
+  const { report, exitCode } = await makeCheckpoint(name, { ...stored, machine, apart: true });
+  if (!report) return exitCode ?? EXIT_FAILURE;
+  try {
+    return exitCode ?? (await forkCheckpoint(report.id, { name: machine, ...options, ...stored }));
+  } finally {
+    await deleteCheckpoints([report.id], stored);
+  }
+}
+
+async function forkCheckpoint(reference: string, options: ForkCommandOptions): Promise<number> {
   const facts = await factsOf(reference, options);
   const name = options.name ?? (await withStore(options, (store) => store.show(reference))).name ?? 'fork';
   const machines: Machine[] = [];

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type CommitOptions, commitCheckpoint } from './checkpoint-commit.ts';
 import { type CreateOptions, createCheckpoint } from './checkpoint-create.ts';
-import { type ForkCommandOptions, forkCheckpoint } from './checkpoint-fork.ts';
+import { type ForkCommandOptions, fork } from './checkpoint-fork.ts';
 import { type ListOptions, listCheckpoints, type ShowOptions, showCheckpoint } from './checkpoint-list.ts';
 import { exportToFile, type ImportCommandOptions, importFile } from './checkpoint-portable.ts';
 import { type RestoreCommandOptions, restoreCheckpoint } from './checkpoint-restore.ts';
@@ -24,6 +24,7 @@ Examples:
   godwit checkpoint list
   godwit checkpoint restore before-upgrade           as godwit run does, from there on
   godwit checkpoint fork before-upgrade --count 3    three machines, each an individual of its own
+  godwit checkpoint fork --machine web1              another one like the running web1, from this moment on
   godwit checkpoint export before-upgrade web1.godwit
 `;
 
@@ -79,14 +80,15 @@ export function addCheckpointCommands(godwit: Command): void {
       process.exitCode = await restoreCheckpoint(reference, options);
     });
   command(
-    'fork <checkpoint>',
-    'several machines that go on from a checkpoint and share its memory, each an individual of its own',
+    'fork [checkpoint]',
+    'several machines that go on from a checkpoint, or from a running machine, and share memory, each an individual of its own',
   )
+    .option('-m, --machine <name>', 'go on from where this machine is now, in place of a checkpoint')
     .option('-n, --count <number>', 'how many', count, 1)
-    .option('--name <name>', 'their names begin with it (default: the name of the checkpoint)')
+    .option('--name <name>', 'their names begin with it (default: the name of the checkpoint or machine)')
     .option('--json', 'one JSON object per line, in place of the console output of all')
-    .action(async (reference: string, options: ForkCommandOptions) => {
-      process.exitCode = await forkCheckpoint(reference, options);
+    .action(async (reference: string | undefined, options: ForkCommandOptions) => {
+      process.exitCode = await fork(reference, options);
     });
   command('export <checkpoint> <file>', 'put a checkpoint with all that it needs into one file').action(
     async (reference: string, file: string, options: StoreOptions) => {

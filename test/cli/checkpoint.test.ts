@@ -162,6 +162,36 @@ describe.skipIf(skipped)('machines and checkpoints from the command line', () =>
     await works('checkpoint', 'delete', 'many');
   });
 
+  test('a running machine is forked, and its history has nothing of that', async () => {
+    await works('disk', 'create', at('f.qcow2'), '16M');
+    const web = await boot('parent', '--disk', at('f.qcow2'));
+    await works('checkpoint', 'create', 'before');
+    await ask(
+      web,
+      'echo kept > /tmp/kept; (while sleep 1; do echo for""ked $(cat /tmp/kept); done) & echo there',
+      'there',
+    );
+    const forks = start('checkpoint', 'fork', '--machine', 'parent', '--count', '2');
+    for (const name of ['parent-1', 'parent-2']) await forks.shows(`${name} | forked kept`);
+    await web.shows('forked kept');
+    const machines = JSON.parse(await works('ps', '--json')) as { name: string }[];
+    expect(machines.map(({ name }) => name).sort()).toEqual(['parent', 'parent-1', 'parent-2']);
+    await works('checkpoint', 'create', 'after', '--machine', 'parent');
+    for (const name of ['parent-1', 'parent-2']) await works('stop', name);
+    expect(await forks.ended).toMatchObject({ status: 0, stderr: '' });
+    const [before, after, ...more] = JSON.parse(await works('checkpoint', 'list', '--json')) as Record<
+      string,
+      unknown
+    >[];
+    expect(more).toEqual([]);
+    expect(after).toMatchObject({ name: 'after', parent: before!.id });
+    await ask(web, 'echo un""harmed', 'unharmed');
+    await works('stop', 'parent');
+    await works('checkpoint', 'verify');
+    expect(filesOf(folder).filter((name) => name.startsWith('f.qcow2'))).toEqual(['f.qcow2']);
+    await works('checkpoint', 'delete', 'before', 'after');
+  });
+
   test('a checkpoint that is interrupted leaves nothing, and the machine goes on', async () => {
     // Enough to take a while.
     const disk = createWriteStream(at('big.img'));
@@ -201,6 +231,9 @@ describe.skipIf(skipped)('machines and checkpoints from the command line', () =>
     [['checkpoint', 'create', '--keep-disk', '--copy-disk'], 2, /cannot be used with option '--copy-disk'/],
     [['checkpoint', 'restore', 'absent'], 1, /^godwit: There is no checkpoint "absent"\.\n/],
     [['checkpoint', 'fork', 'absent'], 1, /^godwit: There is no checkpoint "absent"\.\n/],
+    [['checkpoint', 'fork'], 2, /^godwit: Either a checkpoint is forked, or a running machine\.\n/],
+    [['checkpoint', 'fork', 'absent', '--machine', 'nobody'], 2, /^godwit: Either a checkpoint is forked/],
+    [['checkpoint', 'fork', '--machine', 'nobody'], 1, /^godwit: No machine "nobody" is running\.\n/],
     [['checkpoint', 'fork', 'absent', '--count', '0'], 2, /It is a number from 1 to 1000/],
     [['checkpoint', 'show', 'absent'], 1, /^godwit: There is no checkpoint "absent"\.\n/],
     [['checkpoint', 'delete', 'absent'], 1, /^godwit: There is no checkpoint "absent"\.\n/],

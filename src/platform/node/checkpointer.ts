@@ -44,6 +44,7 @@ interface Making {
   readonly folder: string;
   readonly base: WrittenPages | undefined;
   readonly parents: 'keep' | 'copy';
+  readonly apart: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -164,15 +165,18 @@ export class Checkpointer {
   private async createUnless(signal: AbortSignal, options: CheckpointOptions): Promise<CheckpointReport> {
     const startedMs = performance.now();
     const name = options.name ?? nameOfNow();
+    const { full = false, apart = false, disks: parents = 'keep' } = options;
     const store = await CheckpointStore.open(options.store === undefined ? {} : { folder: options.store });
     try {
-      const { draft, base } = await this.begin(store, name, options.full ?? false);
+      const { draft, base } = await this.begin(store, name, full || apart);
       try {
-        const parents = options.disks ?? 'keep';
-        const made = await this.make({ draft, name, folder: await realpath(store.folder), base, parents, signal });
+        const folder = await realpath(store.folder);
+        const made = await this.make({ draft, name, folder, base, parents, apart, signal });
         await this.complete(draft, made.frozen, signal);
-        this.last = { store: store.folder, id: draft.id, written: made.written };
-        this.descent = this.last;
+        if (made.written) {
+          this.last = { store: store.folder, id: draft.id, written: made.written };
+          this.descent = this.last;
+        }
         const wallMs = performance.now() - startedMs;
         const path = join(store.folder, draft.id);
         return { id: draft.id, name, path, pauseMs: made.pauseMs, wallMs, fileBytes: made.fileBytes };
@@ -213,7 +217,7 @@ export class Checkpointer {
   }
 
   private async make(making: Making) {
-    const { base, parents, signal } = making;
+    const { base, parents, apart, signal } = making;
     const prepared = await this.disks.prepareForCheckpoint(parents);
     if (signal.aborted) {
       await Promise.all(prepared.map((overlay) => overlay.cancel()));
@@ -221,17 +225,17 @@ export class Checkpointer {
     }
     // Whatever becomes of this one, the pages counted since the last belong to this snapshot only.
     const { last } = this;
-    this.last = undefined;
-    if (last && !base) this.core.ram.unwatch(last.written);
+    if (!apart) this.last = undefined;
+    if (last && !base && !apart) this.core.ram.unwatch(last.written);
     const createdAtMs = Date.now();
     const { snapshot, switched, pauseMs } = this.freeze(prepared, base);
-    const written = this.core.ram.watchWrites();
+    const written = apart ? undefined : this.core.ram.watchWrites();
     try {
       const frozen = await FrozenDisks.of(switched);
       const fileBytes = await this.write(making, { snapshot, frozen, createdAtMs });
       return { written, pauseMs, fileBytes, frozen };
     } catch (error) {
-      this.core.ram.unwatch(written);
+      if (written) this.core.ram.unwatch(written);
       throw error;
     } finally {
       snapshot.memory.release();

@@ -87,7 +87,7 @@ const PARSERS: { readonly [Action in ControlAction]: Parse<Action> } = {
   statistics: none,
   'cancel-checkpoint': none,
   checkpoint: (parameters): CheckpointOptions => {
-    only(parameters, ['name', 'store', 'disks', 'full']);
+    only(parameters, ['name', 'store', 'disks', 'full', 'apart']);
     const { disks } = parameters;
     if (disks !== undefined && disks !== 'keep' && disks !== 'copy') throw refusal('"disks" is "keep" or "copy"');
     return {
@@ -95,6 +95,7 @@ const PARSERS: { readonly [Action in ControlAction]: Parse<Action> } = {
       ...text(parameters, 'store'),
       ...(disks === undefined ? {} : { disks }),
       ...flag(parameters, 'full'),
+      ...flag(parameters, 'apart'),
     };
   },
   record: (parameters): RecordOptions => {
