@@ -224,14 +224,17 @@ describe('checkpoints of a running machine', () => {
 
     it.skipIf(skipped)('are restored again and again', async () => {
       const machine = await boot();
-      await machine.checkpoint({ name: 'first', store: folder });
+      const first = await machine.checkpoint({ name: 'first', store: folder });
       await machine.stop();
       for (const i of [1, 2, 3, 4]) {
         const restored = await restore('first');
-        await ask(restored, `test -e /tmp/was || echo $((${i} * 7)); touch /tmp/was`, `${i * 7}`);
+        await ask(restored, `test -e /tmp/was || echo $((${i} * 7)); echo "was $((${i} * 9))" >> /tmp/was`, `${i * 7}`);
+        const next = await restored.checkpoint({ name: `next-${i}`, store: folder });
+        expect(next.fileBytes).toBeLessThan(first.fileBytes / 2);
         await restored.stop();
         await delay(1500);
       }
+      for (const i of [1, 2, 3, 4]) await ask(await restore(`next-${i}`), 'cat /tmp/was', `was ${i * 9}\r\n`);
     });
   });
 
