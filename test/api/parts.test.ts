@@ -1,4 +1,5 @@
 /** Pieces of the library that need no machine. */
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { formatByteSize, parseByteSize } from '../../src/api/byte-size.ts';
 import { machineSeed } from '../../src/api/seed.ts';
@@ -8,7 +9,6 @@ import { MemoryDisk } from '../../src/backend/disk/index.ts';
 import { GodwitError } from '../../src/common/errors.ts';
 import type { BlockCompletion } from '../../src/device/virtio/block/backend.ts';
 import { DiskPort } from '../../src/platform/node/disk-port.ts';
-import { threadArguments } from '../../src/platform/node/thread-arguments.ts';
 
 it('reads sizes', () => {
   const sizes: [string, number][] = [
@@ -127,15 +127,17 @@ it('turns what the host could not do into an error status and a report', async (
 });
 
 describe("Node's options for threads", () => {
+  const options = new URL('../../dist/platform/node/thread-options.js', import.meta.url).href;
+  const program = `
+    import { Worker } from 'node:worker_threads';
+    new Worker('console.log("a thread")', { eval: true, ...threadOptions() });`;
+
   it.each([
-    [['--expose-gc', '--input-type=module', '-e', 'text'], ['--expose-gc']],
-    [['--input-type', 'module', '--max-old-space-size=100'], ['--max-old-space-size=100']],
-    [['--print', '--no-warnings'], ['--no-warnings']],
-    [
-      ['--import', './hooks.js'],
-      ['--import', './hooks.js'],
-    ],
-  ])('are those of the process without what its program is: %j', (all, kept) => {
-    expect(threadArguments(all)).toEqual(kept);
+    [['--expose-gc', '--input-type=module', '-e', program]],
+    [['--input-type', 'module', '--max-old-space-size=100', '--eval', program]],
+    [['--expose-gc', '--import', `data:text/javascript,${encodeURIComponent(program)}`, '/dev/null']],
+  ])('let a program have threads that is started so: %#', (all) => {
+    const { stdout, stderr } = spawnSync(process.execPath, all, { encoding: 'utf8' });
+    expect({ stdout, stderr }).toMatchObject({ stdout: 'a thread\n' });
   });
 });

@@ -1,6 +1,6 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import type { Rehearsal } from './rehearsal.ts';
-import { threadArguments } from './thread-arguments.ts';
+import { threadOptions } from './thread-options.ts';
 
 /** A restored machine has the processor for itself for about as long. */
 const DELAY_MS = 100;
@@ -45,7 +45,7 @@ class SpareThread {
   private make(rehearsal?: Rehearsal): Worker {
     return new Worker(workerUrl(), {
       name: 'godwit machine',
-      execArgv: threadArguments(),
+      ...threadOptions(),
       resourceLimits: MACHINE_THREAD_LIMITS,
       workerData: rehearsal,
     });

@@ -5,7 +5,7 @@ import { checkpointBlocks, pageBatches } from '../../../checkpoint/page-batches.
 import type { CheckpointHead } from '../../../checkpoint/write.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import type { MemorySnapshot } from '../../../memory/snapshot.ts';
-import { threadArguments } from '../thread-arguments.ts';
+import { threadOptions } from '../thread-options.ts';
 import { flattenFile } from './flatten.ts';
 import { nodeCodec } from './node-codec.ts';
 import { writeWholeFile } from './whole-file.ts';
@@ -132,7 +132,7 @@ export class BackgroundWriter {
   }
 
   private makeWorker(): Worker {
-    const worker = new Worker(threadUrl(), { name: 'godwit checkpoints', execArgv: threadArguments() });
+    const worker = new Worker(threadUrl(), { name: 'godwit checkpoints', ...threadOptions() });
     worker.unref();
     worker.on('message', (message: FromWriter) => this.receive(message));
     worker.on('error', (error) => this.lose(worker, error));

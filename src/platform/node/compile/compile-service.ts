@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { threadArguments } from '../thread-arguments.ts';
+import { threadOptions } from '../thread-options.ts';
 
 /** A machine's way to the compiling thread. */
 export interface CompilerConnection {
@@ -45,7 +45,7 @@ class CompileService {
     if (this.worker) return this.worker;
     const worker = new Worker(workerUrl(), {
       name: 'godwit compiler',
-      execArgv: threadArguments(),
+      ...threadOptions(),
       resourceLimits: { maxYoungGenerationSizeMb: 3 },
     });
     worker.unref();
