@@ -16,9 +16,10 @@ import {
 import { type Block, findBlocks, type PageCode } from './blocks.ts';
 import { type CachedModule, type CachedRegion, cachedModule, instructionAt, type TranslationCache } from './cache.ts';
 import type { CompiledBatch, RegionCompiler } from './compiler.ts';
-import { generateRegionCall } from './generate.ts';
+import { generateRegionCalls } from './generate.ts';
 import type { CodeOptions } from './options.ts';
-import { encodePlan, everyInstruction, packPlans, type RegionPlan } from './plan.ts';
+import { encodePlan, everyInstruction, packPlans, planApart, type RegionPlan } from './plan.ts';
+import { Straddles } from './straddles.ts';
 
 export interface TranslatorOptions {
   readonly code: CodeOptions;
@@ -83,6 +84,7 @@ interface Awaited extends Place {
 interface Installed {
   readonly number: number;
   readonly owner: CachedModule;
+  readonly plan: RegionPlan;
 }
 
 /**
@@ -97,7 +99,7 @@ export class Translator {
   private readonly arena: Arena;
   /** Regions by number, for the interpreter and for each other. */
   readonly table: WebAssembly.Table;
-  private readonly callRegion: WebAssembly.Instance['exports'][string];
+  private readonly otherRegions: WebAssembly.Instance['exports'];
   private readonly options: TranslatorOptions;
   private pending: Place[] = [];
   /** By number of the batch. */
@@ -110,6 +112,7 @@ export class Translator {
   private readonly freeNumbers: number[] = [];
   /** By page: how often translations were lost because it changed, and how many hot places will be refused. */
   private readonly changes = new Map<number, { count: number; refusals: number }>();
+  private readonly straddles = new Straddles();
   private nextNumber = 1;
   private oneIn = 1;
   private hotPlaces = 0;
@@ -123,9 +126,8 @@ export class Translator {
     this.options = options;
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: options.regions + 1 });
     const env = { memory: arena.memory, table: this.table };
-    const call = new WebAssembly.Module(generateRegionCall(options.code.shared));
-    const { region } = new WebAssembly.Instance(call, { env }).exports;
-    this.callRegion = region!;
+    const calls = new WebAssembly.Module(generateRegionCalls(options.code.shared));
+    this.otherRegions = new WebAssembly.Instance(calls, { env }).exports;
   }
 
   /** A limit is reached. */
@@ -160,6 +162,24 @@ export class Translator {
     else this.pending.push(place);
   }
 
+  /** A region was left at this slot, because neighbouring accesses there lie in two pages. Not while a region runs. */
+  straddled(page: number, slot: number): void {
+    const offset = (slot - page) >>> 2;
+    if (!this.straddles.note(page, offset)) return;
+    const regions = this.byPage.get(page);
+    if (!regions) return;
+    // What the cache has is put in place at once, into the same map.
+    for (const [start, { number, plan }] of [...regions]) {
+      if (everyInstruction(plan, (at) => at !== offset) || planApart(plan).has(offset)) continue;
+      const place = { page, offset: start };
+      this.uninstall(place);
+      this.giveBack(number);
+      regions.delete(start);
+      if (!this.takeFromCache(place)) this.pending.push(place);
+    }
+    if (regions.size === 0) this.byPage.delete(page);
+  }
+
   /** What keeps changing costs more to translate than to interpret. */
   private isRefused(page: number): boolean {
     const changes = this.changes.get(page);
@@ -187,7 +207,13 @@ export class Translator {
   private takeFromCache(place: Place): boolean {
     const { cache, code } = this.options;
     if (!code.optimizations.cache || this.full) return false;
-    const found = cache.find(this.arena.view, this.frameOf(place.page), place.offset, code);
+    const found = cache.find(
+      this.arena.view,
+      this.frameOf(place.page),
+      place.offset,
+      code,
+      this.straddles.apart(place.page),
+    );
     if (!found) return false;
     this.install(place, found);
     this.counts.cached++;
@@ -226,7 +252,8 @@ export class Translator {
     const blocks = findBlocks(this.pageCode(page), offset, this.options.code.optimizations);
     if (!hasInstructions(blocks.find(({ start }) => start === offset))) return undefined;
     const frame = this.frameOf(page);
-    const plan = encodePlan(blocks, offset, (at) => instructionAt(this.arena.view, frame, at)!);
+    const bitsAt = (at: number) => instructionAt(this.arena.view, frame, at)!;
+    const plan = encodePlan(blocks, offset, bitsAt, this.straddles.apart(page));
     this.decodeAll(page, plan);
     return plan;
   }
@@ -259,6 +286,7 @@ export class Translator {
 
   /** Puts in place what the compiler has finished. */
   collect(): void {
+    this.straddles.tick();
     if (this.oneIn > 1 && ++this.calmCollects >= CALM_COLLECTS) {
       this.calmCollects = 0;
       this.oneIn /= 2;
@@ -301,7 +329,7 @@ export class Translator {
       regions = new Map();
       this.byPage.set(page, regions);
     }
-    regions.set(offset, { number, owner });
+    regions.set(offset, { number, owner, plan });
     this.counts.translated++;
   }
 
@@ -318,7 +346,7 @@ export class Translator {
     let exports = this.instances.get(owner);
     if (exports) this.instances.delete(owner);
     else {
-      const env = { memory: this.arena.memory, region: this.callRegion };
+      const env = { memory: this.arena.memory, ...this.otherRegions };
       exports = new WebAssembly.Instance(owner.module, { env }).exports;
     }
     this.instances.set(owner, exports);
@@ -356,6 +384,7 @@ export class Translator {
 
   /** The page's content changes: its regions are dropped and its slots emptied. */
   drop(page: number): void {
+    this.straddles.forget(page);
     const lost = this.abandon(page);
     if (this.remove(page)) emptySlots(this.arena.bytes, page);
     else if (!lost) return;
@@ -367,6 +396,7 @@ export class Translator {
     this.abandon(page);
     this.remove(page);
     this.changes.delete(page);
+    this.straddles.forget(page);
   }
 
   /** Nothing of the page is translated any more. True: something was going to be. */
