@@ -129,6 +129,7 @@ it('turns what the host could not do into an error status and a report', async (
 describe("Node's options for threads", () => {
   const options = new URL('../../dist/platform/node/thread-options.js', import.meta.url).href;
   const program = `
+    import { threadOptions } from ${JSON.stringify(options)};
     import { Worker } from 'node:worker_threads';
     new Worker('console.log("a thread")', { eval: true, ...threadOptions() });`;
 
