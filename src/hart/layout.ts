@@ -193,8 +193,8 @@ export const TLB_WRITE = 2;
 export const DATA_TLB = 0x1000;
 export const DATA_TLB_ENTRIES = 2048;
 export const FETCH_TLB = DATA_TLB + DATA_TLB_ENTRIES * TLB_ENTRY_BYTES;
-export const FETCH_TLB_ENTRIES = 1024;
-export const HART_BYTES = 0x1a000;
+export const FETCH_TLB_ENTRIES = 256;
+export const HART_BYTES = 0x14000;
 if (FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES > HART_BYTES) throw new Error('the TLBs do not fit the hart block');
 
 /** Saved scalars: [SAVED_START, SAVED_END). */

@@ -168,16 +168,12 @@ export class Translator {
     if (!this.straddles.note(page, offset)) return;
     const regions = this.byPage.get(page);
     if (!regions) return;
-    // What the cache has is put in place at once, into the same map.
-    for (const [start, { number, plan }] of [...regions]) {
+    for (const [start, { plan }] of [...regions]) {
       if (everyInstruction(plan, (at) => at !== offset) || planApart(plan).has(offset)) continue;
       const place = { page, offset: start };
-      this.uninstall(place);
-      this.giveBack(number);
-      regions.delete(start);
-      if (!this.takeFromCache(place)) this.pending.push(place);
+      // The region does its work until another one takes its place.
+      if (!this.takeFromCache(place) && !this.isPending(place)) this.pending.push(place);
     }
-    if (regions.size === 0) this.byPage.delete(page);
   }
 
   /** What keeps changing costs more to translate than to interpret. */
@@ -195,9 +191,14 @@ export class Translator {
   }
 
   private isKnown({ page, offset }: Place): boolean {
-    const same = (place: Place) => place.page === page && place.offset === offset;
-    if (this.byPage.get(page)?.has(offset) || this.pending.some(same)) return true;
-    return [...this.awaited.values()].some((places) => places.some((place) => same(place) && !place.abandoned));
+    if (this.byPage.get(page)?.has(offset) || this.isPending({ page, offset })) return true;
+    return [...this.awaited.values()].some((places) =>
+      places.some((place) => place.page === page && place.offset === offset && !place.abandoned),
+    );
+  }
+
+  private isPending({ page, offset }: Place): boolean {
+    return this.pending.some((place) => place.page === page && place.offset === offset);
   }
 
   get pendingCount(): number {
@@ -317,6 +318,14 @@ export class Translator {
 
   private install({ page, offset }: Place, { owner, name, plan }: CachedRegion): void {
     this.decodeAll(page, plan);
+    const before = this.byPage.get(page)?.get(offset);
+    if (before) {
+      this.table.set(before.number, this.instanceOf(owner)[name]);
+      this.byPage.get(page)!.set(offset, { number: before.number, owner, plan });
+      this.counts.translated++;
+      this.counts.dropped++;
+      return;
+    }
     const number = this.takeNumber();
     this.table.set(number, this.instanceOf(owner)[name]);
     const { view } = this.arena;

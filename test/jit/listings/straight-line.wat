@@ -38,7 +38,7 @@
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l10 (i64.and $target (i64.const -0x1000)))
-(local.set $l11 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x7fe0))))
+(local.set $l11 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
 (if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l11) (i64.or $l10 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
     (i64.store offset=PC $hart $target)
