@@ -62,6 +62,11 @@ describe('a recorder', async () => {
       expect(replays[2]!.printed).toContain('two\r\n');
       expect(replays[3]!.printed).not.toContain('one\r\n');
       // All three ended at the same place.
+      const [end, ...others] = [0, 2, 3].map((i) => {
+        const { point, ticks, instructionsRetired, digest } = openBytes(sinks[i]!.bytes).end!;
+        return { point, ticks, instructionsRetired, isKnown: digest !== null };
+      });
+      for (const other of others) expect(other).toEqual(end);
       expect(new Set([0, 2, 3].map((i) => replays[i]!.digest)).size).toBe(1);
       await close();
     },
