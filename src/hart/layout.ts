@@ -15,9 +15,6 @@
 export const X_REGISTERS = 0x000;
 export const F_REGISTERS = 0x100;
 
-/** A call deeper than that ends all that is under way, and begins anew from the interpreter. */
-export const RETURNS_DEPTH = 48;
-
 const SCALARS = 0x200;
 let next = SCALARS;
 
@@ -156,13 +153,6 @@ export const REGION_EXIT_COUNTS = field(8);
 export const TRANSLATED_INSTRUCTIONS = field();
 /** 1 when translated code came to the execution point that the run loop stopped at last. */
 export const STOPPED_IN_REGION = field();
-/** Address of the youngest entry of the stack below. */
-export const RETURNS_TOP = field();
-/**
- * Where the calls return to that translated code made on the host's stack and that are not back yet. The first entry is -1, which is no
- * return address; it is all there is whenever the interpreter runs.
- */
-export const RETURNS = field(RETURNS_DEPTH + 1);
 if (next > 0x800) throw new Error('hart scalars overlap the spaces table');
 
 export const SPACES = 0x800;

@@ -224,7 +224,6 @@ export class Engine {
       codeChanged: (page) => this.translator.drop(page >>> 0),
       codeIdle: (page) => this.codeIdle(page >>> 0),
       hot: (page, slot) => this.hot(page >>> 0, slot >>> 0),
-      straddled: (page, slot) => this.straddled(page >>> 0, slot >>> 0),
       debugAccess: (hart, address, width, access) =>
         this.ports.get(hart)!.stops.access(address, width, access) ? 1 : 0,
       debugPage: (hart, low, high) => (this.ports.get(hart)!.stops.watchesPage(low, high) ? 1 : 0),
@@ -246,11 +245,6 @@ export class Engine {
     if (this.translator.pendingCount < (this.translation.threshold === 1 ? 1 : BATCH)) return;
     this.runsWaited = 0;
     this.translator.translatePending();
-  }
-
-  private straddled(page: number, slot: number): void {
-    // The crossing page stands for no frame.
-    if (this.arena.view.getUint32(page + SLOTS_FRAME, true) !== 0) this.translator.straddled(page, slot);
   }
 
   private decodedPage(frame: number): number {

@@ -39,7 +39,7 @@ export interface Machines {
 
 /** `left`: an optimization that one of them does without. */
 export async function makeMachines(left: Optimization): Promise<Machines> {
-  const whole = optimizationsWithout(['skip-cold', 'compact']);
+  const whole = optimizationsWithout(['skip-cold']);
   const tiers: readonly (TierOptions & { readonly name: string })[] = [
     { name: 'at the first visit', translation: { threshold: 1 } },
     { name: 'whole graphs', translation: { threshold: 1, optimizations: whole } },

@@ -1,7 +1,6 @@
 import { REGION_PARAMETERS } from '../../src/execute/interpreter/generate.ts';
 import { findBlocks } from '../../src/execute/jit/blocks.ts';
-import { importOtherRegions } from '../../src/execute/jit/generate.ts';
-import { type Optimization, type Optimizations, optimizationsWithout } from '../../src/execute/jit/options.ts';
+import { importOtherRegion } from '../../src/execute/jit/generate.ts';
 import { RegionWriter } from '../../src/execute/jit/region.ts';
 import { ModuleBuilder } from '../../src/execute/wasm/index.ts';
 import { assemble } from './assembly.ts';
@@ -18,8 +17,6 @@ export interface RegionCase {
   readonly cold?: readonly string[];
   /** Labels that indirect jumps went to, hottest first. */
   readonly indirectTargets?: readonly string[];
-  /** Optimisations that are left out. */
-  readonly without?: readonly Optimization[];
 }
 
 const comment = (text: string): string =>
@@ -37,7 +34,7 @@ function dedent(text: string): string {
 
 /** The program as comments, and the function that it is translated to. */
 export async function listing(region: RegionCase): Promise<string> {
-  const { name, about, source, cold = [], indirectTargets = [], without = [] } = region;
+  const { name, about, source, cold = [], indirectTargets = [] } = region;
   const { bytes, labels } = assemble(source);
   const at = (label: string): number => {
     const offset = labels.get(label);
@@ -45,21 +42,20 @@ export async function listing(region: RegionCase): Promise<string> {
     return offset;
   };
   const code = pageCode(bytes, { cold: cold.map(at), indirectTargets: indirectTargets.map(at) });
-  const text = await functionText(translate(code, at('entry'), optimizationsWithout(without)));
+  const text = await functionText(translate(code, at('entry')));
   const notes = [
     ...(cold.length > 0 ? [`Never executed before: ${cold.join(', ')}.`] : []),
-    ...(without.length > 0 ? [`Without ${without.join(', ')}.`] : []),
     ...(indirectTargets.length > 0 ? [`Indirect jumps went to: ${indirectTargets.join(', ')}.`] : []),
   ];
   return `${comment([about, ...notes, '', dedent(source)].join('\n'))}\n\n${text}\n`;
 }
 
-function translate(code: Parameters<typeof findBlocks>[0], entry: number, optimizations: Optimizations): Uint8Array {
+function translate(code: Parameters<typeof findBlocks>[0], entry: number): Uint8Array {
   const module = new ModuleBuilder({ initialPages: 1, maximumPages: 65536, shared: false });
-  const others = importOtherRegions(module);
-  const blocks = findBlocks(code, entry, optimizations);
+  const other = importOtherRegion(module);
+  const blocks = findBlocks(code, entry);
   module.function('region', REGION_PARAMETERS, 'i32', (f, hart, pageAddress) =>
-    new RegionWriter(f, { hart, pageAddress }, others, blocks, entry, { optimizations }).write(),
+    new RegionWriter(f, { hart, pageAddress }, other, blocks, entry).write(),
   );
   return module.finish();
 }

@@ -260,22 +260,6 @@ const CONTROL: readonly RegionCase[] = [
     `,
   },
   {
-    name: 'call-on-the-host-stack',
-    about:
-      'Calls out of the page that come back to the region: the callee has the registers meanwhile. The return goes to a caller, if one waits.',
-    source: `
-      entry:  addi sp,sp,-16
-              sd ra,8(sp)
-              jal ra,0x2000
-              add s0,s0,a0
-              jalr ra,16(a1)
-              ld ra,8(sp)
-              addi sp,sp,16
-              jalr zero,0(ra)
-    `,
-    without: ['compact'],
-  },
-  {
     name: 'jump-table',
     about: 'An indirect jump with known targets: compared one after the other, the hottest first, then looked up.',
     source: `

@@ -93,18 +93,12 @@ function localNames(func: Node[]): ReadonlyMap<string, string> {
   const wayOut = localIn(func, /^\(return \(i32\.shr_u (\$l\d+) \(i32\.const 24\)\)\)$/);
   if (target) names.set(target, '$target');
   if (wayOut) names.set(wayOut, '$way_out');
-  const name = (offset: Node | undefined, local: Node | undefined): void => {
-    const field = FIELDS.get(String(offset).replace('offset=', ''));
-    if (field && typeof local === 'string' && !names.has(local)) names.set(local, `$${field.toLowerCase()}`);
-  };
-  const all = [...nodes(func)];
-  for (const [what, local, value] of all) {
-    if (what !== 'local.set' || !Array.isArray(value)) continue;
-    if (LOAD_FROM_HART.test(value[0] as string) && value[2] === '$p0') name(value[1], local);
-  }
-  // What is never loaded is stored.
-  for (const [what, offset, address, value] of all) {
-    if (what === 'i64.store' && address === '$p0' && String(value).startsWith('$')) name(offset, value);
+  for (const node of func) {
+    if (!Array.isArray(node) || node[0] !== 'local.set') continue;
+    const [, local, value] = node as [string, string, Node];
+    if (!Array.isArray(value) || !LOAD_FROM_HART.test(value[0] as string) || value[2] !== '$p0') continue;
+    const field = FIELDS.get(String(value[1]).replace('offset=', ''));
+    if (field && !names.has(local)) names.set(local, `$${field.toLowerCase()}`);
   }
   return names;
 }

@@ -228,7 +228,7 @@ interface Regions {
   readonly type: FunctionType<'i32'>;
   /** The handler that runs. */
   readonly op: Local<'i32'>;
-  /** 1: the slot that is found next is interpreted. 2: so it is, and the host is told that accesses straddle pages there. */
+  /** 1: the slot that is found next is interpreted. */
   readonly skipNext: Local<'i32'>;
   /** The slot for which that holds. */
   readonly skipSlot: Local<'i32'>;
@@ -241,7 +241,6 @@ interface Regions {
 function skipOne(f: FunctionBuilder, loop: LoopState, regions: Regions): void {
   const { slot, page } = loop;
   f.set(regions.skipSlot, slot.get);
-  f.if(regions.skipNext.get.eq(2), () => f.do(loop.library.host.straddled, page.get, slot.get));
   f.set(regions.skipNext, i32(0));
   const offset = f.let(slot.get.sub(page.get).shrU(2));
   const low = page.get.load(SLOTS_FRAME).add(offset).load16U();
@@ -264,8 +263,6 @@ function runRegion(f: FunctionBuilder, loop: Loop, regions: Regions, redispatch:
   }
   f.if(slot.get.eq(regions.skipSlot.get), replaced);
   f.store(hart.get, retired.get.sub(1), L.INSTRET);
-  f.store(hart.get, hart.get.add(L.RETURNS), L.RETURNS_TOP);
-  f.store(hart.get, i64(-1), L.RETURNS);
   const exit = f.let(f.callIndirect(regions.type, at.load16U(SLOTS_REGION), hart.get, loop.pageAddress.get));
   const before = f.let(retired.get.sub(1));
   f.set(retired, hart.get.load64(L.INSTRET));
@@ -277,7 +274,7 @@ function runRegion(f: FunctionBuilder, loop: Loop, regions: Regions, redispatch:
     f.store(hart.get, i64(1), L.STOPPED_IN_REGION);
     f.branch(labels.event);
   });
-  f.set(regions.skipNext, exit.geU(FIRST_INTERPRETED_EXIT).add(exit.eq(RegionExit.straddle)));
+  f.set(regions.skipNext, exit.geU(FIRST_INTERPRETED_EXIT));
   f.set(loop.target, hart.get.load64(L.PC));
   f.branch(labels.jump);
 }

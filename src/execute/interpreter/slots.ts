@@ -70,11 +70,7 @@ export const RegionExit = {
   float: 5,
   /** It would raise an exception, or its CSR has effects beyond itself. */
   guard: 6,
-  /** Accesses that are checked together lie in two pages. */
-  straddle: 7,
 } as const;
-/** What a region returns to the one that called it, when the guest's function has returned: the registers are in the hart. */
-export const REGION_RETURNED = 8;
 export type RegionExit = (typeof RegionExit)[keyof typeof RegionExit];
 export const FIRST_INTERPRETED_EXIT = RegionExit.memory;
 export const REGION_EXITS = Object.keys(RegionExit) as (keyof typeof RegionExit)[];

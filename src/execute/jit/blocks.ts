@@ -13,8 +13,6 @@ export interface Placed {
 export type Ending =
   | { readonly kind: 'branch'; readonly taken: number; readonly next: number }
   | { readonly kind: 'jump'; readonly target: number }
-  /** A call of what is not in the region, which goes on at `next` when it returns; `target` is where it goes if that is fixed. */
-  | { readonly kind: 'call'; readonly next: number; readonly target: number | undefined }
   /** `likely`: places in the region that it may well go to. */
   | { readonly kind: 'indirect'; readonly likely: readonly number[] }
   | { readonly kind: 'fall'; readonly next: number }
@@ -39,8 +37,6 @@ export interface PageCode {
 }
 
 export const MAXIMUM_INSTRUCTIONS = 300;
-/** Behind calls that leave the region it goes on only while it is small: the code there is likely to be a region of its own, too. */
-const MAXIMUM_BEHIND_CALLS = 80;
 /** Comparisons in a row at an indirect jump before it is left to the look-up. */
 const LIKELY_MAXIMUM = 8;
 const RETURN_ADDRESS = 1;
@@ -54,8 +50,7 @@ function isCall({ instruction, rd }: Decoded): boolean {
   return instruction.flow === 'jump' && rd !== 0;
 }
 
-/** Of a function, by the register that it goes back through. */
-export function isReturn({ instruction, rd, rs1 }: Decoded): boolean {
+function isReturn({ instruction, rd, rs1 }: Decoded): boolean {
   return instruction.flow === 'indirect' && rd === 0 && rs1 === RETURN_ADDRESS;
 }
 
@@ -96,8 +91,6 @@ class RegionScan {
   private readonly seen = new Set<number>();
   /** Behind calls whose callee is in the region. */
   private readonly returnSites = new Set<number>();
-  /** Behind calls that leave the region. */
-  private readonly behindCalls = new Set<number>();
   private pending: number[] = [];
 
   private readonly optimizations: Optimizations;
@@ -134,7 +127,6 @@ class RegionScan {
       const { flow } = decoded.instruction;
       if (flow === 'branch') this.pending.push(next, offset + decoded.immediate);
       if (flow === 'jump') this.noteJump(decoded, offset, next);
-      if (flow === 'indirect' && this.comesBack(decoded)) this.goOnBehind(next);
       if (flow === 'indirect' && decoded.rd === 0 && !isReturn(decoded)) this.pending.push(...this.jumpTargets());
       if (!goesOn(decoded) || this.seen.size >= MAXIMUM_INSTRUCTIONS) return;
       offset = next;
@@ -144,24 +136,12 @@ class RegionScan {
 
   private noteJump(decoded: Decoded, offset: number, next: number): void {
     const target = offset + decoded.immediate;
-    const call = isCall(decoded);
-    const inside = isInPage(target) && (!call || this.optimizations.calls);
-    if (inside) this.pending.push(target);
-    if (call && inside) {
+    if (isCall(decoded) && !this.optimizations.calls) return;
+    this.pending.push(target);
+    if (isCall(decoded) && isInPage(target)) {
       this.returnSites.add(next);
       this.pending.push(next);
-    } else if (this.comesBack(decoded)) this.goOnBehind(next);
-  }
-
-  /** A call that will return to behind it. */
-  private comesBack({ rd }: Decoded): boolean {
-    const { compact, linking } = this.optimizations;
-    return !compact && linking && rd === RETURN_ADDRESS && this.seen.size < MAXIMUM_BEHIND_CALLS;
-  }
-
-  private goOnBehind(next: number): void {
-    this.behindCalls.add(next);
-    this.pending.push(next);
+    }
   }
 
   private jumpTargets(): number[] {
@@ -190,13 +170,9 @@ class RegionScan {
     switch (decoded.instruction.flow) {
       case 'branch':
         return { kind: 'branch', taken: offset + decoded.immediate, next };
-      case 'jump': {
-        const target = offset + decoded.immediate;
-        const returns = !this.leaders.has(target) && this.behindCalls.has(next) && this.leaders.has(next);
-        return returns ? { kind: 'call', next, target } : { kind: 'jump', target };
-      }
+      case 'jump':
+        return { kind: 'jump', target: offset + decoded.immediate };
       case 'indirect':
-        if (this.behindCalls.has(next) && this.leaders.has(next)) return { kind: 'call', next, target: undefined };
         return { kind: 'indirect', likely: this.likelyTargets(decoded) };
       default:
         return undefined;
@@ -214,7 +190,6 @@ class RegionScan {
 export function successors({ ending }: Block): readonly number[] {
   if (ending.kind === 'branch') return [ending.taken, ending.next];
   if (ending.kind === 'jump') return [ending.target];
-  if (ending.kind === 'call') return [ending.next];
   if (ending.kind === 'indirect') return ending.likely;
   return ending.kind === 'fall' ? [ending.next] : [];
 }

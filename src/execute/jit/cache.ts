@@ -1,7 +1,7 @@
 import { FRAME_BYTES } from '../../memory/layout.ts';
 import type { CompiledBatch } from './compiler.ts';
 import type { CodeOptions } from './options.ts';
-import { everyInstruction, planApart, planEntry, type RegionPlan } from './plan.ts';
+import { everyInstruction, planEntry, type RegionPlan } from './plan.ts';
 
 /** A compiled module and the regions in it. */
 export interface CachedModule {
@@ -87,21 +87,12 @@ export class TranslationCache {
     this.forgotten++;
   }
 
-  /**
-   * A region that starts at this offset and has exactly the instructions that the frame holds; those at offsets in `apart` are checked apart
-   * from their neighbours in it.
-   */
-  find(
-    view: DataView,
-    frame: number,
-    offset: number,
-    options: CodeOptions,
-    apart: ReadonlySet<number> = new Set(),
-  ): CachedRegion | undefined {
+  /** A region that starts at this offset and has exactly the instructions that the frame holds. */
+  find(view: DataView, frame: number, offset: number, options: CodeOptions): CachedRegion | undefined {
     const first = instructionAt(view, frame, offset);
     if (first === undefined) return undefined;
     const alike = this.byStart.get(startKey(scopeOf(options), offset, first));
-    const found = alike?.find(({ plan }) => matches(plan, view, frame) && isApart(plan, apart));
+    const found = alike?.find(({ plan }) => matches(plan, view, frame));
     if (found) {
       this.modules.delete(found.owner);
       this.modules.add(found.owner);
@@ -151,12 +142,6 @@ export function instructionAt(view: DataView, frame: number, offset: number): nu
   const low = view.getUint16(frame + offset, true);
   if ((low & 3) !== 3) return low;
   return offset > FRAME_BYTES - 4 ? undefined : view.getInt32(frame + offset, true);
-}
-
-function isApart(plan: RegionPlan, apart: ReadonlySet<number>): boolean {
-  if (apart.size === 0) return true;
-  const known = planApart(plan);
-  return everyInstruction(plan, (offset) => !apart.has(offset) || known.has(offset));
 }
 
 function matches(plan: RegionPlan, view: DataView, frame: number): boolean {

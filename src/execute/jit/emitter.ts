@@ -26,8 +26,6 @@ export interface RegionFrame {
   hostBase(register: number): Local<'i32'>;
   /** Leaves the region for the interpreter to do the instruction at `offset`, the `index`-th of its block. */
   interpretIf(condition: I32 | undefined, offset: number, index: number, why: RegionExit): void;
-  /** The same at accesses that are checked together; `straddle`: they lie in two pages. */
-  interpretNeighboursIf(condition: I32, offset: number, index: number, straddle: I32): void;
 }
 
 /** Where control goes at the end of a block. */
@@ -35,14 +33,6 @@ export interface BlockEnd {
   branch(condition: I32): void;
   jump(): void;
   indirect(target: I64): void;
-}
-
-/** What is known before an instruction. */
-export interface Known {
-  /** Floating point was found on earlier in the block, and marked dirty. */
-  readonly floatChecked: boolean;
-  /** The access belongs to these. */
-  readonly neighbours: Neighbours | undefined;
 }
 
 /** Operands are constants, registers are locals; whatever is rare is left to the interpreter. */
@@ -54,10 +44,18 @@ export class RegionEmitter implements Emitter {
   private readonly placed: Placed;
   private readonly index: number;
   private readonly end: BlockEnd;
+  /** Floating point was found on earlier in the block, and marked dirty. */
   private readonly floatChecked: boolean;
+  /** The access belongs to these. */
   private readonly neighbours: Neighbours | undefined;
 
-  constructor(frame: RegionFrame, placed: Placed, index: number, end: BlockEnd, known: Known) {
+  constructor(
+    frame: RegionFrame,
+    placed: Placed,
+    index: number,
+    end: BlockEnd,
+    known: { readonly floatChecked: boolean; readonly neighbours: Neighbours | undefined },
+  ) {
     this.f = frame.f;
     this.hart = frame.hart.get;
     this.frame = frame;
@@ -175,12 +173,7 @@ export class RegionEmitter implements Emitter {
         .or(this.hart.load64(L.DATA_CONTEXT));
       // What may be written may be read (12.3.1).
       const tagOffset = neighbours.stores ? L.TLB_WRITE_TAG : L.TLB_READ_TAG;
-      const straddle = base
-        .add(neighbours.low)
-        .xor(base.add(neighbours.high - 1))
-        .geU(4096);
-      const misses = entry.load64(L.DATA_TLB + tagOffset).ne(tag);
-      this.frame.interpretNeighboursIf(misses, this.placed.offset, this.index, straddle);
+      this.giveUp(RegionExit.memory, entry.load64(L.DATA_TLB + tagOffset).ne(tag));
       f.set(local, base.wrap().add(entry.load(L.DATA_TLB + L.TLB_ADDEND)));
     }
     // Frames lie far above address 0, so base and immediate need not wrap around.

@@ -33,14 +33,8 @@ interface Open {
   stores: boolean;
 }
 
-/**
- * By index among the block's instructions: the neighbours that the access belongs to. Lone accesses are not in it, nor are those whose
- * first one is at an offset in `apart`.
- */
-export function findNeighbours(
-  { instructions }: Block,
-  apart: ReadonlySet<number> = new Set(),
-): Map<number, Neighbours> {
+/** By index among the block's instructions: the neighbours that the access belongs to. Lone accesses are not in it. */
+export function findNeighbours({ instructions }: Block): Map<number, Neighbours> {
   const found = new Map<number, Neighbours>();
   const open = new Map<number, Open>();
   const close = (base: number): void => {
@@ -48,7 +42,6 @@ export function findNeighbours(
     open.delete(base);
     if (!group || group.members.length < 2) return;
     const { low, high, stores, members } = group;
-    if (apart.has(instructions[members[0]!]!.offset)) return;
     for (const index of members) found.set(index, { base, first: members[0]!, low, high, stores });
   };
   instructions.forEach(({ decoded }, index) => {

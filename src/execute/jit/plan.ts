@@ -9,27 +9,19 @@ import type { Block, Ending, Placed } from './blocks.ts';
  *     word 1   number of blocks; of each:
  *              start, number of instructions n, kind of ending (its place in ENDINGS), number of targets t,
  *              t target offsets, n words with the bits of the instructions (16-bit ones in the low half)
- *     behind   offsets of instructions whose accesses are checked apart from their neighbours
  */
 export type RegionPlan = Int32Array;
 
-const ENDINGS: readonly Ending['kind'][] = ['branch', 'jump', 'indirect', 'fall', 'interpret', 'call'];
+const ENDINGS: readonly Ending['kind'][] = ['branch', 'jump', 'indirect', 'fall', 'interpret'];
 
 /** `bitsAt` reads the instruction at an offset. */
-export function encodePlan(
-  blocks: readonly Block[],
-  entry: number,
-  bitsAt: (offset: number) => number,
-  apart: ReadonlySet<number> = new Set(),
-): RegionPlan {
+export function encodePlan(blocks: readonly Block[], entry: number, bitsAt: (offset: number) => number): RegionPlan {
   const words = [entry, blocks.length];
   for (const { start, instructions, ending } of blocks) {
     const targets = targetsOf(ending);
     words.push(start, instructions.length, ENDINGS.indexOf(ending.kind), targets.length, ...targets);
     for (const { offset } of instructions) words.push(bitsAt(offset));
   }
-  const offsets = blocks.flatMap(({ instructions }) => instructions.map(({ offset }) => offset));
-  words.push(...new Set(offsets.filter((offset) => apart.has(offset))));
   return Int32Array.from(words);
 }
 
@@ -48,13 +40,6 @@ export function planEntry(plan: RegionPlan): number {
   return plan[0]!;
 }
 
-/** Offsets of instructions whose accesses are checked apart from their neighbours. */
-export function planApart(plan: RegionPlan): ReadonlySet<number> {
-  let at = 2;
-  for (let i = 0; i < plan[1]!; i++) at += 4 + plan[at + 3]! + plan[at + 1]!;
-  return new Set(plan.subarray(at));
-}
-
 function targetsOf(ending: Ending): readonly number[] {
   switch (ending.kind) {
     case 'branch':
@@ -67,8 +52,6 @@ function targetsOf(ending: Ending): readonly number[] {
       return [ending.next];
     case 'interpret':
       return [ending.offset];
-    case 'call':
-      return ending.target === undefined ? [ending.next] : [ending.next, ending.target];
   }
 }
 
@@ -84,8 +67,6 @@ function endingOf(kind: Ending['kind'], targets: readonly number[]): Ending {
       return { kind, next: targets[0]! };
     case 'interpret':
       return { kind, offset: targets[0]! };
-    case 'call':
-      return { kind, next: targets[0]!, target: targets[1] };
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Decoded } from '../../isa/decode.ts';
 import type { Block } from './blocks.ts';
+import type { Graph } from './graph.ts';
 
 /** Sets of registers as bit masks: x and f registers apart. Bit 0 of x is never set: x0 is a constant. */
 export interface RegisterSet {
@@ -11,22 +12,6 @@ export const NONE: RegisterSet = { x: 0, f: 0 };
 
 export function union(a: RegisterSet, b: RegisterSet): RegisterSet {
   return { x: a.x | b.x, f: a.f | b.f };
-}
-
-export function without(a: RegisterSet, b: RegisterSet): RegisterSet {
-  return { x: a.x & ~b.x, f: a.f & ~b.f };
-}
-
-export function common(a: RegisterSet, b: RegisterSet): RegisterSet {
-  return { x: a.x & b.x, f: a.f & b.f };
-}
-
-export function isEmpty({ x, f }: RegisterSet): boolean {
-  return x === 0 && f === 0;
-}
-
-export function isSame(a: RegisterSet, b: RegisterSet): boolean {
-  return a.x === b.x && a.f === b.f;
 }
 
 /** Register numbers in a mask, rising. */
@@ -64,29 +49,41 @@ function usageAnew(decoded: Decoded): Usage {
     else x |= 1 << decoded[field];
   }
   const float = syntax.startsWith('fd');
-  // fence has a field for rd and does not write it.
-  const bit = float || syntax.startsWith('rd') ? 1 << decoded.rd : 0;
+  const bit = encoding.fields.has('rd') ? 1 << decoded.rd : 0;
   return {
     read: { x: x & ~1, f },
     written: { x: float ? 0 : bit & ~1, f: float ? bit : 0 },
   };
 }
 
-/** What a block does with registers. */
-export interface BlockUsage {
-  /** Read before the block writes them, if it does. */
-  readonly read: RegisterSet;
-  readonly written: RegisterSet;
-  readonly used: RegisterSet;
+function writtenBy(block: Block): RegisterSet {
+  return block.instructions.reduce((set, { decoded }) => union(set, usage(decoded).written), NONE);
 }
 
-export function blockUsage({ instructions }: Block): BlockUsage {
-  let [read, written, used] = [NONE, NONE, NONE];
-  for (const { decoded } of instructions) {
-    const own = usage(decoded);
-    read = union(read, without(own.read, written));
-    written = union(written, own.written);
-    used = union(used, union(own.read, own.written));
+export interface RegisterPlan {
+  /** Everything that the region reads or writes: loaded at its entry. */
+  readonly used: RegisterSet;
+  readonly written: RegisterSet;
+  /** By block: what may have been written on some way from the entry to the end of the block. */
+  readonly dirtyAfter: readonly RegisterSet[];
+}
+
+export function planRegisters(graph: Graph): RegisterPlan {
+  const own = graph.blocks.map(writtenBy);
+  const dirtyAfter = own.slice();
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let i = 0; i < own.length; i++) {
+      const next = graph.predecessors[i]!.reduce((set, from) => union(set, dirtyAfter[from]!), own[i]!);
+      if (next.x !== dirtyAfter[i]!.x || next.f !== dirtyAfter[i]!.f) {
+        dirtyAfter[i] = next;
+        changed = true;
+      }
+    }
   }
-  return { read, written, used };
+  const read = graph.blocks
+    .flatMap(({ instructions }) => instructions)
+    .reduce((set, { decoded }) => union(set, usage(decoded).read), NONE);
+  const written = own.reduce(union, NONE);
+  return { used: union(read, written), written, dirtyAfter };
 }

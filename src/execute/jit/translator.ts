@@ -16,10 +16,9 @@ import {
 import { type Block, findBlocks, type PageCode } from './blocks.ts';
 import { type CachedModule, type CachedRegion, cachedModule, instructionAt, type TranslationCache } from './cache.ts';
 import type { CompiledBatch, RegionCompiler } from './compiler.ts';
-import { generateRegionCalls } from './generate.ts';
+import { generateRegionCall } from './generate.ts';
 import type { CodeOptions } from './options.ts';
-import { encodePlan, everyInstruction, packPlans, planApart, type RegionPlan } from './plan.ts';
-import { Straddles } from './straddles.ts';
+import { encodePlan, everyInstruction, packPlans, type RegionPlan } from './plan.ts';
 
 export interface TranslatorOptions {
   readonly code: CodeOptions;
@@ -84,7 +83,6 @@ interface Awaited extends Place {
 interface Installed {
   readonly number: number;
   readonly owner: CachedModule;
-  readonly plan: RegionPlan;
 }
 
 /**
@@ -99,7 +97,7 @@ export class Translator {
   private readonly arena: Arena;
   /** Regions by number, for the interpreter and for each other. */
   readonly table: WebAssembly.Table;
-  private readonly otherRegions: WebAssembly.Instance['exports'];
+  private readonly callRegion: WebAssembly.Instance['exports'][string];
   private readonly options: TranslatorOptions;
   private pending: Place[] = [];
   /** By number of the batch. */
@@ -112,7 +110,6 @@ export class Translator {
   private readonly freeNumbers: number[] = [];
   /** By page: how often translations were lost because it changed, and how many hot places will be refused. */
   private readonly changes = new Map<number, { count: number; refusals: number }>();
-  private readonly straddles = new Straddles();
   private nextNumber = 1;
   private oneIn = 1;
   private hotPlaces = 0;
@@ -126,8 +123,9 @@ export class Translator {
     this.options = options;
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: options.regions + 1 });
     const env = { memory: arena.memory, table: this.table };
-    const calls = new WebAssembly.Module(generateRegionCalls(options.code.shared));
-    this.otherRegions = new WebAssembly.Instance(calls, { env }).exports;
+    const call = new WebAssembly.Module(generateRegionCall(options.code.shared));
+    const { region } = new WebAssembly.Instance(call, { env }).exports;
+    this.callRegion = region!;
   }
 
   /** A limit is reached. */
@@ -162,20 +160,6 @@ export class Translator {
     else this.pending.push(place);
   }
 
-  /** A region was left at this slot, because neighbouring accesses there lie in two pages. Not while a region runs. */
-  straddled(page: number, slot: number): void {
-    const offset = (slot - page) >>> 2;
-    if (!this.straddles.note(page, offset)) return;
-    const regions = this.byPage.get(page);
-    if (!regions) return;
-    for (const [start, { plan }] of [...regions]) {
-      if (everyInstruction(plan, (at) => at !== offset) || planApart(plan).has(offset)) continue;
-      const place = { page, offset: start };
-      // The region does its work until another one takes its place.
-      if (!this.takeFromCache(place) && !this.isPending(place)) this.pending.push(place);
-    }
-  }
-
   /** What keeps changing costs more to translate than to interpret. */
   private isRefused(page: number): boolean {
     const changes = this.changes.get(page);
@@ -191,14 +175,9 @@ export class Translator {
   }
 
   private isKnown({ page, offset }: Place): boolean {
-    if (this.byPage.get(page)?.has(offset) || this.isPending({ page, offset })) return true;
-    return [...this.awaited.values()].some((places) =>
-      places.some((place) => place.page === page && place.offset === offset && !place.abandoned),
-    );
-  }
-
-  private isPending({ page, offset }: Place): boolean {
-    return this.pending.some((place) => place.page === page && place.offset === offset);
+    const same = (place: Place) => place.page === page && place.offset === offset;
+    if (this.byPage.get(page)?.has(offset) || this.pending.some(same)) return true;
+    return [...this.awaited.values()].some((places) => places.some((place) => same(place) && !place.abandoned));
   }
 
   get pendingCount(): number {
@@ -208,13 +187,7 @@ export class Translator {
   private takeFromCache(place: Place): boolean {
     const { cache, code } = this.options;
     if (!code.optimizations.cache || this.full) return false;
-    const found = cache.find(
-      this.arena.view,
-      this.frameOf(place.page),
-      place.offset,
-      code,
-      this.straddles.apart(place.page),
-    );
+    const found = cache.find(this.arena.view, this.frameOf(place.page), place.offset, code);
     if (!found) return false;
     this.install(place, found);
     this.counts.cached++;
@@ -253,8 +226,7 @@ export class Translator {
     const blocks = findBlocks(this.pageCode(page), offset, this.options.code.optimizations);
     if (!hasInstructions(blocks.find(({ start }) => start === offset))) return undefined;
     const frame = this.frameOf(page);
-    const bitsAt = (at: number) => instructionAt(this.arena.view, frame, at)!;
-    const plan = encodePlan(blocks, offset, bitsAt, this.straddles.apart(page));
+    const plan = encodePlan(blocks, offset, (at) => instructionAt(this.arena.view, frame, at)!);
     this.decodeAll(page, plan);
     return plan;
   }
@@ -287,7 +259,6 @@ export class Translator {
 
   /** Puts in place what the compiler has finished. */
   collect(): void {
-    this.straddles.tick();
     if (this.oneIn > 1 && ++this.calmCollects >= CALM_COLLECTS) {
       this.calmCollects = 0;
       this.oneIn /= 2;
@@ -318,14 +289,6 @@ export class Translator {
 
   private install({ page, offset }: Place, { owner, name, plan }: CachedRegion): void {
     this.decodeAll(page, plan);
-    const before = this.byPage.get(page)?.get(offset);
-    if (before) {
-      this.table.set(before.number, this.instanceOf(owner)[name]);
-      this.byPage.get(page)!.set(offset, { number: before.number, owner, plan });
-      this.counts.translated++;
-      this.counts.dropped++;
-      return;
-    }
     const number = this.takeNumber();
     this.table.set(number, this.instanceOf(owner)[name]);
     const { view } = this.arena;
@@ -338,7 +301,7 @@ export class Translator {
       regions = new Map();
       this.byPage.set(page, regions);
     }
-    regions.set(offset, { number, owner, plan });
+    regions.set(offset, { number, owner });
     this.counts.translated++;
   }
 
@@ -355,7 +318,7 @@ export class Translator {
     let exports = this.instances.get(owner);
     if (exports) this.instances.delete(owner);
     else {
-      const env = { memory: this.arena.memory, ...this.otherRegions };
+      const env = { memory: this.arena.memory, region: this.callRegion };
       exports = new WebAssembly.Instance(owner.module, { env }).exports;
     }
     this.instances.set(owner, exports);
@@ -393,7 +356,6 @@ export class Translator {
 
   /** The page's content changes: its regions are dropped and its slots emptied. */
   drop(page: number): void {
-    this.straddles.forget(page);
     const lost = this.abandon(page);
     if (this.remove(page)) emptySlots(this.arena.bytes, page);
     else if (!lost) return;
@@ -405,7 +367,6 @@ export class Translator {
     this.abandon(page);
     this.remove(page);
     this.changes.delete(page);
-    this.straddles.forget(page);
   }
 
   /** Nothing of the page is translated any more. True: something was going to be. */

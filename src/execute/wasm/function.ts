@@ -34,21 +34,6 @@ export interface Callable {
   readonly result: ValueType | undefined;
 }
 
-/** Whether the condition of a branch holds mostly, or hardly ever. */
-export type Likelihood = 'likely' | 'unlikely';
-
-/** Of the branch at an offset from the start of a function's code. */
-export interface BranchHint {
-  readonly offset: number;
-  readonly likelihood: Likelihood;
-}
-
-/** A function's entry in the code section, and what is known of its branches, in their order. */
-export interface FunctionCode {
-  readonly code: ByteWriter;
-  readonly hints: readonly BranchHint[];
-}
-
 /** The type of functions in the table. */
 export interface FunctionType<T extends ValueType> {
   readonly index: number;
@@ -67,8 +52,6 @@ export class FunctionBuilder {
   private readonly free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [] };
   private scopeTemporaries: { type: ValueType; index: number }[] = [];
   private depth = 0;
-  /** Offsets are from the start of the body. */
-  private readonly hints: BranchHint[] = [];
 
   constructor(parameters: readonly ValueType[]) {
     this.parameterTypes = parameters;
@@ -143,9 +126,8 @@ export class FunctionBuilder {
     this.open(0x03, build);
   }
 
-  if(condition: I32, then: () => void, otherwise?: () => void, likelihood?: Likelihood): void {
+  if(condition: I32, then: () => void, otherwise?: () => void): void {
     condition.write(this.body);
-    this.hint(likelihood);
     this.body.u8(0x04);
     this.body.u8(0x40);
     this.depth++;
@@ -163,14 +145,8 @@ export class FunctionBuilder {
     this.body.u32(this.depth - label.depth);
   }
 
-  /** Of the branch that comes next. */
-  private hint(likelihood: Likelihood | undefined): void {
-    if (likelihood) this.hints.push({ offset: this.body.length, likelihood });
-  }
-
-  branchIf(label: Label, condition: I32, likelihood?: Likelihood): void {
+  branchIf(label: Label, condition: I32): void {
     condition.write(this.body);
-    this.hint(likelihood);
     this.body.u8(0x0d);
     this.body.u32(this.depth - label.depth);
   }
@@ -308,18 +284,17 @@ export class FunctionBuilder {
     this.body.bytes([0xfc, 0x0a, 0x00, 0x00]);
   }
 
-  /** Locals, body, end. */
-  finish(): FunctionCode {
+  /** The function's entry in the code section: locals, body, end. */
+  finish(): ByteWriter {
     const code = new ByteWriter();
     code.u32(this.localTypes.length);
     for (const type of this.localTypes) {
       code.u32(1);
       code.u8(VALUE_TYPE_CODE[type]);
     }
-    const hints = this.hints.map(({ offset, likelihood }) => ({ offset: code.length + offset, likelihood }));
     code.append(this.body);
     code.u8(0x0b);
-    return { code, hints };
+    return code;
   }
 }
 

@@ -1,12 +1,5 @@
 export { ByteWriter } from './bytes.ts';
-export {
-  type Callable,
-  FunctionBuilder,
-  type FunctionType,
-  type Label,
-  type Likelihood,
-  type Local,
-} from './function.ts';
+export { type Callable, FunctionBuilder, type FunctionType, type Label, type Local } from './function.ts';
 export { type Declared, ModuleBuilder } from './module.ts';
 export {
   choose,

@@ -1,12 +1,5 @@
 import { ByteWriter } from './bytes.ts';
-import {
-  type BranchHint,
-  type Callable,
-  FunctionBuilder,
-  type FunctionCode,
-  type FunctionType,
-  type Local,
-} from './function.ts';
+import { type Callable, FunctionBuilder, type FunctionType, type Local } from './function.ts';
 import { VALUE_TYPE_CODE, type ValueType } from './value.ts';
 
 interface Signature {
@@ -33,7 +26,7 @@ export interface Declared<P extends readonly ValueType[], R extends ValueType | 
 export class ModuleBuilder {
   private readonly signatures: Signature[] = [];
   private readonly imports: Import[] = [];
-  private readonly functions: { callable: Callable; written: FunctionCode | undefined }[] = [];
+  private readonly functions: { callable: Callable; code: ByteWriter | undefined }[] = [];
   private readonly exports: { name: string; index: number }[] = [];
   private tableImported = false;
   private readonly memory: { initialPages: number; maximumPages: number; shared: boolean };
@@ -60,7 +53,7 @@ export class ModuleBuilder {
     result: R,
   ): Declared<P, R> {
     const callable = { name, index: this.imports.length + this.functions.length, parameters, result };
-    this.functions.push({ callable, written: undefined });
+    this.functions.push({ callable, code: undefined });
     return callable;
   }
 
@@ -72,7 +65,7 @@ export class ModuleBuilder {
     const f = new FunctionBuilder(callable.parameters);
     const parameters = callable.parameters.map((type, position) => f.parameter(position, type));
     build(f, ...(parameters as unknown as LocalsOf<P>));
-    this.functions[callable.index - this.imports.length]!.written = f.finish();
+    this.functions[callable.index - this.imports.length]!.code = f.finish();
   }
 
   function<const P extends readonly ValueType[], const R extends ValueType | undefined>(
@@ -124,11 +117,10 @@ export class ModuleBuilder {
       entry.u8(0x00);
       entry.u32(e.index);
     });
-    this.writeHints(out);
-    section(out, 10, this.functions, (entry, { callable, written }) => {
-      if (!written) throw new Error(`function ${callable.name} has no body`);
-      entry.u32(written.code.length);
-      entry.append(written.code);
+    section(out, 10, this.functions, (entry, { callable, code }) => {
+      if (!code) throw new Error(`function ${callable.name} has no body`);
+      entry.u32(code.length);
+      entry.append(code);
     });
     this.writeNames(out);
     return out.finish().slice();
@@ -159,23 +151,6 @@ export class ModuleBuilder {
     out.append(section2);
   }
 
-  /** Which branches are taken mostly (the branch hinting proposal): engines that know it put what is rare out of the way. */
-  private writeHints(out: ByteWriter): void {
-    const hinted = this.functions.filter(({ written }) => written && written.hints.length > 0);
-    if (hinted.length === 0) return;
-    const custom = new ByteWriter();
-    custom.name('metadata.code.branch_hint');
-    custom.u32(hinted.length);
-    for (const { callable, written } of hinted) {
-      custom.u32(callable.index);
-      custom.u32(written!.hints.length);
-      for (const hint of written!.hints) writeHint(custom, hint);
-    }
-    out.u8(0);
-    out.u32(custom.length);
-    out.append(custom);
-  }
-
   /** The name section, so that profilers and listings show which function is which. */
   private writeNames(out: ByteWriter): void {
     const all = [...this.imports.map((entry) => entry.callable), ...this.functions.map((entry) => entry.callable)];
@@ -194,12 +169,6 @@ export class ModuleBuilder {
     out.u32(custom.length);
     out.append(custom);
   }
-}
-
-function writeHint(out: ByteWriter, { offset, likelihood }: BranchHint): void {
-  out.u32(offset);
-  out.u32(1);
-  out.u8(likelihood === 'likely' ? 1 : 0);
 }
 
 function writeSignature(out: ByteWriter, { parameters, result }: Signature): void {

@@ -15,8 +15,6 @@ export interface HostImports {
   codeIdle(page: number): void;
   /** Control came to the slot for the HOT_THRESHOLD-th time. */
   hot(page: number, slot: number): void;
-  /** The region left at this slot, since neighbouring accesses that begin there lie in two pages. */
-  straddled(page: number, slot: number): void;
   /** Decodes `bits` into the slot at `slot`; `crossing`: the instruction lies across two pages. */
   decode(slot: number, bits: number, crossing: number): void;
   /** While DEBUG_WATCHPOINTS is set: (hart, virtual address, width, Access or ACCESS_ATOMIC) -> 1 when a watchpoint lies there. */
@@ -39,7 +37,6 @@ export function declareHostImports(module: ModuleBuilder) {
     codeChanged: module.import('host', 'codeChanged', ['i32'], undefined),
     codeIdle: module.import('host', 'codeIdle', ['i32'], undefined),
     hot: module.import('host', 'hot', ['i32', 'i32'], undefined),
-    straddled: module.import('host', 'straddled', ['i32', 'i32'], undefined),
     decode: module.import('host', 'decode', ['i32', 'i32', 'i32'], undefined),
     debugAccess: module.import('host', 'debugAccess', ['i32', 'i64', 'i32', 'i32'], 'i32'),
     debugPage: module.import('host', 'debugPage', ['i32', 'i32', 'i32'], 'i32'),

@@ -8,7 +8,6 @@ import {
   interpreterModule,
   provideInterpreter,
 } from '../../machine/interpreter-module.ts';
-import { heedBranchHints } from './branch-hints.ts';
 
 /** What machines of this platform run. */
 export const NODE_INTERPRETER: InterpreterKind = { shared: true, floatFastPaths: true };
@@ -31,7 +30,6 @@ export function prebuiltInterpreter(): Promise<WebAssembly.Module> {
 }
 
 async function load(): Promise<WebAssembly.Module> {
-  heedBranchHints();
   const kept = await keptModule();
   if (kept) {
     provideInterpreter(NODE_INTERPRETER, kept);

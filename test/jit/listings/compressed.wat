@@ -8,43 +8,43 @@
 ;;         c.bnez a1,entry
 ;;         c.jr ra
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
+(local.set $a1 (i64.load offset=a1 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block $B2
-      (block $B3
-        (loop $L4
-          (local.set $a0 (i64.const 5))
-          (local.set $a0 (i64.add $a0 (i64.const -1)))
-          (local.set $a1 $a0)
-          (local.set $a1 (i64.shl $a1 (i64.const 4)))
-          (local.set $a1 (i64.and $a1 $a0))
-          (local.set $l10 (i64.ne $a1 (i64.const 0)))
-          (local.set $instret (i64.add $instret (i64.const 6)))
-          (if $l10
-            (then
-              (local.set $branches (i64.add $branches (i64.const 1)))
-              (if (i64.ge_u $branches $stop_branches)
-                (then
-                  (local.set $way_out (i32.const 0x2000000))
-                  (br $B3)))
-              (br $L4))
-            (else
-              (local.set $ra (i64.load offset=ra $hart))
-              (local.set $l11 $ra)
-              (drop (i64.add $page (i64.const 14)))
-              (local.set $l12 (i64.and $l11 (i64.const -2)))
-              (local.set $instret (i64.add $instret (i64.const 1)))
-              (local.set $target $l12)
-              (i64.store offset=a0 $hart $a0)
-              (i64.store offset=a1 $hart $a1)
-              (br $B1)))))
-      (i64.store offset=a0 $hart $a0)
-      (i64.store offset=a1 $hart $a1)
-      (br $B2)
+      (loop $L3
+        (local.set $a0 (i64.const 5))
+        (local.set $a0 (i64.add $a0 (i64.const -1)))
+        (local.set $a1 $a0)
+        (local.set $a1 (i64.shl $a1 (i64.const 4)))
+        (local.set $a1 (i64.and $a1 $a0))
+        (local.set $l10 (i64.ne $a1 (i64.const 0)))
+        (local.set $instret (i64.add $instret (i64.const 6)))
+        (if $l10
+          (then
+            (local.set $branches (i64.add $branches (i64.const 1)))
+            (if (i64.ge_u $branches $stop_branches)
+              (then
+                (local.set $way_out (i32.const 0x2000000))
+                (br $B2)))
+            (br $L3))
+          (else
+            (local.set $l11 $ra)
+            (drop (i64.add $page (i64.const 14)))
+            (local.set $l12 (i64.and $l11 (i64.const -2)))
+            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $target $l12)
+            (i64.store offset=a0 $hart $a0)
+            (i64.store offset=a1 $hart $a1)
+            (br $B1))))
       (unreachable))
+    (i64.store offset=a0 $hart $a0)
+    (i64.store offset=a1 $hart $a1)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -61,16 +61,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l12 (i64.and $target (i64.const -0x1000)))
 (local.set $l10 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l10) (i64.or $l12 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l10) (i64.or $l12 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l13
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l10) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l13)
-  (then
+    (local.set $l13
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l10) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l13
+      (then
+        (return_call $env.region $hart $l12 $l13)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l12 $l13)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

@@ -7,6 +7,11 @@
 ;;         addi a3,a2,0
 ;;         jalr zero,0(ra)
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
+(local.set $a1 (i64.load offset=a1 $hart))
+(local.set $a2 (i64.load offset=a2 $hart))
+(local.set $a3 (i64.load offset=a3 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
@@ -14,26 +19,25 @@
   (block $B1
     (block
       (local.set $a0 (i64.const 0x12345000))
-      (block
-        (local.set $a0 (i64.add $a0 (i64.const 0x678)))
-        (local.set $a1 (i64.add (i64.add $page (i64.const 8)) (i64.const 0x1000)))
-        (block
-          (local.set $a2 (i64.const -1))
-          (block
-            (local.set $a3 $a2)
-            (block
-              (local.set $ra (i64.load offset=ra $hart))
-              (local.set $l12 $ra)
-              (drop (i64.add $page (i64.const 24)))
-              (local.set $l13 (i64.and $l12 (i64.const -2)))
-              (local.set $instret (i64.add $instret (i64.const 6)))
-              (local.set $target $l13)
-              (i64.store offset=a0 $hart $a0)
-              (i64.store offset=a1 $hart $a1)
-              (i64.store offset=a2 $hart $a2)
-              (i64.store offset=a3 $hart $a3)
-              (br $B1)))))
+      (local.set $a0 (i64.add $a0 (i64.const 0x678)))
+      (local.set $a1 (i64.add (i64.add $page (i64.const 8)) (i64.const 0x1000)))
+      (local.set $a2 (i64.const -1))
+      (local.set $a3 $a2)
+      (local.set $l12 $ra)
+      (drop (i64.add $page (i64.const 24)))
+      (local.set $l13 (i64.and $l12 (i64.const -2)))
+      (local.set $instret (i64.add $instret (i64.const 6)))
+      (local.set $target $l13)
+      (i64.store offset=a0 $hart $a0)
+      (i64.store offset=a1 $hart $a1)
+      (i64.store offset=a2 $hart $a2)
+      (i64.store offset=a3 $hart $a3)
+      (br $B1)
       (unreachable))
+    (i64.store offset=a0 $hart $a0)
+    (i64.store offset=a1 $hart $a1)
+    (i64.store offset=a2 $hart $a2)
+    (i64.store offset=a3 $hart $a3)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -50,16 +54,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l13 (i64.and $target (i64.const -0x1000)))
 (local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l13 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l13 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l15
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l15)
-  (then
+    (local.set $l15
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l15
+      (then
+        (return_call $env.region $hart $l13 $l15)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l13 $l15)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

@@ -4,37 +4,36 @@
 ;;         csrrs a0,sscratch,zero
 ;;         jalr zero,0(ra)
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $tp (i64.load offset=tp $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block $B2
-      (local.set $tp (i64.load offset=tp $hart))
-      (block $B3
-        (local.set $way_out (i32.const 0x6000000))
-        (br_if $B3 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
-        (local.set $sscratch (i64.load offset=SSCRATCH $hart))
-        (local.set $sscratch $tp)
-        (i64.store offset=SSCRATCH $hart $sscratch)
-        (local.set $tp $sscratch)
-        (local.set $way_out (i32.const 0x6001004))
-        (br_if $B3 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
-        (local.set $sscratch (i64.load offset=SSCRATCH $hart))
-        (local.set $a0 $sscratch)
-        (block
-          (local.set $ra (i64.load offset=ra $hart))
-          (local.set $sscratch $ra)
-          (drop (i64.add $page (i64.const 12)))
-          (local.set $sscratch (i64.and $sscratch (i64.const -2)))
-          (local.set $instret (i64.add $instret (i64.const 3)))
-          (local.set $target $sscratch)
-          (i64.store offset=tp $hart $tp)
-          (i64.store offset=a0 $hart $a0)
-          (br $B1)))
+      (local.set $way_out (i32.const 0x6000000))
+      (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
+      (local.set $l10 (i64.load offset=SSCRATCH $hart))
+      (local.set $l11 $tp)
+      (i64.store offset=SSCRATCH $hart $l11)
+      (local.set $tp $l10)
+      (local.set $way_out (i32.const 0x6001004))
+      (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
+      (local.set $l11 (i64.load offset=SSCRATCH $hart))
+      (local.set $a0 $l11)
+      (local.set $l11 $ra)
+      (drop (i64.add $page (i64.const 12)))
+      (local.set $l10 (i64.and $l11 (i64.const -2)))
+      (local.set $instret (i64.add $instret (i64.const 3)))
+      (local.set $target $l10)
       (i64.store offset=tp $hart $tp)
-      (br $B2)
+      (i64.store offset=a0 $hart $a0)
+      (br $B1)
       (unreachable))
+    (i64.store offset=tp $hart $tp)
+    (i64.store offset=a0 $hart $a0)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -49,19 +48,17 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $sscratch (i64.and $target (i64.const -0x1000)))
+(local.set $l10 (i64.and $target (i64.const -0x1000)))
 (local.set $l12 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if
-  (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $sscratch (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l10 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l13
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l13)
-  (then
+    (local.set $l13
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l13
+      (then
+        (return_call $env.region $hart $l10 $l13)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $sscratch $l13)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

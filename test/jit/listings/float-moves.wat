@@ -8,63 +8,62 @@
 ;;         fsd fa2,16(a0)
 ;;         jalr zero,0(ra)
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
+(local.set $a1 (i64.load offset=a1 $hart))
+(local.set $fa0 (i64.load offset=fa0 $hart))
+(local.set $fa1 (i64.load offset=fa1 $hart))
+(local.set $fa2 (i64.load offset=fa2 $hart))
+(local.set $fa3 (i64.load offset=fa3 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block $B2
-      (local.set $a0 (i64.load offset=a0 $hart))
       (local.set $l14 (i32.load offset=MSTATUS $hart))
       (local.set $way_out (i32.const 0x5000000))
       (br_if $B2 (i32.eqz (i32.and $l14 (i32.const 0x6000))))
       (i32.store offset=MSTATUS $hart (i32.or $l14 (i32.const 0x6000)))
       (local.set $l16
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a0 (i64.const 7))) (i32.const 0xffe0))))
-      (if
+      (local.set $way_out (i32.const 0x3000000))
+      (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l16)
           (i64.or
             (i64.and (i64.add $a0 (i64.const 23)) (i64.const -0x1000))
-            (i64.load offset=DATA_CONTEXT $hart)))
-        (then
-          (local.set $way_out
-            (select
-              (i32.const 0x7000000)
-              (i32.const 0x3000000)
-              (i64.ge_u (i64.xor $a0 (i64.add $a0 (i64.const 23))) (i64.const 0x1000))))
-          (br $B2)))
+            (i64.load offset=DATA_CONTEXT $hart))))
       (local.set $l15 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l16)))
       (local.set $fa0 (i64.load $l15))
-      (block
-        (local.set $fa1
-          (i64.or (i64.extend_i32_u (i32.wrap_i64 (i64.load32_u offset=8 $l15))) (i64.const -0x100000000)))
-        (block
-          (local.set $l17 $fa0)
-          (local.set $l18 $fa0)
-          (local.set $fa2
-            (i64.or
-              (i64.and $l17 (i64.const 0x7fffffffffffffff))
-              (i64.and (i64.xor $l17 $l18) (i64.const -0x8000000000000000))))
-          (block
-            (local.set $a1 (i64.extend32_s $fa1))
-            (block
-              (local.set $fa3 $a1)
-              (block
-                (i64.store offset=16 $l15 $fa2)
-                (local.set $ra (i64.load offset=ra $hart))
-                (local.set $l18 $ra)
-                (drop (i64.add $page (i64.const 28)))
-                (local.set $l17 (i64.and $l18 (i64.const -2)))
-                (local.set $instret (i64.add $instret (i64.const 7)))
-                (local.set $target $l17)
-                (i64.store offset=a1 $hart $a1)
-                (i64.store offset=fa0 $hart $fa0)
-                (i64.store offset=fa1 $hart $fa1)
-                (i64.store offset=fa2 $hart $fa2)
-                (i64.store offset=fa3 $hart $fa3)
-                (br $B1))))))
+      (local.set $fa1
+        (i64.or (i64.extend_i32_u (i32.wrap_i64 (i64.load32_u offset=8 $l15))) (i64.const -0x100000000)))
+      (local.set $l17 $fa0)
+      (local.set $l18 $fa0)
+      (local.set $fa2
+        (i64.or
+          (i64.and $l17 (i64.const 0x7fffffffffffffff))
+          (i64.and (i64.xor $l17 $l18) (i64.const -0x8000000000000000))))
+      (local.set $a1 (i64.extend32_s $fa1))
+      (local.set $fa3 $a1)
+      (i64.store offset=16 $l15 $fa2)
+      (local.set $l18 $ra)
+      (drop (i64.add $page (i64.const 28)))
+      (local.set $l17 (i64.and $l18 (i64.const -2)))
+      (local.set $instret (i64.add $instret (i64.const 7)))
+      (local.set $target $l17)
+      (i64.store offset=a1 $hart $a1)
+      (i64.store offset=fa0 $hart $fa0)
+      (i64.store offset=fa1 $hart $fa1)
+      (i64.store offset=fa2 $hart $fa2)
+      (i64.store offset=fa3 $hart $fa3)
+      (br $B1)
       (unreachable))
+    (i64.store offset=a1 $hart $a1)
+    (i64.store offset=fa0 $hart $fa0)
+    (i64.store offset=fa1 $hart $fa1)
+    (i64.store offset=fa2 $hart $fa2)
+    (i64.store offset=fa3 $hart $fa3)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -81,16 +80,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l17 (i64.and $target (i64.const -0x1000)))
 (local.set $l16 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l16) (i64.or $l17 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l16) (i64.or $l17 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l14
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l16) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l14)
-  (then
+    (local.set $l14
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l16) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l14
+      (then
+        (return_call $env.region $hart $l17 $l14)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l17 $l14)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

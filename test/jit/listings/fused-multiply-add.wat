@@ -3,15 +3,17 @@
 ;; entry:  fmadd.d fa0,fa1,fa2,fa3
 ;;         jalr zero,0(ra)
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $fa0 (i64.load offset=fa0 $hart))
+(local.set $fa1 (i64.load offset=fa1 $hart))
+(local.set $fa2 (i64.load offset=fa2 $hart))
+(local.set $fa3 (i64.load offset=fa3 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block $B2
-      (local.set $fa1 (i64.load offset=fa1 $hart))
-      (local.set $fa2 (i64.load offset=fa2 $hart))
-      (local.set $fa3 (i64.load offset=fa3 $hart))
       (local.set $l12 (i32.load offset=MSTATUS $hart))
       (local.set $way_out (i32.const 0x5000000))
       (br_if $B2 (i32.eqz (i32.and $l12 (i32.const 0x6000))))
@@ -82,16 +84,15 @@
         (local.set $way_out (i32.const 0x5000000))
         (br $B2))
       (local.set $fa0 $l18)
-      (block
-        (local.set $ra (i64.load offset=ra $hart))
-        (local.set $l36 $ra)
-        (drop (i64.add $page (i64.const 8)))
-        (local.set $l18 (i64.and $l36 (i64.const -2)))
-        (local.set $instret (i64.add $instret (i64.const 2)))
-        (local.set $target $l18)
-        (i64.store offset=fa0 $hart $fa0)
-        (br $B1))
+      (local.set $l36 $ra)
+      (drop (i64.add $page (i64.const 8)))
+      (local.set $l18 (i64.and $l36 (i64.const -2)))
+      (local.set $instret (i64.add $instret (i64.const 2)))
+      (local.set $target $l18)
+      (i64.store offset=fa0 $hart $fa0)
+      (br $B1)
       (unreachable))
+    (i64.store offset=fa0 $hart $fa0)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -108,16 +109,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l18 (i64.and $target (i64.const -0x1000)))
 (local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l18 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l18 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l13
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l13)
-  (then
+    (local.set $l13
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l13
+      (then
+        (return_call $env.region $hart $l18 $l13)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l18 $l13)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

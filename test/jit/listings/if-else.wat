@@ -7,39 +7,39 @@
 ;; end:    addi a2,a2,1
 ;;         jalr zero,0(ra)
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
+(local.set $a1 (i64.load offset=a1 $hart))
+(local.set $a2 (i64.load offset=a2 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block
-      (local.set $a2 (i64.load offset=a2 $hart))
-      (block
-        (block $B4
-          (local.set $a0 (i64.load offset=a0 $hart))
-          (local.set $a1 (i64.load offset=a1 $hart))
-          (local.set $l11 (i64.lt_u $a0 $a1))
-          (local.set $instret (i64.add $instret (i64.const 1)))
-          (if $l11
-            (then
-              (local.set $a2 (i64.sub $a1 $a0))
-              (local.set $instret (i64.add $instret (i64.const 1)))
-              (br $B4))
-            (else
-              (local.set $a2 (i64.sub $a0 $a1))
-              (drop (i64.add $page (i64.const 12)))
-              (local.set $instret (i64.add $instret (i64.const 2)))
-              (br $B4))))
-        (local.set $a2 (i64.add $a2 (i64.const 1)))
-        (local.set $ra (i64.load offset=ra $hart))
-        (local.set $l12 $ra)
-        (drop (i64.add $page (i64.const 24)))
-        (local.set $l13 (i64.and $l12 (i64.const -2)))
-        (local.set $instret (i64.add $instret (i64.const 2)))
-        (local.set $target $l13)
-        (i64.store offset=a2 $hart $a2)
-        (br $B1))
+      (block $B3
+        (local.set $l11 (i64.lt_u $a0 $a1))
+        (local.set $instret (i64.add $instret (i64.const 1)))
+        (if $l11
+          (then
+            (local.set $a2 (i64.sub $a1 $a0))
+            (local.set $instret (i64.add $instret (i64.const 1)))
+            (br $B3))
+          (else
+            (local.set $a2 (i64.sub $a0 $a1))
+            (drop (i64.add $page (i64.const 12)))
+            (local.set $instret (i64.add $instret (i64.const 2)))
+            (br $B3))))
+      (local.set $a2 (i64.add $a2 (i64.const 1)))
+      (local.set $l12 $ra)
+      (drop (i64.add $page (i64.const 24)))
+      (local.set $l13 (i64.and $l12 (i64.const -2)))
+      (local.set $instret (i64.add $instret (i64.const 2)))
+      (local.set $target $l13)
+      (i64.store offset=a2 $hart $a2)
+      (br $B1)
       (unreachable))
+    (i64.store offset=a2 $hart $a2)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -56,16 +56,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l13 (i64.and $target (i64.const -0x1000)))
 (local.set $l11 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l11) (i64.or $l13 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l11) (i64.or $l13 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l14
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l11) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l14)
-  (then
+    (local.set $l14
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l11) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l14
+      (then
+        (return_call $env.region $hart $l13 $l14)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l13 $l14)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

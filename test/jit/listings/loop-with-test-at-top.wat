@@ -5,40 +5,38 @@
 ;;         jal zero,entry
 ;; done:   jalr zero,0(ra)
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block $B2
-      (local.set $a0 (i64.load offset=a0 $hart))
-      (block $B3
-        (loop $L4
-          (local.set $l9 (i64.eq $a0 (i64.const 0)))
-          (local.set $instret (i64.add $instret (i64.const 1)))
-          (if $l9
-            (then
-              (local.set $ra (i64.load offset=ra $hart))
-              (local.set $l10 $ra)
-              (drop (i64.add $page (i64.const 16)))
-              (local.set $l11 (i64.and $l10 (i64.const -2)))
-              (local.set $instret (i64.add $instret (i64.const 1)))
-              (local.set $target $l11)
-              (i64.store offset=a0 $hart $a0)
-              (br $B1))
-            (else
-              (local.set $a0 (i64.add $a0 (i64.const -1)))
-              (drop (i64.add $page (i64.const 12)))
-              (local.set $instret (i64.add $instret (i64.const 2)))
-              (local.set $branches (i64.add $branches (i64.const 1)))
-              (if (i64.ge_u $branches $stop_branches)
-                (then
-                  (local.set $way_out (i32.const 0x2000000))
-                  (br $B3)))
-              (br $L4)))))
-      (i64.store offset=a0 $hart $a0)
-      (br $B2)
+      (loop $L3
+        (local.set $l9 (i64.eq $a0 (i64.const 0)))
+        (local.set $instret (i64.add $instret (i64.const 1)))
+        (if $l9
+          (then
+            (local.set $l10 $ra)
+            (drop (i64.add $page (i64.const 16)))
+            (local.set $l11 (i64.and $l10 (i64.const -2)))
+            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $target $l11)
+            (i64.store offset=a0 $hart $a0)
+            (br $B1))
+          (else
+            (local.set $a0 (i64.add $a0 (i64.const -1)))
+            (drop (i64.add $page (i64.const 12)))
+            (local.set $instret (i64.add $instret (i64.const 2)))
+            (local.set $branches (i64.add $branches (i64.const 1)))
+            (if (i64.ge_u $branches $stop_branches)
+              (then
+                (local.set $way_out (i32.const 0x2000000))
+                (br $B2)))
+            (br $L3))))
       (unreachable))
+    (i64.store offset=a0 $hart $a0)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -55,16 +53,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l11 (i64.and $target (i64.const -0x1000)))
 (local.set $l9 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l9) (i64.or $l11 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l9) (i64.or $l11 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l12
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l9) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l12)
-  (then
+    (local.set $l12
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l9) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l12
+      (then
+        (return_call $env.region $hart $l11 $l12)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l11 $l12)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

@@ -4,32 +4,30 @@
 ;;         bne a0,zero,entry
 ;;         ecall
 
+(local.set $a0 (i64.load offset=a0 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block
     (block $B2
-      (local.set $a0 (i64.load offset=a0 $hart))
-      (block $B3
-        (loop $L4
-          (local.set $a0 (i64.add $a0 (i64.const -1)))
-          (local.set $l8 (i64.ne $a0 (i64.const 0)))
-          (local.set $instret (i64.add $instret (i64.const 2)))
-          (if $l8
-            (then
-              (local.set $branches (i64.add $branches (i64.const 1)))
-              (if (i64.ge_u $branches $stop_branches)
-                (then
-                  (local.set $way_out (i32.const 0x2000000))
-                  (br $B3)))
-              (br $L4))
-            (else
-              (local.set $way_out (i32.const 0x4000008))
-              (br $B3)))))
-      (i64.store offset=a0 $hart $a0)
-      (br $B2)
+      (loop $L3
+        (local.set $a0 (i64.add $a0 (i64.const -1)))
+        (local.set $l8 (i64.ne $a0 (i64.const 0)))
+        (local.set $instret (i64.add $instret (i64.const 2)))
+        (if $l8
+          (then
+            (local.set $branches (i64.add $branches (i64.const 1)))
+            (if (i64.ge_u $branches $stop_branches)
+              (then
+                (local.set $way_out (i32.const 0x2000000))
+                (br $B2)))
+            (br $L3))
+          (else
+            (local.set $way_out (i32.const 0x4000008))
+            (br $B2))))
       (unreachable))
+    (i64.store offset=a0 $hart $a0)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -46,16 +44,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l9 (i64.and $target (i64.const -0x1000)))
 (local.set $l8 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l8) (i64.or $l9 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l8) (i64.or $l9 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l10
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l8) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l10)
-  (then
+    (local.set $l10
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l8) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l10
+      (then
+        (return_call $env.region $hart $l9 $l10)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l9 $l10)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

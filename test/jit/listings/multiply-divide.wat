@@ -8,65 +8,70 @@
 ;;         div a6,a1,a2
 ;;         jalr zero,0(ra)
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
+(local.set $a1 (i64.load offset=a1 $hart))
+(local.set $a2 (i64.load offset=a2 $hart))
+(local.set $a3 (i64.load offset=a3 $hart))
+(local.set $a4 (i64.load offset=a4 $hart))
+(local.set $a5 (i64.load offset=a5 $hart))
+(local.set $a6 (i64.load offset=a6 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block
-      (local.set $a1 (i64.load offset=a1 $hart))
-      (local.set $a2 (i64.load offset=a2 $hart))
       (local.set $a0 (i64.mul $a1 $a2))
-      (block
-        (local.set $a0 (i64.extend32_s (i64.mul $a0 $a2)))
-        (local.set $l15 $a1)
-        (local.set $l16 $a2)
-        (local.set $l17 (i64.and $l15 (i64.const 0xffffffff)))
-        (local.set $l18 (i64.shr_u $l15 (i64.const 32)))
-        (local.set $l19 (i64.and $l16 (i64.const 0xffffffff)))
-        (local.set $l20 (i64.shr_u $l16 (i64.const 32)))
-        (local.set $l21 (i64.add (i64.mul $l18 $l19) (i64.shr_u (i64.mul $l17 $l19) (i64.const 32))))
-        (local.set $l22 (i64.add (i64.mul $l17 $l20) (i64.and $l21 (i64.const 0xffffffff))))
-        (local.set $a3
-          (i64.add
-            (i64.add (i64.mul $l18 $l20) (i64.shr_u $l21 (i64.const 32)))
-            (i64.shr_u $l22 (i64.const 32))))
-        (block
-          (local.set $l22 $a1)
-          (local.set $l21 $a2)
-          (local.set $a4 (if (result i64) (i64.eqz $l21) (then (i64.const -1)) (else (i64.div_u $l22 $l21))))
-          (block
-            (local.set $l21 (i64.extend32_s $a1))
-            (local.set $l22 (i64.extend32_s $a2))
-            (local.set $a5
-              (i64.extend32_s (if (result i64) (i64.eqz $l22) (then $l21) (else (i64.rem_s $l21 $l22)))))
-            (block
-              (local.set $l22 $a1)
-              (local.set $l21 $a2)
-              (local.set $a6
-                (if (result i64) (i64.eqz $l21)
-                  (then
-                    (i64.const -1))
-                  (else
-                    (if (result i64)
-                      (i32.and (i64.eq $l22 (i64.const -0x8000000000000000)) (i64.eq $l21 (i64.const -1)))
-                      (then $l22)
-                      (else
-                        (i64.div_s $l22 $l21))))))
-              (block
-                (local.set $ra (i64.load offset=ra $hart))
-                (local.set $l21 $ra)
-                (drop (i64.add $page (i64.const 28)))
-                (local.set $l22 (i64.and $l21 (i64.const -2)))
-                (local.set $instret (i64.add $instret (i64.const 7)))
-                (local.set $target $l22)
-                (i64.store offset=a0 $hart $a0)
-                (i64.store offset=a3 $hart $a3)
-                (i64.store offset=a4 $hart $a4)
-                (i64.store offset=a5 $hart $a5)
-                (i64.store offset=a6 $hart $a6)
-                (br $B1))))))
+      (local.set $a0 (i64.extend32_s (i64.mul $a0 $a2)))
+      (local.set $l15 $a1)
+      (local.set $l16 $a2)
+      (local.set $l17 (i64.and $l15 (i64.const 0xffffffff)))
+      (local.set $l18 (i64.shr_u $l15 (i64.const 32)))
+      (local.set $l19 (i64.and $l16 (i64.const 0xffffffff)))
+      (local.set $l20 (i64.shr_u $l16 (i64.const 32)))
+      (local.set $l21 (i64.add (i64.mul $l18 $l19) (i64.shr_u (i64.mul $l17 $l19) (i64.const 32))))
+      (local.set $l22 (i64.add (i64.mul $l17 $l20) (i64.and $l21 (i64.const 0xffffffff))))
+      (local.set $a3
+        (i64.add
+          (i64.add (i64.mul $l18 $l20) (i64.shr_u $l21 (i64.const 32)))
+          (i64.shr_u $l22 (i64.const 32))))
+      (local.set $l22 $a1)
+      (local.set $l21 $a2)
+      (local.set $a4 (if (result i64) (i64.eqz $l21) (then (i64.const -1)) (else (i64.div_u $l22 $l21))))
+      (local.set $l21 (i64.extend32_s $a1))
+      (local.set $l22 (i64.extend32_s $a2))
+      (local.set $a5
+        (i64.extend32_s (if (result i64) (i64.eqz $l22) (then $l21) (else (i64.rem_s $l21 $l22)))))
+      (local.set $l22 $a1)
+      (local.set $l21 $a2)
+      (local.set $a6
+        (if (result i64) (i64.eqz $l21)
+          (then
+            (i64.const -1))
+          (else
+            (if (result i64)
+              (i32.and (i64.eq $l22 (i64.const -0x8000000000000000)) (i64.eq $l21 (i64.const -1)))
+              (then $l22)
+              (else
+                (i64.div_s $l22 $l21))))))
+      (local.set $l21 $ra)
+      (drop (i64.add $page (i64.const 28)))
+      (local.set $l22 (i64.and $l21 (i64.const -2)))
+      (local.set $instret (i64.add $instret (i64.const 7)))
+      (local.set $target $l22)
+      (i64.store offset=a0 $hart $a0)
+      (i64.store offset=a3 $hart $a3)
+      (i64.store offset=a4 $hart $a4)
+      (i64.store offset=a5 $hart $a5)
+      (i64.store offset=a6 $hart $a6)
+      (br $B1)
       (unreachable))
+    (i64.store offset=a0 $hart $a0)
+    (i64.store offset=a3 $hart $a3)
+    (i64.store offset=a4 $hart $a4)
+    (i64.store offset=a5 $hart $a5)
+    (i64.store offset=a6 $hart $a6)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -83,16 +88,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l22 (i64.and $target (i64.const -0x1000)))
 (local.set $l23 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l23) (i64.or $l22 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l23) (i64.or $l22 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l24
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l23) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l24)
-  (then
+    (local.set $l24
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l23) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l24
+      (then
+        (return_call $env.region $hart $l22 $l24)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l22 $l24)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

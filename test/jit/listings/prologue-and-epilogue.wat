@@ -10,63 +10,50 @@
 ;;         c.addi16sp sp,32
 ;;         c.jr ra
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $sp (i64.load offset=sp $hart))
+(local.set $s0 (i64.load offset=s0 $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block $B2
-      (local.set $sp (i64.load offset=sp $hart))
-      (block $B3
-        (local.set $sp (i64.add $sp (i64.const -32)))
-        (local.set $ra (i64.load offset=ra $hart))
-        (block $B4
-          (local.set $l12
-            (i32.add $hart
-              (i32.and
-                (i32.wrap_i64 (i64.shr_u (i64.add $sp (i64.const 16)) (i64.const 7)))
-                (i32.const 0xffe0))))
-          (if
-            (i64.ne
-              (i64.load offset=DATA_TLB.WRITE_TAG $l12)
-              (i64.or
-                (i64.and (i64.add $sp (i64.const 31)) (i64.const -0x1000))
-                (i64.load offset=DATA_CONTEXT $hart)))
-            (then
-              (local.set $way_out
-                (select
-                  (i32.const 0x7001002)
-                  (i32.const 0x3001002)
-                  (i64.ge_u
-                    (i64.xor (i64.add $sp (i64.const 16)) (i64.add $sp (i64.const 31)))
-                    (i64.const 0x1000))))
-              (br $B4)))
-          (local.set $l11 (i32.add (i32.wrap_i64 $sp) (i32.load offset=DATA_TLB.ADDEND $l12)))
-          (i64.store offset=24 $l11 $ra)
-          (local.set $s0 (i64.load offset=s0 $hart))
-          (block
-            (i64.store offset=16 $l11 $s0)
-            (local.set $s0 (i64.add $sp (i64.const 32)))
-            (local.set $a0 (i64.const 0))
-            (block
-              (local.set $ra (i64.load offset=24 $l11))
-              (local.set $s0 (i64.load offset=16 $l11))
-              (local.set $sp (i64.add $sp (i64.const 32)))
-              (local.set $l13 $ra)
-              (drop (i64.add $page (i64.const 18)))
-              (local.set $l14 (i64.and $l13 (i64.const -2)))
-              (local.set $instret (i64.add $instret (i64.const 9)))
-              (local.set $target $l14)
-              (i64.store offset=ra $hart $ra)
-              (i64.store offset=sp $hart $sp)
-              (i64.store offset=s0 $hart $s0)
-              (i64.store offset=a0 $hart $a0)
-              (br $B1))))
-        (i64.store offset=ra $hart $ra)
-        (br $B3))
+      (local.set $sp (i64.add $sp (i64.const -32)))
+      (local.set $l12
+        (i32.add $hart
+          (i32.and (i32.wrap_i64 (i64.shr_u (i64.add $sp (i64.const 16)) (i64.const 7))) (i32.const 0xffe0))))
+      (local.set $way_out (i32.const 0x3001002))
+      (br_if $B2
+        (i64.ne
+          (i64.load offset=DATA_TLB.WRITE_TAG $l12)
+          (i64.or
+            (i64.and (i64.add $sp (i64.const 31)) (i64.const -0x1000))
+            (i64.load offset=DATA_CONTEXT $hart))))
+      (local.set $l11 (i32.add (i32.wrap_i64 $sp) (i32.load offset=DATA_TLB.ADDEND $l12)))
+      (i64.store offset=24 $l11 $ra)
+      (i64.store offset=16 $l11 $s0)
+      (local.set $s0 (i64.add $sp (i64.const 32)))
+      (local.set $a0 (i64.const 0))
+      (local.set $ra (i64.load offset=24 $l11))
+      (local.set $s0 (i64.load offset=16 $l11))
+      (local.set $sp (i64.add $sp (i64.const 32)))
+      (local.set $l13 $ra)
+      (drop (i64.add $page (i64.const 18)))
+      (local.set $l14 (i64.and $l13 (i64.const -2)))
+      (local.set $instret (i64.add $instret (i64.const 9)))
+      (local.set $target $l14)
+      (i64.store offset=ra $hart $ra)
       (i64.store offset=sp $hart $sp)
-      (br $B2)
+      (i64.store offset=s0 $hart $s0)
+      (i64.store offset=a0 $hart $a0)
+      (br $B1)
       (unreachable))
+    (i64.store offset=ra $hart $ra)
+    (i64.store offset=sp $hart $sp)
+    (i64.store offset=s0 $hart $s0)
+    (i64.store offset=a0 $hart $a0)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -83,16 +70,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l14 (i64.and $target (i64.const -0x1000)))
 (local.set $l12 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l14 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l14 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l15
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l15)
-  (then
+    (local.set $l15
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l15
+      (then
+        (return_call $env.region $hart $l14 $l15)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l14 $l15)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

@@ -7,64 +7,59 @@
 ;; double: add a0,a0,a0
 ;;         jalr zero,0(ra)
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $s0 (i64.load offset=s0 $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block $B2
-      (local.set $ra (i64.load offset=ra $hart))
-      (block $B3
-        (local.set $s0 $ra)
-        (block $B4
-          (local.set $ra (i64.add $page (i64.const 8)))
-          (local.set $instret (i64.add $instret (i64.const 2)))
-          (local.set $a0 (i64.load offset=a0 $hart))
-          (block $B5
-            (loop $L6
-              (local.set $a0 (i64.add $a0 $a0))
-              (local.set $l10 $ra)
-              (drop (i64.add $page (i64.const 24)))
-              (local.set $l11 (i64.and $l10 (i64.const -2)))
-              (local.set $instret (i64.add $instret (i64.const 2)))
-              (if (i64.eq $l11 (i64.add $page (i64.const 8)))
-                (then
-                  (local.set $branches (i64.add $branches (i64.const 1)))
-                  (if (i64.ge_u $branches $stop_branches)
-                    (then
-                      (local.set $way_out (i32.const 0x2000008))
-                      (br $B5)))
-                  (local.set $ra (i64.add $page (i64.const 12)))
-                  (local.set $instret (i64.add $instret (i64.const 1)))
-                  (br $L6)))
-              (if (i64.eq $l11 (i64.add $page (i64.const 12)))
-                (then
-                  (local.set $branches (i64.add $branches (i64.const 1)))
-                  (if (i64.ge_u $branches $stop_branches)
-                    (then
-                      (local.set $way_out (i32.const 0x200000c))
-                      (br $B5)))
-                  (local.set $l12 $s0)
-                  (drop (i64.add $page (i64.const 16)))
-                  (local.set $l13 (i64.and $l12 (i64.const -2)))
-                  (local.set $instret (i64.add $instret (i64.const 1)))
-                  (local.set $target $l13)
-                  (i64.store offset=ra $hart $ra)
-                  (i64.store offset=s0 $hart $s0)
-                  (i64.store offset=a0 $hart $a0)
-                  (br $B1)))
-              (local.set $target $l11)
-              (i64.store offset=ra $hart $ra)
-              (i64.store offset=s0 $hart $s0)
-              (i64.store offset=a0 $hart $a0)
-              (br $B1)))
-          (i64.store offset=a0 $hart $a0)
-          (br $B4))
+      (local.set $s0 $ra)
+      (local.set $ra (i64.add $page (i64.const 8)))
+      (local.set $instret (i64.add $instret (i64.const 2)))
+      (loop $L3
+        (local.set $a0 (i64.add $a0 $a0))
+        (local.set $l10 $ra)
+        (drop (i64.add $page (i64.const 24)))
+        (local.set $l11 (i64.and $l10 (i64.const -2)))
+        (local.set $instret (i64.add $instret (i64.const 2)))
+        (if (i64.eq $l11 (i64.add $page (i64.const 8)))
+          (then
+            (local.set $branches (i64.add $branches (i64.const 1)))
+            (if (i64.ge_u $branches $stop_branches)
+              (then
+                (local.set $way_out (i32.const 0x2000008))
+                (br $B2)))
+            (local.set $ra (i64.add $page (i64.const 12)))
+            (local.set $instret (i64.add $instret (i64.const 1)))
+            (br $L3)))
+        (if (i64.eq $l11 (i64.add $page (i64.const 12)))
+          (then
+            (local.set $branches (i64.add $branches (i64.const 1)))
+            (if (i64.ge_u $branches $stop_branches)
+              (then
+                (local.set $way_out (i32.const 0x200000c))
+                (br $B2)))
+            (local.set $l12 $s0)
+            (drop (i64.add $page (i64.const 16)))
+            (local.set $l13 (i64.and $l12 (i64.const -2)))
+            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $target $l13)
+            (i64.store offset=ra $hart $ra)
+            (i64.store offset=s0 $hart $s0)
+            (i64.store offset=a0 $hart $a0)
+            (br $B1)))
+        (local.set $target $l11)
+        (i64.store offset=ra $hart $ra)
         (i64.store offset=s0 $hart $s0)
-        (br $B3))
-      (i64.store offset=ra $hart $ra)
-      (br $B2)
+        (i64.store offset=a0 $hart $a0)
+        (br $B1))
       (unreachable))
+    (i64.store offset=ra $hart $ra)
+    (i64.store offset=s0 $hart $s0)
+    (i64.store offset=a0 $hart $a0)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -81,16 +76,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l11 (i64.and $target (i64.const -0x1000)))
 (local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l11 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l11 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l15
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l15)
-  (then
+    (local.set $l15
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l15
+      (then
+        (return_call $env.region $hart $l11 $l15)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l11 $l15)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

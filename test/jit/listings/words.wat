@@ -8,38 +8,43 @@
 ;;         sraw a6,a5,a2
 ;;         jalr zero,0(ra)
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
+(local.set $a1 (i64.load offset=a1 $hart))
+(local.set $a2 (i64.load offset=a2 $hart))
+(local.set $a3 (i64.load offset=a3 $hart))
+(local.set $a4 (i64.load offset=a4 $hart))
+(local.set $a5 (i64.load offset=a5 $hart))
+(local.set $a6 (i64.load offset=a6 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block
-      (local.set $a1 (i64.load offset=a1 $hart))
-      (local.set $a2 (i64.load offset=a2 $hart))
       (local.set $a0 (i64.extend32_s (i64.add $a1 $a2)))
-      (block
-        (local.set $a0 (i64.extend32_s (i64.add $a0 (i64.const 5))))
-        (local.set $a3 (i64.extend32_s (i64.sub $a0 $a1)))
-        (block
-          (local.set $a4 (i64.extend32_s (i64.shl $a3 (i64.and $a2 (i64.const 31)))))
-          (block
-            (local.set $a5 (i64.extend32_s (i64.shr_u (i64.and $a4 (i64.const 0xffffffff)) (i64.const 3))))
-            (block
-              (local.set $a6 (i64.extend32_s (i64.shr_s (i64.extend32_s $a5) (i64.and $a2 (i64.const 31)))))
-              (block
-                (local.set $ra (i64.load offset=ra $hart))
-                (local.set $l15 $ra)
-                (drop (i64.add $page (i64.const 28)))
-                (local.set $l16 (i64.and $l15 (i64.const -2)))
-                (local.set $instret (i64.add $instret (i64.const 7)))
-                (local.set $target $l16)
-                (i64.store offset=a0 $hart $a0)
-                (i64.store offset=a3 $hart $a3)
-                (i64.store offset=a4 $hart $a4)
-                (i64.store offset=a5 $hart $a5)
-                (i64.store offset=a6 $hart $a6)
-                (br $B1))))))
+      (local.set $a0 (i64.extend32_s (i64.add $a0 (i64.const 5))))
+      (local.set $a3 (i64.extend32_s (i64.sub $a0 $a1)))
+      (local.set $a4 (i64.extend32_s (i64.shl $a3 (i64.and $a2 (i64.const 31)))))
+      (local.set $a5 (i64.extend32_s (i64.shr_u (i64.and $a4 (i64.const 0xffffffff)) (i64.const 3))))
+      (local.set $a6 (i64.extend32_s (i64.shr_s (i64.extend32_s $a5) (i64.and $a2 (i64.const 31)))))
+      (local.set $l15 $ra)
+      (drop (i64.add $page (i64.const 28)))
+      (local.set $l16 (i64.and $l15 (i64.const -2)))
+      (local.set $instret (i64.add $instret (i64.const 7)))
+      (local.set $target $l16)
+      (i64.store offset=a0 $hart $a0)
+      (i64.store offset=a3 $hart $a3)
+      (i64.store offset=a4 $hart $a4)
+      (i64.store offset=a5 $hart $a5)
+      (i64.store offset=a6 $hart $a6)
+      (br $B1)
       (unreachable))
+    (i64.store offset=a0 $hart $a0)
+    (i64.store offset=a3 $hart $a3)
+    (i64.store offset=a4 $hart $a4)
+    (i64.store offset=a5 $hart $a5)
+    (i64.store offset=a6 $hart $a6)
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
     (i64.store offset=BRANCHES $hart $branches)
@@ -56,16 +61,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l16 (i64.and $target (i64.const -0x1000)))
 (local.set $l17 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l17) (i64.or $l16 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l17) (i64.or $l16 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l18
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l17) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l18)
-  (then
+    (local.set $l18
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l17) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l18
+      (then
+        (return_call $env.region $hart $l16 $l18)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l16 $l18)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

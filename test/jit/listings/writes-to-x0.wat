@@ -6,14 +6,15 @@
 ;;         amoadd.w zero,a1,(a0)
 ;;         jalr zero,0(ra)
 
+(local.set $ra (i64.load offset=ra $hart))
+(local.set $a0 (i64.load offset=a0 $hart))
+(local.set $a1 (i64.load offset=a1 $hart))
 (local.set $branches (i64.load offset=BRANCHES $hart))
 (local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
     (block $B2
-      (local.set $a0 (i64.load offset=a0 $hart))
-      (local.set $a1 (i64.load offset=a1 $hart))
       (local.set $l10 $a0)
       (local.set $l11
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l10 (i64.const 7))) (i32.const 0xffe0))))
@@ -41,7 +42,6 @@
       (local.set $l13 (i64.extend32_s $a1))
       (i64.store32 $l12 (i64.add $l10 $l13))
       (drop (i64.extend32_s $l10))
-      (local.set $ra (i64.load offset=ra $hart))
       (local.set $l13 $ra)
       (drop (i64.add $page (i64.const 20)))
       (local.set $l10 (i64.and $l13 (i64.const -2)))
@@ -65,16 +65,15 @@
 (i64.store offset=BRANCHES $hart $branches)
 (local.set $l10 (i64.and $target (i64.const -0x1000)))
 (local.set $l12 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.ne (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l10 (i64.load offset=FETCH_CONTEXT $hart)))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l10 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (i64.store offset=PC $hart $target)
-    (return (i32.const 0))))
-(local.set $l11
-  (i32.load16_u offset=SLOTS_REGION
-    (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-(if (i32.eqz $l11)
-  (then
+    (local.set $l11
+      (i32.load16_u offset=SLOTS_REGION
+        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l11
+      (then
+        (return_call $env.region $hart $l10 $l11)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
-(return_call $env.region $hart $l10 $l11)
-(unreachable)
+(i64.store offset=PC $hart $target)
+(i32.const 0)

@@ -3,7 +3,6 @@ import { type MessagePort, parentPort } from 'node:worker_threads';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { type CompiledBatch, compileCode, type RegionBatch } from '../../../execute/jit/compiler.ts';
 import { generateRegions } from '../../../execute/jit/generate.ts';
-import { heedBranchHints } from '../branch-hints.ts';
 import { collectGarbage } from '../garbage.ts';
 import type { FromCompiler, ToCompiler } from './protocol.ts';
 import { runOnce } from './run-once.ts';
@@ -27,8 +26,6 @@ interface Kept {
  */
 const COLLECTED_BYTES = 3 * 1024 ** 2;
 let uncollectedBytes = 0;
-
-heedBranchHints();
 
 const machines = new Set<MessagePort>();
 const kept: Kept[] = [];

@@ -21,7 +21,7 @@ const harts = new Map<boolean, WebAssembly.Memory>();
 export function runOnce({ module, plans, options: { shared } }: CompiledBatch): void {
   const memory = harts.get(shared) ?? idleHart(shared);
   harts.set(shared, memory);
-  const functions = new WebAssembly.Instance(module, { env: { memory, region: () => 0, call: () => 0 } }).exports;
+  const functions = new WebAssembly.Instance(module, { env: { memory, region: () => 0 } }).exports;
   const region = (i: number) => functions[`${i}`] as (hart: number, page: bigint) => number;
   for (let i = 0; i < plans.length; i++) region(i)(0, 0n);
 }
