@@ -231,7 +231,8 @@ function checkMemory(memory: number | string): number {
   return bytes;
 }
 
-const THREADS_LIMIT = 16;
+/** More would hardly be used by the machines of one memory. */
+export const THREADS_LIMIT = 16;
 
 /** Throws GodwitError('usage'). Undefined: as the platform does by itself. */
 export function checkThreads({ threads }: Pick<MachineOptions, 'threads'>): number | undefined {

@@ -9,7 +9,7 @@ import type { TranslationCache } from '../execute/jit/cache.ts';
 import type { RegionCompiler } from '../execute/jit/compiler.ts';
 import { Access, Exit } from '../hart/constants.ts';
 import * as L from '../hart/layout.ts';
-import { MEMORY_LIMIT_BYTES } from '../memory/arena.ts';
+import { type JoinedMemory, MEMORY_LIMIT_BYTES } from '../memory/arena.ts';
 import { GuestRam } from '../memory/guest-ram.ts';
 import { MAP_ENTRIES, RAM_BASE } from '../memory/layout.ts';
 import type { PageSource } from '../memory/page-source.ts';
@@ -18,13 +18,7 @@ import type { WrittenPages } from '../memory/written-pages.ts';
 import { Board, type DiskDescription } from './board.ts';
 import { RTC } from './boot/memory-map.ts';
 import { type DebugHit, DebugStops } from './debug-stops.ts';
-import {
-  Engine,
-  type EngineOptions,
-  type JoinedMemory,
-  TRANSLATION_DEFAULTS,
-  type TranslationOptions,
-} from './engine.ts';
+import { Engine, type EngineOptions, TRANSLATION_DEFAULTS, type TranslationOptions } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
 import { Hart } from './hart.ts';
 import { restoreHart, restoreTranslations, saveHart, type WaitingTranslations } from './hart-state.ts';

@@ -20,8 +20,7 @@ import {
   TRANSLATED_INSTRUCTIONS,
 } from '../hart/layout.ts';
 import type { HostImports } from '../hart/library/imports.ts';
-import { Arena, type ArenaOptions } from '../memory/arena.ts';
-import type { MemoryLock } from '../memory/lock.ts';
+import { Arena, type ArenaOptions, type JoinedMemory } from '../memory/arena.ts';
 import type { DebugStops } from './debug-stops.ts';
 import { interpreterModule } from './interpreter-module.ts';
 
@@ -62,12 +61,6 @@ const PATIENCE_RUNS = 4;
 /** The host's collector runs after so much new WebAssembly: V8 counts little of what goes with it as garbage. */
 const COLLECTED_BYTES = 6 * 1024 ** 2;
 const MODULES_PER_RUN = 8;
-
-/** A memory that another thread made. Its lock must be that of all threads that use it. */
-export interface JoinedMemory {
-  readonly memory: WebAssembly.Memory;
-  readonly lock: MemoryLock;
-}
 
 export interface EngineOptions {
   /** Memory of its own, or one that other threads run machines in too. */

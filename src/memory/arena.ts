@@ -15,6 +15,12 @@ const REFERENCES = 20;
 const VERSIONS = 21;
 const ZEROS = 22;
 
+/** A memory that another thread made. Its lock must be that of all threads that use it. */
+export interface JoinedMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly lock: MemoryLock;
+}
+
 /** Of a new memory. */
 export interface ArenaOptions {
   readonly bytes: number;
@@ -48,7 +54,7 @@ export class Arena {
   private lock: MemoryLock | undefined;
 
   /** A new memory, or one that another thread made. Throws GodwitError('limit') when the host does not give that much. */
-  constructor(from: ArenaOptions | { readonly memory: WebAssembly.Memory; readonly lock: MemoryLock }) {
+  constructor(from: ArenaOptions | JoinedMemory) {
     this.memory = 'memory' in from ? from.memory : reserve(from);
     const { buffer } = this.memory;
     this.pages = buffer.byteLength / PAGE_BYTES;
@@ -123,11 +129,16 @@ export class Arena {
 
   /** A zeroed frame with one reference. Throws GodwitError('limit') when the memory is used up. */
   allocateFrame(): number {
-    const before = this.words[NEXT_BLOCK]!;
-    const frame = this.rawFrame();
-    // One that was never given out has never been written.
-    if (frame < before) this.bytes.fill(0, frame, frame + FRAME_BYTES);
-    return frame;
+    this.enter();
+    try {
+      // One that was never given out has never been written.
+      const used = this.words[FIRST_FREE_FRAME] !== 0;
+      const frame = this.rawFrame();
+      if (used) this.bytes.fill(0, frame, frame + FRAME_BYTES);
+      return frame;
+    } finally {
+      this.exit();
+    }
   }
 
   /** A frame with the content of another, and one reference. */

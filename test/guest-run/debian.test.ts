@@ -1,8 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
-import { createMachineDisk, findDebianDisk } from '../../src/guest/index.ts';
+import { describe, expect } from 'vitest';
+import { itWithDebian } from '../support/debian.ts';
 
 /** One line each, so that the shell's echo and what it prints can be told apart. */
 const COMMANDS = [
@@ -24,37 +21,19 @@ const WANTED = [
   /^audit: clean\r?$/m,
 ];
 
-describe('Debian on its root disk', async () => {
-  // Building the disk takes many minutes, so it is not done for the tests.
-  const debian = await findDebianDisk().catch(() => undefined);
-  const folder = mkdtempSync(join(tmpdir(), 'godwit-debian-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+/** As it is built: threads of the library come from there. */
+const builtMachine = async () => {
+  const library = (await import(
+    new URL('../../dist/platform/node/index.js', import.meta.url).href
+  )) as typeof import('../../src/platform/node/index.ts');
+  return library.Machine;
+};
 
-  const name = 'runs python3, perl, sqlite3, openssl and apt';
-  const title = debian ? name : `${name} (skipped: no Debian disk yet; "godwit guest --debian" builds it)`;
-  it.skipIf(!debian)(
-    title,
-    async () => {
-      if (!debian) return;
-      const { Machine } = (await import(
-        new URL('../../dist/platform/node/index.js', import.meta.url).href
-      )) as typeof import('../../src/platform/node/index.ts');
-      const path = join(folder, 'machine.qcow2');
-      await createMachineDisk(path, debian);
-      const machine = await Machine.create({
-        kernel: debian.guest.kernelPath,
-        initrd: debian.guest.initramfsPath,
-        append: 'console=ttyS0 quiet cryptomgr.notests root=/dev/vda',
-        memory: '512M',
-        disks: [{ path }],
-      });
-      await machine.start();
-      await machine.console.waitFor(/root@\S+:~# /, { timeoutMs: 200_000 });
-      await machine.console.write(`${COMMANDS.join('\r')}\r`);
-      const { exitCode } = await machine.finished;
-      for (const wanted of WANTED) expect(machine.console.transcript).toMatch(wanted);
-      expect(exitCode).toBe(0);
-    },
-    400_000,
-  );
+describe('Debian on its root disk', async () => {
+  await itWithDebian('runs python3, perl, sqlite3, openssl and apt', builtMachine, async (machine) => {
+    await machine.console.write(`${COMMANDS.join('\r')}\r`);
+    const { exitCode } = await machine.finished;
+    for (const wanted of WANTED) expect(machine.console.transcript).toMatch(wanted);
+    expect(exitCode).toBe(0);
+  });
 });

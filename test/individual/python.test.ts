@@ -1,9 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
-import { createMachineDisk, findDebianDisk } from '../../src/guest/index.ts';
+import { describe, expect } from 'vitest';
 import { Machine } from '../../src/platform/node/machine.ts';
+import { itWithDebian } from '../support/debian.ts';
 
 const FORKS = 64;
 const RESTORES = 3;
@@ -31,29 +29,12 @@ async function selfOf(machine: Machine): Promise<Self> {
 }
 
 describe('copies of a Python that runs already', async () => {
-  // Building the disk takes many minutes, so it is not done for the tests.
-  const debian = await findDebianDisk().catch(() => undefined);
-  const folder = mkdtempSync(join(tmpdir(), 'godwit-python-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
   const name = `have UUIDs of their own, and the right time: ${FORKS} forks, ${RESTORES} restored`;
-  const title = debian ? name : `${name} (skipped: no Debian disk yet; "godwit guest --debian" builds it)`;
-  it.skipIf(!debian)(
-    title,
-    async () => {
-      if (!debian) return;
-      const path = join(folder, 'machine.qcow2');
+  await itWithDebian(
+    name,
+    async () => Machine,
+    async (parent, folder) => {
       const store = join(folder, 'store');
-      await createMachineDisk(path, debian);
-      const parent = await Machine.create({
-        kernel: debian.guest.kernelPath,
-        initrd: debian.guest.initramfsPath,
-        append: 'console=ttyS0 quiet cryptomgr.notests root=/dev/vda',
-        memory: '512M',
-        disks: [{ path }],
-      });
-      await parent.start();
-      await parent.console.waitFor(/root@\S+:~# /, { timeoutMs: 200_000 });
       await parent.console.write(`${SERVICE.replaceAll('\n', '\r')}\r`);
       await parent.console.waitFor('ready', { timeoutMs: 60_000 });
       const { monotonicSeconds } = await selfOf(parent);
@@ -81,6 +62,5 @@ describe('copies of a Python that runs already', async () => {
       expect(new Set(selves.map(({ random }) => random)).size).toBe(selves.length);
       expect(new Set(selves.map(({ timed }) => timed)).size).toBe(selves.length);
     },
-    400_000,
   );
 });

@@ -7,7 +7,7 @@ import type { MachineCore } from '../../src/machine/core.ts';
 import type { Image } from '../differential/image.ts';
 import { assemble } from './assembly.ts';
 import * as P from './graph-layout.ts';
-import { programMachine, runTo } from './program.ts';
+import { CALLS_NEXT_PAGE, NEXT_PAGE, programMachine, runTo } from './program.ts';
 import { TierMachine } from './tiers.ts';
 
 /** Translations belong to frames: what is mapped where may change without losing any, and a device may write one. */
@@ -158,13 +158,6 @@ class DiskReader {
 }
 
 describe('code that comes from a disk', () => {
-  const MAIN = `
-            auipc s2,0x0
-            lui t0,0x1
-            add s3,s2,t0
-    call:   jalr ra,0(s3)
-            jal zero,call
-  `;
   const sector = (adds: number): Uint8Array => {
     const data = new Uint8Array(DiskReader.DATA_BYTES);
     data.set(assemble(`addi a0,a0,${adds}\n xor a1,a1,a0\n jalr zero,0(ra)`).bytes);
@@ -175,14 +168,13 @@ describe('code that comes from a disk', () => {
     const submitted: BlockSubmission[] = [];
     const backend = { submit: (submission: BlockSubmission) => submitted.push(submission), fence: () => {} };
     const disks = [{ sizeBytes: 4096, readonly: true, serial: '', backend }];
-    const core = await programMachine(MAIN, { translation, disks, cache: new TranslationCache() });
-    const target = 0x8000_1000n;
-    core.ram.copyIn(target, sector(1));
+    const core = await programMachine(CALLS_NEXT_PAGE, { translation, disks, cache: new TranslationCache() });
+    core.ram.copyIn(NEXT_PAGE, sector(1));
     const reader = new DiskReader(core);
     const seen: unknown[] = [];
     for (let branches = COMPARE_EVERY; branches <= LAST_BRANCHES; branches += COMPARE_EVERY) {
       runTo(core, branches);
-      reader.read(target);
+      reader.read(NEXT_PAGE);
       const { id } = submitted.pop()!;
       core.deliver({
         kind: 'block',

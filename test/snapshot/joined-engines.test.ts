@@ -10,7 +10,7 @@ import { bootImages } from '../../src/machine/linux.ts';
 import { LOCK_WORDS, MemoryLock } from '../../src/memory/lock.ts';
 import { FrameSnapshot } from '../../src/memory/snapshot.ts';
 import { assemble } from '../jit/assembly.ts';
-import { programMachine } from '../jit/program.ts';
+import { CALLS_NEXT_PAGE, NEXT_PAGE, programMachine } from '../jit/program.ts';
 import { guestImages } from '../support/guest.ts';
 import { randomNumbers } from '../support/random.ts';
 import { tierUnderTest } from '../support/tiers.ts';
@@ -39,20 +39,12 @@ function runOn(core: MachineCore, branches: bigint): void {
 }
 
 describe('code that is written between forks', () => {
-  const MAIN = `
-            auipc s2,0x0
-            lui t0,0x1
-            add s3,s2,t0
-    call:   jalr ra,0(s3)
-            jal zero,call
-  `;
-  const FUNCTION = 0x8000_1000n;
   const CALLS = 20_000n;
   const adding = (adds: number) => assemble(`addi a0,a0,${adds}\n jalr zero,0(ra)`).bytes;
 
   it.each([1, 2500])('runs as it is now in every engine (translated after %i visits)', async (threshold) => {
     const translation = { threshold };
-    const root = await programMachine(MAIN, { translation, shared: true, reservedBytes: 256 * MIB });
+    const root = await programMachine(CALLS_NEXT_PAGE, { translation, shared: true, reservedBytes: 256 * MIB });
     const { arena } = root.engine;
     const word = new Int32Array(new SharedArrayBuffer(4 * LOCK_WORDS));
     arena.shareBy(new MemoryLock(word, 0));
@@ -60,7 +52,7 @@ describe('code that is written between forks', () => {
     const options = { memoryBytes: root.ram.sizeBytes, seed: new Uint8Array(32), load: () => {} };
     for (let adds = 1; adds <= 20; adds++) {
       // The root is the last that has the frame, or gets one that was given back: it writes there, and only its own engine sees it.
-      root.ram.copyIn(FUNCTION, adding(adds));
+      root.ram.copyIn(NEXT_PAGE, adding(adds));
       const snapshot = root.snapshot();
       const handed = snapshot.memory.handOver();
       const memory = FrameSnapshot.of(other.arena, handed, undefined);

@@ -189,14 +189,22 @@ export class LiveDisk extends SwitchableDisk {
       throw error;
     }
     return {
-      path: parentPath,
-      format: parent.disk.format,
-      sizeBytes: this.sizeBytes,
-      backing: (keep ? parent.under : imagesUnderCopy(parent)).map(({ path }) => path),
-      isKept: keep,
-      copyTo: (path, options) => this.#track(copyImage(parent, path, options)),
+      ...this.#frozen(parent, parentPath),
+      ...(!keep && { isKept: false, backing: pathsOf(imagesUnderCopy(parent)) }),
       keep: () => this.#track(this.#keep(overlay).finally(release)),
       commit: (options) => this.#track(this.#commit(options).finally(release)),
+    };
+  }
+
+  /** An image that stays as it is. */
+  #frozen(image: OpenImage, path: string): Omit<FrozenDisk, 'keep' | 'commit'> {
+    return {
+      path,
+      format: image.disk.format,
+      sizeBytes: this.sizeBytes,
+      backing: pathsOf(image.under),
+      isKept: true,
+      copyTo: (copyPath, options) => this.#track(copyImage(image, copyPath, options)),
     };
   }
 
@@ -229,28 +237,13 @@ export class LiveDisk extends SwitchableDisk {
       release();
       throw error;
     }
-    return {
-      path: parentPath,
-      format: parent.disk.format,
-      sizeBytes: this.sizeBytes,
-      backing: parent.under.map(({ path }) => path),
-      isKept: true,
-      copyTo: (path, options) => this.#track(copyImage(parent, path, options)),
-      keep: async () => release(),
-      commit: async () => release(),
-    };
+    return { ...this.#frozen(parent, parentPath), keep: async () => release(), commit: async () => release() };
   }
 
   /** Nothing changes it anyway. */
   #prepareReadonly(): PreparedOverlay {
-    const image = this.#layers[0]!;
     const frozen: FrozenDisk = {
-      path: this.path,
-      format: image.disk.format,
-      sizeBytes: this.sizeBytes,
-      backing: image.under.map(({ path }) => path),
-      isKept: true,
-      copyTo: (path, options) => this.#track(copyImage(image, path, options)),
+      ...this.#frozen(this.#layers[0]!, this.path),
       keep: async () => {},
       commit: async () => {},
     };
@@ -333,6 +326,10 @@ export class LiveDisk extends SwitchableDisk {
     this.#work.add(settled);
     return work;
   }
+}
+
+function pathsOf(images: readonly { readonly path: string }[]): string[] {
+  return images.map(({ path }) => path);
 }
 
 async function settledOf(work: Promise<void>): Promise<PromiseSettledResult<void>> {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { MessageChannel } from 'node:worker_threads';
 import type { ForkReport } from '../../api/checkpoint.ts';
 import type { MachineLink } from '../../api/link.ts';
-import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
+import { type MachineConfiguration, type RestoreConfiguration, THREADS_LIMIT } from '../../api/options.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { compilesApart } from '../../machine/engine.ts';
 import { holderOf, LOCK_WORDS, MemoryLock } from '../../memory/lock.ts';
@@ -10,8 +10,6 @@ import type { LockWord } from './host-messages.ts';
 import { FIRST_THREAD } from './machine-host.ts';
 import { MachineThread, type Receiver, type ThreadEvents } from './machine-thread.ts';
 
-/** More would hardly be used by the machines of one memory. */
-const THREADS_MAXIMUM = 16;
 /** The main thread's number as a holder of the lock. */
 const MAIN = 1000;
 const LOCK_TRIES = 1000;
@@ -36,7 +34,7 @@ export class MachineFamily {
   constructor(
     configuration: MachineConfiguration | RestoreConfiguration,
     interpreter: WebAssembly.Module,
-    threads: number = Math.min(availableParallelism(), THREADS_MAXIMUM),
+    threads: number = Math.min(availableParallelism(), THREADS_LIMIT),
   ) {
     this.interpreter = interpreter;
     this.threadCount = threads;
@@ -56,7 +54,7 @@ export class MachineFamily {
 
   private events(number: number): ThreadEvents {
     return {
-      over: (_machine, deliver) => this.over(deliver),
+      over: (deliver) => this.over(deliver),
       disbanded: () => this.disbanded(number),
       exited: () => this.exited(number),
     };

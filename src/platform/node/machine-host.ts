@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { FromMachine, ToMachine } from '../../api/actions.ts';
+import type { FromMachine } from '../../api/actions.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { RegionCompiler } from '../../execute/jit/compiler.ts';
@@ -138,9 +138,9 @@ export class MachineHost {
     this.origin?.close();
   }
 
-  receive(message: ToHost): void {
+  receive(message: Exclude<ToHost, { kind: 'disband' }>): void {
     if ('machine' in message) {
-      this.servers.get(message.machine)?.receive(message.message as ToMachine);
+      this.servers.get(message.machine)?.receive(message.message);
       return;
     }
     switch (message.kind) {
@@ -149,8 +149,6 @@ export class MachineHost {
         break;
       case 'connect':
         this.siblings.connect(message.thread, message.port);
-        break;
-      case 'disband':
         break;
     }
   }
@@ -165,9 +163,7 @@ export class MachineHost {
 
   /** After the last machine of the family. One that nobody knows of ends with it. */
   async disband(): Promise<void> {
-    for (const server of this.servers.values()) {
-      server.receive({ kind: 'request', id: -1, action: 'stop', parameters: undefined });
-    }
+    for (const server of this.servers.values()) server.stop();
     if (this.servers.size > 0) await new Promise<void>((resolve) => this.whenLast.push(resolve));
     await this.clearUp();
     this.siblings.close();

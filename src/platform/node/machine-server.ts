@@ -246,8 +246,7 @@ export class MachineServer {
     const last = from && { store: from.store, id: from.id, written: core.ram.watchWrites() };
     const onProgress = (progress: CheckpointProgress) => send({ kind: 'checkpoint-progress', progress });
     const { descent } = parts;
-    const lineage = last ? { last } : { descent };
-    this.checkpoints = new Checkpointer(core, this.disks, configuration, { onProgress, ...lineage });
+    this.checkpoints = new Checkpointer(core, this.disks, configuration, { onProgress, last, descent });
     this.prefetch = new Prefetch(core.ram, from?.pages.hotPages ?? []);
     if (configuration.trace) {
       const trace = new TraceBuffer((text) => {
@@ -396,7 +395,7 @@ export class MachineServer {
   }
 
   /** Answered at once: the end is a message of its own. */
-  private stop(): void {
+  stop(): void {
     this.output.stop();
     if (this.running) this.runner.stop();
     else void this.end(undefined);

@@ -21,7 +21,7 @@ export interface ThreadOptions extends Pick<ThreadData, 'task' | 'interpreter'> 
 /** What a family hears of its threads. */
 export interface ThreadEvents {
   /** A machine has ended or failed. `deliver` tells its handle so. */
-  over(machine: number, deliver: () => void): void;
+  over(deliver: () => void): void;
   disbanded(): void;
   /** It has ended, after its machines' handles were told that they failed. */
   exited(): void;
@@ -36,7 +36,7 @@ export class MachineThread {
   private readonly receivers = new Map<number, Receiver>();
   /** What machines said that have no handle yet: forks of other threads. */
   private readonly unheard = new Map<number, FromMachine[]>();
-  /** How many machines had a handle so far, and which are the newest. */
+  /** Machines that have had a handle. */
   private readonly known = new Set<number>();
   /** Forks that are on their way to it. */
   private coming = 0;
@@ -87,7 +87,7 @@ export class MachineThread {
       return;
     }
     this.receivers.delete(machine);
-    this.events.over(machine, () => receiver.receive(message));
+    this.events.over(() => receiver.receive(message));
   }
 
   private failAll(error: GodwitError): void {

@@ -41,11 +41,13 @@ async function begin({ task, interpreter, compiler }: ThreadData): Promise<Machi
 }
 
 async function serve(host: MachineHost | undefined, message: ToHost): Promise<void> {
-  if (!('machine' in message) && message.kind === 'disband') {
-    await host?.disband();
-    tell({ kind: 'disbanded' });
-    port.close();
-  } else host?.receive(message);
+  if ('machine' in message || message.kind !== 'disband') {
+    host?.receive(message);
+    return;
+  }
+  await host?.disband();
+  tell({ kind: 'disbanded' });
+  port.close();
 }
 
 let host: Promise<MachineHost | undefined> | undefined;

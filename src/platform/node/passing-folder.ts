@@ -6,20 +6,22 @@ import { basename, dirname, join } from 'node:path';
 import { livenessOf, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
 const PREFIX = 'godwit-passing-';
+/** A process makes one for each fork with a disk, and need not look at its own each time. */
+const OWN_PREFIX = `${PREFIX}${process.pid}-`;
 const OWNER_FILE = '.owner.json';
 
 /** Those of killed processes are taken away at this opportunity: their images can be large, and are of no use. */
 export async function makePassingFolder(): Promise<string> {
   const parent = await realpath(tmpdir());
   await sweep(parent);
-  const folder = await mkdtemp(join(parent, PREFIX));
+  const folder = await mkdtemp(join(parent, OWN_PREFIX));
   await writeFile(join(folder, OWNER_FILE), JSON.stringify(await ownIdentity()), { mode: 0o600 });
   return folder;
 }
 
 async function sweep(parent: string): Promise<void> {
   const names = await readdir(parent).catch(() => []);
-  for (const name of names.filter((each) => each.startsWith(PREFIX))) {
+  for (const name of names.filter((each) => each.startsWith(PREFIX) && !each.startsWith(OWN_PREFIX))) {
     const folder = join(parent, name);
     // Folders of other users are none of ours, and cannot be read.
     if (await isOfTheDead(folder)) await rm(folder, { recursive: true, force: true }).catch(() => {});
