@@ -6,9 +6,10 @@ import { REGION_EXITS, RegionExit, SLOTS_FRAME } from '../execute/interpreter/sl
 import { TranslationCache } from '../execute/jit/cache.ts';
 import { DirectCompiler, type RegionCompiler } from '../execute/jit/compiler.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from '../execute/jit/options.ts';
-import { Translator, type TranslatorStatistics } from '../execute/jit/translator.ts';
+import { type PagesAround, Translator, type TranslatorStatistics } from '../execute/jit/translator.ts';
 import {
   CROSSING_KEY,
+  FETCH_CONTEXT,
   FETCH_TLB,
   FETCH_TLB_ENTRIES,
   HOT_THRESHOLD,
@@ -21,6 +22,7 @@ import {
 } from '../hart/layout.ts';
 import type { HostImports } from '../hart/library/imports.ts';
 import { Arena, type ArenaOptions, type JoinedMemory } from '../memory/arena.ts';
+import { FRAME_BYTES } from '../memory/layout.ts';
 import type { DebugStops } from './debug-stops.ts';
 import { interpreterModule } from './interpreter-module.ts';
 
@@ -216,7 +218,7 @@ export class Engine {
       codePage: (_hart, frame) => this.decodedPage(frame >>> 0),
       codeChanged: (page) => this.translator.drop(page >>> 0),
       codeIdle: (page) => this.codeIdle(page >>> 0),
-      hot: (page, slot) => this.hot(page >>> 0, slot >>> 0),
+      hot: (hart, page, slot, address) => this.hot(page >>> 0, slot >>> 0, this.pagesAround(hart >>> 0, address)),
       debugAccess: (hart, address, width, access) =>
         this.ports.get(hart)!.stops.access(address, width, access) ? 1 : 0,
       debugPage: (hart, low, high) => (this.ports.get(hart)!.stops.watchesPage(low, high) ? 1 : 0),
@@ -231,13 +233,25 @@ export class Engine {
     if (!crossing) learn(view, slot, bits);
   }
 
-  private hot(page: number, slot: number): void {
+  private hot(page: number, slot: number, around: PagesAround): void {
     // The crossing page stands for no frame.
     if (!this.translation.enabled || this.arena.view.getUint32(page + SLOTS_FRAME, true) === 0) return;
-    this.translator.hot(page, slot);
+    this.translator.hot(page, slot, around);
     if (this.translator.pendingCount < (this.translation.threshold === 1 ? 1 : BATCH)) return;
     this.runsWaited = 0;
     this.translator.translatePending();
+  }
+
+  /** Of a hart in its present address space, as far as its fetch TLB has them. A page has the right code or none: regions ask the TLB again. */
+  private pagesAround(hart: number, address: bigint): PagesAround {
+    const { longs, words } = this.arena;
+    const context = longs[(hart + FETCH_CONTEXT) / 8]!;
+    return (distance) => {
+      const page = BigInt.asIntN(64, address + BigInt(distance * FRAME_BYTES));
+      const index = Number((page >> 12n) & BigInt(FETCH_TLB_ENTRIES - 1));
+      const entry = hart + FETCH_TLB + index * TLB_ENTRY_BYTES;
+      return longs[(entry + TLB_READ_TAG) / 8] === (page | context) ? words[(entry + TLB_ADDEND) >>> 2] : undefined;
+    };
   }
 
   private decodedPage(frame: number): number {

@@ -15,6 +15,7 @@ import {
  *     loop:   addi a0,a0,-1
  *             bne a0,zero,loop
  *             .4byte 0x12345678
+ *             .org 0x1000               # zeros up to this offset
  *
  * Every instruction is disassembled again and must read as it was written.
  */
@@ -47,6 +48,11 @@ export function assemble(source: string, base = 0): Assembled {
     const [, label, rest] = /^\s*(?:([a-z_]\w*):)?\s*(.*?)\s*$/.exec(written.replace(/#.*/, ''))!;
     if (label) labels.set(label, at);
     if (!rest) continue;
+    const [, origin] = /^\.org (\S+)$/.exec(rest) ?? [];
+    if (origin !== undefined) {
+      at = Number(origin);
+      continue;
+    }
     const text = rest.replaceAll(/\s*,\s*/g, ',').replace(/\s+/, ' ');
     const length = /^(?:c\.|\.2byte)/.test(text) ? 2 : 4;
     lines.push({ at, length, text });

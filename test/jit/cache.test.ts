@@ -12,6 +12,9 @@ import { assemble } from './assembly.ts';
 import { pageCode } from './page-code.ts';
 import { programMachine, runTo } from './program.ts';
 
+/** One page alone, at address 0. */
+const HERE = (distance: number) => (distance === 0 ? 0 : undefined);
+
 const OPTIONS: CodeOptions = { shared: false, optimizations: optimizationsWithout() };
 
 /** Two loops, of which the inner one calls a function. */
@@ -58,9 +61,9 @@ describe('the translation cache', () => {
   it('finds a region by the content of a page alone', () => {
     const cache = new TranslationCache();
     const one = cache.add(compiled(1));
-    expect(cache.find(loopPage(1).view, 0, 0, OPTIONS)?.owner).toBe(one);
-    expect(cache.find(loopPage(2).view, 0, 0, OPTIONS)).toBeUndefined();
-    expect(cache.find(loopPage(1).view, 0, 4, OPTIONS)).toBeUndefined();
+    expect(cache.find(loopPage(1).view, HERE, 0, OPTIONS)?.owner).toBe(one);
+    expect(cache.find(loopPage(2).view, HERE, 0, OPTIONS)).toBeUndefined();
+    expect(cache.find(loopPage(1).view, HERE, 4, OPTIONS)).toBeUndefined();
   });
 
   it('compares every instruction, not only the first', () => {
@@ -68,10 +71,10 @@ describe('the translation cache', () => {
     cache.add(compiled(1));
     const { view } = loopPage(1);
     view.setInt32(8, 0x0000_0013, true); // a nop in place of the last jump
-    expect(cache.find(view, 0, 0, OPTIONS)).toBeUndefined();
+    expect(cache.find(view, HERE, 0, OPTIONS)).toBeUndefined();
     const apart = loopPage(1);
     apart.view.setInt32(12, -1, true); // behind the region
-    expect(cache.find(apart.view, 0, 0, OPTIONS)).toBeDefined();
+    expect(cache.find(apart.view, HERE, 0, OPTIONS)).toBeDefined();
   });
 
   it('keeps code of different options apart', () => {
@@ -81,15 +84,15 @@ describe('the translation cache', () => {
       { ...OPTIONS, shared: true },
       { ...OPTIONS, optimizations: optimizationsWithout(['linking']) },
     ])
-      expect(cache.find(loopPage(1).view, 0, 0, options)).toBeUndefined();
+      expect(cache.find(loopPage(1).view, HERE, 0, options)).toBeUndefined();
   });
 
   it('forgets what was used longest ago', () => {
     const cache = new TranslationCache({ bytes: 1e9, modules: 3 });
     for (const step of [1, 2, 3]) cache.add(compiled(step));
-    expect(cache.find(loopPage(1).view, 0, 0, OPTIONS)).toBeDefined();
+    expect(cache.find(loopPage(1).view, HERE, 0, OPTIONS)).toBeDefined();
     cache.add(compiled(4));
-    const kept = [1, 2, 3, 4].filter((step) => cache.find(loopPage(step).view, 0, 0, OPTIONS));
+    const kept = [1, 2, 3, 4].filter((step) => cache.find(loopPage(step).view, HERE, 0, OPTIONS));
     expect(kept).toEqual([1, 3, 4]);
     expect(cache.stats).toMatchObject({ modules: 3, forgotten: 1 });
   });
@@ -174,7 +177,7 @@ describe('machines that share a cache', () => {
     engine.arena.bytes.set(assemble(PROGRAM).bytes, frame);
     const translate = () => {
       const page = engine.decoded.take(frame)!;
-      engine.translator.hot(page, page + 16);
+      engine.translator.hot(page, page + 16, () => undefined);
       engine.translator.translatePending();
     };
     translate();

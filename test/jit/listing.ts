@@ -54,8 +54,8 @@ function translate(code: Parameters<typeof findBlocks>[0], entry: number): Uint8
   const module = new ModuleBuilder({ initialPages: 1, maximumPages: 65536, shared: false });
   const other = importOtherRegion(module);
   const blocks = findBlocks(code, entry);
-  module.function('region', REGION_PARAMETERS, 'i32', (f, hart, pageAddress) =>
-    new RegionWriter(f, { hart, pageAddress }, other, blocks, entry).write(),
+  module.function('region', REGION_PARAMETERS, 'i32', (f, hart, pageAddress, decodedPage) =>
+    new RegionWriter(f, { hart, pageAddress, decodedPage }, other, blocks, entry).write(),
   );
   return module.finish();
 }

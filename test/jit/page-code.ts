@@ -9,17 +9,19 @@ export interface PageCodeOptions {
   readonly indirectTargets?: readonly number[];
 }
 
-/** A page that holds `bytes` from its start on, all of which was executed before. */
+/** Pages that hold `bytes` from the start of the first on, all of which was executed before. */
 export function pageCode(bytes: Uint8Array, { cold = [], indirectTargets = [] }: PageCodeOptions = {}): PageCode {
-  const page = new DataView(new ArrayBuffer(FRAME_BYTES));
+  const pages = Math.ceil(bytes.length / FRAME_BYTES);
+  const page = new DataView(new ArrayBuffer(pages * FRAME_BYTES));
   bytes.forEach((byte, i) => {
     page.setUint8(i, byte);
   });
   return {
+    reaches: (offset) => offset >= 0 && offset < pages * FRAME_BYTES,
     read: (offset) => {
       const low = page.getUint16(offset, true);
       if ((low & 3) !== 3) return decode(low);
-      return offset > FRAME_BYTES - 4 ? undefined : decode(page.getInt32(offset, true));
+      return (offset & (FRAME_BYTES - 1)) > FRAME_BYTES - 4 ? undefined : decode(page.getInt32(offset, true));
     },
     wasExecuted: (offset) => offset < bytes.length && !cold.includes(offset),
     indirectTargets: () => indirectTargets,

@@ -5,12 +5,13 @@ import { assemble } from './assembly.ts';
 const RAM = 0x8000_0000n;
 const MEMORY_BYTES = 2 * 1024 ** 2;
 
-/** Calls what stands in the page behind its own, for ever. */
+/** Calls what stands in the page behind its own, in both ways, for ever. */
 export const CALLS_NEXT_PAGE = `
           auipc s2,0x0
           lui t0,0x1
           add s3,s2,t0
   call:   jalr ra,0(s3)
+          jal ra,0x1000
           jal zero,call
 `;
 export const NEXT_PAGE = RAM + 0x1000n;

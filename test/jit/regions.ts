@@ -260,6 +260,33 @@ const CONTROL: readonly RegionCase[] = [
     `,
   },
   {
+    name: 'call-into-another-page',
+    about:
+      'A small callee in another page is followed. The first way there asks whether the page is still the right one, which is left\nto the look-up if it is not; the way back needs no check.',
+    source: `
+      entry:  jal ra,callee
+              addi a0,a0,-1
+              bne a0,zero,entry
+              jalr zero,0(a1)
+              .org 0x1010
+      callee: add a2,a2,a0
+              jalr zero,0(ra)
+    `,
+  },
+  {
+    name: 'loop-over-a-page-end',
+    about: 'A loop whose second half lies in the next page: checked where control falls into it, once.',
+    source: `
+              .org 0xff8
+      entry:  addi a0,a0,-1
+              xor a2,a2,a0
+              beq a2,zero,out
+              addi a3,a3,1
+              bne a0,zero,entry
+      out:    jalr zero,0(ra)
+    `,
+  },
+  {
     name: 'jump-table',
     about: 'An indirect jump with known targets: compared one after the other, the hottest first, then looked up.',
     source: `

@@ -1,5 +1,5 @@
 import wabt from 'wabt';
-import { SLOTS_REGION } from '../../src/execute/interpreter/slots.ts';
+import { LINKS, SLOTS_LINKS, SLOTS_REGION } from '../../src/execute/interpreter/slots.ts';
 import * as L from '../../src/hart/layout.ts';
 import { F_NAMES, X_NAMES } from '../../src/isa/index.ts';
 
@@ -31,8 +31,9 @@ const FAR: ReadonlyMap<string, string> = new Map([
   [String(L.FETCH_TLB + L.TLB_READ_TAG), 'FETCH_TLB.READ_TAG'],
   [String(L.FETCH_TLB + L.TLB_ADDEND), 'FETCH_TLB.ADDEND'],
   [String(SLOTS_REGION), 'SLOTS_REGION'],
+  ...Array.from({ length: LINKS }, (_, i) => [String(SLOTS_LINKS + 4 * i), `SLOTS_LINKS[${i}]`] as const),
 ]);
-const PARAMETERS = ['hart', 'page'];
+const PARAMETERS = ['hart', 'page', 'decoded'];
 /** What stands before a function's statements. */
 const HEAD: ReadonlySet<string> = new Set(['type', 'param', 'result', 'local']);
 /** What is in these is statements, so each gets lines of its own. */
@@ -90,7 +91,7 @@ function localIn(func: Node[], pattern: RegExp): string | undefined {
 function localNames(func: Node[]): ReadonlyMap<string, string> {
   const names = new Map(PARAMETERS.map((name, i) => [`$p${i}`, `$${name}`]));
   const target = localIn(func, new RegExp(`^\\(i64\\.store offset=${L.PC} \\$p0 (\\$l\\d+)\\)$`));
-  const wayOut = localIn(func, /^\(return \(i32\.shr_u (\$l\d+) \(i32\.const 24\)\)\)$/);
+  const wayOut = localIn(func, /^\(return \(i32\.shr_u (\$l\d+) \(i32\.const 29\)\)\)$/);
   if (target) names.set(target, '$target');
   if (wayOut) names.set(wayOut, '$way_out');
   for (const node of func) {

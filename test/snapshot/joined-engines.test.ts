@@ -60,7 +60,7 @@ describe('code that is written between forks', () => {
       memory.release();
       const before = fork.hart.x(10);
       fork.run(fork.hart.branches + CALLS);
-      // A call is three counted transfers: the call, its return, and the jump back.
+      // Two calls are four counted transfers: the indirect one, both returns, and the jump back.
       const calls = (fork.hart.x(10) - before) / BigInt(adds);
       expect((fork.hart.x(10) - before) % BigInt(adds)).toBe(0n);
       expect(Number(calls)).toBeGreaterThan(Number(CALLS) / 4);

@@ -69,7 +69,8 @@ export function noteHeat(f: FunctionBuilder, loop: Omit<Loop, 'labels'>, slot: I
   const at = f.let(page.add(slot.sub(page).shrU(2)));
   const heat = f.let(at.load16U(SLOTS_HEAT).add(1).and(0xffff));
   f.store16(at, heat, SLOTS_HEAT);
-  f.if(heat.eq(loop.hart.get.load(L.HOT_THRESHOLD)), () => f.do(loop.library.host.hot, page, slot));
+  const { hart, library, pageAddress } = loop;
+  f.if(heat.eq(hart.get.load(L.HOT_THRESHOLD)), () => f.do(library.host.hot, hart.get, page, slot, pageAddress.get));
 }
 
 /** Operands come from the slot, registers from the hart's memory. */

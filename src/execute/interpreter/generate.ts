@@ -36,8 +36,8 @@ export interface InterpreterOptions extends HartOptions {
   readonly memory: { readonly initialPages: number; readonly maximumPages: number; readonly shared: boolean };
 }
 
-/** A region's parameters: hart, virtual address of its page. */
-export const REGION_PARAMETERS = ['i32', 'i64'] as const;
+/** A region's parameters: hart, virtual address of its page, the page as it is decoded. */
+export const REGION_PARAMETERS = ['i32', 'i64', 'i32'] as const;
 
 /** What the module exports. Addresses are numbers, 64-bit values bigint. */
 export interface InterpreterExports {
@@ -263,7 +263,8 @@ function runRegion(f: FunctionBuilder, loop: Loop, regions: Regions, redispatch:
   }
   f.if(slot.get.eq(regions.skipSlot.get), replaced);
   f.store(hart.get, retired.get.sub(1), L.INSTRET);
-  const exit = f.let(f.callIndirect(regions.type, at.load16U(SLOTS_REGION), hart.get, loop.pageAddress.get));
+  const number = at.load16U(SLOTS_REGION);
+  const exit = f.let(f.callIndirect(regions.type, number, hart.get, loop.pageAddress.get, page.get));
   const before = f.let(retired.get.sub(1));
   f.set(retired, hart.get.load64(L.INSTRET));
   const done = hart.get.load64(L.TRANSLATED_INSTRUCTIONS).add(retired.get.sub(before));

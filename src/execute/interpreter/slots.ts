@@ -12,9 +12,10 @@ import type { I32 } from '../wasm/index.ts';
  *                      16400   u32  host address of the frame
  *                      16404   i32  stores to the frame in a row that hit nothing decoded
  *                      16408   u32  version of the frame (memory/arena.ts) that is decoded here
- *                      16448   u16 for each slot: how often control came here by a transfer
- *                      20544   u16 for each slot: number of the region in the table that starts here, 0 for none
- *                      24640   u16 for each slot: its handler, where OP_REGION stands in its place
+ *                      16416   16 x u32  links: decoded pages that regions of this one have code of, 0 for none
+ *                      16512   u16 for each slot: how often control came here by a transfer
+ *                      20608   u16 for each slot: number of the region in the table that starts here, 0 for none
+ *                      24704   u16 for each slot: its handler, where OP_REGION stands in its place
  *
  * Register numbers are stored as byte offsets. Writes to x0 are decoded away or undone by the handler.
  */
@@ -32,7 +33,9 @@ export const SLOTS_END_GUARD = SLOTS_BYTES;
 export const SLOTS_FRAME = SLOTS_BYTES + 2 * SLOT_BYTES;
 export const SLOTS_IDLE_STORES = SLOTS_FRAME + 4;
 export const SLOTS_VERSION = SLOTS_FRAME + 8;
-export const SLOTS_HEAT = SLOTS_BYTES + 64;
+export const SLOTS_LINKS = SLOTS_FRAME + 16;
+export const LINKS = 16;
+export const SLOTS_HEAT = SLOTS_BYTES + 128;
 export const SLOTS_REGION = SLOTS_HEAT + 4096;
 export const SLOTS_REPLACED_OP = SLOTS_REGION + 4096;
 export const DECODED_PAGE_BYTES = SLOTS_REPLACED_OP + 4096;

@@ -3,13 +3,13 @@ import type { Decoded } from '../../isa/decode.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from './options.ts';
 
-/** One instruction of a page, by its byte offset there. */
+/** One instruction, by its byte offset from the start of the region's page. Negative ones and those from FRAME_BYTES on lie in other pages. */
 export interface Placed {
   readonly offset: number;
   readonly decoded: Decoded;
 }
 
-/** How a block ends. Targets are byte offsets from the start of the page; they may lie outside it. */
+/** How a block ends. Targets are byte offsets from the start of the page; they may lie outside the region. */
 export type Ending =
   | { readonly kind: 'branch'; readonly taken: number; readonly next: number }
   | { readonly kind: 'jump'; readonly target: number }
@@ -26,23 +26,30 @@ export interface Block {
   readonly ending: Ending;
 }
 
-/** What is known of a page. */
+/** What is known of a page and of those around it. */
 export interface PageCode {
+  /** Whether the page that an offset lies in can be read: not asked of the region's own. */
+  reaches(offset: number): boolean;
   /** Decodes the instruction at an offset; undefined where there is none or it crosses into the next page. */
   read(offset: number): Decoded | undefined;
   /** It was executed before. What never was stays out of regions: most of it never will be. */
   wasExecuted(offset: number): boolean;
-  /** Offsets that indirect jumps went to, hottest first. */
+  /** Offsets in the region's own page that indirect jumps went to, hottest first. */
   indirectTargets(): readonly number[];
 }
 
 export const MAXIMUM_INSTRUCTIONS = 300;
+/** A callee in another page is followed up to this size: a larger one would be translated again for each of its callers. */
+const CALLEE_MAXIMUM = 40;
+/** Pages that a region may have code of, beside its own. */
+const OTHER_PAGES_MAXIMUM = 4;
 /** Comparisons in a row at an indirect jump before it is left to the look-up. */
 const LIKELY_MAXIMUM = 8;
 const RETURN_ADDRESS = 1;
 
-function isInPage(offset: number): boolean {
-  return offset >= 0 && offset < FRAME_BYTES;
+/** How many pages an offset lies from the region's own. */
+export function pageDistance(offset: number): number {
+  return Math.floor(offset / FRAME_BYTES);
 }
 
 /** A jump that keeps the return address. */
@@ -77,9 +84,8 @@ function goesOn({ instruction }: Decoded): boolean {
 }
 
 /**
- * The blocks that control can reach from `start` without leaving the page, through calls and returns too, up to
- * MAXIMUM_INSTRUCTIONS. Edges to what is not among them leave the region. Empty when not even the first instruction can be
- * translated.
+ * The blocks that control can reach from `start` by direct transfers, through calls and returns too, up to MAXIMUM_INSTRUCTIONS, in its
+ * page and in some others. Edges to what is not among them leave the region. Empty when not even the first instruction can be translated.
  */
 export function findBlocks(code: PageCode, start: number, optimizations: Optimizations = ALL_OPTIMIZATIONS): Block[] {
   return new RegionScan(code, optimizations).blocksFrom(start);
@@ -89,8 +95,10 @@ class RegionScan {
   private readonly code: PageCode;
   private readonly leaders = new Set<number>();
   private readonly seen = new Set<number>();
-  /** Behind calls whose callee is in the region. */
-  private readonly returnSites = new Set<number>();
+  /** Behind calls whose callee is in the region: the callee. */
+  private readonly returnSites = new Map<number, number>();
+  private readonly otherPages = new Set<number>();
+  private readonly smallCallees = new Map<number, boolean>();
   private pending: number[] = [];
 
   private readonly optimizations: Optimizations;
@@ -103,10 +111,11 @@ class RegionScan {
   blocksFrom(start: number): Block[] {
     this.pending = [start];
     for (let leader = this.pending.shift(); leader !== undefined; leader = this.pending.shift()) {
-      if (!isInPage(leader) || this.leaders.has(leader)) continue;
+      if (this.leaders.has(leader) || !this.mayHave(leader)) continue;
       if (leader !== start && !this.optimizations.blocks) break;
       if (leader !== start && !this.seen.has(leader) && !this.isWorthwhile(leader)) continue;
       this.leaders.add(leader);
+      if (pageDistance(leader) !== 0) this.otherPages.add(pageDistance(leader));
       this.scanFrom(leader);
     }
     if (this.seen.size === 0) return [];
@@ -118,8 +127,20 @@ class RegionScan {
     return ran && this.seen.size < MAXIMUM_INSTRUCTIONS;
   }
 
+  /** The page of an offset is the region's own, or one that it has or may have code of. */
+  private mayHave(offset: number): boolean {
+    const distance = pageDistance(offset);
+    if (distance === 0 || this.otherPages.has(distance)) return true;
+    return this.optimizations.pages && this.otherPages.size < OTHER_PAGES_MAXIMUM && this.code.reaches(offset);
+  }
+
   private scanFrom(leader: number): void {
-    for (let offset = leader; isInPage(offset) && !this.seen.has(offset); ) {
+    const page = pageDistance(leader);
+    for (let offset = leader; !this.seen.has(offset); ) {
+      if (pageDistance(offset) !== page) {
+        this.pending.push(offset);
+        return;
+      }
       const decoded = this.code.read(offset);
       if (!decoded || isInterpreted(decoded, this.optimizations)) return;
       this.seen.add(offset);
@@ -127,7 +148,7 @@ class RegionScan {
       const { flow } = decoded.instruction;
       if (flow === 'branch') this.pending.push(next, offset + decoded.immediate);
       if (flow === 'jump') this.noteJump(decoded, offset, next);
-      if (flow === 'indirect' && decoded.rd === 0 && !isReturn(decoded)) this.pending.push(...this.jumpTargets());
+      if (flow === 'indirect' && decoded.rd === 0 && !isReturn(decoded)) this.pending.push(...this.jumpTargets(offset));
       if (!goesOn(decoded) || this.seen.size >= MAXIMUM_INSTRUCTIONS) return;
       offset = next;
       if (this.seen.has(offset)) this.pending.push(offset); // runs into code that is known: a block starts there
@@ -136,23 +157,53 @@ class RegionScan {
 
   private noteJump(decoded: Decoded, offset: number, next: number): void {
     const target = offset + decoded.immediate;
-    if (isCall(decoded) && !this.optimizations.calls) return;
-    this.pending.push(target);
-    if (isCall(decoded) && isInPage(target)) {
-      this.returnSites.add(next);
-      this.pending.push(next);
+    if (!isCall(decoded)) {
+      this.pending.push(target);
+      return;
     }
+    const isNear = pageDistance(target) === pageDistance(offset);
+    if (!this.optimizations.calls || !(isNear || (this.mayHave(target) && this.isSmall(target)))) return;
+    this.returnSites.set(next, target);
+    this.pending.push(target, next);
   }
 
-  private jumpTargets(): number[] {
-    return this.optimizations['jump-tables'] ? this.code.indirectTargets().slice(0, LIKELY_MAXIMUM) : [];
+  private isSmall(callee: number): boolean {
+    const known = this.smallCallees.get(callee) ?? this.size(callee) <= CALLEE_MAXIMUM;
+    this.smallCallees.set(callee, known);
+    return known;
+  }
+
+  /** Instructions that a callee executes itself, as far as that is known; no more than CALLEE_MAXIMUM + 1 are counted. */
+  private size(callee: number): number {
+    const seen = new Set<number>();
+    const pending = [callee];
+    for (let leader = pending.pop(); leader !== undefined; leader = pending.pop()) {
+      if (!this.mayHave(leader) || !this.code.wasExecuted(leader)) continue;
+      for (let offset = leader; pageDistance(offset) === pageDistance(leader) && !seen.has(offset); ) {
+        const decoded = this.code.read(offset);
+        if (!decoded || isInterpreted(decoded, this.optimizations)) break;
+        if (seen.add(offset).size > CALLEE_MAXIMUM) return seen.size;
+        const { flow } = decoded.instruction;
+        if (flow === 'branch' || (flow === 'jump' && !isCall(decoded))) pending.push(offset + decoded.immediate);
+        if (flow === 'indirect' || (flow === 'jump' && !isCall(decoded))) break;
+        offset += decoded.length;
+      }
+    }
+    return seen.size;
+  }
+
+  /** Of an indirect jump. What other pages' jumps go to is not looked for. */
+  private jumpTargets(from: number): number[] {
+    if (!this.optimizations['jump-tables'] || pageDistance(from) !== 0) return [];
+    return this.code.indirectTargets().slice(0, LIKELY_MAXIMUM);
   }
 
   private blockAt(start: number): Block {
     const instructions: Placed[] = [];
     for (let offset = start; ; ) {
       const cut = offset !== start && this.leaders.has(offset);
-      if (!isInPage(offset) || cut || instructions.length >= MAXIMUM_INSTRUCTIONS) {
+      const isOutside = pageDistance(offset) !== pageDistance(start);
+      if (isOutside || cut || instructions.length >= MAXIMUM_INSTRUCTIONS) {
         return { start, instructions, ending: { kind: 'fall', next: offset } };
       }
       const decoded = this.code.read(offset);
@@ -173,16 +224,21 @@ class RegionScan {
       case 'jump':
         return { kind: 'jump', target: offset + decoded.immediate };
       case 'indirect':
-        return { kind: 'indirect', likely: this.likelyTargets(decoded) };
+        return { kind: 'indirect', likely: this.likelyTargets(decoded, offset) };
       default:
         return undefined;
     }
   }
 
-  private likelyTargets(decoded: Decoded): number[] {
+  private likelyTargets(decoded: Decoded, from: number): number[] {
     const known = (offset: number) => this.leaders.has(offset);
-    if (isReturn(decoded)) return [...this.returnSites].filter(known).slice(0, LIKELY_MAXIMUM);
-    return decoded.rd === 0 ? this.jumpTargets().filter(known) : [];
+    if (isReturn(decoded)) return this.returnSitesOf(pageDistance(from)).filter(known).slice(0, LIKELY_MAXIMUM);
+    return decoded.rd === 0 ? this.jumpTargets(from).filter(known) : [];
+  }
+
+  /** Behind the calls of what lies in a page. */
+  private returnSitesOf(page: number): number[] {
+    return [...this.returnSites].filter(([, callee]) => pageDistance(callee) === page).map(([site]) => site);
   }
 }
 

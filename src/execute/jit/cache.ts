@@ -1,4 +1,5 @@
 import { FRAME_BYTES } from '../../memory/layout.ts';
+import { pageDistance } from './blocks.ts';
 import type { CompiledBatch } from './compiler.ts';
 import type { CodeOptions } from './options.ts';
 import { everyInstruction, planEntry, type RegionPlan } from './plan.ts';
@@ -16,6 +17,9 @@ export interface CachedRegion {
   readonly name: string;
   readonly plan: RegionPlan;
 }
+
+/** The frame with the code of the page that lies so many pages away; 0 is the region's own. Undefined: not known. */
+export type FramesAround = (distance: number) => number | undefined;
 
 export interface CacheLimits {
   /** Size of all modules together, before the host compiled them. */
@@ -87,12 +91,12 @@ export class TranslationCache {
     this.forgotten++;
   }
 
-  /** A region that starts at this offset and has exactly the instructions that the frame holds. */
-  find(view: DataView, frame: number, offset: number, options: CodeOptions): CachedRegion | undefined {
-    const first = instructionAt(view, frame, offset);
+  /** A region that starts at this offset and has exactly the instructions that the frame holds, and those around it. */
+  find(view: DataView, frames: FramesAround, offset: number, options: CodeOptions): CachedRegion | undefined {
+    const first = instructionAt(view, frames(0)!, offset);
     if (first === undefined) return undefined;
     const alike = this.byStart.get(startKey(scopeOf(options), offset, first));
-    const found = alike?.find(({ plan }) => matches(plan, view, frame));
+    const found = alike?.find(({ plan }) => matches(plan, view, frames));
     if (found) {
       this.modules.delete(found.owner);
       this.modules.add(found.owner);
@@ -144,8 +148,16 @@ export function instructionAt(view: DataView, frame: number, offset: number): nu
   return offset > FRAME_BYTES - 4 ? undefined : view.getInt32(frame + offset, true);
 }
 
-function matches(plan: RegionPlan, view: DataView, frame: number): boolean {
-  return everyInstruction(plan, (offset, bits) =>
-    (bits & 3) === 3 ? view.getInt32(frame + offset, true) === bits : view.getUint16(frame + offset, true) === bits,
-  );
+function matches(plan: RegionPlan, view: DataView, frames: FramesAround): boolean {
+  let distance = 0;
+  let frame = frames(0);
+  return everyInstruction(plan, (offset, bits) => {
+    if (pageDistance(offset) !== distance) {
+      distance = pageDistance(offset);
+      frame = frames(distance);
+    }
+    if (frame === undefined) return false;
+    const at = frame + (offset & (FRAME_BYTES - 1));
+    return (bits & 3) === 3 ? view.getInt32(at, true) === bits : view.getUint16(at, true) === bits;
+  });
 }

@@ -17,8 +17,10 @@ export function generateRegions(plans: readonly RegionPlan[], options: CodeOptio
       `region${i}_${entry.toString(16)}`,
       REGION_PARAMETERS,
       'i32',
-      (f, hart, pageAddress) =>
-        new RegionWriter(f, { hart, pageAddress }, other, decodePlan(plan), entry, options.optimizations).write(),
+      (f, hart, pageAddress, decodedPage) => {
+        const parameters = { hart, pageAddress, decodedPage };
+        new RegionWriter(f, parameters, other, decodePlan(plan), entry, options.optimizations).write();
+      },
     );
     module.export(region, `${i}`);
   });
@@ -37,8 +39,8 @@ export function generateRegionCall(shared: boolean): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder({ initialPages: 1, maximumPages: 65536, shared });
   module.importTable();
   const type = module.type(REGION_PARAMETERS, 'i32');
-  const call = module.function('region', [...REGION_PARAMETERS, 'i32'], 'i32', (f, hart, pageAddress, number) => {
-    f.returnCallIndirect(type, number.get, hart.get, pageAddress.get);
+  const call = module.function('region', [...REGION_PARAMETERS, 'i32'], 'i32', (f, hart, page, decoded, number) => {
+    f.returnCallIndirect(type, number.get, hart.get, page.get, decoded.get);
     f.unreachable();
   });
   module.export(call);

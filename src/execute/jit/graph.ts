@@ -76,14 +76,7 @@ function reversePostorder(entry: Block, targets: (block: Block) => Block[]): Blo
 function dominators(predecessors: readonly (readonly number[])[]): number[] {
   const idom: number[] = predecessors.map(() => -1);
   idom[0] = 0;
-  const meet = (a: number, b: number): number => {
-    let [x, y] = [a, b];
-    while (x !== y) {
-      while (x > y) x = idom[x]!;
-      while (y > x) y = idom[y]!;
-    }
-    return x;
-  };
+  const meet = (a: number, b: number): number => nearestCommon(idom, a, b);
   for (let changed = true; changed; ) {
     changed = false;
     for (let i = 1; i < predecessors.length; i++) {
@@ -96,6 +89,20 @@ function dominators(predecessors: readonly (readonly number[])[]): number[] {
     }
   }
   return idom;
+}
+
+function nearestCommon(immediateDominator: readonly number[], a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (x !== y) {
+    while (x > y) x = immediateDominator[x]!;
+    while (y > x) y = immediateDominator[y]!;
+  }
+  return x;
+}
+
+/** The last block that control comes through on every way to the two. */
+export function commonDominator({ immediateDominator }: Graph, a: number, b: number): number {
+  return nearestCommon(immediateDominator, a, b);
 }
 
 export function dominates(graph: Graph, a: number, b: number): boolean {

@@ -2,6 +2,8 @@
 export const OPTIMIZATIONS = {
   blocks: 'regions of many blocks, with their loops, in place of one block each',
   calls: 'calls and returns followed inside a region',
+  pages: 'regions that go on in other pages',
+  'lazy-loads': 'registers loaded where a region needs them first, outside of its loops',
   'jump-tables': 'likely targets of indirect jumps compared inside a region',
   'skip-cold': 'blocks that never ran are left out of regions',
   float: 'floating point inside regions',

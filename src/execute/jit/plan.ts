@@ -1,11 +1,11 @@
 import { decode } from '../../isa/decode.ts';
-import type { Block, Ending, Placed } from './blocks.ts';
+import { type Block, type Ending, type Placed, pageDistance } from './blocks.ts';
 
 /**
  * What a region is made from, as numbers: all that its code depends on, and nothing of where its page lies. It can be sent to
  * another thread.
  *
- *     word 0   offset of the entry
+ *     word 0   offset of the entry; offsets are from the start of its page, and may lie in other pages
  *     word 1   number of blocks; of each:
  *              start, number of instructions n, kind of ending (its place in ENDINGS), number of targets t,
  *              t target offsets, n words with the bits of the instructions (16-bit ones in the low half)
@@ -111,6 +111,17 @@ function blocksOf(plan: RegionPlan): PlannedBlock[] {
     at = bitsAt + instructions;
   }
   return blocks;
+}
+
+/** How far away the other pages are that the region has code of, in pages. */
+export function otherDistances(plan: RegionPlan): number[] {
+  const distances = new Set<number>();
+  for (let i = 0, at = 2; i < plan[1]!; i++) {
+    distances.add(pageDistance(plan[at]!));
+    at += 4 + plan[at + 3]! + plan[at + 1]!;
+  }
+  distances.delete(0);
+  return [...distances];
 }
 
 /** Calls `visit` for each instruction of the region with its offset and bits, until it gives false; then the result is false too. */

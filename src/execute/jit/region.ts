@@ -1,28 +1,45 @@
 import * as L from '../../hart/layout.ts';
 import { fetchEntry } from '../../hart/library/tlb.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
-import { RegionExit, SLOTS_REGION } from '../interpreter/slots.ts';
+import { LINKS, RegionExit, SLOTS_LINKS, SLOTS_REGION } from '../interpreter/slots.ts';
 import { type Declared, type FunctionBuilder, type I32, type I64, i32, type Label, type Local } from '../wasm/index.ts';
-import { type Block, isFloat } from './blocks.ts';
+import { type Block, isFloat, pageDistance } from './blocks.ts';
 import { RegionEmitter, type RegionFrame } from './emitter.ts';
 import { type Graph, isLoopHeader, isMerge, makeGraph } from './graph.ts';
 import { findNeighbours, type Neighbours } from './neighbours.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from './options.ts';
-import { members, planRegisters, type RegisterPlan, type RegisterSet } from './registers.ts';
+import { intersection, isEmpty, members, planRegisters, type RegisterPlan, type RegisterSet } from './registers.ts';
 
-/** How `way out` is packed: bits 11:0 page offset, 23:12 instructions of the block that are done, 31:24 RegionExit. */
-const DONE_SHIFT = 12;
-const EXIT_SHIFT = 24;
+/** How `way out` is packed: bits 19:0 halfwords from the page's start, 28:20 instructions of the block that are done, 31:29 RegionExit. */
+const PLACE_BITS = 20;
+const DONE_BITS = 9;
+const EXIT_SHIFT = PLACE_BITS + DONE_BITS;
+/** No offset in a region is as far from its page's start. */
+export const OFFSET_LIMIT = 2 ** PLACE_BITS;
 
-/** Goes on in the region with a number: (hart, virtual address of its page, number). */
-export type OtherRegion = Declared<readonly ['i32', 'i64', 'i32'], 'i32'>;
+/** Goes on in the region with a number: (hart, virtual address of its page, decoded page, number). */
+export type OtherRegion = Declared<readonly ['i32', 'i64', 'i32', 'i32'], 'i32'>;
+
+export interface RegionParameters {
+  readonly hart: Local<'i32'>;
+  readonly pageAddress: Local<'i64'>;
+  readonly decodedPage: Local<'i32'>;
+}
+
+/** Which of a decoded page's links stands for a page so far away. */
+export function linkOf(distance: number): number {
+  return distance & (LINKS - 1);
+}
 
 /** Blocks that a branch reaches from here: loops around it, and merges behind what it is in. */
 type Context = readonly { readonly position: number; readonly label: Label }[];
 
 /**
- * Writes the body of one region: a function (hart, virtual address of the page) -> RegionExit. Control flow is structured along the
- * dominator tree (Ramsey, "Beyond Relooper"): loop headers become loops, merges become blocks to leave, everything else nests.
+ * Writes the body of one region: a function (hart, virtual address of the page, decoded page) -> RegionExit. Control flow is structured
+ * along the dominator tree (Ramsey, "Beyond Relooper"): loop headers become loops, merges become blocks to leave, everything else nests.
+ *
+ * Where control goes to another page for the first time, the fetch TLB must lead to the page that the code was made from, which the
+ * decoded page has a link to. No region changes the TLB, so once is enough.
  */
 export class RegionWriter {
   private readonly f: FunctionBuilder;
@@ -33,6 +50,9 @@ export class RegionWriter {
   private readonly frame: RegionFrame;
   private readonly hart: Local<'i32'>;
   private readonly pageAddress: Local<'i64'>;
+  private readonly decodedPage: Local<'i32'>;
+  /** By distance of another page: 1 when it was found to be the right one. */
+  private readonly checkedPages = new Map<number, Local<'i32'>>();
   private readonly branches: Local<'i64'>;
   private readonly stop: Local<'i64'>;
   private readonly retired: Local<'i64'>;
@@ -44,7 +64,7 @@ export class RegionWriter {
 
   constructor(
     f: FunctionBuilder,
-    parameters: { hart: Local<'i32'>; pageAddress: Local<'i64'> },
+    parameters: RegionParameters,
     other: OtherRegion,
     blocks: readonly Block[],
     entry: number,
@@ -55,13 +75,18 @@ export class RegionWriter {
     this.other = other;
     this.hart = parameters.hart;
     this.pageAddress = parameters.pageAddress;
+    this.decodedPage = parameters.decodedPage;
     this.graph = makeGraph(blocks, entry);
-    this.plan = planRegisters(this.graph);
+    this.plan = planRegisters(this.graph, optimizations['lazy-loads']);
     this.branches = f.local('i64');
     this.stop = f.local('i64');
     this.retired = f.local('i64');
     this.target = f.local('i64');
     this.wayOut = f.local('i32');
+    for (const { start } of this.graph.blocks) {
+      const distance = pageDistance(start);
+      if (distance !== 0 && !this.checkedPages.has(distance)) this.checkedPages.set(distance, f.local('i32'));
+    }
     const locals = (mask: number) =>
       Array.from({ length: 32 }, (_, i) => ((mask >>> i) & 1 ? f.local('i64') : undefined));
     const hostBases = new Map<number, Local<'i32'>>();
@@ -101,13 +126,19 @@ export class RegionWriter {
   }
 
   private enter(): void {
-    const { f, plan, frame } = this;
+    const { f, plan } = this;
     const hart = this.hart.get;
-    for (const i of members(plan.used.x)) f.set(frame.x[i]!, hart.load64(L.X_REGISTERS + 8 * i));
-    for (const i of members(plan.used.f)) f.set(frame.fp[i]!, hart.load64(L.F_REGISTERS + 8 * i));
+    this.load(plan.loadedAt[0]!);
     f.set(this.branches, hart.load64(L.BRANCHES));
     f.set(this.stop, hart.load64(L.STOP_BRANCHES));
     f.set(this.retired, hart.load64(L.INSTRET));
+  }
+
+  private load(registers: RegisterSet): void {
+    const { f, frame } = this;
+    const hart = this.hart.get;
+    for (const i of members(registers.x)) f.set(frame.x[i]!, hart.load64(L.X_REGISTERS + 8 * i));
+    for (const i of members(registers.f)) f.set(frame.fp[i]!, hart.load64(L.F_REGISTERS + 8 * i));
   }
 
   private spill(dirty: RegisterSet): void {
@@ -119,7 +150,8 @@ export class RegionWriter {
   /** To `finishSideExit`, with nothing of the instruction at `offset` done. */
   private leaveInside(exit: RegionExit, offset: number, done: number, condition?: I32): void {
     const { f } = this;
-    f.set(this.wayOut, i32(offset | (done << DONE_SHIFT) | (exit << EXIT_SHIFT)));
+    const place = (offset >> 1) & (2 ** PLACE_BITS - 1);
+    f.set(this.wayOut, i32(place | (done << PLACE_BITS) | (exit << EXIT_SHIFT)));
     if (condition) f.branchIf(this.sideExit, condition);
     else f.branch(this.sideExit);
   }
@@ -127,11 +159,18 @@ export class RegionWriter {
   private finishSideExit(): void {
     const { f } = this;
     const way = this.wayOut.get;
-    this.spill(this.plan.written);
-    const done = way.shrU(DONE_SHIFT).and(0xfff).extendU();
+    this.spill(this.writtenOf(0));
+    const place = way.shl(32 - PLACE_BITS).shrS(32 - PLACE_BITS - 1);
+    f.set(this.target, this.pageAddress.get.add(place.extendS()));
+    // Another page than was expected: it may have regions of its own.
+    if (this.checkedPages.size > 0) f.branchIf(this.leaveUncounted, way.shrU(EXIT_SHIFT).eqz());
+    const done = way
+      .shrU(PLACE_BITS)
+      .and(2 ** DONE_BITS - 1)
+      .extendU();
     f.store(this.hart.get, this.retired.get.add(done), L.INSTRET);
     f.store(this.hart.get, this.branches.get, L.BRANCHES);
-    f.store(this.hart.get, this.pageAddress.get.add(way.and(FRAME_BYTES - 1).extendU()), L.PC);
+    f.store(this.hart.get, this.target.get, L.PC);
     f.return(way.shrU(EXIT_SHIFT));
   }
 
@@ -165,9 +204,9 @@ export class RegionWriter {
     const page = f.let(target.and(-4096n));
     const entry = f.let(fetchEntry(hart, target));
     f.if(entry.load64(L.FETCH_TLB + L.TLB_READ_TAG).eq(page.or(hart.load64(L.FETCH_CONTEXT))), () => {
-      const at = entry.load(L.FETCH_TLB + L.TLB_ADDEND).add(target.wrap().and(0xffe));
-      const region = f.let(at.load16U(SLOTS_REGION));
-      f.if(region, () => f.returnCall(this.other, hart, page, region));
+      const decoded = f.let(entry.load(L.FETCH_TLB + L.TLB_ADDEND));
+      const region = f.let(decoded.add(target.wrap().and(0xffe)).load16U(SLOTS_REGION));
+      f.if(region, () => f.returnCall(this.other, hart, page, decoded, region));
       f.store(hart, target, L.PC);
       f.return(i32(RegionExit.untranslated));
     });
@@ -175,8 +214,32 @@ export class RegionWriter {
     f.result(i32(RegionExit.otherPage));
   }
 
+  /** Of the registers that are loaded at a block those that are written. */
+  private writtenOf(position: number): RegisterSet {
+    return intersection(this.plan.loadedAt[position]!, this.plan.written);
+  }
+
   /** The blocks that this one dominates, around it. */
   private tree(position: number, context: Context): void {
+    const stored = this.writtenOf(position);
+    if (position > 0) this.load(this.plan.loadedAt[position]!);
+    if (position === 0 || isEmpty(stored)) {
+      this.loopOrBlock(position, context);
+      return;
+    }
+    // Only ways out from here on have these registers to store.
+    const outer = this.sideExit;
+    this.f.block((inner) => {
+      this.sideExit = inner;
+      this.loopOrBlock(position, context);
+      this.f.unreachable();
+    });
+    this.sideExit = outer;
+    this.spill(stored);
+    this.f.branch(outer);
+  }
+
+  private loopOrBlock(position: number, context: Context): void {
     const { graph, f } = this;
     const merges = graph.dominated[position]!.filter((child) => isMerge(graph, child));
     if (!isLoopHeader(graph, position)) {
@@ -231,7 +294,7 @@ export class RegionWriter {
         for (const offset of ending.likely) {
           const next = this.graph.position.get(offset);
           if (next === undefined || this.graph.isCut(position, next)) continue;
-          f.if(to.eq(this.pageAddress.get.add(offset)), () => this.inside(next, offset, true, context));
+          f.if(to.eq(this.pageAddress.get.add(offset)), () => this.inside(position, next, true, context));
         }
         this.leave(position, to, this.leaveCounted);
       },
@@ -239,7 +302,7 @@ export class RegionWriter {
     this.instructions(block, end);
     if (ending.kind === 'fall') {
       addRetired();
-      this.edge(position, -1, ending.next, context);
+      this.edge(position, undefined, ending.next, context);
     } else if (ending.kind === 'interpret') {
       this.leaveInside(RegionExit.system, ending.offset, count);
     }
@@ -260,29 +323,58 @@ export class RegionWriter {
     });
   }
 
-  /** From a block to a page offset. `from`: offset of the transfer; one to a lower or equal offset is counted. -1: no transfer. */
-  private edge(position: number, from: number, to: number, context: Context): void {
+  /** From a block to an offset. `from`: offset of the transfer; one to a lower or equal offset is counted. Undefined: no transfer. */
+  private edge(position: number, from: number | undefined, to: number, context: Context): void {
     const { graph } = this;
-    const counted = from >= 0 && to <= from;
+    const counted = from !== undefined && to <= from;
     const next = graph.position.get(to);
     if (next === undefined || graph.isCut(position, next)) {
       const target = this.pageAddress.get.add(to);
       this.leave(position, target, counted ? this.leaveCounted : this.leaveUncounted);
       return;
     }
-    this.inside(next, to, counted, context);
+    this.inside(position, next, counted, context);
   }
 
-  /** To a block of the region, at page offset `to`. */
-  private inside(next: number, to: number, counted: boolean, context: Context): void {
+  /** To another block of the region. */
+  private inside(position: number, next: number, counted: boolean, context: Context): void {
     const { f } = this;
+    const to = this.graph.blocks[next]!.start;
     if (counted) {
       f.set(this.branches, this.branches.get.add(1));
       f.if(this.branches.get.geU(this.stop.get), () => this.leaveInside(RegionExit.event, to, 0));
     }
+    if (!this.hasChecked(position, pageDistance(to))) this.checkPage(to);
     const known = context.findLast((entry) => entry.position === next);
     if (known) f.branch(known.label);
     else this.tree(next, context);
+  }
+
+  /** Control was in a page before, whichever way it came to the block. */
+  private hasChecked(position: number, distance: number): boolean {
+    if (distance === 0) return true;
+    const { blocks, immediateDominator } = this.graph;
+    for (let at = position; at > 0; at = immediateDominator[at]!)
+      if (pageDistance(blocks[at]!.start) === distance) return true;
+    return false;
+  }
+
+  /** Leaves the region unless the page at offset `to` is the one that its code was made from. */
+  private checkPage(to: number): void {
+    const { f } = this;
+    const distance = pageDistance(to);
+    const checked = this.checkedPages.get(distance)!;
+    f.if(checked.get.eqz(), () => {
+      const hart = this.hart.get;
+      const page = f.let(this.pageAddress.get.add(distance * FRAME_BYTES));
+      const entry = f.let(fetchEntry(hart, page));
+      const tag = page.or(hart.load64(L.FETCH_CONTEXT));
+      const isElsewhere = entry.load64(L.FETCH_TLB + L.TLB_READ_TAG).ne(tag);
+      const link = this.decodedPage.get.load(SLOTS_LINKS + 4 * linkOf(distance));
+      const isOther = entry.load(L.FETCH_TLB + L.TLB_ADDEND).ne(link);
+      this.leaveInside(RegionExit.otherPage, to, 0, isElsewhere.or(isOther));
+      f.set(checked, i32(1));
+    });
   }
 
   private leave(position: number, target: I64, label: Label): void {

@@ -1,6 +1,6 @@
 import type { Decoded } from '../../isa/decode.ts';
 import type { Block } from './blocks.ts';
-import type { Graph } from './graph.ts';
+import { commonDominator, type Graph } from './graph.ts';
 
 /** Sets of registers as bit masks: x and f registers apart. Bit 0 of x is never set: x0 is a constant. */
 export interface RegisterSet {
@@ -14,11 +14,23 @@ export function union(a: RegisterSet, b: RegisterSet): RegisterSet {
   return { x: a.x | b.x, f: a.f | b.f };
 }
 
+export function intersection(a: RegisterSet, b: RegisterSet): RegisterSet {
+  return { x: a.x & b.x, f: a.f & b.f };
+}
+
+export function isEmpty({ x, f }: RegisterSet): boolean {
+  return x === 0 && f === 0;
+}
+
 /** Register numbers in a mask, rising. */
 export function members(mask: number): number[] {
   const numbers: number[] = [];
   for (let i = 0; i < 32; i++) if ((mask >>> i) & 1) numbers.push(i);
   return numbers;
+}
+
+function readBy(block: Block): RegisterSet {
+  return block.instructions.reduce((set, { decoded }) => union(set, usage(decoded).read), NONE);
 }
 
 interface Usage {
@@ -61,14 +73,17 @@ function writtenBy(block: Block): RegisterSet {
 }
 
 export interface RegisterPlan {
-  /** Everything that the region reads or writes: loaded at its entry. */
+  /** Everything that the region reads or writes. */
   readonly used: RegisterSet;
+  /** By block: what is loaded at its start, before which nothing needs it. No block that loads anything but the entry lies in a loop. */
+  readonly loadedAt: readonly RegisterSet[];
   readonly written: RegisterSet;
   /** By block: what may have been written on some way from the entry to the end of the block. */
   readonly dirtyAfter: readonly RegisterSet[];
 }
 
-export function planRegisters(graph: Graph): RegisterPlan {
+/** `lazily`: registers are loaded at the last place that comes before all that needs them; otherwise at the entry. */
+export function planRegisters(graph: Graph, lazily = true): RegisterPlan {
   const own = graph.blocks.map(writtenBy);
   const dirtyAfter = own.slice();
   for (let changed = true; changed; ) {
@@ -81,9 +96,56 @@ export function planRegisters(graph: Graph): RegisterPlan {
       }
     }
   }
-  const read = graph.blocks
-    .flatMap(({ instructions }) => instructions)
-    .reduce((set, { decoded }) => union(set, usage(decoded).read), NONE);
+  const read = graph.blocks.map(readBy);
   const written = own.reduce(union, NONE);
-  return { used: union(read, written), written, dirtyAfter };
+  const used = read.reduce(union, written);
+  // Wherever a register may have been written it may have to be stored.
+  const needed = dirtyAfter.map((dirty, i) => union(dirty, read[i]!));
+  return { used, loadedAt: lazily ? loadPlaces(graph, needed) : loadsAtEntry(graph, used), written, dirtyAfter };
+}
+
+function loadsAtEntry({ blocks }: Graph, used: RegisterSet): RegisterSet[] {
+  return blocks.map((_, i) => (i === 0 ? used : NONE));
+}
+
+/** For each register the block that dominates all blocks that need it, outside of all loops. */
+function loadPlaces(graph: Graph, needed: readonly RegisterSet[]): RegisterSet[] {
+  const outside = outermostPlaces(graph);
+  const places = graph.blocks.map(() => ({ x: 0, f: 0 }));
+  for (const kind of ['x', 'f'] as const) {
+    const all = needed.reduce((mask, set) => mask | set[kind], 0);
+    for (const register of members(all)) {
+      const users = needed.flatMap((set, i) => ((set[kind] >>> register) & 1 ? [i] : []));
+      const common = users.reduce((a, b) => commonDominator(graph, a, b));
+      places[outside[common]!]![kind] |= 1 << register;
+    }
+  }
+  return places;
+}
+
+/** By block: the nearest block that dominates it, or is it, and lies in no loop; the entry, if all lie in one. */
+function outermostPlaces(graph: Graph): number[] {
+  const inLoop = blocksInLoops(graph);
+  const places: number[] = [];
+  graph.blocks.forEach((_, i) => {
+    places.push(i === 0 || !inLoop.has(i) ? i : places[graph.immediateDominator[i]!]!);
+  });
+  return places;
+}
+
+/** All blocks from which control can come back to them. */
+function blocksInLoops(graph: Graph): Set<number> {
+  const found = new Set<number>();
+  graph.blocks.forEach((_, header) => {
+    const ends = graph.predecessors[header]!.filter((from) => from >= header);
+    if (ends.length === 0) return;
+    const body = new Set([header]);
+    for (let at = ends.pop(); at !== undefined; at = ends.pop()) {
+      if (body.has(at)) continue;
+      body.add(at);
+      ends.push(...graph.predecessors[at]!);
+    }
+    for (const at of body) found.add(at);
+  });
+  return found;
 }

@@ -3,22 +3,15 @@ import type { Arena } from '../../memory/arena.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
 import { emptySlots } from '../interpreter/decoded-pages.ts';
 import { writeSlot } from '../interpreter/slot-writer.ts';
-import {
-  OP_REGION,
-  OP_UNDECODED,
-  SLOT_BYTES,
-  SLOT_OP,
-  SLOTS_FRAME,
-  SLOTS_HEAT,
-  SLOTS_REGION,
-  SLOTS_REPLACED_OP,
-} from '../interpreter/slots.ts';
-import { type Block, findBlocks, type PageCode } from './blocks.ts';
+import { OP_UNDECODED, SLOT_BYTES, SLOT_OP, SLOTS_FRAME, SLOTS_HEAT } from '../interpreter/slots.ts';
+import { type Block, findBlocks, type PageCode, pageDistance } from './blocks.ts';
 import { type CachedModule, type CachedRegion, cachedModule, instructionAt, type TranslationCache } from './cache.ts';
 import type { CompiledBatch, RegionCompiler } from './compiler.ts';
 import { generateRegionCall } from './generate.ts';
 import type { CodeOptions } from './options.ts';
-import { encodePlan, everyInstruction, packPlans, type RegionPlan } from './plan.ts';
+import { encodePlan, everyInstruction, otherDistances, packPlans, type RegionPlan } from './plan.ts';
+import { OFFSET_LIMIT } from './region.ts';
+import { type OtherPages, type Place, RegionMap } from './region-map.ts';
 
 export interface TranslatorOptions {
   readonly code: CodeOptions;
@@ -35,6 +28,8 @@ export interface TranslatorStatistics {
   readonly regions: number;
   /** Regions put in place, newly compiled or from the cache. */
   readonly translated: number;
+  /** Those with code of several pages. */
+  readonly acrossPages: number;
   /** Those from the cache. */
   readonly cached: number;
   /** Compiled for this machine, and how many of those came too late: their page had changed. */
@@ -68,21 +63,18 @@ const REFUSALS_MAXIMUM = 1024;
 const REFUSED_MAXIMUM = 16;
 const CALM_COLLECTS = 1000;
 
-/** A place that became hot: a decoded page and an offset in it. */
-interface Place {
-  readonly page: number;
-  readonly offset: number;
+/** The decoded page that a hart has so many pages from the one that is hot, at the moment; undefined: it has not been there lately. */
+export type PagesAround = (distance: number) => number | undefined;
+
+/** A place that became hot. */
+interface HotPlace extends Place {
+  readonly around: PagesAround;
 }
 
-/** A place that is being translated. It is abandoned when its page changes. */
+/** A place that is being translated. It is abandoned when one of its pages changes. */
 interface Awaited extends Place {
+  readonly others: OtherPages;
   abandoned: boolean;
-}
-
-/** A region in its place. */
-interface Installed {
-  readonly number: number;
-  readonly owner: CachedModule;
 }
 
 /**
@@ -99,14 +91,13 @@ export class Translator {
   readonly table: WebAssembly.Table;
   private readonly callRegion: WebAssembly.Instance['exports'][string];
   private readonly options: TranslatorOptions;
-  private pending: Place[] = [];
+  private pending: HotPlace[] = [];
   /** By number of the batch. */
   private readonly awaited = new Map<number, readonly Awaited[]>();
   private nextBatch = 1;
   /** Instantiated on this memory and table; those that a region was put in place from last come last. */
   private readonly instances = new Map<CachedModule, Record<string, unknown>>();
-  /** By page and offset. */
-  private readonly byPage = new Map<number, Map<number, Installed>>();
+  private readonly regions: RegionMap;
   private readonly freeNumbers: number[] = [];
   /** By page: how often translations were lost because it changed, and how many hot places will be refused. */
   private readonly changes = new Map<number, { count: number; refusals: number }>();
@@ -114,13 +105,22 @@ export class Translator {
   private oneIn = 1;
   private hotPlaces = 0;
   private calmCollects = 0;
-  private readonly counts = { translated: 0, cached: 0, compiled: 0, late: 0, dropped: 0, evictions: 0 };
+  private readonly counts = {
+    translated: 0,
+    acrossPages: 0,
+    cached: 0,
+    compiled: 0,
+    late: 0,
+    dropped: 0,
+    evictions: 0,
+  };
   private codeBytes = 0;
   private compileMs = 0;
 
   constructor(arena: Arena, options: TranslatorOptions) {
     this.arena = arena;
     this.options = options;
+    this.regions = new RegionMap(arena);
     this.table = new WebAssembly.Table({ element: 'anyfunc', initial: options.regions + 1 });
     const env = { memory: arena.memory, table: this.table };
     const call = new WebAssembly.Module(generateRegionCall(options.code.shared));
@@ -152,8 +152,8 @@ export class Translator {
   }
 
   /** Control came to this slot often. */
-  hot(page: number, slot: number): void {
-    const place = { page, offset: (slot - page) >>> 2 };
+  hot(page: number, slot: number, around: PagesAround): void {
+    const place = { page, offset: (slot - page) >>> 2, around };
     // Counts of visits wrap around, so a place may be reported again before it is translated.
     if (this.isKnown(place) || this.takeFromCache(place)) return;
     if (this.isRefused(page) || this.hotPlaces++ % this.oneIn !== 0) this.cool(place);
@@ -176,7 +176,7 @@ export class Translator {
 
   private isKnown({ page, offset }: Place): boolean {
     const same = (place: Place) => place.page === page && place.offset === offset;
-    if (this.byPage.get(page)?.has(offset) || this.pending.some(same)) return true;
+    if (this.regions.startsAt({ page, offset }) || this.pending.some(same)) return true;
     return [...this.awaited.values()].some((places) => places.some((place) => same(place) && !place.abandoned));
   }
 
@@ -184,14 +184,32 @@ export class Translator {
     return this.pending.length;
   }
 
-  private takeFromCache(place: Place): boolean {
+  private takeFromCache(place: HotPlace): boolean {
     const { cache, code } = this.options;
     if (!code.optimizations.cache || this.full) return false;
-    const found = cache.find(this.arena.view, this.frameOf(place.page), place.offset, code);
+    const pages = this.linkable(place);
+    const frames = (distance: number) => {
+      const page = pages(distance);
+      return page === undefined ? undefined : this.frameOf(page);
+    };
+    const found = cache.find(this.arena.view, frames, place.offset, code);
     if (!found) return false;
-    this.install(place, found);
+    this.install({ ...place, others: othersOf(found.plan, pages) }, found);
     this.counts.cached++;
     return true;
+  }
+
+  /** The place's own page, and those around it that its regions can have code of. */
+  private linkable({ page, around }: HotPlace): PagesAround {
+    const found = new Map<number, number | undefined>([[0, page]]);
+    return (distance) => {
+      if (!found.has(distance)) {
+        const target = around(distance);
+        const canLink = target !== undefined && target !== page && this.regions.canLink(page, distance, target);
+        found.set(distance, canLink ? target : undefined);
+      }
+      return found.get(distance);
+    };
   }
 
   /** Has what became hot translated, in one module, and puts in place what is finished. */
@@ -209,9 +227,11 @@ export class Translator {
     const places: Awaited[] = [];
     const plans: RegionPlan[] = [];
     for (const place of this.pending) {
-      const plan = this.scan(place);
+      const pages = this.linkable(place);
+      const plan = this.scan(place, pages);
       if (!plan) continue;
-      places.push({ ...place, abandoned: false });
+      const { page, offset } = place;
+      places.push({ page, offset, others: othersOf(plan, pages), abandoned: false });
       plans.push(plan);
     }
     this.pending = [];
@@ -222,29 +242,34 @@ export class Translator {
   }
 
   /** Undefined: the instruction there is not for translation. */
-  private scan({ page, offset }: Place): RegionPlan | undefined {
-    const blocks = findBlocks(this.pageCode(page), offset, this.options.code.optimizations);
+  private scan({ offset }: Place, pages: PagesAround): RegionPlan | undefined {
+    const blocks = findBlocks(this.pageCode(pages), offset, this.options.code.optimizations);
     if (!hasInstructions(blocks.find(({ start }) => start === offset))) return undefined;
-    const frame = this.frameOf(page);
-    const plan = encodePlan(blocks, offset, (at) => instructionAt(this.arena.view, frame, at)!);
-    this.decodeAll(page, plan);
+    const plan = encodePlan(blocks, offset, (at) => this.bitsAt(pages(pageDistance(at))!, at)!);
+    this.decodeAll(plan, pages);
     return plan;
+  }
+
+  /** The instruction at an offset from the start of some page, which lies in this one. */
+  private bitsAt(page: number, offset: number): number | undefined {
+    return instructionAt(this.arena.view, this.frameOf(page), inPage(offset));
   }
 
   private frameOf(page: number): number {
     return this.arena.view.getUint32(page + SLOTS_FRAME, true);
   }
 
-  private pageCode(page: number): PageCode {
+  private pageCode(pages: PagesAround): PageCode {
     const { view } = this.arena;
-    const frame = this.frameOf(page);
+    const pageOf = (offset: number): number => pages(pageDistance(offset))!;
     return {
+      reaches: (offset) => Math.abs(offset) < OFFSET_LIMIT && pages(pageDistance(offset)) !== undefined,
       read: (offset) => {
-        const bits = instructionAt(view, frame, offset);
+        const bits = this.bitsAt(pageOf(offset), offset);
         return bits === undefined ? undefined : decode(bits);
       },
-      wasExecuted: (offset) => view.getUint16(page + (offset / 2) * SLOT_BYTES + SLOT_OP, true) !== OP_UNDECODED,
-      indirectTargets: () => this.visitedOffsets(page),
+      wasExecuted: (offset) => view.getUint16(slotAt(pageOf(offset), offset) + SLOT_OP, true) !== OP_UNDECODED,
+      indirectTargets: () => this.visitedOffsets(pageOf(0)),
     };
   }
 
@@ -277,7 +302,7 @@ export class Translator {
     this.compileMs += batch.milliseconds;
     places.forEach((place, i) => {
       if (place.abandoned) this.counts.late++;
-      else if (this.full && !this.instances.has(owner)) this.cool(place);
+      else if ((this.full && !this.instances.has(owner)) || !this.canLink(place)) this.cool(place);
       else this.install(place, owner.regions[i]!);
     });
   }
@@ -287,31 +312,19 @@ export class Translator {
     this.arena.view.setUint16(page + SLOTS_HEAT + offset, 0, true);
   }
 
-  private install({ page, offset }: Place, { owner, name, plan }: CachedRegion): void {
-    this.decodeAll(page, plan);
-    const number = this.takeNumber();
-    this.table.set(number, this.instanceOf(owner)[name]);
-    const { view } = this.arena;
-    const slot = page + offset * 4;
-    view.setUint16(page + SLOTS_REPLACED_OP + offset, view.getUint16(slot + SLOT_OP, true), true);
-    view.setUint16(page + SLOTS_REGION + offset, number, true);
-    view.setUint16(slot + SLOT_OP, OP_REGION, true);
-    let regions = this.byPage.get(page);
-    if (!regions) {
-      regions = new Map();
-      this.byPage.set(page, regions);
-    }
-    regions.set(offset, { number, owner });
-    this.counts.translated++;
+  /** Others that were put in place meanwhile may need the same links for other pages. */
+  private canLink({ page, others }: Awaited): boolean {
+    return [...others].every(([distance, target]) => this.regions.canLink(page, distance, target));
   }
 
-  /** Undoes `install`: the slot is interpreted again, and may become hot again. */
-  private uninstall(place: Place): void {
-    const { view } = this.arena;
-    const { page, offset } = place;
-    view.setUint16(page + offset * 4 + SLOT_OP, view.getUint16(page + SLOTS_REPLACED_OP + offset, true), true);
-    view.setUint16(page + SLOTS_REGION + offset, 0, true);
-    this.cool(place);
+  private install(place: Place & { readonly others: OtherPages }, { owner, name, plan }: CachedRegion): void {
+    const { page, offset, others } = place;
+    this.decodeAll(plan, (distance) => (distance === 0 ? page : others.get(distance)));
+    const number = this.takeNumber();
+    this.table.set(number, this.instanceOf(owner)[name]);
+    this.regions.add({ page, offset, others, number, owner });
+    this.counts.translated++;
+    if (others.size > 0) this.counts.acrossPages++;
   }
 
   private instanceOf(owner: CachedModule): Record<string, unknown> {
@@ -326,10 +339,10 @@ export class Translator {
   }
 
   /** Every instruction of a region stands decoded in its slot, which is how a store to its bytes is noticed. */
-  private decodeAll(page: number, plan: RegionPlan): void {
+  private decodeAll(plan: RegionPlan, pages: PagesAround): void {
     const { view } = this.arena;
     everyInstruction(plan, (offset, bits) => {
-      const slot = page + (offset / 2) * SLOT_BYTES;
+      const slot = slotAt(pages(pageDistance(offset))!, offset);
       if (view.getUint16(slot + SLOT_OP, true) === OP_UNDECODED) writeSlot(view, slot, bits, false);
       return true;
     });
@@ -349,9 +362,9 @@ export class Translator {
     this.counts.dropped++;
   }
 
-  /** Whether a page has regions. */
+  /** Whether regions have code of a page. */
   has(page: number): boolean {
-    return this.byPage.has(page);
+    return this.regions.has(page);
   }
 
   /** The page's content changes: its regions are dropped and its slots emptied. */
@@ -373,7 +386,8 @@ export class Translator {
   private abandon(page: number): boolean {
     for (const place of this.pending) if (place.page === page) this.cool(place);
     this.pending = this.pending.filter((place) => place.page !== page);
-    const abandoned = [...this.awaited.values()].flat().filter((place) => place.page === page && !place.abandoned);
+    const isOf = (place: Awaited) => place.page === page || [...place.others.values()].includes(page);
+    const abandoned = [...this.awaited.values()].flat().filter((place) => isOf(place) && !place.abandoned);
     for (const place of abandoned) {
       place.abandoned = true;
       this.cool(place);
@@ -381,12 +395,11 @@ export class Translator {
     return abandoned.length > 0;
   }
 
-  /** Takes the page's regions out of the table. False: it has none. */
+  /** Takes all regions with code of the page out of the table. False: there are none. */
   private remove(page: number): boolean {
-    const regions = this.byPage.get(page);
-    if (!regions) return false;
-    for (const { number } of regions.values()) this.giveBack(number);
-    return this.byPage.delete(page);
+    const removed = this.regions.removeAll(page);
+    for (const { number } of removed) this.giveBack(number);
+    return removed.length > 0;
   }
 
   /**
@@ -395,14 +408,10 @@ export class Translator {
    */
   evict(): void {
     const kept = this.youngModules();
-    for (const [page, regions] of this.byPage) {
-      for (const [offset, { number, owner }] of regions) {
-        if (kept.has(owner)) continue;
-        this.uninstall({ page, offset });
-        this.giveBack(number);
-        regions.delete(offset);
-      }
-      if (regions.size === 0) this.byPage.delete(page);
+    for (const region of [...this.regions]) {
+      if (kept.has(region.owner)) continue;
+      this.regions.remove(region);
+      this.giveBack(region.number);
     }
     for (const owner of [...this.instances.keys()]) if (!kept.has(owner)) this.instances.delete(owner);
     this.counts.evictions++;
@@ -413,9 +422,7 @@ export class Translator {
   /** Those with live regions that fit half of the limits, the youngest first. */
   private youngModules(): Set<CachedModule> {
     const live = new Map<CachedModule, number>();
-    for (const regions of this.byPage.values()) {
-      for (const { owner } of regions.values()) live.set(owner, (live.get(owner) ?? 0) + 1);
-    }
+    for (const { owner } of this.regions) live.set(owner, (live.get(owner) ?? 0) + 1);
     const kept = new Set<CachedModule>();
     let room = this.options.regions / 2;
     for (const owner of [...this.instances.keys()].reverse()) {
@@ -427,6 +434,21 @@ export class Translator {
     }
     return kept;
   }
+}
+
+/** An offset from the start of some page, in the page that it lies in. */
+function inPage(offset: number): number {
+  return offset & (FRAME_BYTES - 1);
+}
+
+/** Slot of an offset in the decoded page that it lies in. */
+function slotAt(page: number, offset: number): number {
+  return page + (inPage(offset) / 2) * SLOT_BYTES;
+}
+
+/** The pages that a region has code of beside its own. */
+function othersOf(plan: RegionPlan, pages: PagesAround): OtherPages {
+  return new Map(otherDistances(plan).map((distance) => [distance, pages(distance)!]));
 }
 
 function hasInstructions(block: Block | undefined): boolean {

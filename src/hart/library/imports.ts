@@ -13,8 +13,8 @@ export interface HostImports {
   codeChanged(page: number): void;
   /** Many stores in a row to the frame of this decoded page hit nothing that was decoded. */
   codeIdle(page: number): void;
-  /** Control came to the slot for the HOT_THRESHOLD-th time. */
-  hot(page: number, slot: number): void;
+  /** Control came to the slot for the HOT_THRESHOLD-th time; the page's virtual address was this. */
+  hot(hart: number, page: number, slot: number, address: bigint): void;
   /** Decodes `bits` into the slot at `slot`; `crossing`: the instruction lies across two pages. */
   decode(slot: number, bits: number, crossing: number): void;
   /** While DEBUG_WATCHPOINTS is set: (hart, virtual address, width, Access or ACCESS_ATOMIC) -> 1 when a watchpoint lies there. */
@@ -36,7 +36,7 @@ export function declareHostImports(module: ModuleBuilder) {
     codePage: module.import('host', 'codePage', ['i32', 'i32'], 'i32'),
     codeChanged: module.import('host', 'codeChanged', ['i32'], undefined),
     codeIdle: module.import('host', 'codeIdle', ['i32'], undefined),
-    hot: module.import('host', 'hot', ['i32', 'i32'], undefined),
+    hot: module.import('host', 'hot', ['i32', 'i32', 'i32', 'i64'], undefined),
     decode: module.import('host', 'decode', ['i32', 'i32', 'i32'], undefined),
     debugAccess: module.import('host', 'debugAccess', ['i32', 'i64', 'i32', 'i32'], 'i32'),
     debugPage: module.import('host', 'debugPage', ['i32', 'i32', 'i32'], 'i32'),

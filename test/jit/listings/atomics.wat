@@ -17,70 +17,72 @@
 (block
   (block $B1
     (block $B2
-      (local.set $way_out (i32.const 0x3000000))
+      (local.set $way_out (i32.const 0x60000000))
       (br_if $B2 (i32.and (i32.wrap_i64 $a2) (i32.const 3)))
-      (local.set $l13
-        (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a2 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x3000000))
-      (br_if $B2
-        (i64.ne
-          (i64.load offset=DATA_TLB.WRITE_TAG $l13)
-          (i64.or
-            (i64.and (i64.add $a2 (i64.const 3)) (i64.const -0x1000))
-            (i64.load offset=DATA_CONTEXT $hart))))
-      (local.set $l14 (i32.add (i32.wrap_i64 $a2) (i32.load offset=DATA_TLB.ADDEND $l13)))
-      (local.set $l15 (i64.load32_s $l14))
-      (local.set $l16 (i64.extend32_s $a1))
-      (i64.store32 $l14 (i64.add $l15 $l16))
-      (local.set $a0 (i64.extend32_s $l15))
-      (local.set $way_out (i32.const 0x3001004))
-      (br_if $B2 (i32.and (i32.wrap_i64 $a2) (i32.const 7)))
       (local.set $l14
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a2 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x3001004))
+      (local.set $way_out (i32.const 0x60000000))
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l14)
           (i64.or
-            (i64.and (i64.add $a2 (i64.const 7)) (i64.const -0x1000))
+            (i64.and (i64.add $a2 (i64.const 3)) (i64.const -0x1000))
             (i64.load offset=DATA_CONTEXT $hart))))
-      (local.set $l13 (i32.add (i32.wrap_i64 $a2) (i32.load offset=DATA_TLB.ADDEND $l14)))
-      (local.set $l16 (i64.load $l13))
-      (local.set $l15 $a4)
-      (i64.store $l13 $l15)
-      (local.set $a3 $l16)
-      (local.set $way_out (i32.const 0x3002008))
-      (br_if $B2 (i32.and (i32.wrap_i64 $a2) (i32.const 3)))
-      (local.set $l13
+      (local.set $l15 (i32.add (i32.wrap_i64 $a2) (i32.load offset=DATA_TLB.ADDEND $l14)))
+      (local.set $l16 (i64.load32_s $l15))
+      (local.set $l17 (i64.extend32_s $a1))
+      (i64.store32 $l15 (i64.add $l16 $l17))
+      (local.set $a0 (i64.extend32_s $l16))
+      (local.set $way_out (i32.const 0x60100002))
+      (br_if $B2 (i32.and (i32.wrap_i64 $a2) (i32.const 7)))
+      (local.set $l15
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a2 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x3002008))
+      (local.set $way_out (i32.const 0x60100002))
       (br_if $B2
         (i64.ne
-          (i64.load offset=DATA_TLB.WRITE_TAG $l13)
+          (i64.load offset=DATA_TLB.WRITE_TAG $l15)
+          (i64.or
+            (i64.and (i64.add $a2 (i64.const 7)) (i64.const -0x1000))
+            (i64.load offset=DATA_CONTEXT $hart))))
+      (local.set $l14 (i32.add (i32.wrap_i64 $a2) (i32.load offset=DATA_TLB.ADDEND $l15)))
+      (local.set $l17 (i64.load $l14))
+      (local.set $l16 $a4)
+      (i64.store $l14 $l16)
+      (local.set $a3 $l17)
+      (local.set $way_out (i32.const 0x60200004))
+      (br_if $B2 (i32.and (i32.wrap_i64 $a2) (i32.const 3)))
+      (local.set $l14
+        (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a2 (i64.const 7))) (i32.const 0xffe0))))
+      (local.set $way_out (i32.const 0x60200004))
+      (br_if $B2
+        (i64.ne
+          (i64.load offset=DATA_TLB.WRITE_TAG $l14)
           (i64.or
             (i64.and (i64.add $a2 (i64.const 3)) (i64.const -0x1000))
             (i64.load offset=DATA_CONTEXT $hart))))
-      (local.set $l14 (i32.add (i32.wrap_i64 $a2) (i32.load offset=DATA_TLB.ADDEND $l13)))
-      (local.set $l15 (i64.load32_u $l14))
-      (local.set $l16 (i64.and $a1 (i64.const 0xffffffff)))
-      (i64.store32 $l14 (select $l15 $l16 (i64.gt_u $l15 $l16)))
-      (drop (i64.extend32_s $l15))
-      (local.set $l16 $ra)
+      (local.set $l15 (i32.add (i32.wrap_i64 $a2) (i32.load offset=DATA_TLB.ADDEND $l14)))
+      (local.set $l16 (i64.load32_u $l15))
+      (local.set $l17 (i64.and $a1 (i64.const 0xffffffff)))
+      (i64.store32 $l15 (select $l16 $l17 (i64.gt_u $l16 $l17)))
+      (drop (i64.extend32_s $l16))
+      (local.set $l17 $ra)
       (drop (i64.add $page (i64.const 16)))
-      (local.set $l15 (i64.and $l16 (i64.const -2)))
+      (local.set $l16 (i64.and $l17 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 4)))
-      (local.set $target $l15)
+      (local.set $target $l16)
       (i64.store offset=a0 $hart $a0)
       (i64.store offset=a3 $hart $a3)
       (br $B1)
       (unreachable))
     (i64.store offset=a0 $hart $a0)
     (i64.store offset=a3 $hart $a3)
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -90,16 +92,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l15 (i64.and $target (i64.const -0x1000)))
-(local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l15 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l16 (i64.and $target (i64.const -0x1000)))
+(local.set $l15 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l15) (i64.or $l16 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l13
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l13
+    (local.set $l14 (i32.load offset=FETCH_TLB.ADDEND $l15))
+    (local.set $l18
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l14 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l18
       (then
-        (return_call $env.region $hart $l15 $l13)))
+        (return_call $env.region $hart $l16 $l14 $l18)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

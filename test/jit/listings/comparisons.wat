@@ -26,11 +26,11 @@
       (local.set $a4 (i64.extend_i32_u (i64.lt_s $a1 (i64.const -5))))
       (local.set $a5 (i64.extend_i32_u (i64.lt_u $a1 (i64.const 1))))
       (local.set $a6 (i64.extend_i32_u (i64.lt_u (i64.const 0) $a1)))
-      (local.set $l15 $ra)
+      (local.set $l16 $ra)
       (drop (i64.add $page (i64.const 24)))
-      (local.set $l16 (i64.and $l15 (i64.const -2)))
+      (local.set $l17 (i64.and $l16 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 6)))
-      (local.set $target $l16)
+      (local.set $target $l17)
       (i64.store offset=a0 $hart $a0)
       (i64.store offset=a3 $hart $a3)
       (i64.store offset=a4 $hart $a4)
@@ -43,11 +43,13 @@
     (i64.store offset=a4 $hart $a4)
     (i64.store offset=a5 $hart $a5)
     (i64.store offset=a6 $hart $a6)
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -57,16 +59,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l16 (i64.and $target (i64.const -0x1000)))
-(local.set $l17 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l17) (i64.or $l16 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l17 (i64.and $target (i64.const -0x1000)))
+(local.set $l18 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l18) (i64.or $l17 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l18
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l17) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l18
+    (local.set $l19 (i32.load offset=FETCH_TLB.ADDEND $l18))
+    (local.set $l20
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l19 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l20
       (then
-        (return_call $env.region $hart $l16 $l18)))
+        (return_call $env.region $hart $l17 $l19 $l20)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

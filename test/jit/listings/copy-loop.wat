@@ -7,7 +7,6 @@
 ;;         bne a2,zero,entry
 ;;         jalr zero,0(ra)
 
-(local.set $ra (i64.load offset=ra $hart))
 (local.set $a0 (i64.load offset=a0 $hart))
 (local.set $a1 (i64.load offset=a1 $hart))
 (local.set $a2 (i64.load offset=a2 $hart))
@@ -18,42 +17,43 @@
   (block $B1
     (block $B2
       (loop $L3
-        (local.set $l11 $a1)
-        (local.set $l12
-          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l11 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x3000000))
+        (local.set $l12 $a1)
+        (local.set $l13
+          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0xffe0))))
+        (local.set $way_out (i32.const 0x60000000))
         (br_if $B2
           (i64.ne
-            (i64.load offset=DATA_TLB.READ_TAG $l12)
-            (i64.or (i64.and $l11 (i64.const -0x1000)) (i64.load offset=DATA_CONTEXT $hart))))
-        (local.set $a2 (i64.load8_u (i32.add (i32.wrap_i64 $l11) (i32.load offset=DATA_TLB.ADDEND $l12))))
+            (i64.load offset=DATA_TLB.READ_TAG $l13)
+            (i64.or (i64.and $l12 (i64.const -0x1000)) (i64.load offset=DATA_CONTEXT $hart))))
+        (local.set $a2 (i64.load8_u (i32.add (i32.wrap_i64 $l12) (i32.load offset=DATA_TLB.ADDEND $l13))))
         (local.set $a1 (i64.add $a1 (i64.const 1)))
-        (local.set $l11 $a0)
-        (local.set $l12
-          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l11 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x3002008))
+        (local.set $l12 $a0)
+        (local.set $l13
+          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0xffe0))))
+        (local.set $way_out (i32.const 0x60200004))
         (br_if $B2
           (i64.ne
-            (i64.load offset=DATA_TLB.WRITE_TAG $l12)
-            (i64.or (i64.and $l11 (i64.const -0x1000)) (i64.load offset=DATA_CONTEXT $hart))))
-        (i64.store8 (i32.add (i32.wrap_i64 $l11) (i32.load offset=DATA_TLB.ADDEND $l12)) $a2)
+            (i64.load offset=DATA_TLB.WRITE_TAG $l13)
+            (i64.or (i64.and $l12 (i64.const -0x1000)) (i64.load offset=DATA_CONTEXT $hart))))
+        (i64.store8 (i32.add (i32.wrap_i64 $l12) (i32.load offset=DATA_TLB.ADDEND $l13)) $a2)
         (local.set $a0 (i64.add $a0 (i64.const 1)))
-        (local.set $l12 (i64.ne $a2 (i64.const 0)))
+        (local.set $l13 (i64.ne $a2 (i64.const 0)))
         (local.set $instret (i64.add $instret (i64.const 5)))
-        (if $l12
+        (if $l13
           (then
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x2000000))
+                (local.set $way_out (i32.const 0x40000000))
                 (br $B2)))
             (br $L3))
           (else
-            (local.set $l11 $ra)
+            (local.set $l8 (i64.load offset=ra $hart))
+            (local.set $l12 $l8)
             (drop (i64.add $page (i64.const 24)))
-            (local.set $l13 (i64.and $l11 (i64.const -2)))
+            (local.set $l14 (i64.and $l12 (i64.const -2)))
             (local.set $instret (i64.add $instret (i64.const 1)))
-            (local.set $target $l13)
+            (local.set $target $l14)
             (i64.store offset=a0 $hart $a0)
             (i64.store offset=a1 $hart $a1)
             (i64.store offset=a2 $hart $a2)
@@ -62,11 +62,13 @@
     (i64.store offset=a0 $hart $a0)
     (i64.store offset=a1 $hart $a1)
     (i64.store offset=a2 $hart $a2)
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -76,16 +78,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l13 (i64.and $target (i64.const -0x1000)))
-(local.set $l12 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l13 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l14 (i64.and $target (i64.const -0x1000)))
+(local.set $l13 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l13) (i64.or $l14 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l14
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l14
+    (local.set $l15 (i32.load offset=FETCH_TLB.ADDEND $l13))
+    (local.set $l16
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l15 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l16
       (then
-        (return_call $env.region $hart $l13 $l14)))
+        (return_call $env.region $hart $l14 $l15 $l16)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

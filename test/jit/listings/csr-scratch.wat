@@ -13,32 +13,34 @@
 (block
   (block $B1
     (block $B2
-      (local.set $way_out (i32.const 0x6000000))
-      (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
-      (local.set $l10 (i64.load offset=SSCRATCH $hart))
-      (local.set $l11 $tp)
-      (i64.store offset=SSCRATCH $hart $l11)
-      (local.set $tp $l10)
-      (local.set $way_out (i32.const 0x6001004))
+      (local.set $way_out (i32.const -0x40000000))
       (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
       (local.set $l11 (i64.load offset=SSCRATCH $hart))
-      (local.set $a0 $l11)
-      (local.set $l11 $ra)
+      (local.set $l12 $tp)
+      (i64.store offset=SSCRATCH $hart $l12)
+      (local.set $tp $l11)
+      (local.set $way_out (i32.const -0x3feffffe))
+      (br_if $B2 (i32.lt_u (i32.load offset=PRIVILEGE $hart) (i32.const 1)))
+      (local.set $l12 (i64.load offset=SSCRATCH $hart))
+      (local.set $a0 $l12)
+      (local.set $l12 $ra)
       (drop (i64.add $page (i64.const 12)))
-      (local.set $l10 (i64.and $l11 (i64.const -2)))
+      (local.set $l11 (i64.and $l12 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 3)))
-      (local.set $target $l10)
+      (local.set $target $l11)
       (i64.store offset=tp $hart $tp)
       (i64.store offset=a0 $hart $a0)
       (br $B1)
       (unreachable))
     (i64.store offset=tp $hart $tp)
     (i64.store offset=a0 $hart $a0)
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -48,16 +50,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l10 (i64.and $target (i64.const -0x1000)))
-(local.set $l12 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l10 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l11 (i64.and $target (i64.const -0x1000)))
+(local.set $l13 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l13) (i64.or $l11 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l13
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l13
+    (local.set $l14 (i32.load offset=FETCH_TLB.ADDEND $l13))
+    (local.set $l15
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l14 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l15
       (then
-        (return_call $env.region $hart $l10 $l13)))
+        (return_call $env.region $hart $l11 $l14 $l15)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

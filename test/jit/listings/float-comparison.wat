@@ -5,7 +5,6 @@
 ;;         fmin.d fa0,fa0,fa1
 ;; end:    jalr zero,0(ra)
 
-(local.set $ra (i64.load offset=ra $hart))
 (local.set $a0 (i64.load offset=a0 $hart))
 (local.set $fa0 (i64.load offset=fa0 $hart))
 (local.set $fa1 (i64.load offset=fa1 $hart))
@@ -16,67 +15,70 @@
   (block $B1
     (block $B2
       (block $B3
-        (local.set $l11 (i32.load offset=MSTATUS $hart))
-        (local.set $way_out (i32.const 0x5000000))
-        (br_if $B2 (i32.eqz (i32.and $l11 (i32.const 0x6000))))
-        (i32.store offset=MSTATUS $hart (i32.or $l11 (i32.const 0x6000)))
-        (local.set $l12 (f64.reinterpret_i64 $fa0))
-        (local.set $l13 (f64.reinterpret_i64 $fa1))
+        (local.set $l12 (i32.load offset=MSTATUS $hart))
+        (local.set $way_out (i32.const -0x60000000))
+        (br_if $B2 (i32.eqz (i32.and $l12 (i32.const 0x6000))))
+        (i32.store offset=MSTATUS $hart (i32.or $l12 (i32.const 0x6000)))
+        (local.set $l13 (f64.reinterpret_i64 $fa0))
+        (local.set $l14 (f64.reinterpret_i64 $fa1))
         (block $B4
-          (local.set $l15 $l12)
           (local.set $l16 $l13)
-          (if (i32.and (f64.eq $l15 $l15) (f64.eq $l16 $l16))
+          (local.set $l17 $l14)
+          (if (i32.and (f64.eq $l16 $l16) (f64.eq $l17 $l17))
             (then
-              (local.set $l14 (i64.extend_i32_u (f64.lt $l15 $l16)))
+              (local.set $l15 (i64.extend_i32_u (f64.lt $l16 $l17)))
               (br $B4)))
-          (local.set $way_out (i32.const 0x5000000))
+          (local.set $way_out (i32.const -0x60000000))
           (br $B2))
-        (local.set $a0 $l14)
-        (local.set $l11 (i64.eq $a0 (i64.const 0)))
+        (local.set $a0 $l15)
+        (local.set $l12 (i64.eq $a0 (i64.const 0)))
         (local.set $instret (i64.add $instret (i64.const 2)))
-        (if $l11
+        (if $l12
           (then
             (br $B3))
           (else
-            (local.set $l17 (i32.load offset=MSTATUS $hart))
-            (local.set $way_out (i32.const 0x5000008))
-            (br_if $B2 (i32.eqz (i32.and $l17 (i32.const 0x6000))))
-            (i32.store offset=MSTATUS $hart (i32.or $l17 (i32.const 0x6000)))
-            (local.set $l16 (f64.reinterpret_i64 $fa0))
-            (local.set $l15 (f64.reinterpret_i64 $fa1))
+            (local.set $l18 (i32.load offset=MSTATUS $hart))
+            (local.set $way_out (i32.const -0x5ffffffc))
+            (br_if $B2 (i32.eqz (i32.and $l18 (i32.const 0x6000))))
+            (i32.store offset=MSTATUS $hart (i32.or $l18 (i32.const 0x6000)))
+            (local.set $l17 (f64.reinterpret_i64 $fa0))
+            (local.set $l16 (f64.reinterpret_i64 $fa1))
             (block $B7
+              (local.set $l14 $l17)
               (local.set $l13 $l16)
-              (local.set $l12 $l15)
-              (if (f64.eq $l13 $l12)
+              (if (f64.eq $l14 $l13)
                 (then
-                  (local.set $l14 (i64.reinterpret_f64 (f64.min $l13 $l12)))
+                  (local.set $l15 (i64.reinterpret_f64 (f64.min $l14 $l13)))
                   (br $B7)))
-              (if (i32.and (f64.eq $l13 $l13) (f64.eq $l12 $l12))
+              (if (i32.and (f64.eq $l14 $l14) (f64.eq $l13 $l13))
                 (then
-                  (local.set $l14
-                    (select (i64.reinterpret_f64 $l13) (i64.reinterpret_f64 $l12) (f64.lt $l13 $l12)))
+                  (local.set $l15
+                    (select (i64.reinterpret_f64 $l14) (i64.reinterpret_f64 $l13) (f64.lt $l14 $l13)))
                   (br $B7)))
-              (local.set $way_out (i32.const 0x5000008))
+              (local.set $way_out (i32.const -0x5ffffffc))
               (br $B2))
-            (local.set $fa0 $l14)
+            (local.set $fa0 $l15)
             (local.set $instret (i64.add $instret (i64.const 1)))
             (br $B3))))
-      (local.set $l14 $ra)
+      (local.set $l8 (i64.load offset=ra $hart))
+      (local.set $l15 $l8)
       (drop (i64.add $page (i64.const 16)))
-      (local.set $l18 (i64.and $l14 (i64.const -2)))
+      (local.set $l19 (i64.and $l15 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 1)))
-      (local.set $target $l18)
+      (local.set $target $l19)
       (i64.store offset=a0 $hart $a0)
       (i64.store offset=fa0 $hart $fa0)
       (br $B1)
       (unreachable))
     (i64.store offset=a0 $hart $a0)
     (i64.store offset=fa0 $hart $fa0)
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -86,16 +88,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l18 (i64.and $target (i64.const -0x1000)))
-(local.set $l11 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l11) (i64.or $l18 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l19 (i64.and $target (i64.const -0x1000)))
+(local.set $l12 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l19 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l17
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l11) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l17
+    (local.set $l18 (i32.load offset=FETCH_TLB.ADDEND $l12))
+    (local.set $l20
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l18 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l20
       (then
-        (return_call $env.region $hart $l18 $l17)))
+        (return_call $env.region $hart $l19 $l18 $l20)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

@@ -21,37 +21,37 @@
 (block
   (block $B1
     (block $B2
-      (local.set $l14 (i32.load offset=MSTATUS $hart))
-      (local.set $way_out (i32.const 0x5000000))
-      (br_if $B2 (i32.eqz (i32.and $l14 (i32.const 0x6000))))
-      (i32.store offset=MSTATUS $hart (i32.or $l14 (i32.const 0x6000)))
-      (local.set $l16
+      (local.set $l15 (i32.load offset=MSTATUS $hart))
+      (local.set $way_out (i32.const -0x60000000))
+      (br_if $B2 (i32.eqz (i32.and $l15 (i32.const 0x6000))))
+      (i32.store offset=MSTATUS $hart (i32.or $l15 (i32.const 0x6000)))
+      (local.set $l17
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a0 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x3000000))
+      (local.set $way_out (i32.const 0x60000000))
       (br_if $B2
         (i64.ne
-          (i64.load offset=DATA_TLB.WRITE_TAG $l16)
+          (i64.load offset=DATA_TLB.WRITE_TAG $l17)
           (i64.or
             (i64.and (i64.add $a0 (i64.const 23)) (i64.const -0x1000))
             (i64.load offset=DATA_CONTEXT $hart))))
-      (local.set $l15 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l16)))
-      (local.set $fa0 (i64.load $l15))
+      (local.set $l16 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l17)))
+      (local.set $fa0 (i64.load $l16))
       (local.set $fa1
-        (i64.or (i64.extend_i32_u (i32.wrap_i64 (i64.load32_u offset=8 $l15))) (i64.const -0x100000000)))
-      (local.set $l17 $fa0)
+        (i64.or (i64.extend_i32_u (i32.wrap_i64 (i64.load32_u offset=8 $l16))) (i64.const -0x100000000)))
       (local.set $l18 $fa0)
+      (local.set $l19 $fa0)
       (local.set $fa2
         (i64.or
-          (i64.and $l17 (i64.const 0x7fffffffffffffff))
-          (i64.and (i64.xor $l17 $l18) (i64.const -0x8000000000000000))))
+          (i64.and $l18 (i64.const 0x7fffffffffffffff))
+          (i64.and (i64.xor $l18 $l19) (i64.const -0x8000000000000000))))
       (local.set $a1 (i64.extend32_s $fa1))
       (local.set $fa3 $a1)
-      (i64.store offset=16 $l15 $fa2)
-      (local.set $l18 $ra)
+      (i64.store offset=16 $l16 $fa2)
+      (local.set $l19 $ra)
       (drop (i64.add $page (i64.const 28)))
-      (local.set $l17 (i64.and $l18 (i64.const -2)))
+      (local.set $l18 (i64.and $l19 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 7)))
-      (local.set $target $l17)
+      (local.set $target $l18)
       (i64.store offset=a1 $hart $a1)
       (i64.store offset=fa0 $hart $fa0)
       (i64.store offset=fa1 $hart $fa1)
@@ -64,11 +64,13 @@
     (i64.store offset=fa1 $hart $fa1)
     (i64.store offset=fa2 $hart $fa2)
     (i64.store offset=fa3 $hart $fa3)
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -78,16 +80,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l17 (i64.and $target (i64.const -0x1000)))
-(local.set $l16 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l16) (i64.or $l17 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l18 (i64.and $target (i64.const -0x1000)))
+(local.set $l17 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l17) (i64.or $l18 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l14
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l16) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l14
+    (local.set $l15 (i32.load offset=FETCH_TLB.ADDEND $l17))
+    (local.set $l20
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l15 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l20
       (then
-        (return_call $env.region $hart $l17 $l14)))
+        (return_call $env.region $hart $l18 $l15 $l20)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

@@ -12,7 +12,6 @@
 ;; three:  addi a3,a3,3
 ;;         jalr zero,0(ra)
 
-(local.set $ra (i64.load offset=ra $hart))
 (local.set $a0 (i64.load offset=a0 $hart))
 (local.set $a1 (i64.load offset=a1 $hart))
 (local.set $a2 (i64.load offset=a2 $hart))
@@ -25,28 +24,28 @@
     (block $B2
       (loop $L3
         (local.set $a1 (i64.add (i64.shl $a0 (i64.const 2)) $a2))
-        (local.set $l12 $a1)
-        (local.set $l13
-          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0xffe0))))
-        (local.set $way_out (i32.const 0x3001004))
+        (local.set $l13 $a1)
+        (local.set $l14
+          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l13 (i64.const 7))) (i32.const 0xffe0))))
+        (local.set $way_out (i32.const 0x60100002))
         (br_if $B2
           (i64.ne
-            (i64.load offset=DATA_TLB.READ_TAG $l13)
+            (i64.load offset=DATA_TLB.READ_TAG $l14)
             (i64.or
-              (i64.and (i64.add $l12 (i64.const 3)) (i64.const -0x1000))
+              (i64.and (i64.add $l13 (i64.const 3)) (i64.const -0x1000))
               (i64.load offset=DATA_CONTEXT $hart))))
-        (local.set $a1 (i64.load32_s (i32.add (i32.wrap_i64 $l12) (i32.load offset=DATA_TLB.ADDEND $l13))))
+        (local.set $a1 (i64.load32_s (i32.add (i32.wrap_i64 $l13) (i32.load offset=DATA_TLB.ADDEND $l14))))
         (local.set $a1 (i64.add $a1 $a2))
-        (local.set $l12 $a1)
+        (local.set $l13 $a1)
         (drop (i64.add $page (i64.const 16)))
-        (local.set $l14 (i64.and $l12 (i64.const -2)))
+        (local.set $l15 (i64.and $l13 (i64.const -2)))
         (local.set $instret (i64.add $instret (i64.const 4)))
-        (if (i64.eq $l14 (i64.add $page (i64.const 24)))
+        (if (i64.eq $l15 (i64.add $page (i64.const 24)))
           (then
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x2000018))
+                (local.set $way_out (i32.const 0x4000000c))
                 (br $B2)))
             (local.set $a3 (i64.add $a3 (i64.const 2)))
             (drop (i64.add $page (i64.const 32)))
@@ -54,15 +53,15 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x2000000))
+                (local.set $way_out (i32.const 0x40000000))
                 (br $B2)))
             (br $L3)))
-        (if (i64.eq $l14 (i64.add $page (i64.const 16)))
+        (if (i64.eq $l15 (i64.add $page (i64.const 16)))
           (then
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x2000010))
+                (local.set $way_out (i32.const 0x40000008))
                 (br $B2)))
             (local.set $a3 (i64.add $a3 (i64.const 1)))
             (drop (i64.add $page (i64.const 24)))
@@ -70,37 +69,40 @@
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x2000000))
+                (local.set $way_out (i32.const 0x40000000))
                 (br $B2)))
             (br $L3)))
-        (if (i64.eq $l14 (i64.add $page (i64.const 32)))
+        (if (i64.eq $l15 (i64.add $page (i64.const 32)))
           (then
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x2000020))
+                (local.set $way_out (i32.const 0x40000010))
                 (br $B2)))
+            (local.set $l8 (i64.load offset=ra $hart))
             (local.set $a3 (i64.add $a3 (i64.const 3)))
-            (local.set $l15 $ra)
+            (local.set $l16 $l8)
             (drop (i64.add $page (i64.const 40)))
-            (local.set $l16 (i64.and $l15 (i64.const -2)))
+            (local.set $l17 (i64.and $l16 (i64.const -2)))
             (local.set $instret (i64.add $instret (i64.const 2)))
-            (local.set $target $l16)
+            (local.set $target $l17)
             (i64.store offset=a1 $hart $a1)
             (i64.store offset=a3 $hart $a3)
             (br $B1)))
-        (local.set $target $l14)
+        (local.set $target $l15)
         (i64.store offset=a1 $hart $a1)
         (i64.store offset=a3 $hart $a3)
         (br $B1))
       (unreachable))
     (i64.store offset=a1 $hart $a1)
     (i64.store offset=a3 $hart $a3)
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -110,16 +112,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l14 (i64.and $target (i64.const -0x1000)))
-(local.set $l13 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l13) (i64.or $l14 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l15 (i64.and $target (i64.const -0x1000)))
+(local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l15 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l17
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l13) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l17
+    (local.set $l18 (i32.load offset=FETCH_TLB.ADDEND $l14))
+    (local.set $l19
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l18 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l19
       (then
-        (return_call $env.region $hart $l14 $l17)))
+        (return_call $env.region $hart $l15 $l18 $l19)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

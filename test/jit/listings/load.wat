@@ -12,31 +12,33 @@
 (block
   (block $B1
     (block $B2
-      (local.set $l10 (i64.add $a1 (i64.const 8)))
-      (local.set $l11
-        (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l10 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x3000000))
+      (local.set $l11 (i64.add $a1 (i64.const 8)))
+      (local.set $l12
+        (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l11 (i64.const 7))) (i32.const 0xffe0))))
+      (local.set $way_out (i32.const 0x60000000))
       (br_if $B2
         (i64.ne
-          (i64.load offset=DATA_TLB.READ_TAG $l11)
+          (i64.load offset=DATA_TLB.READ_TAG $l12)
           (i64.or
-            (i64.and (i64.add $l10 (i64.const 7)) (i64.const -0x1000))
+            (i64.and (i64.add $l11 (i64.const 7)) (i64.const -0x1000))
             (i64.load offset=DATA_CONTEXT $hart))))
-      (local.set $a0 (i64.load (i32.add (i32.wrap_i64 $l10) (i32.load offset=DATA_TLB.ADDEND $l11))))
-      (local.set $l10 $ra)
+      (local.set $a0 (i64.load (i32.add (i32.wrap_i64 $l11) (i32.load offset=DATA_TLB.ADDEND $l12))))
+      (local.set $l11 $ra)
       (drop (i64.add $page (i64.const 8)))
-      (local.set $l12 (i64.and $l10 (i64.const -2)))
+      (local.set $l13 (i64.and $l11 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 2)))
-      (local.set $target $l12)
+      (local.set $target $l13)
       (i64.store offset=a0 $hart $a0)
       (br $B1)
       (unreachable))
     (i64.store offset=a0 $hart $a0)
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -46,16 +48,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l12 (i64.and $target (i64.const -0x1000)))
-(local.set $l11 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l11) (i64.or $l12 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l13 (i64.and $target (i64.const -0x1000)))
+(local.set $l12 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l13 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l13
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l11) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l13
+    (local.set $l14 (i32.load offset=FETCH_TLB.ADDEND $l12))
+    (local.set $l15
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l14 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l15
       (then
-        (return_call $env.region $hart $l12 $l13)))
+        (return_call $env.region $hart $l13 $l14 $l15)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

@@ -21,29 +21,29 @@
   (block $B1
     (block $B2
       (local.set $sp (i64.add $sp (i64.const -32)))
-      (local.set $l12
+      (local.set $l13
         (i32.add $hart
           (i32.and (i32.wrap_i64 (i64.shr_u (i64.add $sp (i64.const 16)) (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x3001002))
+      (local.set $way_out (i32.const 0x60100001))
       (br_if $B2
         (i64.ne
-          (i64.load offset=DATA_TLB.WRITE_TAG $l12)
+          (i64.load offset=DATA_TLB.WRITE_TAG $l13)
           (i64.or
             (i64.and (i64.add $sp (i64.const 31)) (i64.const -0x1000))
             (i64.load offset=DATA_CONTEXT $hart))))
-      (local.set $l11 (i32.add (i32.wrap_i64 $sp) (i32.load offset=DATA_TLB.ADDEND $l12)))
-      (i64.store offset=24 $l11 $ra)
-      (i64.store offset=16 $l11 $s0)
+      (local.set $l12 (i32.add (i32.wrap_i64 $sp) (i32.load offset=DATA_TLB.ADDEND $l13)))
+      (i64.store offset=24 $l12 $ra)
+      (i64.store offset=16 $l12 $s0)
       (local.set $s0 (i64.add $sp (i64.const 32)))
       (local.set $a0 (i64.const 0))
-      (local.set $ra (i64.load offset=24 $l11))
-      (local.set $s0 (i64.load offset=16 $l11))
+      (local.set $ra (i64.load offset=24 $l12))
+      (local.set $s0 (i64.load offset=16 $l12))
       (local.set $sp (i64.add $sp (i64.const 32)))
-      (local.set $l13 $ra)
+      (local.set $l14 $ra)
       (drop (i64.add $page (i64.const 18)))
-      (local.set $l14 (i64.and $l13 (i64.const -2)))
+      (local.set $l15 (i64.and $l14 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 9)))
-      (local.set $target $l14)
+      (local.set $target $l15)
       (i64.store offset=ra $hart $ra)
       (i64.store offset=sp $hart $sp)
       (i64.store offset=s0 $hart $s0)
@@ -54,11 +54,13 @@
     (i64.store offset=sp $hart $sp)
     (i64.store offset=s0 $hart $s0)
     (i64.store offset=a0 $hart $a0)
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -68,16 +70,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l14 (i64.and $target (i64.const -0x1000)))
-(local.set $l12 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l14 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l15 (i64.and $target (i64.const -0x1000)))
+(local.set $l13 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l13) (i64.or $l15 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l15
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l15
+    (local.set $l16 (i32.load offset=FETCH_TLB.ADDEND $l13))
+    (local.set $l17
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l16 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l17
       (then
-        (return_call $env.region $hart $l14 $l15)))
+        (return_call $env.region $hart $l15 $l16 $l17)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

@@ -21,37 +21,37 @@
       (local.set $instret (i64.add $instret (i64.const 2)))
       (loop $L3
         (local.set $a0 (i64.add $a0 $a0))
-        (local.set $l10 $ra)
+        (local.set $l11 $ra)
         (drop (i64.add $page (i64.const 24)))
-        (local.set $l11 (i64.and $l10 (i64.const -2)))
+        (local.set $l12 (i64.and $l11 (i64.const -2)))
         (local.set $instret (i64.add $instret (i64.const 2)))
-        (if (i64.eq $l11 (i64.add $page (i64.const 8)))
+        (if (i64.eq $l12 (i64.add $page (i64.const 8)))
           (then
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x2000008))
+                (local.set $way_out (i32.const 0x40000004))
                 (br $B2)))
             (local.set $ra (i64.add $page (i64.const 12)))
             (local.set $instret (i64.add $instret (i64.const 1)))
             (br $L3)))
-        (if (i64.eq $l11 (i64.add $page (i64.const 12)))
+        (if (i64.eq $l12 (i64.add $page (i64.const 12)))
           (then
             (local.set $branches (i64.add $branches (i64.const 1)))
             (if (i64.ge_u $branches $stop_branches)
               (then
-                (local.set $way_out (i32.const 0x200000c))
+                (local.set $way_out (i32.const 0x40000006))
                 (br $B2)))
-            (local.set $l12 $s0)
+            (local.set $l13 $s0)
             (drop (i64.add $page (i64.const 16)))
-            (local.set $l13 (i64.and $l12 (i64.const -2)))
+            (local.set $l14 (i64.and $l13 (i64.const -2)))
             (local.set $instret (i64.add $instret (i64.const 1)))
-            (local.set $target $l13)
+            (local.set $target $l14)
             (i64.store offset=ra $hart $ra)
             (i64.store offset=s0 $hart $s0)
             (i64.store offset=a0 $hart $a0)
             (br $B1)))
-        (local.set $target $l11)
+        (local.set $target $l12)
         (i64.store offset=ra $hart $ra)
         (i64.store offset=s0 $hart $s0)
         (i64.store offset=a0 $hart $a0)
@@ -60,11 +60,13 @@
     (i64.store offset=ra $hart $ra)
     (i64.store offset=s0 $hart $s0)
     (i64.store offset=a0 $hart $a0)
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -74,16 +76,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l11 (i64.and $target (i64.const -0x1000)))
-(local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l11 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l12 (i64.and $target (i64.const -0x1000)))
+(local.set $l15 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l15) (i64.or $l12 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l15
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l15
+    (local.set $l16 (i32.load offset=FETCH_TLB.ADDEND $l15))
+    (local.set $l17
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l16 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l17
       (then
-        (return_call $env.region $hart $l11 $l15)))
+        (return_call $env.region $hart $l12 $l16 $l17)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

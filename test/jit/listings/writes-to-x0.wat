@@ -15,45 +15,47 @@
 (block
   (block $B1
     (block $B2
-      (local.set $l10 $a0)
-      (local.set $l11
-        (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l10 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x3002008))
+      (local.set $l11 $a0)
+      (local.set $l12
+        (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l11 (i64.const 7))) (i32.const 0xffe0))))
+      (local.set $way_out (i32.const 0x60200004))
       (br_if $B2
         (i64.ne
-          (i64.load offset=DATA_TLB.READ_TAG $l11)
+          (i64.load offset=DATA_TLB.READ_TAG $l12)
           (i64.or
-            (i64.and (i64.add $l10 (i64.const 3)) (i64.const -0x1000))
+            (i64.and (i64.add $l11 (i64.const 3)) (i64.const -0x1000))
             (i64.load offset=DATA_CONTEXT $hart))))
-      (drop (i64.load32_s (i32.add (i32.wrap_i64 $l10) (i32.load offset=DATA_TLB.ADDEND $l11))))
-      (local.set $way_out (i32.const 0x300300c))
+      (drop (i64.load32_s (i32.add (i32.wrap_i64 $l11) (i32.load offset=DATA_TLB.ADDEND $l12))))
+      (local.set $way_out (i32.const 0x60300006))
       (br_if $B2 (i32.and (i32.wrap_i64 $a0) (i32.const 3)))
-      (local.set $l11
+      (local.set $l12
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a0 (i64.const 7))) (i32.const 0xffe0))))
-      (local.set $way_out (i32.const 0x300300c))
+      (local.set $way_out (i32.const 0x60300006))
       (br_if $B2
         (i64.ne
-          (i64.load offset=DATA_TLB.WRITE_TAG $l11)
+          (i64.load offset=DATA_TLB.WRITE_TAG $l12)
           (i64.or
             (i64.and (i64.add $a0 (i64.const 3)) (i64.const -0x1000))
             (i64.load offset=DATA_CONTEXT $hart))))
-      (local.set $l12 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l11)))
-      (local.set $l10 (i64.load32_s $l12))
-      (local.set $l13 (i64.extend32_s $a1))
-      (i64.store32 $l12 (i64.add $l10 $l13))
-      (drop (i64.extend32_s $l10))
-      (local.set $l13 $ra)
+      (local.set $l13 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l12)))
+      (local.set $l11 (i64.load32_s $l13))
+      (local.set $l14 (i64.extend32_s $a1))
+      (i64.store32 $l13 (i64.add $l11 $l14))
+      (drop (i64.extend32_s $l11))
+      (local.set $l14 $ra)
       (drop (i64.add $page (i64.const 20)))
-      (local.set $l10 (i64.and $l13 (i64.const -2)))
+      (local.set $l11 (i64.and $l14 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 5)))
-      (local.set $target $l10)
+      (local.set $target $l11)
       (br $B1)
       (unreachable))
+    (local.set $target
+      (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 12)) (i32.const 0xfff)))))
+      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (i64.store offset=BRANCHES $hart $branches)
-    (i64.store offset=PC $hart (i64.add $page (i64.extend_i32_u (i32.and $way_out (i32.const 0xfff)))))
-    (return (i32.shr_u $way_out (i32.const 24))))
+    (i64.store offset=PC $hart $target)
+    (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $branches (i64.add $branches (i64.const 1)))
   (if (i64.ge_u $branches $stop_branches)
     (then
@@ -63,16 +65,16 @@
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
 (i64.store offset=BRANCHES $hart $branches)
-(local.set $l10 (i64.and $target (i64.const -0x1000)))
-(local.set $l12 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l12) (i64.or $l10 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l11 (i64.and $target (i64.const -0x1000)))
+(local.set $l13 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l13) (i64.or $l11 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l11
-      (i32.load16_u offset=SLOTS_REGION
-        (i32.add (i32.load offset=FETCH_TLB.ADDEND $l12) (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l11
+    (local.set $l12 (i32.load offset=FETCH_TLB.ADDEND $l13))
+    (local.set $l15
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l12 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l15
       (then
-        (return_call $env.region $hart $l10 $l11)))
+        (return_call $env.region $hart $l11 $l12 $l15)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

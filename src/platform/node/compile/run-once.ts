@@ -22,6 +22,6 @@ export function runOnce({ module, plans, options: { shared } }: CompiledBatch): 
   const memory = harts.get(shared) ?? idleHart(shared);
   harts.set(shared, memory);
   const functions = new WebAssembly.Instance(module, { env: { memory, region: () => 0 } }).exports;
-  const region = (i: number) => functions[`${i}`] as (hart: number, page: bigint) => number;
-  for (let i = 0; i < plans.length; i++) region(i)(0, 0n);
+  const region = (i: number) => functions[`${i}`] as (hart: number, page: bigint, decodedPage: number) => number;
+  for (let i = 0; i < plans.length; i++) region(i)(0, 0n, 0);
 }
