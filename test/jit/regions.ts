@@ -315,6 +315,29 @@ const CONTROL: readonly RegionCase[] = [
     `,
   },
   {
+    name: 'threaded-code',
+    about:
+      'An interpreter whose operations each end with a jump to the next one: every operation can follow every other one. Ways to those before\nlead through a dispatcher around everything.',
+    source: `
+      entry:  lw a1,0(a0)
+              addi a0,a0,4
+              jalr zero,0(a1)
+      add:    add a2,a2,a3
+              lw a1,0(a0)
+              addi a0,a0,4
+              jalr zero,0(a1)
+      swap:   xor a3,a3,a2
+              lw a1,0(a0)
+              addi a0,a0,4
+              jalr zero,0(a1)
+      shift:  slli a2,a2,0x1
+              lw a1,0(a0)
+              addi a0,a0,4
+              jalr zero,0(a1)
+    `,
+    indirectTargets: ['add', 'swap', 'shift'],
+  },
+  {
     name: 'overlapping-code',
     about: 'A jump into the middle of a 4-byte instruction, which reads as other instructions from there.',
     source: `

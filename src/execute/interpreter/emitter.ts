@@ -27,6 +27,9 @@ import {
   SLOT_ROUNDING,
   SLOTS_BYTES,
   SLOTS_HEAT,
+  SLOTS_TARGET,
+  TARGET_ELSEWHERE,
+  TARGET_IN_PAGE,
 } from './slots.ts';
 
 const FS = Number(MSTATUS_FS);
@@ -271,7 +274,16 @@ export class SlotEmitter implements Emitter {
 
   jumpIndirect(target: I64): void {
     this.f.set(this.loop.target, target.and(~1n));
+    this.noteTarget();
     this.f.branch(this.loop.labels.counted);
+  }
+
+  private noteTarget(): void {
+    const { target, page, pageAddress, slot } = this.loop;
+    const isInPage = target.get.xor(pageAddress.get).shrU(12).eqz();
+    const inPage = target.get.wrap().and(0xffe).or(TARGET_IN_PAGE);
+    const at = page.get.add(slot.get.sub(page.get).shrU(2));
+    this.f.store16(at, select(isInPage, inPage, i32(TARGET_ELSEWHERE)), SLOTS_TARGET);
   }
 
   raise(cause: number, value: I64): void {

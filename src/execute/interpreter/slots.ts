@@ -16,6 +16,8 @@ import type { I32 } from '../wasm/index.ts';
  *                      16512   u16 for each slot: how often control came here by a transfer
  *                      20608   u16 for each slot: number of the region in the table that starts here, 0 for none
  *                      24704   u16 for each slot: its handler, where OP_REGION stands in its place
+ *                      28800   u16 for each slot: where its indirect jump went last: 0 unknown, TARGET_ELSEWHERE, or the offset in the
+ *                              page with TARGET_IN_PAGE
  *
  * Register numbers are stored as byte offsets. Writes to x0 are decoded away or undone by the handler.
  */
@@ -38,7 +40,11 @@ export const LINKS = 16;
 export const SLOTS_HEAT = SLOTS_BYTES + 128;
 export const SLOTS_REGION = SLOTS_HEAT + 4096;
 export const SLOTS_REPLACED_OP = SLOTS_REGION + 4096;
-export const DECODED_PAGE_BYTES = SLOTS_REPLACED_OP + 4096;
+export const SLOTS_TARGET = SLOTS_REPLACED_OP + 4096;
+export const DECODED_PAGE_BYTES = SLOTS_TARGET + 4096;
+
+export const TARGET_IN_PAGE = 1;
+export const TARGET_ELSEWHERE = 2;
 
 /** After so many stores it is asked whether anything is decoded there at all. */
 export const IDLE_STORES_LIMIT = 64;

@@ -34,17 +34,22 @@ export interface PageCode {
   read(offset: number): Decoded | undefined;
   /** It was executed before. What never was stays out of regions: most of it never will be. */
   wasExecuted(offset: number): boolean;
-  /** Offsets in the region's own page that indirect jumps went to, hottest first. */
-  indirectTargets(): readonly number[];
+  /** Offsets in the region's own page that the indirect jump at an offset there may well go to, the likeliest first. */
+  indirectTargets(offset: number): readonly number[];
 }
 
 export const MAXIMUM_INSTRUCTIONS = 300;
 /** A callee in another page is followed up to this size: a larger one would be translated again for each of its callers. */
-const CALLEE_MAXIMUM = 40;
+const CALLEE_MAXIMUM = 20;
 /** Pages that a region may have code of, beside its own. */
 const OTHER_PAGES_MAXIMUM = 4;
-/** Comparisons in a row at an indirect jump before it is left to the look-up. */
-const LIKELY_MAXIMUM = 8;
+/** Comparisons in a row at a return, and at other indirect jumps, before it is left to the look-up. */
+const RETURNS_MAXIMUM = 8;
+const JUMPS_MAXIMUM = 8;
+/** The same in threaded code: an interpreter in the guest that has an indirect jump at the end of each of its operations. */
+const THREADED_JUMPS_MAXIMUM = 16;
+/** So many indirect jumps make a region threaded code. */
+const THREADED_MINIMUM = 4;
 const RETURN_ADDRESS = 1;
 
 /** How many pages an offset lies from the region's own. */
@@ -88,7 +93,9 @@ function goesOn({ instruction }: Decoded): boolean {
  * page and in some others. Edges to what is not among them leave the region. Empty when not even the first instruction can be translated.
  */
 export function findBlocks(code: PageCode, start: number, optimizations: Optimizations = ALL_OPTIMIZATIONS): Block[] {
-  return new RegionScan(code, optimizations).blocksFrom(start);
+  const blocks = new RegionScan(code, optimizations, JUMPS_MAXIMUM).blocksFrom(start);
+  if (!isThreaded(blocks)) return blocks;
+  return new RegionScan(code, optimizations, THREADED_JUMPS_MAXIMUM).blocksFrom(start);
 }
 
 class RegionScan {
@@ -102,10 +109,12 @@ class RegionScan {
   private pending: number[] = [];
 
   private readonly optimizations: Optimizations;
+  private readonly jumpsMaximum: number;
 
-  constructor(code: PageCode, optimizations: Optimizations) {
+  constructor(code: PageCode, optimizations: Optimizations, jumpsMaximum: number) {
     this.code = code;
     this.optimizations = optimizations;
+    this.jumpsMaximum = jumpsMaximum;
   }
 
   blocksFrom(start: number): Block[] {
@@ -195,7 +204,7 @@ class RegionScan {
   /** Of an indirect jump. What other pages' jumps go to is not looked for. */
   private jumpTargets(from: number): number[] {
     if (!this.optimizations['jump-tables'] || pageDistance(from) !== 0) return [];
-    return this.code.indirectTargets().slice(0, LIKELY_MAXIMUM);
+    return this.code.indirectTargets(from).slice(0, this.jumpsMaximum);
   }
 
   private blockAt(start: number): Block {
@@ -232,7 +241,7 @@ class RegionScan {
 
   private likelyTargets(decoded: Decoded, from: number): number[] {
     const known = (offset: number) => this.leaders.has(offset);
-    if (isReturn(decoded)) return this.returnSitesOf(pageDistance(from)).filter(known).slice(0, LIKELY_MAXIMUM);
+    if (isReturn(decoded)) return this.returnSitesOf(pageDistance(from)).filter(known).slice(0, RETURNS_MAXIMUM);
     return decoded.rd === 0 ? this.jumpTargets(from).filter(known) : [];
   }
 
@@ -240,6 +249,16 @@ class RegionScan {
   private returnSitesOf(page: number): number[] {
     return [...this.returnSites].filter(([, callee]) => pageDistance(callee) === page).map(([site]) => site);
   }
+}
+
+/** It ends with an indirect jump that is no return, to one of several likely places. */
+function isJumpTable({ ending, instructions }: Block): boolean {
+  return ending.kind === 'indirect' && ending.likely.length > 1 && !isReturn(instructions.at(-1)!.decoded);
+}
+
+/** Many of the blocks end with jumps that go to one of several places. */
+export function isThreaded(blocks: readonly Block[]): boolean {
+  return blocks.filter(isJumpTable).length >= THREADED_MINIMUM;
 }
 
 /** Blocks that control can go to from the end of this one, if they are in the region. */

@@ -5,7 +5,7 @@ import { LINKS, RegionExit, SLOTS_LINKS, SLOTS_REGION } from '../interpreter/slo
 import { type Declared, type FunctionBuilder, type I32, type I64, i32, type Label, type Local } from '../wasm/index.ts';
 import { type Block, isFloat, pageDistance } from './blocks.ts';
 import { RegionEmitter, type RegionFrame } from './emitter.ts';
-import { type Graph, isLoopHeader, isMerge, makeGraph } from './graph.ts';
+import { DISPATCHER, type Graph, isLoopHeader, isMerge, makeGraph } from './graph.ts';
 import { findNeighbours, type Neighbours } from './neighbours.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from './options.ts';
 import { intersection, isEmpty, members, planRegisters, type RegisterPlan, type RegisterSet } from './registers.ts';
@@ -24,6 +24,10 @@ export interface RegionParameters {
   readonly hart: Local<'i32'>;
   readonly pageAddress: Local<'i64'>;
   readonly decodedPage: Local<'i32'>;
+}
+
+function labelOf(position: number, context: Context): Label | undefined {
+  return context.findLast((entry) => entry.position === position)?.label;
 }
 
 /** Which of a decoded page's links stands for a page so far away. */
@@ -58,6 +62,8 @@ export class RegionWriter {
   private readonly retired: Local<'i64'>;
   private readonly target: Local<'i64'>;
   private readonly wayOut: Local<'i32'>;
+  /** Which of `graph.dispatched` the dispatcher goes to: the entry at first. */
+  private readonly choice: Local<'i32'> | undefined;
   private sideExit!: Label;
   private leaveCounted!: Label;
   private leaveUncounted!: Label;
@@ -83,6 +89,7 @@ export class RegionWriter {
     this.retired = f.local('i64');
     this.target = f.local('i64');
     this.wayOut = f.local('i32');
+    this.choice = this.graph.dispatched.length > 0 ? f.local('i32') : undefined;
     for (const { start } of this.graph.blocks) {
       const distance = pageDistance(start);
       if (distance !== 0 && !this.checkedPages.has(distance)) this.checkedPages.set(distance, f.local('i32'));
@@ -262,8 +269,18 @@ export class RegionWriter {
     this.tree(last, context);
   }
 
+  /** All of the places have labels: they are merges. */
+  private dispatch(choice: Local<'i32'>, context: Context): void {
+    const labels = this.graph.dispatched.map((position) => labelOf(position, context)!);
+    this.f.branchTable(choice.get, labels, labels[0]!);
+  }
+
   private block(position: number, context: Context): void {
     const { f } = this;
+    if (position === DISPATCHER && this.choice) {
+      this.dispatch(this.choice, context);
+      return;
+    }
     const block = this.graph.blocks[position]!;
     const count = block.instructions.length;
     const addRetired = () => {
@@ -345,8 +362,13 @@ export class RegionWriter {
       f.if(this.branches.get.geU(this.stop.get), () => this.leaveInside(RegionExit.event, to, 0));
     }
     if (!this.hasChecked(position, pageDistance(to))) this.checkPage(to);
-    const known = context.findLast((entry) => entry.position === next);
-    if (known) f.branch(known.label);
+    if (this.graph.isDispatched(position, next)) {
+      f.set(this.choice!, i32(this.graph.dispatched.indexOf(next)));
+      f.branch(labelOf(DISPATCHER, context)!);
+      return;
+    }
+    const known = labelOf(next, context);
+    if (known) f.branch(known);
     else this.tree(next, context);
   }
 

@@ -3,7 +3,15 @@ import type { Arena } from '../../memory/arena.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
 import { emptySlots } from '../interpreter/decoded-pages.ts';
 import { writeSlot } from '../interpreter/slot-writer.ts';
-import { OP_UNDECODED, SLOT_BYTES, SLOT_OP, SLOTS_FRAME, SLOTS_HEAT } from '../interpreter/slots.ts';
+import {
+  OP_UNDECODED,
+  SLOT_BYTES,
+  SLOT_OP,
+  SLOTS_FRAME,
+  SLOTS_HEAT,
+  SLOTS_TARGET,
+  TARGET_IN_PAGE,
+} from '../interpreter/slots.ts';
 import { type Block, findBlocks, type PageCode, pageDistance } from './blocks.ts';
 import { type CachedModule, type CachedRegion, cachedModule, instructionAt, type TranslationCache } from './cache.ts';
 import type { CompiledBatch, RegionCompiler } from './compiler.ts';
@@ -269,8 +277,15 @@ export class Translator {
         return bits === undefined ? undefined : decode(bits);
       },
       wasExecuted: (offset) => view.getUint16(slotAt(pageOf(offset), offset) + SLOT_OP, true) !== OP_UNDECODED,
-      indirectTargets: () => this.visitedOffsets(pageOf(0)),
+      indirectTargets: (offset) => this.indirectTargets(pageOf(0), offset),
     };
+  }
+
+  /** Where the jump went last; then all places of the page that were visited, if it went to one of them. */
+  private indirectTargets(page: number, offset: number): number[] {
+    const last = this.arena.view.getUint16(page + SLOTS_TARGET + offset, true);
+    if ((last & TARGET_IN_PAGE) === 0) return [];
+    return [...new Set([last & ~TARGET_IN_PAGE, ...this.visitedOffsets(page)])];
   }
 
   /** Where transfers came to in a page, most often first. */
