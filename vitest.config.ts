@@ -1,8 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
-
-// Where everything is translated at its first visit a boot of Linux takes half a minute, most of it in V8's compiler.
-const patience = process.env.GODWIT_TIER === 'translated' ? 10 : 1;
+import { patient } from './test/support/tiers.ts';
 
 export default defineConfig({
   test: {
@@ -13,8 +11,8 @@ export default defineConfig({
     // would only wait for each other.
     maxWorkers: Math.min(4, Math.max(2, availableParallelism())),
     // Nothing here asserts a time. The limits only end what hangs, and are wide enough for a busy host with slow cores.
-    testTimeout: 120_000 * patience,
-    hookTimeout: 300_000 * patience,
+    testTimeout: patient(120_000),
+    hookTimeout: patient(300_000),
     slowTestThreshold: 10_000,
     teardownTimeout: 20_000,
   },

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { bootImages, type Images } from '../../src/machine/linux.ts';
 import { guestImages } from '../support/guest.ts';
 import { SimulatedMachine } from '../support/simulated.ts';
-import { tierUnderTest } from '../support/tiers.ts';
+import { patient, tierUnderTest } from '../support/tiers.ts';
 
 const OPENSBI = '/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.elf';
 const UBOOT_SUPERVISOR = '/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin';
@@ -39,7 +39,7 @@ describe(`Debian's firmware in M-mode${reason}`, () => {
       expect(guest.transcript).toContain('Platform Name');
       expect(guest.transcript).toContain('U-Boot');
     },
-    180_000,
+    patient(180_000),
   );
 
   it.skipIf(missing)(
@@ -49,7 +49,7 @@ describe(`Debian's firmware in M-mode${reason}`, () => {
       leaveUboot(guest);
       expect(guest.transcript).toContain('U-Boot');
     },
-    180_000,
+    patient(180_000),
   );
 
   it.skipIf(missing)(
@@ -67,6 +67,6 @@ describe(`Debian's firmware in M-mode${reason}`, () => {
       guest.runUntil('power-off', 1_000_000_000n);
       expect(guest.transcript).toMatch(/SBI implementation ID=0x1 /);
     },
-    180_000,
+    patient(180_000),
   );
 });

@@ -4,6 +4,7 @@ import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { guestImages } from '../support/guest.ts';
 import { SleeplessHost } from '../support/sleepless.ts';
+import { patient } from '../support/tiers.ts';
 
 const EPOCH_SECONDS = 1_800_000_000;
 const HOUR_MS = 3_600_000;
@@ -71,7 +72,7 @@ describe('the clock of a guest', async () => {
       expect(Number(answer![2])).toBeGreaterThan(3590);
       console.log(`arrivals in the idle part of the hour: ${arrivalsOfTheHour}`);
     },
-    240_000,
+    patient(240_000),
   );
 
   it.skipIf(reason)(
@@ -120,6 +121,6 @@ describe('the clock of a guest', async () => {
       console.log(`corrections of the clock over a day: ${correctionsOfTheDay}`);
       expect(correctionsOfTheDay).toBeLessThan(2000);
     },
-    240_000,
+    patient(240_000),
   );
 });

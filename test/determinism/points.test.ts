@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type ExecutionPoint, MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { guestImages } from '../support/guest.ts';
+import { patient } from '../support/tiers.ts';
 
 const SEED = Number(process.env.GODWIT_SEED ?? 20_261_123);
 const POINTS = 12;
@@ -53,6 +54,6 @@ describe(`execution points (GODWIT_SEED=${SEED})`, async () => {
         }
       }
     },
-    180_000,
+    patient(180_000),
   );
 });

@@ -5,6 +5,7 @@ import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
 import { guestImages } from '../support/guest.ts';
+import { patient } from '../support/tiers.ts';
 
 const MEMORY_BYTES = 256 * 1024 ** 2;
 const DIGEST_EVERY_BRANCHES = 4_000_000n;
@@ -97,7 +98,7 @@ describe('a recorded boot of Linux', async () => {
         expect(door.run(end.branches + 1n)).toEqual({ kind: 'finished', finish: { kind: 'pass', code: 0 } });
         expect({ branches: core.hart.branches, digest: core.digest() }).toEqual(end);
       },
-      120_000,
+      patient(120_000),
     );
   }
 
@@ -109,6 +110,6 @@ describe('a recorded boot of Linux', async () => {
       const door = new RecordedDoor(core, wrong);
       expect(() => door.run(1n << 60n)).toThrow(/does not follow the recording/);
     },
-    120_000,
+    patient(120_000),
   );
 });

@@ -3,6 +3,7 @@ import { RecordedDoor, type StampedArrival } from '../../src/door/arrivals.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { guestImages } from '../support/guest.ts';
+import { patient } from '../support/tiers.ts';
 
 const DIGEST_EVERY_BRANCHES = 3_000_000n;
 const LAST_BRANCHES = 60_000_000n;
@@ -76,6 +77,6 @@ describe('the interpreter and translated code', async () => {
         expect(mixed.digests, name).toEqual(reference.digests);
       }
     },
-    240_000,
+    patient(240_000),
   );
 });

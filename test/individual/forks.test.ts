@@ -3,7 +3,7 @@ import { RecordedDoor } from '../../src/door/arrivals.ts';
 import type { CoreOptions, MachineSnapshot } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { guestImages } from '../support/guest.ts';
-import { tierUnderTest } from '../support/tiers.ts';
+import { patient, tierUnderTest } from '../support/tiers.ts';
 import { identityOf, ShellGuest } from './guest.ts';
 
 const MIB = 1024 ** 2;
@@ -73,7 +73,7 @@ describe('copies of a booted Linux', async () => {
         expect(random).toMatch(/^( [0-9a-f]{2}){16}$/);
       }
     },
-    240_000,
+    patient(240_000),
   );
 
   it.skipIf(reason)(title('are told apart by their generation id alone, and by their seed alone'), () => {

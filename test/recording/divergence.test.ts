@@ -10,6 +10,7 @@ import type { Recording } from '../../src/recording/recording.ts';
 import { makeRecordedMachine, Replayer } from '../../src/recording/replayer.ts';
 import { guestImages } from '../support/guest.ts';
 import { randomNumbers } from '../support/random.ts';
+import { patient } from '../support/tiers.ts';
 import { BootedMachine } from './booted-machine.ts';
 import { MemorySink } from './live-recording.ts';
 import { openBytes } from './opened.ts';
@@ -164,7 +165,7 @@ describe('digests', async () => {
         expect(core.digest()).toBe(plain.digest());
       }
     },
-    120_000,
+    patient(120_000),
   );
 
   it('compare by page where these are few, and by group else', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { guestImages } from '../support/guest.ts';
 import { SleeplessHost } from '../support/sleepless.ts';
+import { patient } from '../support/tiers.ts';
 import { LiveMachine, MemorySink } from './live-recording.ts';
 import { openBytes, replayAll } from './opened.ts';
 
@@ -51,6 +52,6 @@ describe('the recording of an idle guest', async () => {
       expect(replay.printed).toBe(machine.printed);
       expect(replay.digest).toBe(machine.core.digest());
     },
-    240_000,
+    patient(240_000),
   );
 });

@@ -5,6 +5,7 @@ import { Recording } from '../../src/recording/recording.ts';
 import { Replayer, type ReplayOptions } from '../../src/recording/replayer.ts';
 import { guestImages } from '../support/guest.ts';
 import { randomNumbers } from '../support/random.ts';
+import { patient } from '../support/tiers.ts';
 import { BootedMachine } from './booted-machine.ts';
 import { type LiveMachine, MemorySink } from './live-recording.ts';
 import { mixedWork } from './mixed-work.ts';
@@ -95,7 +96,7 @@ describe('a recording of mixed work', async () => {
         totals.digests += counts.digests;
         totals.blocks += recording.arrivals.filter(({ arrival }) => arrival.kind === 'block').length;
       },
-      600_000,
+      patient(600_000),
     );
   }
 

@@ -11,6 +11,7 @@ import { ReplayKeeper } from '../../src/platform/node/recording/replay-keeper.ts
 import { makeRecordedMachine, Replayer } from '../../src/recording/replayer.ts';
 import { Timeline } from '../../src/replay/timeline.ts';
 import { guestImages } from '../support/guest.ts';
+import { patient } from '../support/tiers.ts';
 import { LiveMachine, MemorySink } from './live-recording.ts';
 import { openBytes } from './opened.ts';
 
@@ -90,7 +91,7 @@ describe('a recording that is played', async () => {
         if (openBytes(bytes).end?.digest) expect(player.replayer.core.digest()).toBe(lastDigest);
       }
     },
-    60_000,
+    patient(60_000),
   );
 
   it.skipIf(reason)(
@@ -112,7 +113,7 @@ describe('a recording that is played', async () => {
       expect(await player.seek({ kind: 'text', text: 'no such text' })).toBe(false);
       expect(shown()).toBe(printed);
     },
-    60_000,
+    patient(60_000),
   );
 
   it.skipIf(reason)(
@@ -132,7 +133,7 @@ describe('a recording that is played', async () => {
       expect(await playing).toEqual({ kind: 'interrupted' });
       expect(player.replayer.core.ticks).toBeGreaterThan(player.replayer.recording.start.ticks);
     },
-    60_000,
+    patient(60_000),
   );
 
   it.skipIf(reason)(
@@ -173,7 +174,7 @@ describe('a recording that is played', async () => {
       expect(start.every((byte) => byte === 0)).toBe(true);
       await untouched.close();
     },
-    60_000,
+    patient(60_000),
   );
 
   it.skipIf(reason)(
@@ -197,7 +198,7 @@ describe('a recording that is played', async () => {
       expect(replayer.runToEnd().finish).toBeUndefined();
       expect(replayer.checkedDigests).toBe(recording.digests.length);
     },
-    60_000,
+    patient(60_000),
   );
 
   it.skipIf(reason)(
@@ -227,7 +228,7 @@ describe('a recording that is played', async () => {
       expect(machine.console.transcript).toMatch(/\non the disk/);
       await machine.stop();
     },
-    60_000,
+    patient(60_000),
   );
 
   it.skipIf(reason)('refuses disks that cannot be the machine’s', async () => {
@@ -259,6 +260,6 @@ describe('a recording that is played', async () => {
       expect(core.digest()).toBe(last);
       timeline.dispose();
     },
-    60_000,
+    patient(60_000),
   );
 });

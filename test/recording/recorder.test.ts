@@ -8,6 +8,7 @@ import { FlightRecorder } from '../../src/recording/flight-recorder.ts';
 import { joinRecordings } from '../../src/recording/join.ts';
 import { echoing } from '../api/programs.ts';
 import { guestImages } from '../support/guest.ts';
+import { patient } from '../support/tiers.ts';
 import { BootedMachine } from './booted-machine.ts';
 import { LiveMachine, MemorySink } from './live-recording.ts';
 import { openBytes, replayAll } from './opened.ts';
@@ -70,7 +71,7 @@ describe('a recorder', async () => {
       expect(new Set([0, 2, 3].map((i) => replays[i]!.digest)).size).toBe(1);
       await close();
     },
-    120_000,
+    patient(120_000),
   );
 
   it.skipIf(reason)(
@@ -96,7 +97,7 @@ describe('a recorder', async () => {
       }
       await close();
     },
-    120_000,
+    patient(120_000),
   );
 
   it.skipIf(reason)(
@@ -117,7 +118,7 @@ describe('a recorder', async () => {
       expect((await replayAll(recording)).finish).toBeUndefined();
       await close();
     },
-    120_000,
+    patient(120_000),
   );
 
   it.skipIf(reason)(
@@ -138,7 +139,7 @@ describe('a recorder', async () => {
         await close();
       }
     },
-    120_000,
+    patient(120_000),
   );
 
   it('gives up when there is no memory to keep the start in, and the machine goes on', async () => {
@@ -198,7 +199,7 @@ describe('a recorder', async () => {
       expect(openBytes(sink.bytes).arrivals.length).toBeGreaterThanOrEqual(80);
       await close();
     },
-    120_000,
+    patient(120_000),
   );
 
   it.skipIf(reason)(
@@ -260,7 +261,7 @@ describe('a recorder', async () => {
       expect(() => [...joinRecordings(cut.slice(1), nodeCodec)]).toThrow(/no recording that is whole/);
       await close();
     },
-    120_000,
+    patient(120_000),
   );
 });
 

@@ -4,6 +4,7 @@ import { nodeCodec } from '../../src/platform/node/checkpoint/node-codec.ts';
 import { Recording } from '../../src/recording/recording.ts';
 import { Replayer } from '../../src/recording/replayer.ts';
 import { guestImages } from '../support/guest.ts';
+import { patient } from '../support/tiers.ts';
 import { LiveMachine, MemorySink } from './live-recording.ts';
 
 const BOOT = 'console=ttyS0 quiet cryptomgr.notests';
@@ -45,6 +46,6 @@ describe('a recording', async () => {
         expect(replayer.checkedDigests).toBe(recording.digests.length);
       }
     },
-    120_000,
+    patient(120_000),
   );
 });

@@ -13,7 +13,7 @@ import { assemble } from '../jit/assembly.ts';
 import { CALLS_NEXT_PAGE, NEXT_PAGE, programMachine } from '../jit/program.ts';
 import { guestImages } from '../support/guest.ts';
 import { randomNumbers } from '../support/random.ts';
-import { tierUnderTest } from '../support/tiers.ts';
+import { patient, tierUnderTest } from '../support/tiers.ts';
 
 const MIB = 1024 ** 2;
 const SLICE_BRANCHES = 100_000n;
@@ -153,6 +153,6 @@ describe.skipIf(reason)('machines of one memory in several engines', () => {
       // Nothing is lost, whoever gave it back. What the root reads now it reads from frames of its own.
       expect(arena.frameCount).toBe(framesBefore);
     },
-    60_000,
+    patient(60_000),
   );
 });
