@@ -161,6 +161,8 @@ export class Engine {
   /** A machine is gone. */
   disconnect(hart: number): void {
     this.ports.delete(hart);
+    // Places that became hot there may still wait, and would find pages in its TLB that serve other frames by then.
+    this.withholdCode(hart);
     if (this.entered === hart) this.entered = 0;
   }
 

@@ -1,6 +1,7 @@
 import { quickCsr } from '../../hart/csr.ts';
 import type { Decoded } from '../../isa/decode.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
+import { LINKS } from '../interpreter/slots.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from './options.ts';
 
 /** One instruction, by its byte offset from the start of the region's page. Negative ones and those from FRAME_BYTES on lie in other pages. */
@@ -55,6 +56,11 @@ const RETURN_ADDRESS = 1;
 /** How many pages an offset lies from the region's own. */
 export function pageDistance(offset: number): number {
   return Math.floor(offset / FRAME_BYTES);
+}
+
+/** Which of a decoded page's links stands for a page so far away. */
+export function linkOf(distance: number): number {
+  return distance & (LINKS - 1);
 }
 
 /** A jump that keeps the return address. */
@@ -133,14 +139,21 @@ class RegionScan {
 
   private isWorthwhile(leader: number): boolean {
     const ran = !this.optimizations['skip-cold'] || this.code.wasExecuted(leader);
-    return ran && this.seen.size < MAXIMUM_INSTRUCTIONS;
+    return ran && this.seen.size < MAXIMUM_INSTRUCTIONS && (pageDistance(leader) === 0 || this.isTranslated(leader));
+  }
+
+  private isTranslated(offset: number): boolean {
+    const decoded = this.code.read(offset);
+    return decoded !== undefined && !isInterpreted(decoded, this.optimizations);
   }
 
   /** The page of an offset is the region's own, or one that it has or may have code of. */
   private mayHave(offset: number): boolean {
     const distance = pageDistance(offset);
     if (distance === 0 || this.otherPages.has(distance)) return true;
-    return this.optimizations.pages && this.otherPages.size < OTHER_PAGES_MAXIMUM && this.code.reaches(offset);
+    const hasRoom = this.optimizations.pages && this.otherPages.size < OTHER_PAGES_MAXIMUM;
+    const isLinkFree = ![...this.otherPages].some((other) => linkOf(other) === linkOf(distance));
+    return hasRoom && isLinkFree && this.code.reaches(offset);
   }
 
   private scanFrom(leader: number): void {

@@ -8,8 +8,8 @@ import {
   SLOTS_REGION,
   SLOTS_REPLACED_OP,
 } from '../interpreter/slots.ts';
+import { linkOf } from './blocks.ts';
 import type { CachedModule } from './cache.ts';
-import { linkOf } from './region.ts';
 
 /** A decoded page and an offset in it. */
 export interface Place {
@@ -71,7 +71,7 @@ export class RegionMap {
     return link === undefined || (link.distance === distance && link.target === target);
   }
 
-  /** All of its pages can be linked. */
+  /** All of its pages can be linked, each by a link of its own. */
   add(region: Installed): void {
     const { page, offset, number, others } = region;
     const { view } = this.arena;

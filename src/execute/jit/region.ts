@@ -1,9 +1,9 @@
 import * as L from '../../hart/layout.ts';
 import { fetchEntry } from '../../hart/library/tlb.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
-import { LINKS, RegionExit, SLOTS_LINKS, SLOTS_REGION } from '../interpreter/slots.ts';
+import { RegionExit, SLOTS_LINKS, SLOTS_REGION } from '../interpreter/slots.ts';
 import { type Declared, type FunctionBuilder, type I32, type I64, i32, type Label, type Local } from '../wasm/index.ts';
-import { type Block, isFloat, pageDistance } from './blocks.ts';
+import { type Block, isFloat, linkOf, pageDistance } from './blocks.ts';
 import { RegionEmitter, type RegionFrame } from './emitter.ts';
 import { DISPATCHER, type Graph, isLoopHeader, isMerge, makeGraph } from './graph.ts';
 import { findNeighbours, type Neighbours } from './neighbours.ts';
@@ -14,8 +14,8 @@ import { intersection, isEmpty, members, planRegisters, type RegisterPlan, type 
 const PLACE_BITS = 20;
 const DONE_BITS = 9;
 const EXIT_SHIFT = PLACE_BITS + DONE_BITS;
-/** No offset in a region is as far from its page's start. */
-export const OFFSET_LIMIT = 2 ** PLACE_BITS;
+/** No page of a region is as far away from its own. */
+export const DISTANCE_LIMIT = 2 ** PLACE_BITS / FRAME_BYTES;
 
 /** Goes on in the region with a number: (hart, virtual address of its page, decoded page, number). */
 export type OtherRegion = Declared<readonly ['i32', 'i64', 'i32', 'i32'], 'i32'>;
@@ -26,17 +26,12 @@ export interface RegionParameters {
   readonly decodedPage: Local<'i32'>;
 }
 
+/** Blocks that a branch reaches from here: loops around it, and merges behind what it is in. */
+type Context = readonly { readonly position: number; readonly label: Label }[];
+
 function labelOf(position: number, context: Context): Label | undefined {
   return context.findLast((entry) => entry.position === position)?.label;
 }
-
-/** Which of a decoded page's links stands for a page so far away. */
-export function linkOf(distance: number): number {
-  return distance & (LINKS - 1);
-}
-
-/** Blocks that a branch reaches from here: loops around it, and merges behind what it is in. */
-type Context = readonly { readonly position: number; readonly label: Label }[];
 
 /**
  * Writes the body of one region: a function (hart, virtual address of the page, decoded page) -> RegionExit. Control flow is structured
@@ -291,6 +286,13 @@ export class RegionWriter {
     const end = {
       branch: (condition: I32) => {
         if (ending.kind !== 'branch') throw new Error('a branch that does not end its block');
+        if (ending.taken === ending.next) {
+          // What follows is written once: a row of such branches would double it each time.
+          f.drop(condition);
+          addRetired();
+          this.edge(position, last!.offset, ending.next, context);
+          return;
+        }
         const taken = f.let(condition);
         addRetired();
         f.if(

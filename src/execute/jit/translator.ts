@@ -18,7 +18,7 @@ import type { CompiledBatch, RegionCompiler } from './compiler.ts';
 import { generateRegionCall } from './generate.ts';
 import type { CodeOptions } from './options.ts';
 import { encodePlan, everyInstruction, otherDistances, packPlans, type RegionPlan } from './plan.ts';
-import { OFFSET_LIMIT } from './region.ts';
+import { DISTANCE_LIMIT } from './region.ts';
 import { type OtherPages, type Place, RegionMap } from './region-map.ts';
 
 export interface TranslatorOptions {
@@ -213,8 +213,7 @@ export class Translator {
     return (distance) => {
       if (!found.has(distance)) {
         const target = around(distance);
-        const canLink = target !== undefined && target !== page && this.regions.canLink(page, distance, target);
-        found.set(distance, canLink ? target : undefined);
+        found.set(distance, target !== undefined && this.isLinkable(page, distance, target) ? target : undefined);
       }
       return found.get(distance);
     };
@@ -249,6 +248,12 @@ export class Translator {
     compiler.submit({ id, plans: packPlans(plans), options: code });
   }
 
+  private isLinkable(page: number, distance: number, target: number): boolean {
+    // With a page that keeps changing its regions would, too.
+    const isCalm = (this.changes.get(target)?.count ?? 0) <= CHANGES_FREE;
+    return target !== page && isCalm && this.regions.canLink(page, distance, target);
+  }
+
   /** Undefined: the instruction there is not for translation. */
   private scan({ offset }: Place, pages: PagesAround): RegionPlan | undefined {
     const blocks = findBlocks(this.pageCode(pages), offset, this.options.code.optimizations);
@@ -271,7 +276,7 @@ export class Translator {
     const { view } = this.arena;
     const pageOf = (offset: number): number => pages(pageDistance(offset))!;
     return {
-      reaches: (offset) => Math.abs(offset) < OFFSET_LIMIT && pages(pageDistance(offset)) !== undefined,
+      reaches: (offset) => Math.abs(pageDistance(offset)) < DISTANCE_LIMIT && pages(pageDistance(offset)) !== undefined,
       read: (offset) => {
         const bits = this.bitsAt(pageOf(offset), offset);
         return bits === undefined ? undefined : decode(bits);
