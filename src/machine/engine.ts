@@ -251,7 +251,7 @@ export class Engine {
     return (distance) => {
       const page = BigInt.asIntN(64, address + BigInt(distance * FRAME_BYTES));
       const index = Number((page >> 12n) & BigInt(FETCH_TLB_ENTRIES - 1));
-      const entry = hart + FETCH_TLB + index * TLB_ENTRY_BYTES;
+      const entry = fetchEntry(hart, index);
       return longs[(entry + TLB_READ_TAG) / 8] === (page | context) ? words[(entry + TLB_ADDEND) >>> 2] : undefined;
     };
   }
@@ -272,7 +272,7 @@ export class Engine {
     const pages = new Set<number>();
     for (const hart of this.ports.keys()) {
       for (let i = 0; i < FETCH_TLB_ENTRIES; i++) {
-        const entry = hart + FETCH_TLB + i * TLB_ENTRY_BYTES;
+        const entry = fetchEntry(hart, i);
         if (longs[(entry + TLB_READ_TAG) / 8] !== -1n) pages.add(words[(entry + TLB_ADDEND) >>> 2]!);
       }
     }
@@ -289,10 +289,15 @@ export class Engine {
   private withholdCode(hart: number, page?: number): void {
     const { words, longs } = this.arena;
     for (let i = 0; i < FETCH_TLB_ENTRIES; i++) {
-      const entry = hart + FETCH_TLB + i * TLB_ENTRY_BYTES;
+      const entry = fetchEntry(hart, i);
       if (page === undefined || words[(entry + TLB_ADDEND) >>> 2] === page) longs[(entry + TLB_READ_TAG) / 8] = -1n;
     }
   }
+}
+
+/** Address of an entry of a hart's fetch TLB. */
+function fetchEntry(hart: number, index: number): number {
+  return hart + FETCH_TLB + index * TLB_ENTRY_BYTES;
 }
 
 function isShared({ memory }: EngineOptions): boolean {

@@ -18,6 +18,7 @@ import {
 import { FloatCalls } from './float-calls.ts';
 import type { Handler } from './handlers.ts';
 import {
+  besideSlot,
   SLOT_A,
   SLOT_B,
   SLOT_BYTES,
@@ -69,7 +70,7 @@ export interface Loop {
 /** Control came to the slot by a transfer: counts, and reports places that become hot. */
 export function noteHeat(f: FunctionBuilder, loop: Omit<Loop, 'labels'>, slot: I32): void {
   const page = loop.page.get;
-  const at = f.let(page.add(slot.sub(page).shrU(2)));
+  const at = f.let(besideSlot(page, slot));
   const heat = f.let(at.load16U(SLOTS_HEAT).add(1).and(0xffff));
   f.store16(at, heat, SLOTS_HEAT);
   const { hart, library, pageAddress } = loop;
@@ -282,8 +283,7 @@ export class SlotEmitter implements Emitter {
     const { target, page, pageAddress, slot } = this.loop;
     const isInPage = target.get.xor(pageAddress.get).shrU(12).eqz();
     const inPage = target.get.wrap().and(0xffe).or(TARGET_IN_PAGE);
-    const at = page.get.add(slot.get.sub(page.get).shrU(2));
-    this.f.store16(at, select(isInPage, inPage, i32(TARGET_ELSEWHERE)), SLOTS_TARGET);
+    this.f.store16(besideSlot(page.get, slot.get), select(isInPage, inPage, i32(TARGET_ELSEWHERE)), SLOTS_TARGET);
   }
 
   raise(cause: number, value: I64): void {

@@ -17,6 +17,7 @@ import { decodeByTable } from './decode-table.ts';
 import { type Loop, noteHeat, SlotEmitter } from './emitter.ts';
 import { HANDLERS, OP_ILLEGAL } from './handlers.ts';
 import {
+  besideSlot,
   decodedSlot,
   FIRST_INTERPRETED_EXIT,
   OP_CROSSING,
@@ -251,7 +252,7 @@ function skipOne(f: FunctionBuilder, loop: LoopState, regions: Regions): void {
 /** Runs the region that starts at the slot, or the instruction that it replaced there. */
 function runRegion(f: FunctionBuilder, loop: Loop, regions: Regions, redispatch: Label, stepping: boolean): void {
   const { slot, page, hart, retired, labels } = loop;
-  const at = f.let(page.get.add(slot.get.sub(page.get).shrU(2)));
+  const at = f.let(besideSlot(page.get, slot.get));
   const replaced = () => {
     f.set(regions.skipSlot, i32(0));
     f.set(regions.op, at.load16U(SLOTS_REPLACED_OP));

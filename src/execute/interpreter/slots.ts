@@ -62,6 +62,11 @@ export function decodedSlot(page: I32, offset: I32): I32 {
   return page.add(offset.and(0xffe).shl(2));
 }
 
+/** What the offsets of the arrays with a u16 for each slot count from, for one slot of a page. */
+export function besideSlot(page: I32, slot: I32): I32 {
+  return page.add(slot.sub(page).shrU(2));
+}
+
 /** Why control left translated code (execute/jit): what a region returns. PC is set. */
 export const RegionExit = {
   /** Go on at PC, in a page that the fetch TLB does not have. */

@@ -58,6 +58,11 @@ export function pageDistance(offset: number): number {
   return Math.floor(offset / FRAME_BYTES);
 }
 
+/** An offset from the start of some page, in the page that it lies in. */
+export function pageOffset(offset: number): number {
+  return offset & (FRAME_BYTES - 1);
+}
+
 /** Which of a decoded page's links stands for a page so far away. */
 export function linkOf(distance: number): number {
   return distance & (LINKS - 1);
@@ -139,12 +144,15 @@ class RegionScan {
 
   private isWorthwhile(leader: number): boolean {
     const ran = !this.optimizations['skip-cold'] || this.code.wasExecuted(leader);
-    return ran && this.seen.size < MAXIMUM_INSTRUCTIONS && (pageDistance(leader) === 0 || this.isTranslated(leader));
+    return (
+      ran && this.seen.size < MAXIMUM_INSTRUCTIONS && (pageDistance(leader) === 0 || this.read(leader) !== undefined)
+    );
   }
 
-  private isTranslated(offset: number): boolean {
+  /** Undefined: the interpreter's. */
+  private read(offset: number): Decoded | undefined {
     const decoded = this.code.read(offset);
-    return decoded !== undefined && !isInterpreted(decoded, this.optimizations);
+    return decoded && !isInterpreted(decoded, this.optimizations) ? decoded : undefined;
   }
 
   /** The page of an offset is the region's own, or one that it has or may have code of. */
@@ -163,8 +171,8 @@ class RegionScan {
         this.pending.push(offset);
         return;
       }
-      const decoded = this.code.read(offset);
-      if (!decoded || isInterpreted(decoded, this.optimizations)) return;
+      const decoded = this.read(offset);
+      if (!decoded) return;
       this.seen.add(offset);
       const next = offset + decoded.length;
       const { flow } = decoded.instruction;
@@ -202,8 +210,8 @@ class RegionScan {
     for (let leader = pending.pop(); leader !== undefined; leader = pending.pop()) {
       if (!this.mayHave(leader) || !this.code.wasExecuted(leader)) continue;
       for (let offset = leader; pageDistance(offset) === pageDistance(leader) && !seen.has(offset); ) {
-        const decoded = this.code.read(offset);
-        if (!decoded || isInterpreted(decoded, this.optimizations)) break;
+        const decoded = this.read(offset);
+        if (!decoded) break;
         if (seen.add(offset).size > CALLEE_MAXIMUM) return seen.size;
         const { flow } = decoded.instruction;
         if (flow === 'branch' || (flow === 'jump' && !isCall(decoded))) pending.push(offset + decoded.immediate);
@@ -228,9 +236,8 @@ class RegionScan {
       if (isOutside || cut || instructions.length >= MAXIMUM_INSTRUCTIONS) {
         return { start, instructions, ending: { kind: 'fall', next: offset } };
       }
-      const decoded = this.code.read(offset);
-      if (!decoded || isInterpreted(decoded, this.optimizations))
-        return { start, instructions, ending: { kind: 'interpret', offset } };
+      const decoded = this.read(offset);
+      if (!decoded) return { start, instructions, ending: { kind: 'interpret', offset } };
       instructions.push({ offset, decoded });
       const next = offset + decoded.length;
       const ending = this.endingOf(decoded, offset, next);

@@ -1,5 +1,5 @@
 import { FRAME_BYTES } from '../../memory/layout.ts';
-import { pageDistance } from './blocks.ts';
+import { pageDistance, pageOffset } from './blocks.ts';
 import type { CompiledBatch } from './compiler.ts';
 import type { CodeOptions } from './options.ts';
 import { everyInstruction, planEntry, type RegionPlan } from './plan.ts';
@@ -157,7 +157,7 @@ function matches(plan: RegionPlan, view: DataView, frames: FramesAround): boolea
       frame = frames(distance);
     }
     if (frame === undefined) return false;
-    const at = frame + (offset & (FRAME_BYTES - 1));
+    const at = frame + pageOffset(offset);
     return (bits & 3) === 3 ? view.getInt32(at, true) === bits : view.getUint16(at, true) === bits;
   });
 }

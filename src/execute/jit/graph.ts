@@ -122,7 +122,7 @@ function reversePostorder(entry: Block, targets: (block: Block) => Block[]): Blo
 function dominators(predecessors: readonly (readonly number[])[]): number[] {
   const idom: number[] = predecessors.map(() => -1);
   idom[0] = 0;
-  const meet = (a: number, b: number): number => nearestCommon(idom, a, b);
+  const meet = (a: number, b: number): number => commonDominator(idom, a, b);
   for (let changed = true; changed; ) {
     changed = false;
     for (let i = 1; i < predecessors.length; i++) {
@@ -137,18 +137,14 @@ function dominators(predecessors: readonly (readonly number[])[]): number[] {
   return idom;
 }
 
-function nearestCommon(immediateDominator: readonly number[], a: number, b: number): number {
+/** The last block that control comes through on every way to the two. */
+export function commonDominator(immediateDominator: readonly number[], a: number, b: number): number {
   let [x, y] = [a, b];
   while (x !== y) {
     while (x > y) x = immediateDominator[x]!;
     while (y > x) y = immediateDominator[y]!;
   }
   return x;
-}
-
-/** The last block that control comes through on every way to the two. */
-export function commonDominator({ immediateDominator }: Graph, a: number, b: number): number {
-  return nearestCommon(immediateDominator, a, b);
 }
 
 export function dominates(graph: Graph, a: number, b: number): boolean {

@@ -116,7 +116,7 @@ function loadPlaces(graph: Graph, needed: readonly RegisterSet[]): RegisterSet[]
     const all = needed.reduce((mask, set) => mask | set[kind], 0);
     for (const register of members(all)) {
       const users = needed.flatMap((set, i) => ((set[kind] >>> register) & 1 ? [i] : []));
-      const common = users.reduce((a, b) => commonDominator(graph, a, b));
+      const common = users.reduce((a, b) => commonDominator(graph.immediateDominator, a, b));
       places[outside[common]!]![kind] |= 1 << register;
     }
   }

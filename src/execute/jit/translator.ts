@@ -12,7 +12,7 @@ import {
   SLOTS_TARGET,
   TARGET_IN_PAGE,
 } from '../interpreter/slots.ts';
-import { type Block, findBlocks, type PageCode, pageDistance } from './blocks.ts';
+import { type Block, findBlocks, type PageCode, pageDistance, pageOffset } from './blocks.ts';
 import { type CachedModule, type CachedRegion, cachedModule, instructionAt, type TranslationCache } from './cache.ts';
 import type { CompiledBatch, RegionCompiler } from './compiler.ts';
 import { generateRegionCall } from './generate.ts';
@@ -265,7 +265,7 @@ export class Translator {
 
   /** The instruction at an offset from the start of some page, which lies in this one. */
   private bitsAt(page: number, offset: number): number | undefined {
-    return instructionAt(this.arena.view, this.frameOf(page), inPage(offset));
+    return instructionAt(this.arena.view, this.frameOf(page), pageOffset(offset));
   }
 
   private frameOf(page: number): number {
@@ -456,14 +456,9 @@ export class Translator {
   }
 }
 
-/** An offset from the start of some page, in the page that it lies in. */
-function inPage(offset: number): number {
-  return offset & (FRAME_BYTES - 1);
-}
-
 /** Slot of an offset in the decoded page that it lies in. */
 function slotAt(page: number, offset: number): number {
-  return page + (inPage(offset) / 2) * SLOT_BYTES;
+  return page + (pageOffset(offset) / 2) * SLOT_BYTES;
 }
 
 /** The pages that a region has code of beside its own. */
