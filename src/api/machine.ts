@@ -159,7 +159,7 @@ export class MachineHandle {
     options: ForkOptions,
     place: (send: (thread: number) => Promise<ForkReport>) => Promise<ForkReport>,
   ): Promise<ForkReport> {
-    this.require('be forked', 'running', 'paused');
+    this.require('be forked', 'created', 'running', 'paused');
     return await place((thread) => this.client.request('fork', { ...options, thread }));
   }
 

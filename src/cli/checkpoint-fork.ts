@@ -52,12 +52,13 @@ async function forkCheckpoint(reference: string, options: ForkCommandOptions): P
   try {
     const first = await Machine.restore(reference, options.store === undefined ? {} : { store: options.store });
     machines.push(first);
-    await first.start();
-    while (machines.length < options.count && signals.exitCode === undefined) machines.push(await first.fork());
+    // None starts before all are there: each goes on from the checkpoint itself, and nothing that it prints is missed.
+    while (machines.length < options.count && signals.exitCode === undefined)
+      machines.push(await first.fork({ start: false }));
     for (const [index, machine] of machines.entries()) {
       controls.push(await ControlServer.open({ ...facts, machine, name: `${name}-${index + 1}` }));
     }
-    const ends = await Promise.all(machines.map((machine, index) => follow(machine, `${name}-${index + 1}`, options)));
+    const ends = await Promise.all(machines.map((machine, index) => run(machine, `${name}-${index + 1}`, options)));
     return signals.exitCode ?? ends.find(({ exitCode }) => exitCode !== 0)?.exitCode ?? 0;
   } finally {
     signals.ignore();
@@ -66,7 +67,13 @@ async function forkCheckpoint(reference: string, options: ForkCommandOptions): P
   }
 }
 
-/** Prints what a machine prints, by whole lines. */
+async function run(machine: Machine, name: string, options: ForkCommandOptions): Promise<MachineEnd> {
+  // Where it does not start it has ended, and that is what following it comes to.
+  const [end] = await Promise.all([follow(machine, name, options), machine.start().catch(() => {})]);
+  return end;
+}
+
+/** Prints what a machine prints from now on, by whole lines. */
 async function follow(machine: Machine, name: string, { json }: ForkCommandOptions): Promise<MachineEnd> {
   const say = (event: object): Promise<void> =>
     writeAll(process.stdout, `${JSON.stringify({ machine: name, ...event })}\n`);

@@ -209,6 +209,41 @@ describe('forks of a running machine', () => {
     },
   );
 
+  it.skipIf(skipped)('are heard from the first thing that they print', async () => {
+    const machine = await boot();
+    const all: Machine[] = [machine];
+    try {
+      const count = '(n=0; while :; do n=$((n + 1)); echo "n=$n="; usleep 1000; done) & n=; echo go"es"';
+      await ask(machine, count, 'goes');
+      const listen = async (fork: Machine): Promise<string> => {
+        let text = '';
+        for await (const bytes of fork.console) {
+          text += new TextDecoder().decode(bytes);
+          if (text.length > 1000) break;
+        }
+        return text;
+      };
+      await forkElsewhere(machine, all);
+      for (let made = 0; made < 4; made++) {
+        const fork = await machine.fork();
+        all.push(fork);
+        // All that it has printed is all that is read.
+        const text = await listen(fork);
+        expect(fork.console.transcript.startsWith(text)).toBe(true);
+      }
+      const still = await machine.fork({ start: false });
+      const twin = await still.fork({ start: false });
+      all.push(still, twin);
+      expect([still.status, twin.status]).toEqual(['created', 'created']);
+      const texts = [still, twin].map(listen);
+      await Promise.all([still.start(), twin.start()]);
+      const [first, second] = await Promise.all(texts);
+      expect(first!.slice(0, 1000)).toBe(second!.slice(0, 1000));
+    } finally {
+      await Promise.all(all.map((each) => each.stop()));
+    }
+  });
+
   it.skipIf(skipped)('are refused of a machine that has not been started or has ended', async () => {
     const machine = await Machine.create({ ...images, memory: '128M' });
     await expect(machine.fork()).rejects.toMatchObject({ code: 'state' });

@@ -84,6 +84,8 @@ export class MachineServer {
   private readonly prefetch: Prefetch;
   private readonly debugger: MachineDebugger;
   private profile: ProfileRecorder | undefined;
+  /** It goes on from a state that a machine was in, so it is one to fork before it executes. */
+  private readonly goesOn: boolean;
   private running: Promise<Finish | undefined> | undefined;
   private startedMs = 0;
   private firstOutputMs: number | undefined;
@@ -225,6 +227,7 @@ export class MachineServer {
     this.host = parts.host;
     this.disks = parts.disks;
     this.core = core;
+    this.goesOn = parts.files === undefined;
     this.loop = new NodeLoop(() => this.afterRound());
     this.recordings = this.makeRecordings(parts);
     this.runner = new LiveRunner(core, nodeClock, this.loop, this.recordings.hooks);
@@ -362,6 +365,11 @@ export class MachineServer {
     start = true,
   }: ForkOptions & { readonly thread?: number }): Promise<ForkReport> {
     if (this.ending) throw new GodwitError('state', 'The machine has ended.');
+    if (!this.running && !this.goesOn) {
+      throw new GodwitError('state', 'The machine cannot be forked: it has not been started.', {
+        hint: 'Start it, or create another one.',
+      });
+    }
     const { host } = this;
     const { snapshot, disks, pauseMs } = await this.checkpoints.freezeForFork();
     const { state, memory } = snapshot;

@@ -34,7 +34,7 @@ export class MachineThread {
   private readonly worker: Worker;
   private readonly events: ThreadEvents;
   private readonly receivers = new Map<number, Receiver>();
-  /** What machines said that have no handle yet: forks of other threads. */
+  /** What forks said that have no handle yet, or only for less than a turn of the event loop. */
   private readonly unheard = new Map<number, FromMachine[]>();
   /** Machines that have had a handle. */
   private readonly known = new Set<number>();
@@ -77,11 +77,15 @@ export class MachineThread {
   }
 
   private deliver(machine: number, message: FromMachine): void {
+    const before = this.unheard.get(machine);
+    if (before) before.push(message);
+    else if (!this.known.has(machine)) this.unheard.set(machine, [message]);
+    else this.hand(machine, message);
+  }
+
+  private hand(machine: number, message: FromMachine): void {
     const receiver = this.receivers.get(machine);
-    if (!receiver) {
-      if (!this.known.has(machine)) this.unheard.set(machine, [...(this.unheard.get(machine) ?? []), message]);
-      return;
-    }
+    if (!receiver) return;
     if (message.kind !== 'ended' && message.kind !== 'failed') {
       receiver.receive(message);
       return;
@@ -91,18 +95,23 @@ export class MachineThread {
   }
 
   private failAll(error: GodwitError): void {
+    for (const machine of [...this.unheard.keys()]) this.tellUnheard(machine);
     const all = [...this.receivers.values()];
     this.receivers.clear();
     for (const receiver of all) receiver.fail(error);
   }
 
-  /** What the machine has said already is heard now. */
+  /** What the machine has said already is heard when those who are given the handle had the occasion to read its console. */
   attach(machine: number, receiver: Receiver): void {
     this.receivers.set(machine, receiver);
     this.known.add(machine);
+    if (this.unheard.has(machine)) setImmediate(() => this.tellUnheard(machine));
+  }
+
+  private tellUnheard(machine: number): void {
     const messages = this.unheard.get(machine) ?? [];
     this.unheard.delete(machine);
-    for (const message of messages) this.deliver(machine, message);
+    for (const message of messages) this.hand(machine, message);
   }
 
   /** Nobody wants to hear of the machine any more. */

@@ -69,7 +69,9 @@ export class Machine extends MachineHandle {
    * forks are spread over as many threads as the computer has processors.
    * Unless an exact twin is asked for it is an individual of its own: its kernel gets fresh random numbers and is told so. Its disks are
    * copy-on-write images that are gone when it ends.
-   * @throws GodwitError 'state' when this machine has not been started or has ended, 'limit' when their memory is used up
+   * A machine that was restored or forked can be forked before it is started; all then go on from the same point. To read all that forks
+   * print, make them with `start: false` and start them when their consoles are read.
+   * @throws GodwitError 'state' when this machine was created and has not been started, or has ended, 'limit' when their memory is used up
    */
   async fork(options: ForkOptions = {}): Promise<Machine> {
     const { family } = this;
