@@ -90,6 +90,8 @@ function readHartState(data: PlainData): HartState {
   const view = new DataView(registers.buffer, registers.byteOffset);
   reader.require(view.getBigUint64(L.X_REGISTERS, true) === 0n, 'x0 is not zero');
   reader.require([0n, 1n, 3n].includes(view.getBigUint64(L.PRIVILEGE, true)), 'there is no such privilege mode');
+  // Translated code compares branch counts by their difference.
+  reader.require(view.getBigUint64(L.BRANCHES, true) < 1n << 62n, 'its branch count is not one of any machine');
   return { registers, spaces, translationFields: fields, translations };
 }
 

@@ -87,11 +87,16 @@ function localIn(func: Node[], pattern: RegExp): string | undefined {
   return undefined;
 }
 
-/** Names of locals: parameters, the two ways out, then what is loaded from the hart before anything else happens. */
+/** Names of locals: parameters, the two ways out, the transfers that are left, then what is loaded from the hart before anything else happens. */
 function localNames(func: Node[]): ReadonlyMap<string, string> {
   const names = new Map(PARAMETERS.map((name, i) => [`$p${i}`, `$${name}`]));
   const target = localIn(func, new RegExp(`^\\(i64\\.store offset=${L.PC} \\$p0 (\\$l\\d+)\\)$`));
   const wayOut = localIn(func, /^\(return \(i32\.shr_u (\$l\d+) \(i32\.const 29\)\)\)$/);
+  const left = localIn(
+    func,
+    new RegExp(`^\\(local\\.set (\\$l\\d+) \\(i64\\.sub \\(i64\\.load offset=${L.STOP_BRANCHES} \\$p0\\)`),
+  );
+  if (left) names.set(left, '$left');
   if (target) names.set(target, '$target');
   if (wayOut) names.set(wayOut, '$way_out');
   for (const node of func) {

@@ -94,6 +94,11 @@ export function isFloat({ instruction: { extension } }: Decoded): boolean {
   return extension === 'F' || extension === 'D';
 }
 
+/** Loads, stores and atomics of all kinds. */
+export function accessesMemory({ instruction: { name, syntax } }: Decoded): boolean {
+  return syntax.includes('(rs1)') && name !== 'jalr';
+}
+
 /** Control goes to the next instruction. */
 function goesOn({ instruction }: Decoded): boolean {
   return instruction.flow === 'straight' || instruction.flow === 'system';

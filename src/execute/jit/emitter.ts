@@ -22,6 +22,8 @@ export interface RegionFrame {
   readonly pageAddress: Local<'i64'>;
   readonly x: readonly (Local<'i64'> | undefined)[];
   readonly fp: readonly (Local<'i64'> | undefined)[];
+  /** The hart's DATA_CONTEXT, for comparisons with tags of the data TLB; only where the region accesses memory. */
+  readonly dataContext: Local<'i64'> | undefined;
   /** A local for the host address that a base register stands for. */
   hostBase(register: number): Local<'i32'>;
   /** Leaves the region for the interpreter to do the instruction at `offset`, the `index`-th of its block. */
@@ -155,7 +157,7 @@ export class RegionEmitter implements Emitter {
     const { f } = this;
     const entry = f.let(dataEntry(this.hart, address));
     const lastByte = width === 1 ? address : address.add(width - 1);
-    const tag = lastByte.and(-4096n).or(this.hart.load64(L.DATA_CONTEXT));
+    const tag = lastByte.and(-4096n).or(this.frame.dataContext!.get);
     this.giveUp(RegionExit.memory, entry.load64(L.DATA_TLB + tagOffset).ne(tag));
     return address.wrap().add(entry.load(L.DATA_TLB + L.TLB_ADDEND));
   }
@@ -170,7 +172,7 @@ export class RegionEmitter implements Emitter {
       const tag = base
         .add(neighbours.high - 1)
         .and(-4096n)
-        .or(this.hart.load64(L.DATA_CONTEXT));
+        .or(this.frame.dataContext!.get);
       // What may be written may be read (12.3.1).
       const tagOffset = neighbours.stores ? L.TLB_WRITE_TAG : L.TLB_READ_TAG;
       this.giveUp(RegionExit.memory, entry.load64(L.DATA_TLB + tagOffset).ne(tag));
@@ -242,7 +244,11 @@ export class RegionEmitter implements Emitter {
     const c = { f: this.f, hart: this.hart, giveUpIf: (condition: I32) => this.giveUp(RegionExit.guard, condition) };
     this.giveUp(RegionExit.guard, this.hart.load(L.PRIVILEGE).ltU((address >>> 8) & 3));
     const old = this.f.let(quick.read(c));
-    if (always || rs1 !== 0) quick.write(c, this.f.let(combine(old, source())));
+    if (always || rs1 !== 0) {
+      quick.write(c, this.f.let(combine(old, source())));
+      const { dataContext } = this.frame;
+      if (dataContext) this.f.set(dataContext, this.hart.load64(L.DATA_CONTEXT));
+    }
     this.setX(old);
   }
 

@@ -1,6 +1,6 @@
 import type { Decoded } from '../../isa/decode.ts';
 import type { Width } from '../../isa/emitter.ts';
-import type { Block } from './blocks.ts';
+import { accessesMemory, type Block } from './blocks.ts';
 import { usage } from './registers.ts';
 
 /** Accesses of one block off the same, unchanged base register: checked once, where the first of them stands. */
@@ -21,8 +21,9 @@ const RANGE_MAXIMUM = 512;
 const WIDTHS: Readonly<Record<string, Width>> = { b: 1, bu: 1, h: 2, hu: 2, w: 4, wu: 4, d: 8 };
 
 /** Bytes that a load or store at an offset from a register accesses; undefined for other instructions. */
-function accessWidth({ instruction: { name, syntax } }: Decoded): Width | undefined {
-  return syntax.endsWith(',imm(rs1)') && name !== 'jalr' ? WIDTHS[name.replace(/^f?[ls]/, '')] : undefined;
+function accessWidth(decoded: Decoded): Width | undefined {
+  const { name, syntax } = decoded.instruction;
+  return accessesMemory(decoded) && syntax.endsWith(',imm(rs1)') ? WIDTHS[name.replace(/^f?[ls]/, '')] : undefined;
 }
 
 interface Open {

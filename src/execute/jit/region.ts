@@ -3,7 +3,7 @@ import { fetchEntry } from '../../hart/library/tlb.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
 import { RegionExit, SLOTS_LINKS, SLOTS_REGION } from '../interpreter/slots.ts';
 import { type Declared, type FunctionBuilder, type I32, type I64, i32, type Label, type Local } from '../wasm/index.ts';
-import { type Block, isFloat, linkOf, pageDistance } from './blocks.ts';
+import { accessesMemory, type Block, isFloat, linkOf, pageDistance } from './blocks.ts';
 import { RegionEmitter, type RegionFrame } from './emitter.ts';
 import { DISPATCHER, type Graph, isLoopHeader, isMerge, makeGraph } from './graph.ts';
 import { findNeighbours, type Neighbours } from './neighbours.ts';
@@ -52,8 +52,8 @@ export class RegionWriter {
   private readonly decodedPage: Local<'i32'>;
   /** By distance of another page: 1 when it was found to be the right one. */
   private readonly checkedPages = new Map<number, Local<'i32'>>();
-  private readonly branches: Local<'i64'>;
-  private readonly stop: Local<'i64'>;
+  /** Counted transfers until it is time to stop. Negative, too, where that is overdue. */
+  private readonly left: Local<'i64'>;
   private readonly retired: Local<'i64'>;
   private readonly target: Local<'i64'>;
   private readonly wayOut: Local<'i32'>;
@@ -79,8 +79,7 @@ export class RegionWriter {
     this.decodedPage = parameters.decodedPage;
     this.graph = makeGraph(blocks, entry);
     this.plan = planRegisters(this.graph, optimizations['lazy-loads']);
-    this.branches = f.local('i64');
-    this.stop = f.local('i64');
+    this.left = f.local('i64');
     this.retired = f.local('i64');
     this.target = f.local('i64');
     this.wayOut = f.local('i32');
@@ -97,7 +96,9 @@ export class RegionWriter {
       hostBases.set(register, local);
       return local;
     };
+    const usesMemory = blocks.some(({ instructions }) => instructions.some(({ decoded }) => accessesMemory(decoded)));
     this.frame = {
+      dataContext: usesMemory ? f.local('i64') : undefined,
       hostBase,
       f,
       hart: this.hart,
@@ -131,9 +132,10 @@ export class RegionWriter {
     const { f, plan } = this;
     const hart = this.hart.get;
     this.load(plan.loadedAt[0]!);
-    f.set(this.branches, hart.load64(L.BRANCHES));
-    f.set(this.stop, hart.load64(L.STOP_BRANCHES));
+    f.set(this.left, hart.load64(L.STOP_BRANCHES).sub(hart.load64(L.BRANCHES)));
     f.set(this.retired, hart.load64(L.INSTRET));
+    const { dataContext } = this.frame;
+    if (dataContext) f.set(dataContext, hart.load64(L.DATA_CONTEXT));
   }
 
   private load(registers: RegisterSet): void {
@@ -171,7 +173,7 @@ export class RegionWriter {
       .and(2 ** DONE_BITS - 1)
       .extendU();
     f.store(this.hart.get, this.retired.get.add(done), L.INSTRET);
-    f.store(this.hart.get, this.branches.get, L.BRANCHES);
+    this.storeBranches();
     f.store(this.hart.get, this.target.get, L.PC);
     f.return(way.shrU(EXIT_SHIFT));
   }
@@ -179,8 +181,8 @@ export class RegionWriter {
   /** A counted transfer out of the region; when it is time to stop, `target` is where the hart stands. */
   private countLeaving(): void {
     const { f } = this;
-    f.set(this.branches, this.branches.get.add(1));
-    f.if(this.branches.get.geU(this.stop.get), () => {
+    f.set(this.left, this.left.get.sub(1));
+    f.if(this.left.get.leS(0), () => {
       this.storeCounts();
       f.store(this.hart.get, this.target.get, L.PC);
       f.return(i32(RegionExit.event));
@@ -189,7 +191,12 @@ export class RegionWriter {
 
   private storeCounts(): void {
     this.f.store(this.hart.get, this.retired.get, L.INSTRET);
-    this.f.store(this.hart.get, this.branches.get, L.BRANCHES);
+    this.storeBranches();
+  }
+
+  private storeBranches(): void {
+    const hart = this.hart.get;
+    this.f.store(hart, hart.load64(L.STOP_BRANCHES).sub(this.left.get), L.BRANCHES);
   }
 
   /** To the region that starts at `target`, or back to the loop of the interpreter. */
@@ -360,8 +367,8 @@ export class RegionWriter {
     const { f } = this;
     const to = this.graph.blocks[next]!.start;
     if (counted) {
-      f.set(this.branches, this.branches.get.add(1));
-      f.if(this.branches.get.geU(this.stop.get), () => this.leaveInside(RegionExit.event, to, 0));
+      f.set(this.left, this.left.get.sub(1));
+      f.if(this.left.get.leS(0), () => this.leaveInside(RegionExit.event, to, 0));
     }
     if (!this.hasChecked(position, pageDistance(to))) this.checkPage(to);
     if (this.graph.isDispatched(position, next)) {

@@ -1,6 +1,6 @@
 import { type I64, i64, select } from '../../execute/wasm/index.ts';
 import { type Extension, type Instruction, row } from '../instruction.ts';
-import { register, registerWord, shift } from './integer.ts';
+import { onWords, register, registerWord, shift } from './integer.ts';
 
 const LOW = 0xffff_ffffn;
 
@@ -30,10 +30,6 @@ function pick(name: string, funct3: string, compute: (a: I64, b: I64) => I64): I
 
 const single = (amount: I64) => i64(1).shl(amount.and(63));
 const BIT: Extension = 'Zbs';
-
-function rotateWordRight(a: I64, amount: I64): I64 {
-  return a.wrap().rotr(amount.wrap()).extendS();
-}
 
 /** Each byte becomes all ones unless it is zero: adding 0x7f carries into the top bit. */
 function orCombine(a: I64): I64 {
@@ -67,9 +63,16 @@ export const BITS: readonly Instruction[] = [
   register('rol', '0110000', '001', (a, b) => a.rotl(b), 'Zbb'),
   register('ror', '0110000', '101', (a, b) => a.rotr(b), 'Zbb'),
   shift('rori', '011000', '101', (a, n) => a.rotr(n), 'Zbb'),
-  registerWord('rolw', '0110000', '001', (a, b) => a.wrap().rotl(b.wrap()).extendS(), 'Zbb'),
-  registerWord('rorw', '0110000', '101', rotateWordRight, 'Zbb'),
-  shift('roriw', '0110000', '101', rotateWordRight, 'Zbb', '0011011'),
+  registerWord('rolw', '0110000', '001', (a, b) => a.rotl(b), 'Zbb'),
+  registerWord('rorw', '0110000', '101', (a, b) => a.rotr(b), 'Zbb'),
+  shift(
+    'roriw',
+    '0110000',
+    '101',
+    onWords((a, n) => a.rotr(n)),
+    'Zbb',
+    '0011011',
+  ),
   unary('orc.b', '001010000111', '101', '0010011', orCombine),
   row('rev8', '011010111000 rs1 101 rd 0010011', { extension: 'Zbb', syntax: 'rd,rs1', pure: true }, (e) => {
     // Bytes within halfwords, halfwords within words, words.

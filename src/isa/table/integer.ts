@@ -17,15 +17,21 @@ export function register(
   );
 }
 
+type ComputeWord = (a: I32, b: I32) => I32;
+
+export function onWords(compute: ComputeWord): (a: I64, b: I64) => I64 {
+  return (a, b) => compute(a.wrap(), b.wrap()).extendS();
+}
+
 /** The same on the low words, result sign-extended. */
 export function registerWord(
   name: string,
   funct7: string,
   funct3: string,
-  compute: (a: I64, b: I64) => I64,
+  compute: ComputeWord,
   extension: Extension = 'I',
 ): Instruction {
-  return register(name, funct7, funct3, (a, b) => compute(a, b).extend32S(), extension, '0111011');
+  return register(name, funct7, funct3, onWords(compute), extension, '0111011');
 }
 
 export function immediate(
@@ -79,8 +85,6 @@ function branch(name: string, funct3: string, condition: (a: I64, b: I64) => I32
 }
 
 const shiftAmount = (b: I64) => b.and(63);
-const wordAmount = (b: I64) => b.and(31);
-const zeroExtend = (a: I64) => a.and(0xffff_ffffn);
 
 /** RV64I (unprivileged spec 2 and 4). */
 export const INTEGER: readonly Instruction[] = [
@@ -133,15 +137,41 @@ export const INTEGER: readonly Instruction[] = [
   register('sra', '0100000', '101', (a, b) => a.shrS(shiftAmount(b))),
   register('or', '0000000', '110', (a, b) => a.or(b)),
   register('and', '0000000', '111', (a, b) => a.and(b)),
-  immediate('addiw', '000', (a, imm) => a.add(imm).extend32S(), '0011011'),
-  shift('slliw', '0000000', '001', (a, n) => a.shl(n).extend32S(), 'I', '0011011'),
-  shift('srliw', '0000000', '101', (a, n) => zeroExtend(a).shrU(n).extend32S(), 'I', '0011011'),
-  shift('sraiw', '0100000', '101', (a, n) => a.extend32S().shrS(n), 'I', '0011011'),
+  immediate(
+    'addiw',
+    '000',
+    onWords((a, imm) => a.add(imm)),
+    '0011011',
+  ),
+  shift(
+    'slliw',
+    '0000000',
+    '001',
+    onWords((a, n) => a.shl(n)),
+    'I',
+    '0011011',
+  ),
+  shift(
+    'srliw',
+    '0000000',
+    '101',
+    onWords((a, n) => a.shrU(n)),
+    'I',
+    '0011011',
+  ),
+  shift(
+    'sraiw',
+    '0100000',
+    '101',
+    onWords((a, n) => a.shrS(n)),
+    'I',
+    '0011011',
+  ),
   registerWord('addw', '0000000', '000', (a, b) => a.add(b)),
   registerWord('subw', '0100000', '000', (a, b) => a.sub(b)),
-  registerWord('sllw', '0000000', '001', (a, b) => a.shl(wordAmount(b))),
-  registerWord('srlw', '0000000', '101', (a, b) => zeroExtend(a).shrU(wordAmount(b))),
-  registerWord('sraw', '0100000', '101', (a, b) => a.extend32S().shrS(wordAmount(b))),
+  registerWord('sllw', '0000000', '001', (a, b) => a.shl(b)),
+  registerWord('srlw', '0000000', '101', (a, b) => a.shrU(b)),
+  registerWord('sraw', '0100000', '101', (a, b) => a.shrS(b)),
   row('fence', 'fm pred succ rs1 000 rd 0001111', { extension: 'I', syntax: 'fence' }, () => {}),
   row('ecall', '00000000000000000000000001110011', { extension: 'I', syntax: 'none', flow: 'system' }, (e) =>
     e.environmentCall(),

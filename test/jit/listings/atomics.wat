@@ -11,9 +11,9 @@
 (local.set $a2 (i64.load offset=a2 $hart))
 (local.set $a3 (i64.load offset=a3 $hart))
 (local.set $a4 (i64.load offset=a4 $hart))
-(local.set $branches (i64.load offset=BRANCHES $hart))
-(local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
 (local.set $instret (i64.load offset=INSTRET $hart))
+(local.set $data_context (i64.load offset=DATA_CONTEXT $hart))
 (block
   (block $B1
     (block $B2
@@ -25,9 +25,7 @@
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l14)
-          (i64.or
-            (i64.and (i64.add $a2 (i64.const 3)) (i64.const -0x1000))
-            (i64.load offset=DATA_CONTEXT $hart))))
+          (i64.or (i64.and (i64.add $a2 (i64.const 3)) (i64.const -0x1000)) $data_context)))
       (local.set $l15 (i32.add (i32.wrap_i64 $a2) (i32.load offset=DATA_TLB.ADDEND $l14)))
       (local.set $l16 (i64.load32_s $l15))
       (local.set $l17 (i64.extend32_s $a1))
@@ -41,9 +39,7 @@
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l15)
-          (i64.or
-            (i64.and (i64.add $a2 (i64.const 7)) (i64.const -0x1000))
-            (i64.load offset=DATA_CONTEXT $hart))))
+          (i64.or (i64.and (i64.add $a2 (i64.const 7)) (i64.const -0x1000)) $data_context)))
       (local.set $l14 (i32.add (i32.wrap_i64 $a2) (i32.load offset=DATA_TLB.ADDEND $l15)))
       (local.set $l17 (i64.load $l14))
       (local.set $l16 $a4)
@@ -57,9 +53,7 @@
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l14)
-          (i64.or
-            (i64.and (i64.add $a2 (i64.const 3)) (i64.const -0x1000))
-            (i64.load offset=DATA_CONTEXT $hart))))
+          (i64.or (i64.and (i64.add $a2 (i64.const 3)) (i64.const -0x1000)) $data_context)))
       (local.set $l15 (i32.add (i32.wrap_i64 $a2) (i32.load offset=DATA_TLB.ADDEND $l14)))
       (local.set $l16 (i64.load32_u $l15))
       (local.set $l17 (i64.and $a1 (i64.const 0xffffffff)))
@@ -80,18 +74,18 @@
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
-    (i64.store offset=BRANCHES $hart $branches)
+    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
-  (local.set $branches (i64.add $branches (i64.const 1)))
-  (if (i64.ge_u $branches $stop_branches)
+  (local.set $left (i64.sub $left (i64.const 1)))
+  (if (i64.le_s $left (i64.const 0))
     (then
       (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart $branches)
+      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart $branches)
+(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
 (local.set $l16 (i64.and $target (i64.const -0x1000)))
 (local.set $l15 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
 (if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l15) (i64.or $l16 (i64.load offset=FETCH_CONTEXT $hart)))

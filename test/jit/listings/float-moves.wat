@@ -15,9 +15,9 @@
 (local.set $fa1 (i64.load offset=fa1 $hart))
 (local.set $fa2 (i64.load offset=fa2 $hart))
 (local.set $fa3 (i64.load offset=fa3 $hart))
-(local.set $branches (i64.load offset=BRANCHES $hart))
-(local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
 (local.set $instret (i64.load offset=INSTRET $hart))
+(local.set $data_context (i64.load offset=DATA_CONTEXT $hart))
 (block
   (block $B1
     (block $B2
@@ -31,9 +31,7 @@
       (br_if $B2
         (i64.ne
           (i64.load offset=DATA_TLB.WRITE_TAG $l17)
-          (i64.or
-            (i64.and (i64.add $a0 (i64.const 23)) (i64.const -0x1000))
-            (i64.load offset=DATA_CONTEXT $hart))))
+          (i64.or (i64.and (i64.add $a0 (i64.const 23)) (i64.const -0x1000)) $data_context)))
       (local.set $l16 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l17)))
       (local.set $fa0 (i64.load $l16))
       (local.set $fa1
@@ -68,18 +66,18 @@
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
-    (i64.store offset=BRANCHES $hart $branches)
+    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
-  (local.set $branches (i64.add $branches (i64.const 1)))
-  (if (i64.ge_u $branches $stop_branches)
+  (local.set $left (i64.sub $left (i64.const 1)))
+  (if (i64.le_s $left (i64.const 0))
     (then
       (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart $branches)
+      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart $branches)
+(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
 (local.set $l18 (i64.and $target (i64.const -0x1000)))
 (local.set $l17 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
 (if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l17) (i64.or $l18 (i64.load offset=FETCH_CONTEXT $hart)))

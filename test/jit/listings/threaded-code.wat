@@ -22,9 +22,9 @@
 (local.set $a1 (i64.load offset=a1 $hart))
 (local.set $a2 (i64.load offset=a2 $hart))
 (local.set $a3 (i64.load offset=a3 $hart))
-(local.set $branches (i64.load offset=BRANCHES $hart))
-(local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
 (local.set $instret (i64.load offset=INSTRET $hart))
+(local.set $data_context (i64.load offset=DATA_CONTEXT $hart))
 (block
   (block $B1
     (block $B2
@@ -33,7 +33,7 @@
           (block $B5
             (block $B6
               (block $B7
-                (br_table $B7 $B6 $B5 $B7 $l8))
+                (br_table $B7 $B6 $B5 $B7 $l7))
               (local.set $l13 $a0)
               (local.set $l14
                 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l13 (i64.const 7))) (i32.const 0xffe0))))
@@ -41,9 +41,7 @@
               (br_if $B2
                 (i64.ne
                   (i64.load offset=DATA_TLB.READ_TAG $l14)
-                  (i64.or
-                    (i64.and (i64.add $l13 (i64.const 3)) (i64.const -0x1000))
-                    (i64.load offset=DATA_CONTEXT $hart))))
+                  (i64.or (i64.and (i64.add $l13 (i64.const 3)) (i64.const -0x1000)) $data_context)))
               (local.set $a1
                 (i64.load32_s (i32.add (i32.wrap_i64 $l13) (i32.load offset=DATA_TLB.ADDEND $l14))))
               (local.set $a0 (i64.add $a0 (i64.const 4)))
@@ -53,24 +51,24 @@
               (local.set $instret (i64.add $instret (i64.const 3)))
               (if (i64.eq $l15 (i64.add $page (i64.const 12)))
                 (then
-                  (local.set $branches (i64.add $branches (i64.const 1)))
-                  (if (i64.ge_u $branches $stop_branches)
+                  (local.set $left (i64.sub $left (i64.const 1)))
+                  (if (i64.le_s $left (i64.const 0))
                     (then
                       (local.set $way_out (i32.const 0x40000006))
                       (br $B2)))
                   (br $B4)))
               (if (i64.eq $l15 (i64.add $page (i64.const 28)))
                 (then
-                  (local.set $branches (i64.add $branches (i64.const 1)))
-                  (if (i64.ge_u $branches $stop_branches)
+                  (local.set $left (i64.sub $left (i64.const 1)))
+                  (if (i64.le_s $left (i64.const 0))
                     (then
                       (local.set $way_out (i32.const 0x4000000e))
                       (br $B2)))
                   (br $B5)))
               (if (i64.eq $l15 (i64.add $page (i64.const 44)))
                 (then
-                  (local.set $branches (i64.add $branches (i64.const 1)))
-                  (if (i64.ge_u $branches $stop_branches)
+                  (local.set $left (i64.sub $left (i64.const 1)))
+                  (if (i64.le_s $left (i64.const 0))
                     (then
                       (local.set $way_out (i32.const 0x40000016))
                       (br $B2)))
@@ -90,9 +88,7 @@
               (br_if $B2
                 (i64.ne
                   (i64.load offset=DATA_TLB.READ_TAG $l14)
-                  (i64.or
-                    (i64.and (i64.add $l15 (i64.const 3)) (i64.const -0x1000))
-                    (i64.load offset=DATA_CONTEXT $hart))))
+                  (i64.or (i64.and (i64.add $l15 (i64.const 3)) (i64.const -0x1000)) $data_context)))
               (local.set $a1
                 (i64.load32_s (i32.add (i32.wrap_i64 $l15) (i32.load offset=DATA_TLB.ADDEND $l14))))
               (local.set $a0 (i64.add $a0 (i64.const 4)))
@@ -102,24 +98,24 @@
               (local.set $instret (i64.add $instret (i64.const 4)))
               (if (i64.eq $l13 (i64.add $page (i64.const 12)))
                 (then
-                  (local.set $branches (i64.add $branches (i64.const 1)))
-                  (if (i64.ge_u $branches $stop_branches)
+                  (local.set $left (i64.sub $left (i64.const 1)))
+                  (if (i64.le_s $left (i64.const 0))
                     (then
                       (local.set $way_out (i32.const 0x40000006))
                       (br $B2)))
                   (br $B4)))
               (if (i64.eq $l13 (i64.add $page (i64.const 28)))
                 (then
-                  (local.set $branches (i64.add $branches (i64.const 1)))
-                  (if (i64.ge_u $branches $stop_branches)
+                  (local.set $left (i64.sub $left (i64.const 1)))
+                  (if (i64.le_s $left (i64.const 0))
                     (then
                       (local.set $way_out (i32.const 0x4000000e))
                       (br $B2)))
                   (br $B5)))
               (if (i64.eq $l13 (i64.add $page (i64.const 44)))
                 (then
-                  (local.set $branches (i64.add $branches (i64.const 1)))
-                  (if (i64.ge_u $branches $stop_branches)
+                  (local.set $left (i64.sub $left (i64.const 1)))
+                  (if (i64.le_s $left (i64.const 0))
                     (then
                       (local.set $way_out (i32.const 0x40000016))
                       (br $B2)))
@@ -139,9 +135,7 @@
             (br_if $B2
               (i64.ne
                 (i64.load offset=DATA_TLB.READ_TAG $l14)
-                (i64.or
-                  (i64.and (i64.add $l13 (i64.const 3)) (i64.const -0x1000))
-                  (i64.load offset=DATA_CONTEXT $hart))))
+                (i64.or (i64.and (i64.add $l13 (i64.const 3)) (i64.const -0x1000)) $data_context)))
             (local.set $a1
               (i64.load32_s (i32.add (i32.wrap_i64 $l13) (i32.load offset=DATA_TLB.ADDEND $l14))))
             (local.set $a0 (i64.add $a0 (i64.const 4)))
@@ -151,28 +145,28 @@
             (local.set $instret (i64.add $instret (i64.const 4)))
             (if (i64.eq $l15 (i64.add $page (i64.const 12)))
               (then
-                (local.set $branches (i64.add $branches (i64.const 1)))
-                (if (i64.ge_u $branches $stop_branches)
+                (local.set $left (i64.sub $left (i64.const 1)))
+                (if (i64.le_s $left (i64.const 0))
                   (then
                     (local.set $way_out (i32.const 0x40000006))
                     (br $B2)))
                 (br $B4)))
             (if (i64.eq $l15 (i64.add $page (i64.const 28)))
               (then
-                (local.set $branches (i64.add $branches (i64.const 1)))
-                (if (i64.ge_u $branches $stop_branches)
+                (local.set $left (i64.sub $left (i64.const 1)))
+                (if (i64.le_s $left (i64.const 0))
                   (then
                     (local.set $way_out (i32.const 0x4000000e))
                     (br $B2)))
                 (br $L21)))
             (if (i64.eq $l15 (i64.add $page (i64.const 44)))
               (then
-                (local.set $branches (i64.add $branches (i64.const 1)))
-                (if (i64.ge_u $branches $stop_branches)
+                (local.set $left (i64.sub $left (i64.const 1)))
+                (if (i64.le_s $left (i64.const 0))
                   (then
                     (local.set $way_out (i32.const 0x40000016))
                     (br $B2)))
-                (local.set $l8 (i32.const 1))
+                (local.set $l7 (i32.const 1))
                 (br $L3)))
             (local.set $target $l15)
             (i64.store offset=a0 $hart $a0)
@@ -189,9 +183,7 @@
           (br_if $B2
             (i64.ne
               (i64.load offset=DATA_TLB.READ_TAG $l14)
-              (i64.or
-                (i64.and (i64.add $l15 (i64.const 3)) (i64.const -0x1000))
-                (i64.load offset=DATA_CONTEXT $hart))))
+              (i64.or (i64.and (i64.add $l15 (i64.const 3)) (i64.const -0x1000)) $data_context)))
           (local.set $a1 (i64.load32_s (i32.add (i32.wrap_i64 $l15) (i32.load offset=DATA_TLB.ADDEND $l14))))
           (local.set $a0 (i64.add $a0 (i64.const 4)))
           (local.set $l15 $a1)
@@ -200,29 +192,29 @@
           (local.set $instret (i64.add $instret (i64.const 4)))
           (if (i64.eq $l13 (i64.add $page (i64.const 12)))
             (then
-              (local.set $branches (i64.add $branches (i64.const 1)))
-              (if (i64.ge_u $branches $stop_branches)
+              (local.set $left (i64.sub $left (i64.const 1)))
+              (if (i64.le_s $left (i64.const 0))
                 (then
                   (local.set $way_out (i32.const 0x40000006))
                   (br $B2)))
               (br $L28)))
           (if (i64.eq $l13 (i64.add $page (i64.const 28)))
             (then
-              (local.set $branches (i64.add $branches (i64.const 1)))
-              (if (i64.ge_u $branches $stop_branches)
+              (local.set $left (i64.sub $left (i64.const 1)))
+              (if (i64.le_s $left (i64.const 0))
                 (then
                   (local.set $way_out (i32.const 0x4000000e))
                   (br $B2)))
-              (local.set $l8 (i32.const 2))
+              (local.set $l7 (i32.const 2))
               (br $L3)))
           (if (i64.eq $l13 (i64.add $page (i64.const 44)))
             (then
-              (local.set $branches (i64.add $branches (i64.const 1)))
-              (if (i64.ge_u $branches $stop_branches)
+              (local.set $left (i64.sub $left (i64.const 1)))
+              (if (i64.le_s $left (i64.const 0))
                 (then
                   (local.set $way_out (i32.const 0x40000016))
                   (br $B2)))
-              (local.set $l8 (i32.const 1))
+              (local.set $l7 (i32.const 1))
               (br $L3)))
           (local.set $target $l13)
           (i64.store offset=a0 $hart $a0)
@@ -239,18 +231,18 @@
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
-    (i64.store offset=BRANCHES $hart $branches)
+    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
-  (local.set $branches (i64.add $branches (i64.const 1)))
-  (if (i64.ge_u $branches $stop_branches)
+  (local.set $left (i64.sub $left (i64.const 1)))
+  (if (i64.le_s $left (i64.const 0))
     (then
       (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart $branches)
+      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart $branches)
+(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
 (local.set $l13 (i64.and $target (i64.const -0x1000)))
 (local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
 (if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l13 (i64.load offset=FETCH_CONTEXT $hart)))

@@ -7,9 +7,9 @@
 
 (local.set $a0 (i64.load offset=a0 $hart))
 (local.set $a1 (i64.load offset=a1 $hart))
-(local.set $branches (i64.load offset=BRANCHES $hart))
-(local.set $stop_branches (i64.load offset=STOP_BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
 (local.set $instret (i64.load offset=INSTRET $hart))
+(local.set $data_context (i64.load offset=DATA_CONTEXT $hart))
 (block
   (block $B1
     (block $B2
@@ -30,9 +30,7 @@
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l14)
-            (i64.or
-              (i64.and (i64.add $l13 (i64.const 7)) (i64.const -0x1000))
-              (i64.load offset=DATA_CONTEXT $hart))))
+            (i64.or (i64.and (i64.add $l13 (i64.const 7)) (i64.const -0x1000)) $data_context)))
         (i64.store (i32.add (i32.wrap_i64 $l13) (i32.load offset=DATA_TLB.ADDEND $l14)) (i64.const 0))
         (local.set $l15 (i64.add $l12 (i64.const 8)))
         (local.set $l16
@@ -41,9 +39,7 @@
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l16)
-            (i64.or
-              (i64.and (i64.add $l15 (i64.const 7)) (i64.const -0x1000))
-              (i64.load offset=DATA_CONTEXT $hart))))
+            (i64.or (i64.and (i64.add $l15 (i64.const 7)) (i64.const -0x1000)) $data_context)))
         (i64.store (i32.add (i32.wrap_i64 $l15) (i32.load offset=DATA_TLB.ADDEND $l16)) (i64.const 0))
         (local.set $l17 (i64.add $l12 (i64.const 16)))
         (local.set $l18
@@ -52,9 +48,7 @@
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l18)
-            (i64.or
-              (i64.and (i64.add $l17 (i64.const 7)) (i64.const -0x1000))
-              (i64.load offset=DATA_CONTEXT $hart))))
+            (i64.or (i64.and (i64.add $l17 (i64.const 7)) (i64.const -0x1000)) $data_context)))
         (i64.store (i32.add (i32.wrap_i64 $l17) (i32.load offset=DATA_TLB.ADDEND $l18)) (i64.const 0))
         (local.set $l19 (i64.add $l12 (i64.const 24)))
         (local.set $l20
@@ -63,9 +57,7 @@
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l20)
-            (i64.or
-              (i64.and (i64.add $l19 (i64.const 7)) (i64.const -0x1000))
-              (i64.load offset=DATA_CONTEXT $hart))))
+            (i64.or (i64.and (i64.add $l19 (i64.const 7)) (i64.const -0x1000)) $data_context)))
         (i64.store (i32.add (i32.wrap_i64 $l19) (i32.load offset=DATA_TLB.ADDEND $l20)) (i64.const 0))
         (local.set $l21 (i64.add $l12 (i64.const 32)))
         (local.set $l22
@@ -74,9 +66,7 @@
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l22)
-            (i64.or
-              (i64.and (i64.add $l21 (i64.const 7)) (i64.const -0x1000))
-              (i64.load offset=DATA_CONTEXT $hart))))
+            (i64.or (i64.and (i64.add $l21 (i64.const 7)) (i64.const -0x1000)) $data_context)))
         (i64.store (i32.add (i32.wrap_i64 $l21) (i32.load offset=DATA_TLB.ADDEND $l22)) (i64.const 0))
         (local.set $l23 (i64.add $l12 (i64.const 40)))
         (local.set $l24
@@ -85,9 +75,7 @@
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l24)
-            (i64.or
-              (i64.and (i64.add $l23 (i64.const 7)) (i64.const -0x1000))
-              (i64.load offset=DATA_CONTEXT $hart))))
+            (i64.or (i64.and (i64.add $l23 (i64.const 7)) (i64.const -0x1000)) $data_context)))
         (i64.store (i32.add (i32.wrap_i64 $l23) (i32.load offset=DATA_TLB.ADDEND $l24)) (i64.const 0))
         (local.set $l25 (i64.add $l12 (i64.const 48)))
         (local.set $l26
@@ -96,9 +84,7 @@
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l26)
-            (i64.or
-              (i64.and (i64.add $l25 (i64.const 7)) (i64.const -0x1000))
-              (i64.load offset=DATA_CONTEXT $hart))))
+            (i64.or (i64.and (i64.add $l25 (i64.const 7)) (i64.const -0x1000)) $data_context)))
         (i64.store (i32.add (i32.wrap_i64 $l25) (i32.load offset=DATA_TLB.ADDEND $l26)) (i64.const 0))
         (local.set $l27 (i64.add $l12 (i64.const 56)))
         (local.set $l28
@@ -107,17 +93,15 @@
         (br_if $B2
           (i64.ne
             (i64.load offset=DATA_TLB.WRITE_TAG $l28)
-            (i64.or
-              (i64.and (i64.add $l27 (i64.const 7)) (i64.const -0x1000))
-              (i64.load offset=DATA_CONTEXT $hart))))
+            (i64.or (i64.and (i64.add $l27 (i64.const 7)) (i64.const -0x1000)) $data_context)))
         (i64.store (i32.add (i32.wrap_i64 $l27) (i32.load offset=DATA_TLB.ADDEND $l28)) (i64.const 0))
         (local.set $a0 (i64.add $a0 (i64.const 64)))
         (local.set $l28 (i64.ne $a0 $a1))
         (local.set $instret (i64.add $instret (i64.const 3)))
         (if $l28
           (then
-            (local.set $branches (i64.add $branches (i64.const 1)))
-            (if (i64.ge_u $branches $stop_branches)
+            (local.set $left (i64.sub $left (i64.const 1)))
+            (if (i64.le_s $left (i64.const 0))
               (then
                 (local.set $way_out (i32.const 0x40000000))
                 (br $B2)))
@@ -137,18 +121,18 @@
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (i64.store offset=INSTRET $hart
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
-    (i64.store offset=BRANCHES $hart $branches)
+    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
-  (local.set $branches (i64.add $branches (i64.const 1)))
-  (if (i64.ge_u $branches $stop_branches)
+  (local.set $left (i64.sub $left (i64.const 1)))
+  (if (i64.le_s $left (i64.const 0))
     (then
       (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart $branches)
+      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
 (i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart $branches)
+(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
 (local.set $l25 (i64.and $target (i64.const -0x1000)))
 (local.set $l28 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
 (if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l28) (i64.or $l25 (i64.load offset=FETCH_CONTEXT $hart)))
