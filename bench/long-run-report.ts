@@ -38,6 +38,7 @@ export function renderLongRun({ guest, seconds, runs, samples }: LongRun): strin
     row('touched guest RAM, MB', MEGABYTE, ({ guestBytes }) => guestBytes),
     row('live modules', 1, ({ modules }) => modules),
     row('live regions', 1, ({ regions }) => regions),
+    row('live WebAssembly, MB', MEGABYTE, ({ liveCodeBytes }) => liveCodeBytes),
     row('decoded pages', 1, ({ decodedPages }) => decodedPages),
     row('decoded pages evicted so far', 1, ({ decodedPagesEvicted }) => decodedPagesEvicted),
     row('WebAssembly made so far, MB', MEGABYTE, ({ codeBytes }) => codeBytes),

@@ -16,6 +16,7 @@ export interface MemorySample {
   /** Of translated code: what is live, what was made since the start, how often the older half of it was given up. */
   readonly modules: number;
   readonly regions: number;
+  readonly liveCodeBytes: number;
   readonly codeBytes: number;
   readonly evictions: number;
   readonly decodedPages: number;
@@ -33,7 +34,7 @@ function touchedBytes({ ram }: MachineCore): number {
 
 export function sampleMemory(core: MachineCore): MemorySample {
   const { rss, heapTotal } = process.memoryUsage();
-  const { modules, regions, bytes, evictions, decodedPages, decodedPagesEvicted } = core.engine.statistics(
+  const { modules, regions, liveBytes, bytes, evictions, decodedPages, decodedPagesEvicted } = core.engine.statistics(
     core.hart.address,
   );
   return {
@@ -45,6 +46,7 @@ export function sampleMemory(core: MachineCore): MemorySample {
     instructions: Number(core.hart.instructionsRetired),
     modules,
     regions,
+    liveCodeBytes: liveBytes,
     codeBytes: bytes,
     evictions,
     decodedPages,

@@ -6,7 +6,7 @@ import { REGION_EXITS, RegionExit, SLOTS_FRAME } from '../execute/interpreter/sl
 import { TranslationCache } from '../execute/jit/cache.ts';
 import { DirectCompiler, type RegionCompiler } from '../execute/jit/compiler.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from '../execute/jit/options.ts';
-import { type PagesAround, Translator, type TranslatorStatistics } from '../execute/jit/translator.ts';
+import { type LiveLimits, type PagesAround, Translator, type TranslatorStatistics } from '../execute/jit/translator.ts';
 import {
   CROSSING_KEY,
   FETCH_CONTEXT,
@@ -51,9 +51,9 @@ export const TRANSLATION_DEFAULTS: TranslationOptions = {
 };
 
 /** How many regions and modules are live at most. What V8 makes of a module and keeps beside it is much more than its WebAssembly. */
-const LIMITS = { regions: 3071, modules: 250 };
+const LIMITS: LiveLimits = { regions: 3071, modules: 250, bytes: 100 * 1024 ** 2 };
 /** Tests that translate everything at once make a module for each place. */
-const LIMITS_AT_ONCE = { regions: 65_535, modules: 8000 };
+const LIMITS_AT_ONCE: LiveLimits = { regions: 65_535, modules: 8000, bytes: 1024 ** 3 };
 /**
  * That many hot places are translated at once, in one module; fewer after this many runs. The more modules are live, the longer it
  * waits for the next one to fill.
@@ -115,7 +115,7 @@ export class Engine {
       code: { shared: isShared(options), optimizations },
       compiler: usableCompiler(options),
       cache: options.cache ?? sharedCache,
-      ...limits,
+      limits,
     });
     this.decoded = new DecodedPages(arena, options.decodedPageLimit, {
       changed: (page) => this.translator.drop(page),

@@ -14,6 +14,7 @@ function sample(minute: number, residentBytes: number): MemorySample {
     instructions: 1,
     modules: 300,
     regions: 1000,
+    liveCodeBytes: 0,
     codeBytes: 1e6,
     evictions: 2,
   };

@@ -10,7 +10,7 @@ import { findNeighbours, type Neighbours } from './neighbours.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from './options.ts';
 import { intersection, isEmpty, members, planRegisters, type RegisterPlan, type RegisterSet } from './registers.ts';
 
-/** How `way out` is packed: bits 19:0 halfwords from the page's start, 28:20 instructions of the block that are done, 31:29 RegionExit. */
+/** How `way out` is packed: bits 19:0 halfwords from the page's start, 28:20 instructions that are done and not counted, 31:29 RegionExit. */
 const PLACE_BITS = 20;
 const DONE_BITS = 9;
 const EXIT_SHIFT = PLACE_BITS + DONE_BITS;
@@ -24,6 +24,25 @@ export interface RegionParameters {
   readonly hart: Local<'i32'>;
   readonly pageAddress: Local<'i64'>;
   readonly decodedPage: Local<'i32'>;
+}
+
+/** `behind`: instructions that were executed and are not counted yet. They are counted where control may come from elsewhere, or leaves. */
+interface Counting {
+  readonly behind: number;
+}
+
+/** From a block to an offset. `from`: offset of the transfer; one to a lower or equal offset is counted. Undefined: no transfer. */
+interface Edge extends Counting {
+  readonly position: number;
+  readonly from: number | undefined;
+  readonly to: number;
+}
+
+/** To the block at position `next`. */
+interface InnerEdge extends Counting {
+  readonly position: number;
+  readonly next: number;
+  readonly isCounted: boolean;
 }
 
 /** Blocks that a branch reaches from here: loops around it, and merges behind what it is in. */
@@ -59,6 +78,8 @@ export class RegionWriter {
   private readonly wayOut: Local<'i32'>;
   /** Which of `graph.dispatched` the dispatcher goes to: the entry at first. */
   private readonly choice: Local<'i32'> | undefined;
+  /** Instructions of the blocks before the one that is being written that `retired` has not counted yet. */
+  private behind = 0;
   private sideExit!: Label;
   private leaveCounted!: Label;
   private leaveUncounted!: Label;
@@ -105,7 +126,7 @@ export class RegionWriter {
       pageAddress: this.pageAddress,
       x: locals(this.plan.used.x),
       fp: locals(this.plan.used.f),
-      interpretIf: (condition, offset, index, why) => this.leaveInside(why, offset, index, condition),
+      interpretIf: (condition, offset, index, why) => this.leaveInside(why, offset, this.behind + index, condition),
     };
   }
 
@@ -118,7 +139,7 @@ export class RegionWriter {
         this.leaveCounted = counted;
         f.block((side) => {
           this.sideExit = side;
-          this.tree(0, []);
+          this.tree(0, [], 0);
           f.unreachable();
         });
         this.finishSideExit();
@@ -166,14 +187,14 @@ export class RegionWriter {
     this.spill(this.writtenOf(0));
     const place = way.shl(32 - PLACE_BITS).shrS(32 - PLACE_BITS - 1);
     f.set(this.target, this.pageAddress.get.add(place.extendS()));
-    // Another page than was expected: it may have regions of its own.
-    if (this.checkedPages.size > 0) f.branchIf(this.leaveUncounted, way.shrU(EXIT_SHIFT).eqz());
     const done = way
       .shrU(PLACE_BITS)
       .and(2 ** DONE_BITS - 1)
       .extendU();
-    f.store(this.hart.get, this.retired.get.add(done), L.INSTRET);
-    this.storeBranches();
+    f.set(this.retired, this.retired.get.add(done));
+    // Another page than was expected: it may have regions of its own.
+    if (this.checkedPages.size > 0) f.branchIf(this.leaveUncounted, way.shrU(EXIT_SHIFT).eqz());
+    this.storeCounts();
     f.store(this.hart.get, this.target.get, L.PC);
     f.return(way.shrU(EXIT_SHIFT));
   }
@@ -229,18 +250,18 @@ export class RegionWriter {
   }
 
   /** The blocks that this one dominates, around it. */
-  private tree(position: number, context: Context): void {
+  private tree(position: number, context: Context, behind: number): void {
     const stored = this.writtenOf(position);
     if (position > 0) this.load(this.plan.loadedAt[position]!);
     if (position === 0 || isEmpty(stored)) {
-      this.loopOrBlock(position, context);
+      this.loopOrBlock(position, context, behind);
       return;
     }
     // Only ways out from here on have these registers to store.
     const outer = this.sideExit;
     this.f.block((inner) => {
       this.sideExit = inner;
-      this.loopOrBlock(position, context);
+      this.loopOrBlock(position, context, behind);
       this.f.unreachable();
     });
     this.sideExit = outer;
@@ -248,27 +269,27 @@ export class RegionWriter {
     this.f.branch(outer);
   }
 
-  private loopOrBlock(position: number, context: Context): void {
+  private loopOrBlock(position: number, context: Context, behind: number): void {
     const { graph, f } = this;
     const merges = graph.dominated[position]!.filter((child) => isMerge(graph, child));
     if (!isLoopHeader(graph, position)) {
-      this.within(position, merges, context);
+      this.within(position, merges, context, behind);
       return;
     }
-    f.loop((label) => this.within(position, merges, [...context, { position, label }]));
+    f.loop((label) => this.within(position, merges, [...context, { position, label }], 0));
   }
 
   /** The block, with its merges behind it, first in order innermost. */
-  private within(position: number, merges: readonly number[], context: Context): void {
+  private within(position: number, merges: readonly number[], context: Context, behind: number): void {
     const last = merges.at(-1);
     if (last === undefined) {
-      this.block(position, context);
+      this.block(position, context, behind);
       return;
     }
     this.f.block((label) => {
-      this.within(position, merges.slice(0, -1), [...context, { position: last, label }]);
+      this.within(position, merges.slice(0, -1), [...context, { position: last, label }], behind);
     });
-    this.tree(last, context);
+    this.tree(last, context, 0);
   }
 
   /** All of the places have labels: they are merges. */
@@ -277,61 +298,72 @@ export class RegionWriter {
     this.f.branchTable(choice.get, labels, labels[0]!);
   }
 
-  private block(position: number, context: Context): void {
+  private block(position: number, context: Context, behind: number): void {
     const { f } = this;
     if (position === DISPATCHER && this.choice) {
       this.dispatch(this.choice, context);
       return;
     }
     const block = this.graph.blocks[position]!;
-    const count = block.instructions.length;
-    const addRetired = () => {
-      if (count > 0) f.set(this.retired, this.retired.get.add(count));
-    };
     const last = block.instructions.at(-1);
     const { ending } = block;
+    const done = behind + block.instructions.length;
+    const edge = (to: number, from: number | undefined, count: number) =>
+      this.edge({ position, from, to, behind: count }, context);
     const end = {
       branch: (condition: I32) => {
         if (ending.kind !== 'branch') throw new Error('a branch that does not end its block');
-        if (ending.taken === ending.next) {
+        const { taken, next } = ending;
+        if (taken === next) {
           // What follows is written once: a row of such branches would double it each time.
           f.drop(condition);
-          addRetired();
-          this.edge(position, last!.offset, ending.next, context);
+          edge(next, last!.offset, done);
           return;
         }
-        const taken = f.let(condition);
-        addRetired();
+        const isTaken = f.let(condition);
+        const nests = [taken, next].some((to) => this.nests(position, this.graph.position.get(to), context));
+        if (!nests) this.settle(done);
+        const count = nests ? done : 0;
         f.if(
-          taken,
-          () => this.edge(position, last!.offset, ending.taken, context),
-          () => this.edge(position, last!.offset, ending.next, context),
+          isTaken,
+          () => edge(taken, last!.offset, count),
+          () => edge(next, last!.offset, count),
         );
       },
       jump: () => {
         if (ending.kind !== 'jump') throw new Error('a jump that does not end its block');
-        addRetired();
-        this.edge(position, last!.offset, ending.target, context);
+        edge(ending.target, last!.offset, done);
       },
       indirect: (target: I64) => {
         if (ending.kind !== 'indirect') throw new Error('an indirect jump that does not end its block');
         const to = f.let(target);
-        addRetired();
+        this.settle(done);
         for (const offset of ending.likely) {
           const next = this.graph.position.get(offset);
           if (next === undefined || this.graph.isCut(position, next)) continue;
-          f.if(to.eq(this.pageAddress.get.add(offset)), () => this.inside(position, next, true, context));
+          f.if(to.eq(this.pageAddress.get.add(offset)), () =>
+            this.inside({ position, next, isCounted: true, behind: 0 }, context),
+          );
         }
         this.leave(position, to, this.leaveCounted);
       },
     };
+    this.behind = behind;
     this.instructions(block, end);
-    if (ending.kind === 'fall') {
-      addRetired();
-      this.edge(position, undefined, ending.next, context);
-    } else if (ending.kind === 'interpret') {
-      this.leaveInside(RegionExit.system, ending.offset, count);
-    }
+    if (ending.kind === 'fall') edge(ending.next, undefined, done);
+    else if (ending.kind === 'interpret') this.leaveInside(RegionExit.system, ending.offset, done);
+  }
+
+  /** Adds to the count what was executed since it was added to last. */
+  private settle(behind: number): void {
+    if (behind > 0) this.f.set(this.retired, this.retired.get.add(behind));
+  }
+
+  /** Control comes to the other block from nowhere else, and it is written there. */
+  private nests(position: number, next: number | undefined, context: Context): boolean {
+    const { graph } = this;
+    if (next === undefined || graph.isCut(position, next) || graph.isDispatched(position, next)) return false;
+    return !isLoopHeader(graph, next) && labelOf(next, context) === undefined;
   }
 
   private instructions(block: Block, end: ConstructorParameters<typeof RegionEmitter>[3]): void {
@@ -349,28 +381,31 @@ export class RegionWriter {
     });
   }
 
-  /** From a block to an offset. `from`: offset of the transfer; one to a lower or equal offset is counted. Undefined: no transfer. */
-  private edge(position: number, from: number | undefined, to: number, context: Context): void {
+  private edge({ position, from, to, behind }: Edge, context: Context): void {
     const { graph } = this;
-    const counted = from !== undefined && to <= from;
+    const isCounted = from !== undefined && to <= from;
     const next = graph.position.get(to);
     if (next === undefined || graph.isCut(position, next)) {
+      this.settle(behind);
       const target = this.pageAddress.get.add(to);
-      this.leave(position, target, counted ? this.leaveCounted : this.leaveUncounted);
+      this.leave(position, target, isCounted ? this.leaveCounted : this.leaveUncounted);
       return;
     }
-    this.inside(position, next, counted, context);
+    this.inside({ position, next, isCounted, behind }, context);
   }
 
   /** To another block of the region. */
-  private inside(position: number, next: number, counted: boolean, context: Context): void {
+  private inside({ position, next, isCounted, behind }: InnerEdge, context: Context): void {
     const { f } = this;
+    const nests = this.nests(position, next, context);
+    if (!nests) this.settle(behind);
+    const rest = nests ? behind : 0;
     const to = this.graph.blocks[next]!.start;
-    if (counted) {
+    if (isCounted) {
       f.set(this.left, this.left.get.sub(1));
-      f.if(this.left.get.leS(0), () => this.leaveInside(RegionExit.event, to, 0));
+      f.if(this.left.get.leS(0), () => this.leaveInside(RegionExit.event, to, rest));
     }
-    if (!this.hasChecked(position, pageDistance(to))) this.checkPage(to);
+    if (!this.hasChecked(position, pageDistance(to))) this.checkPage(to, rest);
     if (this.graph.isDispatched(position, next)) {
       f.set(this.choice!, i32(this.graph.dispatched.indexOf(next)));
       f.branch(labelOf(DISPATCHER, context)!);
@@ -378,7 +413,7 @@ export class RegionWriter {
     }
     const known = labelOf(next, context);
     if (known) f.branch(known);
-    else this.tree(next, context);
+    else this.tree(next, context, rest);
   }
 
   /** Control was in a page before, whichever way it came to the block. */
@@ -391,7 +426,7 @@ export class RegionWriter {
   }
 
   /** Leaves the region unless the page at offset `to` is the one that its code was made from. */
-  private checkPage(to: number): void {
+  private checkPage(to: number, behind: number): void {
     const { f } = this;
     const distance = pageDistance(to);
     const checked = this.checkedPages.get(distance)!;
@@ -403,7 +438,7 @@ export class RegionWriter {
       const isElsewhere = entry.load64(L.FETCH_TLB + L.TLB_READ_TAG).ne(tag);
       const link = this.decodedPage.get.load(SLOTS_LINKS + 4 * linkOf(distance));
       const isOther = entry.load(L.FETCH_TLB + L.TLB_ADDEND).ne(link);
-      this.leaveInside(RegionExit.otherPage, to, 0, isElsewhere.or(isOther));
+      this.leaveInside(RegionExit.otherPage, to, behind, isElsewhere.or(isOther));
       f.set(checked, i32(1));
     });
   }

@@ -25,9 +25,16 @@ export interface TranslatorOptions {
   readonly code: CodeOptions;
   readonly compiler: RegionCompiler;
   readonly cache: TranslationCache;
-  /** How many regions and modules may be live at once; then nothing is translated until `evict`. At most 65535 regions. */
+  /** How much may be live at once; then nothing is translated until `evict`. */
+  readonly limits: LiveLimits;
+}
+
+export interface LiveLimits {
+  /** At most 65535. */
   readonly regions: number;
   readonly modules: number;
+  /** Of WebAssembly in these modules. */
+  readonly bytes: number;
 }
 
 /** Counts since the beginning, where not said otherwise. */
@@ -47,8 +54,9 @@ export interface TranslatorStatistics {
   /** WebAssembly that was compiled for this machine, and how long that took. */
   readonly bytes: number;
   readonly compileMs: number;
-  /** Live now. */
+  /** Live now, and the WebAssembly in them. */
   readonly modules: number;
+  readonly liveBytes: number;
   readonly evictions: number;
 }
 
@@ -123,13 +131,14 @@ export class Translator {
     evictions: 0,
   };
   private codeBytes = 0;
+  private liveBytes = 0;
   private compileMs = 0;
 
   constructor(arena: Arena, options: TranslatorOptions) {
     this.arena = arena;
     this.options = options;
     this.regions = new RegionMap(arena);
-    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: options.regions + 1 });
+    this.table = new WebAssembly.Table({ element: 'anyfunc', initial: options.limits.regions + 1 });
     const env = { memory: arena.memory, table: this.table };
     const call = new WebAssembly.Module(generateRegionCall(options.code.shared));
     const { region } = new WebAssembly.Instance(call, { env }).exports;
@@ -138,7 +147,8 @@ export class Translator {
 
   /** A limit is reached. */
   get full(): boolean {
-    return this.instances.size >= this.options.modules || this.liveRegions >= this.options.regions;
+    const { modules, regions, bytes } = this.options.limits;
+    return this.instances.size >= modules || this.liveRegions >= regions || this.liveBytes >= bytes;
   }
 
   /** Some of `stats`, which are asked for between any two runs. */
@@ -155,8 +165,8 @@ export class Translator {
   }
 
   get stats(): TranslatorStatistics {
-    const { counts, codeBytes, compileMs, instances, liveRegions } = this;
-    return { ...counts, regions: liveRegions, bytes: codeBytes, compileMs, modules: instances.size };
+    const { counts, codeBytes, compileMs, instances, liveRegions, liveBytes } = this;
+    return { ...counts, regions: liveRegions, bytes: codeBytes, compileMs, modules: instances.size, liveBytes };
   }
 
   /** Control came to this slot often. */
@@ -227,8 +237,8 @@ export class Translator {
   }
 
   private submit(): void {
-    const { compiler, code, regions } = this.options;
-    const room = this.full ? 0 : regions - this.liveRegions;
+    const { compiler, code, limits } = this.options;
+    const room = this.full ? 0 : limits.regions - this.liveRegions;
     const rest = this.pending.splice(room);
     for (const place of rest) this.cool(place);
     const places: Awaited[] = [];
@@ -353,6 +363,7 @@ export class Translator {
     else {
       const env = { memory: this.arena.memory, region: this.callRegion };
       exports = new WebAssembly.Instance(owner.module, { env }).exports;
+      this.liveBytes += owner.bytes;
     }
     this.instances.set(owner, exports);
     return exports;
@@ -433,7 +444,11 @@ export class Translator {
       this.regions.remove(region);
       this.giveBack(region.number);
     }
-    for (const owner of [...this.instances.keys()]) if (!kept.has(owner)) this.instances.delete(owner);
+    for (const owner of [...this.instances.keys()]) {
+      if (kept.has(owner)) continue;
+      this.instances.delete(owner);
+      this.liveBytes -= owner.bytes;
+    }
     this.counts.evictions++;
     this.calmCollects = 0;
     this.oneIn = Math.min(REFUSED_MAXIMUM, this.oneIn * 2);
@@ -444,12 +459,14 @@ export class Translator {
     const live = new Map<CachedModule, number>();
     for (const { owner } of this.regions) live.set(owner, (live.get(owner) ?? 0) + 1);
     const kept = new Set<CachedModule>();
-    let room = this.options.regions / 2;
+    const { limits } = this.options;
+    let [regions, bytes] = [limits.regions / 2, limits.bytes / 2];
     for (const owner of [...this.instances.keys()].reverse()) {
-      const regions = live.get(owner);
-      if (regions === undefined) continue;
-      room -= regions;
-      if (room < 0 || kept.size + 1 > this.options.modules / 2) break;
+      const count = live.get(owner);
+      if (count === undefined) continue;
+      regions -= count;
+      bytes -= owner.bytes;
+      if (regions < 0 || bytes < 0 || kept.size + 1 > limits.modules / 2) break;
       kept.add(owner);
     }
     return kept;

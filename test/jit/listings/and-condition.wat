@@ -14,20 +14,20 @@
     (block
       (block $B3
         (local.set $l11 (i64.eq $a0 (i64.const 0)))
-        (local.set $instret (i64.add $instret (i64.const 1)))
         (if $l11
           (then
+            (local.set $instret (i64.add $instret (i64.const 1)))
             (br $B3))
           (else
             (local.set $l9 (i64.load offset=a1 $hart))
             (local.set $l12 (i64.eq $l9 (i64.const 0)))
-            (local.set $instret (i64.add $instret (i64.const 1)))
             (if $l12
               (then
+                (local.set $instret (i64.add $instret (i64.const 2)))
                 (br $B3))
               (else
                 (local.set $a2 (i64.add $a2 (i64.const 1)))
-                (local.set $instret (i64.add $instret (i64.const 1)))
+                (local.set $instret (i64.add $instret (i64.const 3)))
                 (br $B3))))))
       (local.set $l7 (i64.load offset=ra $hart))
       (local.set $l13 $l7)
@@ -41,8 +41,9 @@
     (i64.store offset=a2 $hart $a2)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

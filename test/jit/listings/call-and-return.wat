@@ -16,12 +16,11 @@
     (block $B2
       (local.set $a0 (i64.add $a0 (i64.const 1)))
       (local.set $ra (i64.add $page (i64.const 8)))
-      (local.set $instret (i64.add $instret (i64.const 2)))
       (local.set $a0 (i64.add $a0 $a0))
       (local.set $l9 $ra)
       (drop (i64.add $page (i64.const 24)))
       (local.set $l10 (i64.and $l9 (i64.const -2)))
-      (local.set $instret (i64.add $instret (i64.const 2)))
+      (local.set $instret (i64.add $instret (i64.const 4)))
       (if (i64.eq $l10 (i64.add $page (i64.const 8)))
         (then
           (local.set $left (i64.sub $left (i64.const 1)))
@@ -41,8 +40,9 @@
     (i64.store offset=a0 $hart $a0)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

@@ -19,13 +19,12 @@
     (block $B2
       (loop $L3
         (local.set $ra (i64.add $page (i64.const 4)))
-        (local.set $instret (i64.add $instret (i64.const 1)))
         (if (i32.eqz $l7)
           (then
             (local.set $l12 (i64.add $page (i64.const 0x1000)))
             (local.set $l13
               (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0x1fe0))))
-            (local.set $way_out (i32.const 0x808))
+            (local.set $way_out (i32.const 0x100808))
             (br_if $B2
               (i32.or
                 (i64.ne
@@ -37,7 +36,7 @@
         (local.set $l14 $ra)
         (drop (i64.add $page (i64.const 0x1018)))
         (local.set $l15 (i64.and $l14 (i64.const -2)))
-        (local.set $instret (i64.add $instret (i64.const 2)))
+        (local.set $instret (i64.add $instret (i64.const 3)))
         (if (i64.eq $l15 (i64.add $page (i64.const 4)))
           (then
             (local.set $left (i64.sub $left (i64.const 1)))
@@ -47,9 +46,9 @@
                 (br $B2)))
             (local.set $a0 (i64.add $a0 (i64.const -1)))
             (local.set $l16 (i64.ne $a0 (i64.const 0)))
-            (local.set $instret (i64.add $instret (i64.const 2)))
             (if $l16
               (then
+                (local.set $instret (i64.add $instret (i64.const 2)))
                 (local.set $left (i64.sub $left (i64.const 1)))
                 (if (i64.le_s $left (i64.const 0))
                   (then
@@ -61,7 +60,7 @@
                 (local.set $l17 $l10)
                 (drop (i64.add $page (i64.const 16)))
                 (local.set $l18 (i64.and $l17 (i64.const -2)))
-                (local.set $instret (i64.add $instret (i64.const 1)))
+                (local.set $instret (i64.add $instret (i64.const 3)))
                 (local.set $target $l18)
                 (i64.store offset=ra $hart $ra)
                 (i64.store offset=a0 $hart $a0)
@@ -78,9 +77,10 @@
     (i64.store offset=a2 $hart $a2)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (br_if $B0 (i32.eqz (i32.shr_u $way_out (i32.const 29))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (br_if $B0 (i32.eqz (i32.shr_u $way_out (i32.const 29))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

@@ -12,20 +12,19 @@
   (block $B1
     (block
       (local.set $l10 (i64.eq $a0 (i64.const 0)))
-      (local.set $instret (i64.add $instret (i64.const 1)))
       (if $l10
         (then
           (local.set $l9 (i64.load offset=a1 $hart))
           (local.set $l11 (i64.add $l9 (i64.const 16)))
           (local.set $ra (i64.add $page (i64.const 12)))
           (local.set $l12 (i64.and $l11 (i64.const -2)))
-          (local.set $instret (i64.add $instret (i64.const 1)))
+          (local.set $instret (i64.add $instret (i64.const 2)))
           (local.set $target $l12)
           (i64.store offset=ra $hart $ra)
           (br $B1))
         (else
           (local.set $ra (i64.add $page (i64.const 8)))
-          (local.set $instret (i64.add $instret (i64.const 1)))
+          (local.set $instret (i64.add $instret (i64.const 2)))
           (local.set $target (i64.add $page (i64.const 0x2000)))
           (i64.store offset=ra $hart $ra)
           (br $B0)))
@@ -33,8 +32,9 @@
     (i64.store offset=ra $hart $ra)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

@@ -20,20 +20,20 @@
       (block $B3
         (local.set $a2 (i64.extend_i32_u (i64.lt_s $a0 $a1)))
         (local.set $l13 (i64.ne $a2 (i64.const 0)))
-        (local.set $instret (i64.add $instret (i64.const 2)))
         (if $l13
           (then
+            (local.set $instret (i64.add $instret (i64.const 2)))
             (br $B3))
           (else
             (local.set $a3 (i64.extend_i32_u (i64.lt_u $a0 $a1)))
             (local.set $l14 (i64.eq $a3 (i64.const 0)))
-            (local.set $instret (i64.add $instret (i64.const 2)))
             (if $l14
               (then
+                (local.set $instret (i64.add $instret (i64.const 4)))
                 (br $B3))
               (else
                 (local.set $a4 (i64.add $a4 (i64.const 1)))
-                (local.set $instret (i64.add $instret (i64.const 1)))
+                (local.set $instret (i64.add $instret (i64.const 5)))
                 (br $B3))))))
       (local.set $l7 (i64.load offset=ra $hart))
       (local.set $l15 $l7)
@@ -51,8 +51,9 @@
     (i64.store offset=a4 $hart $a4)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

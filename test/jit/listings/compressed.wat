@@ -22,9 +22,9 @@
         (local.set $a1 (i64.shl $a1 (i64.const 4)))
         (local.set $a1 (i64.and $a1 $a0))
         (local.set $l10 (i64.ne $a1 (i64.const 0)))
-        (local.set $instret (i64.add $instret (i64.const 6)))
         (if $l10
           (then
+            (local.set $instret (i64.add $instret (i64.const 6)))
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
               (then
@@ -36,7 +36,7 @@
             (local.set $l11 $l7)
             (drop (i64.add $page (i64.const 14)))
             (local.set $l12 (i64.and $l11 (i64.const -2)))
-            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $instret (i64.add $instret (i64.const 7)))
             (local.set $target $l12)
             (i64.store offset=a0 $hart $a0)
             (i64.store offset=a1 $hart $a1)
@@ -46,8 +46,9 @@
     (i64.store offset=a1 $hart $a1)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

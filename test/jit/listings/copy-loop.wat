@@ -38,9 +38,9 @@
         (i64.store8 (i32.add (i32.wrap_i64 $l12) (i32.load offset=DATA_TLB.ADDEND $l13)) $a2)
         (local.set $a0 (i64.add $a0 (i64.const 1)))
         (local.set $l13 (i64.ne $a2 (i64.const 0)))
-        (local.set $instret (i64.add $instret (i64.const 5)))
         (if $l13
           (then
+            (local.set $instret (i64.add $instret (i64.const 5)))
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
               (then
@@ -52,7 +52,7 @@
             (local.set $l12 $l8)
             (drop (i64.add $page (i64.const 24)))
             (local.set $l14 (i64.and $l12 (i64.const -2)))
-            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $instret (i64.add $instret (i64.const 6)))
             (local.set $target $l14)
             (i64.store offset=a0 $hart $a0)
             (i64.store offset=a1 $hart $a1)
@@ -64,8 +64,9 @@
     (i64.store offset=a2 $hart $a2)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

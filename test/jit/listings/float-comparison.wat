@@ -31,13 +31,13 @@
           (br $B2))
         (local.set $a0 $l14)
         (local.set $l11 (i64.eq $a0 (i64.const 0)))
-        (local.set $instret (i64.add $instret (i64.const 2)))
         (if $l11
           (then
+            (local.set $instret (i64.add $instret (i64.const 2)))
             (br $B3))
           (else
             (local.set $l17 (i32.load offset=MSTATUS $hart))
-            (local.set $way_out (i32.const -0x5ffffffc))
+            (local.set $way_out (i32.const -0x5fdffffc))
             (br_if $B2 (i32.eqz (i32.and $l17 (i32.const 0x6000))))
             (i32.store offset=MSTATUS $hart (i32.or $l17 (i32.const 0x6000)))
             (local.set $l16 (f64.reinterpret_i64 $fa0))
@@ -54,10 +54,10 @@
                   (local.set $l14
                     (select (i64.reinterpret_f64 $l13) (i64.reinterpret_f64 $l12) (f64.lt $l13 $l12)))
                   (br $B7)))
-              (local.set $way_out (i32.const -0x5ffffffc))
+              (local.set $way_out (i32.const -0x5fdffffc))
               (br $B2))
             (local.set $fa0 $l14)
-            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $instret (i64.add $instret (i64.const 3)))
             (br $B3))))
       (local.set $l7 (i64.load offset=ra $hart))
       (local.set $l14 $l7)
@@ -73,8 +73,9 @@
     (i64.store offset=fa0 $hart $fa0)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

@@ -15,19 +15,19 @@
     (block
       (block $B3
         (local.set $l10 (i64.eq $a0 (i64.const 0)))
-        (local.set $instret (i64.add $instret (i64.const 1)))
         (if $l10
           (then
+            (local.set $instret (i64.add $instret (i64.const 1)))
             (br $B3))
           (else
             (local.set $a1 (i64.add $a1 (i64.const 1)))
-            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $instret (i64.add $instret (i64.const 2)))
             (br $B3))))
       (local.set $a1 (i64.add $a1 (i64.const -2)))
       (local.set $l10 (i64.ne $a1 (i64.const 0)))
-      (local.set $instret (i64.add $instret (i64.const 2)))
       (if $l10
         (then
+          (local.set $instret (i64.add $instret (i64.const 2)))
           (local.set $target (i64.add $page (i64.const 4)))
           (i64.store offset=a1 $hart $a1)
           (br $B1))
@@ -36,7 +36,7 @@
           (local.set $l11 $l7)
           (drop (i64.add $page (i64.const 20)))
           (local.set $l12 (i64.and $l11 (i64.const -2)))
-          (local.set $instret (i64.add $instret (i64.const 1)))
+          (local.set $instret (i64.add $instret (i64.const 3)))
           (local.set $target $l12)
           (i64.store offset=a1 $hart $a1)
           (br $B1)))
@@ -44,8 +44,9 @@
     (i64.store offset=a1 $hart $a1)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

@@ -73,9 +73,9 @@
         (i64.store offset=RESERVATION_ADDRESS $hart (i64.const -1))
         (local.set $a3 (i64.extend_i32_u (i32.eqz $l18)))
         (local.set $l18 (i64.ne $a3 (i64.const 0)))
-        (local.set $instret (i64.add $instret (i64.const 4)))
         (if $l18
           (then
+            (local.set $instret (i64.add $instret (i64.const 4)))
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
               (then
@@ -87,7 +87,7 @@
             (local.set $l16 $l8)
             (drop (i64.add $page (i64.const 20)))
             (local.set $l13 (i64.and $l16 (i64.const -2)))
-            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $instret (i64.add $instret (i64.const 5)))
             (local.set $target $l13)
             (i64.store offset=a0 $hart $a0)
             (i64.store offset=a3 $hart $a3)
@@ -97,8 +97,9 @@
     (i64.store offset=a3 $hart $a3)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

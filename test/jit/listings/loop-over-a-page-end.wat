@@ -19,13 +19,12 @@
       (loop $L3
         (local.set $a0 (i64.add $a0 (i64.const -1)))
         (local.set $a2 (i64.xor $a2 $a0))
-        (local.set $instret (i64.add $instret (i64.const 2)))
         (if (i32.eqz $l7)
           (then
             (local.set $l12 (i64.add $page (i64.const 0x1000)))
             (local.set $l13
               (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0x1fe0))))
-            (local.set $way_out (i32.const 0x800))
+            (local.set $way_out (i32.const 0x200800))
             (br_if $B2
               (i32.or
                 (i64.ne
@@ -35,14 +34,14 @@
             (local.set $l7 (i32.const 1))))
         (block $B5
           (local.set $l14 (i64.eq $a2 (i64.const 0)))
-          (local.set $instret (i64.add $instret (i64.const 1)))
           (if $l14
             (then
+              (local.set $instret (i64.add $instret (i64.const 3)))
               (br $B5))
             (else
               (local.set $a3 (i64.add $a3 (i64.const 1)))
               (local.set $l15 (i64.ne $a0 (i64.const 0)))
-              (local.set $instret (i64.add $instret (i64.const 2)))
+              (local.set $instret (i64.add $instret (i64.const 5)))
               (if $l15
                 (then
                   (local.set $left (i64.sub $left (i64.const 1)))
@@ -69,9 +68,10 @@
     (i64.store offset=a3 $hart $a3)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (br_if $B0 (i32.eqz (i32.shr_u $way_out (i32.const 29))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (br_if $B0 (i32.eqz (i32.shr_u $way_out (i32.const 29))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

@@ -18,9 +18,9 @@
       (loop $L3
         (local.set $a0 (i64.add $a0 (i64.const -1)))
         (local.set $l12 (i64.eq $a0 $a1))
-        (local.set $instret (i64.add $instret (i64.const 2)))
         (if $l12
           (then
+            (local.set $instret (i64.add $instret (i64.const 2)))
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
               (then
@@ -30,13 +30,13 @@
           (else
             (block $B6
               (local.set $l13 (i64.eq $a0 $a2))
-              (local.set $instret (i64.add $instret (i64.const 1)))
               (if $l13
                 (then
+                  (local.set $instret (i64.add $instret (i64.const 3)))
                   (br $B6))
                 (else
                   (local.set $l14 (i64.ne $a0 (i64.const 0)))
-                  (local.set $instret (i64.add $instret (i64.const 1)))
+                  (local.set $instret (i64.add $instret (i64.const 4)))
                   (if $l14
                     (then
                       (local.set $left (i64.sub $left (i64.const 1)))
@@ -66,8 +66,9 @@
     (i64.store offset=a0 $hart $a0)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

@@ -13,21 +13,20 @@
     (block $B2
       (loop $L3
         (local.set $l9 (i64.eq $a0 (i64.const 0)))
-        (local.set $instret (i64.add $instret (i64.const 1)))
         (if $l9
           (then
             (local.set $l7 (i64.load offset=ra $hart))
             (local.set $l10 $l7)
             (drop (i64.add $page (i64.const 16)))
             (local.set $l11 (i64.and $l10 (i64.const -2)))
-            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $instret (i64.add $instret (i64.const 2)))
             (local.set $target $l11)
             (i64.store offset=a0 $hart $a0)
             (br $B1))
           (else
             (local.set $a0 (i64.add $a0 (i64.const -1)))
             (drop (i64.add $page (i64.const 12)))
-            (local.set $instret (i64.add $instret (i64.const 2)))
+            (local.set $instret (i64.add $instret (i64.const 3)))
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
               (then
@@ -38,8 +37,9 @@
     (i64.store offset=a0 $hart $a0)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

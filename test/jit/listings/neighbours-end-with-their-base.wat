@@ -36,9 +36,9 @@
             (i64.or (i64.and (i64.add $l14 (i64.const 7)) (i64.const -0x1000)) $data_context)))
         (local.set $a2 (i64.load (i32.add (i32.wrap_i64 $l14) (i32.load offset=DATA_TLB.ADDEND $l13))))
         (local.set $l13 (i64.ne $a2 (i64.const 0)))
-        (local.set $instret (i64.add $instret (i64.const 4)))
         (if $l13
           (then
+            (local.set $instret (i64.add $instret (i64.const 4)))
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
               (then
@@ -50,7 +50,7 @@
             (local.set $l14 $l8)
             (drop (i64.add $page (i64.const 20)))
             (local.set $l15 (i64.and $l14 (i64.const -2)))
-            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $instret (i64.add $instret (i64.const 5)))
             (local.set $target $l15)
             (i64.store offset=a0 $hart $a0)
             (i64.store offset=a1 $hart $a1)
@@ -62,8 +62,9 @@
     (i64.store offset=a2 $hart $a2)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

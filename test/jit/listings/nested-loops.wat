@@ -20,9 +20,9 @@
         (loop $L4
           (local.set $a1 (i64.add $a1 (i64.const -1)))
           (local.set $l10 (i64.ne $a1 (i64.const 0)))
-          (local.set $instret (i64.add $instret (i64.const 2)))
           (if $l10
             (then
+              (local.set $instret (i64.add $instret (i64.const 2)))
               (local.set $left (i64.sub $left (i64.const 1)))
               (if (i64.le_s $left (i64.const 0))
                 (then
@@ -32,9 +32,9 @@
             (else
               (local.set $a0 (i64.add $a0 (i64.const -1)))
               (local.set $l11 (i64.ne $a0 (i64.const 0)))
-              (local.set $instret (i64.add $instret (i64.const 2)))
               (if $l11
                 (then
+                  (local.set $instret (i64.add $instret (i64.const 4)))
                   (local.set $left (i64.sub $left (i64.const 1)))
                   (if (i64.le_s $left (i64.const 0))
                     (then
@@ -46,7 +46,7 @@
                   (local.set $l12 $l7)
                   (drop (i64.add $page (i64.const 24)))
                   (local.set $l13 (i64.and $l12 (i64.const -2)))
-                  (local.set $instret (i64.add $instret (i64.const 1)))
+                  (local.set $instret (i64.add $instret (i64.const 5)))
                   (local.set $target $l13)
                   (i64.store offset=a0 $hart $a0)
                   (i64.store offset=a1 $hart $a1)
@@ -56,8 +56,9 @@
     (i64.store offset=a1 $hart $a1)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

@@ -13,15 +13,14 @@
     (block
       (block $B3
         (local.set $l9 (i64.eq $a0 (i64.const 0)))
-        (local.set $instret (i64.add $instret (i64.const 1)))
         (if $l9
           (then
             (local.set $a0 (i64.add $a0 (i64.const 1)))
-            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $instret (i64.add $instret (i64.const 2)))
             (br $B3))
           (else
             (local.set $a0 (i64.const 0x5050000))
-            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $instret (i64.add $instret (i64.const 2)))
             (br $B3))))
       (local.set $l7 (i64.load offset=ra $hart))
       (local.set $l10 $l7)
@@ -35,8 +34,9 @@
     (i64.store offset=a0 $hart $a0)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

@@ -16,20 +16,20 @@
     (block $B2
       (local.set $a0 (i64.add $a0 (i64.const 1)))
       (local.set $l9 (i64.ne $a0 $a1))
-      (local.set $instret (i64.add $instret (i64.const 2)))
       (if $l9
         (then
-          (local.set $way_out (i32.const -0x7ffffffa))
+          (local.set $way_out (i32.const -0x7fdffffa))
           (br $B2))
         (else
-          (local.set $way_out (i32.const -0x7ffffffc))
+          (local.set $way_out (i32.const -0x7fdffffc))
           (br $B2)))
       (unreachable))
     (i64.store offset=a0 $hart $a0)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))

@@ -97,9 +97,9 @@
         (i64.store (i32.add (i32.wrap_i64 $l27) (i32.load offset=DATA_TLB.ADDEND $l28)) (i64.const 0))
         (local.set $a0 (i64.add $a0 (i64.const 64)))
         (local.set $l28 (i64.ne $a0 $a1))
-        (local.set $instret (i64.add $instret (i64.const 3)))
         (if $l28
           (then
+            (local.set $instret (i64.add $instret (i64.const 3)))
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
               (then
@@ -111,7 +111,7 @@
             (local.set $l27 $l8)
             (drop (i64.add $page (i64.const 16)))
             (local.set $l25 (i64.and $l27 (i64.const -2)))
-            (local.set $instret (i64.add $instret (i64.const 1)))
+            (local.set $instret (i64.add $instret (i64.const 4)))
             (local.set $target $l25)
             (i64.store offset=a0 $hart $a0)
             (br $B1))))
@@ -119,8 +119,9 @@
     (i64.store offset=a0 $hart $a0)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (i64.store offset=INSTRET $hart
+    (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (i64.store offset=INSTRET $hart $instret)
     (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
