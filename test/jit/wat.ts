@@ -92,11 +92,12 @@ function localNames(func: Node[]): ReadonlyMap<string, string> {
   const names = new Map(PARAMETERS.map((name, i) => [`$p${i}`, `$${name}`]));
   const target = localIn(func, new RegExp(`^\\(i64\\.store offset=${L.PC} \\$p0 (\\$l\\d+)\\)$`));
   const wayOut = localIn(func, /^\(return \(i32\.shr_u (\$l\d+) \(i32\.const 29\)\)\)$/);
-  const left = localIn(
-    func,
-    new RegExp(`^\\(local\\.set (\\$l\\d+) \\(i64\\.sub \\(i64\\.load offset=${L.STOP_BRANCHES} \\$p0\\)`),
-  );
+  const lessened = (field: number) =>
+    localIn(func, new RegExp(`^\\(local\\.set (\\$l\\d+) \\(i64\\.sub \\(i64\\.load offset=${field} \\$p0\\)`));
+  const left = lessened(L.STOP_BRANCHES);
   if (left) names.set(left, '$left');
+  const apart = lessened(L.INSTRET);
+  if (apart) names.set(apart, '$instret_apart');
   if (target) names.set(target, '$target');
   if (wayOut) names.set(wayOut, '$way_out');
   for (const node of func) {

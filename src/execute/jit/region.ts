@@ -2,7 +2,16 @@ import * as L from '../../hart/layout.ts';
 import { fetchEntry } from '../../hart/library/tlb.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
 import { RegionExit, SLOTS_LINKS, SLOTS_REGION } from '../interpreter/slots.ts';
-import { type Declared, type FunctionBuilder, type I32, type I64, i32, type Label, type Local } from '../wasm/index.ts';
+import {
+  type Declared,
+  type FunctionBuilder,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  type Label,
+  type Local,
+} from '../wasm/index.ts';
 import { accessesMemory, type Block, isFloat, linkOf, pageDistance } from './blocks.ts';
 import { RegionEmitter, type RegionFrame } from './emitter.ts';
 import { DISPATCHER, type Graph, isLoopHeader, isMerge, makeGraph } from './graph.ts';
@@ -53,6 +62,22 @@ function labelOf(position: number, context: Context): Label | undefined {
 }
 
 /**
+ * Instructions of a loop that is one block, the first of those that lie deepest; 0 without one. Counted with the transfer that closes the loop
+ * they need no addition of their own, and no register to add to.
+ */
+function loopLength({ blocks, predecessors, immediateDominator }: Graph): number {
+  let [length, deepest] = [0, -1];
+  predecessors.forEach((sources, i) => {
+    if (!sources.includes(i)) return;
+    let depth = 0;
+    for (let at = immediateDominator[i]!; at > 0; at = immediateDominator[at]!)
+      if (predecessors[at]!.some((from) => from >= at)) depth++;
+    if (depth > deepest) [length, deepest] = [blocks[i]!.instructions.length, depth];
+  });
+  return length;
+}
+
+/**
  * Writes the body of one region: a function (hart, virtual address of the page, decoded page) -> RegionExit. Control flow is structured
  * along the dominator tree (Ramsey, "Beyond Relooper"): loop headers become loops, merges become blocks to leave, everything else nests.
  *
@@ -73,7 +98,9 @@ export class RegionWriter {
   private readonly checkedPages = new Map<number, Local<'i32'>>();
   /** Counted transfers until it is time to stop. Negative, too, where that is overdue. */
   private readonly left: Local<'i64'>;
+  /** Instructions retired, less `perBranch` for each counted transfer. */
   private readonly retired: Local<'i64'>;
+  private readonly perBranch: number;
   private readonly target: Local<'i64'>;
   private readonly wayOut: Local<'i32'>;
   /** Which of `graph.dispatched` the dispatcher goes to: the entry at first. */
@@ -102,6 +129,7 @@ export class RegionWriter {
     this.plan = planRegisters(this.graph, optimizations['lazy-loads']);
     this.left = f.local('i64');
     this.retired = f.local('i64');
+    this.perBranch = loopLength(this.graph);
     this.target = f.local('i64');
     this.wayOut = f.local('i32');
     this.choice = this.graph.dispatched.length > 0 ? f.local('i32') : undefined;
@@ -153,8 +181,9 @@ export class RegionWriter {
     const { f, plan } = this;
     const hart = this.hart.get;
     this.load(plan.loadedAt[0]!);
-    f.set(this.left, hart.load64(L.STOP_BRANCHES).sub(hart.load64(L.BRANCHES)));
-    f.set(this.retired, hart.load64(L.INSTRET));
+    const branches = f.let(hart.load64(L.BRANCHES));
+    f.set(this.left, hart.load64(L.STOP_BRANCHES).sub(branches));
+    f.set(this.retired, hart.load64(L.INSTRET).sub(this.countedWith(branches)));
     const { dataContext } = this.frame;
     if (dataContext) f.set(dataContext, hart.load64(L.DATA_CONTEXT));
   }
@@ -211,13 +240,11 @@ export class RegionWriter {
   }
 
   private storeCounts(): void {
-    this.f.store(this.hart.get, this.retired.get, L.INSTRET);
-    this.storeBranches();
-  }
-
-  private storeBranches(): void {
+    const { f } = this;
     const hart = this.hart.get;
-    this.f.store(hart, hart.load64(L.STOP_BRANCHES).sub(this.left.get), L.BRANCHES);
+    const branches = f.let(hart.load64(L.STOP_BRANCHES).sub(this.left.get));
+    f.store(hart, this.retired.get.add(this.countedWith(branches)), L.INSTRET);
+    f.store(hart, branches, L.BRANCHES);
   }
 
   /** To the region that starts at `target`, or back to the loop of the interpreter. */
@@ -321,9 +348,12 @@ export class RegionWriter {
           return;
         }
         const isTaken = f.let(condition);
-        const nests = [taken, next].some((to) => this.nests(position, this.graph.position.get(to), context));
-        if (!nests) this.settle(done);
-        const count = nests ? done : 0;
+        const isAlike = [taken, next].every((to) => {
+          const counts = this.perBranch > 0 && to <= last!.offset;
+          return !counts && !this.nests(position, this.graph.position.get(to), context);
+        });
+        if (isAlike) this.settle(done);
+        const count = isAlike ? 0 : done;
         f.if(
           isTaken,
           () => edge(taken, last!.offset, count),
@@ -337,12 +367,12 @@ export class RegionWriter {
       indirect: (target: I64) => {
         if (ending.kind !== 'indirect') throw new Error('an indirect jump that does not end its block');
         const to = f.let(target);
-        this.settle(done);
+        this.settle(done - this.perBranch);
         for (const offset of ending.likely) {
           const next = this.graph.position.get(offset);
           if (next === undefined || this.graph.isCut(position, next)) continue;
           f.if(to.eq(this.pageAddress.get.add(offset)), () =>
-            this.inside({ position, next, isCounted: true, behind: 0 }, context),
+            this.inside({ position, next, isCounted: true, behind: this.perBranch }, context),
           );
         }
         this.leave(position, to, this.leaveCounted);
@@ -354,9 +384,13 @@ export class RegionWriter {
     else if (ending.kind === 'interpret') this.leaveInside(RegionExit.system, ending.offset, done);
   }
 
+  private countedWith(branches: I64): I64 {
+    return this.perBranch === 0 ? i64(0) : branches.mul(this.perBranch);
+  }
+
   /** Adds to the count what was executed since it was added to last. */
   private settle(behind: number): void {
-    if (behind > 0) this.f.set(this.retired, this.retired.get.add(behind));
+    if (behind !== 0) this.f.set(this.retired, this.retired.get.add(behind));
   }
 
   /** Control comes to the other block from nowhere else, and it is written there. */
@@ -386,7 +420,7 @@ export class RegionWriter {
     const isCounted = from !== undefined && to <= from;
     const next = graph.position.get(to);
     if (next === undefined || graph.isCut(position, next)) {
-      this.settle(behind);
+      this.settle(isCounted ? behind - this.perBranch : behind);
       const target = this.pageAddress.get.add(to);
       this.leave(position, target, isCounted ? this.leaveCounted : this.leaveUncounted);
       return;
@@ -397,9 +431,10 @@ export class RegionWriter {
   /** To another block of the region. */
   private inside({ position, next, isCounted, behind }: InnerEdge, context: Context): void {
     const { f } = this;
-    const nests = this.nests(position, next, context);
-    if (!nests) this.settle(behind);
-    const rest = nests ? behind : 0;
+    // What a side exit adds is not negative.
+    const isCarried = this.nests(position, next, context) && !(isCounted && this.perBranch > 0);
+    if (!isCarried) this.settle(isCounted ? behind - this.perBranch : behind);
+    const rest = isCarried ? behind : 0;
     const to = this.graph.blocks[next]!.start;
     if (isCounted) {
       f.set(this.left, this.left.get.sub(1));

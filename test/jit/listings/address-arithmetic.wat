@@ -12,7 +12,8 @@
 (local.set $a2 (i64.load offset=a2 $hart))
 (local.set $a3 (i64.load offset=a3 $hart))
 (local.set $a4 (i64.load offset=a4 $hart))
-(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
+(local.set $branches (i64.load offset=BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) $branches))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
@@ -21,11 +22,11 @@
       (local.set $a0 (i64.add (i64.shl $a0 (i64.const 3)) $a2))
       (local.set $a3 (i64.add (i64.and $a1 (i64.const 0xffffffff)) $a2))
       (local.set $a4 (i64.shl (i64.and $a1 (i64.const 0xffffffff)) (i64.const 2)))
-      (local.set $l13 $ra)
+      (local.set $l14 $ra)
       (drop (i64.add $page (i64.const 20)))
-      (local.set $l14 (i64.and $l13 (i64.const -2)))
+      (local.set $l15 (i64.and $l14 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 5)))
-      (local.set $target $l14)
+      (local.set $target $l15)
       (i64.store offset=a0 $hart $a0)
       (i64.store offset=a3 $hart $a3)
       (i64.store offset=a4 $hart $a4)
@@ -38,29 +39,32 @@
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (local.set $l15 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=INSTRET $hart $instret)
-    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (i64.store offset=BRANCHES $hart $l15)
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $left (i64.sub $left (i64.const 1)))
   (if (i64.le_s $left (i64.const 0))
     (then
+      (local.set $l14 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
       (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (i64.store offset=BRANCHES $hart $l14)
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
+(local.set $l16 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
 (i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
-(local.set $l14 (i64.and $target (i64.const -0x1000)))
-(local.set $l15 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l15) (i64.or $l14 (i64.load offset=FETCH_CONTEXT $hart)))
+(i64.store offset=BRANCHES $hart $l16)
+(local.set $l17 (i64.and $target (i64.const -0x1000)))
+(local.set $l18 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l18) (i64.or $l17 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l16 (i32.load offset=FETCH_TLB.ADDEND $l15))
-    (local.set $l17
-      (i32.load16_u offset=SLOTS_REGION (i32.add $l16 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l17
+    (local.set $l19 (i32.load offset=FETCH_TLB.ADDEND $l18))
+    (local.set $l20
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l19 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l20
       (then
-        (return_call $env.region $hart $l14 $l16 $l17)))
+        (return_call $env.region $hart $l17 $l19 $l20)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

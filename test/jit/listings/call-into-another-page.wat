@@ -12,7 +12,8 @@
 (local.set $ra (i64.load offset=ra $hart))
 (local.set $a0 (i64.load offset=a0 $hart))
 (local.set $a2 (i64.load offset=a2 $hart))
-(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
+(local.set $branches (i64.load offset=BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) $branches))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block $B0
   (block $B1
@@ -21,23 +22,23 @@
         (local.set $ra (i64.add $page (i64.const 4)))
         (if (i32.eqz $l7)
           (then
-            (local.set $l12 (i64.add $page (i64.const 0x1000)))
-            (local.set $l13
-              (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0x1fe0))))
+            (local.set $l13 (i64.add $page (i64.const 0x1000)))
+            (local.set $l14
+              (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l13 (i64.const 7))) (i32.const 0x1fe0))))
             (local.set $way_out (i32.const 0x100808))
             (br_if $B2
               (i32.or
                 (i64.ne
-                  (i64.load offset=FETCH_TLB.READ_TAG $l13)
-                  (i64.or $l12 (i64.load offset=FETCH_CONTEXT $hart)))
-                (i32.ne (i32.load offset=FETCH_TLB.ADDEND $l13) (i32.load offset=SLOTS_LINKS[1] $decoded))))
+                  (i64.load offset=FETCH_TLB.READ_TAG $l14)
+                  (i64.or $l13 (i64.load offset=FETCH_CONTEXT $hart)))
+                (i32.ne (i32.load offset=FETCH_TLB.ADDEND $l14) (i32.load offset=SLOTS_LINKS[1] $decoded))))
             (local.set $l7 (i32.const 1))))
         (local.set $a2 (i64.add $a2 $a0))
-        (local.set $l14 $ra)
+        (local.set $l15 $ra)
         (drop (i64.add $page (i64.const 0x1018)))
-        (local.set $l15 (i64.and $l14 (i64.const -2)))
+        (local.set $l16 (i64.and $l15 (i64.const -2)))
         (local.set $instret (i64.add $instret (i64.const 3)))
-        (if (i64.eq $l15 (i64.add $page (i64.const 4)))
+        (if (i64.eq $l16 (i64.add $page (i64.const 4)))
           (then
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
@@ -45,8 +46,8 @@
                 (local.set $way_out (i32.const 0x40000002))
                 (br $B2)))
             (local.set $a0 (i64.add $a0 (i64.const -1)))
-            (local.set $l16 (i64.ne $a0 (i64.const 0)))
-            (if $l16
+            (local.set $l17 (i64.ne $a0 (i64.const 0)))
+            (if $l17
               (then
                 (local.set $instret (i64.add $instret (i64.const 2)))
                 (local.set $left (i64.sub $left (i64.const 1)))
@@ -57,16 +58,16 @@
                 (br $L3))
               (else
                 (local.set $l10 (i64.load offset=a1 $hart))
-                (local.set $l17 $l10)
+                (local.set $l18 $l10)
                 (drop (i64.add $page (i64.const 16)))
-                (local.set $l18 (i64.and $l17 (i64.const -2)))
+                (local.set $l19 (i64.and $l18 (i64.const -2)))
                 (local.set $instret (i64.add $instret (i64.const 3)))
-                (local.set $target $l18)
+                (local.set $target $l19)
                 (i64.store offset=ra $hart $ra)
                 (i64.store offset=a0 $hart $a0)
                 (i64.store offset=a2 $hart $a2)
                 (br $B1)))))
-        (local.set $target $l15)
+        (local.set $target $l16)
         (i64.store offset=ra $hart $ra)
         (i64.store offset=a0 $hart $a0)
         (i64.store offset=a2 $hart $a2)
@@ -80,29 +81,32 @@
     (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
     (br_if $B0 (i32.eqz (i32.shr_u $way_out (i32.const 29))))
+    (local.set $l13 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=INSTRET $hart $instret)
-    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (i64.store offset=BRANCHES $hart $l13)
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $left (i64.sub $left (i64.const 1)))
   (if (i64.le_s $left (i64.const 0))
     (then
+      (local.set $l16 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
       (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (i64.store offset=BRANCHES $hart $l16)
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
+(local.set $l15 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
 (i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
-(local.set $l12 (i64.and $target (i64.const -0x1000)))
-(local.set $l13 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l13) (i64.or $l12 (i64.load offset=FETCH_CONTEXT $hart)))
+(i64.store offset=BRANCHES $hart $l15)
+(local.set $l19 (i64.and $target (i64.const -0x1000)))
+(local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l19 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l16 (i32.load offset=FETCH_TLB.ADDEND $l13))
-    (local.set $l19
-      (i32.load16_u offset=SLOTS_REGION (i32.add $l16 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l19
+    (local.set $l17 (i32.load offset=FETCH_TLB.ADDEND $l14))
+    (local.set $l20
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l17 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l20
       (then
-        (return_call $env.region $hart $l12 $l16 $l19)))
+        (return_call $env.region $hart $l19 $l17 $l20)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

@@ -6,20 +6,21 @@
 
 (local.set $ra (i64.load offset=ra $hart))
 (local.set $a0 (i64.load offset=a0 $hart))
-(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
+(local.set $branches (i64.load offset=BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) $branches))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block $B0
   (block $B1
     (block
-      (local.set $l10 (i64.eq $a0 (i64.const 0)))
-      (if $l10
+      (local.set $l11 (i64.eq $a0 (i64.const 0)))
+      (if $l11
         (then
           (local.set $l9 (i64.load offset=a1 $hart))
-          (local.set $l11 (i64.add $l9 (i64.const 16)))
+          (local.set $l12 (i64.add $l9 (i64.const 16)))
           (local.set $ra (i64.add $page (i64.const 12)))
-          (local.set $l12 (i64.and $l11 (i64.const -2)))
+          (local.set $l13 (i64.and $l12 (i64.const -2)))
           (local.set $instret (i64.add $instret (i64.const 2)))
-          (local.set $target $l12)
+          (local.set $target $l13)
           (i64.store offset=ra $hart $ra)
           (br $B1))
         (else
@@ -34,29 +35,32 @@
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (local.set $l13 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=INSTRET $hart $instret)
-    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (i64.store offset=BRANCHES $hart $l13)
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $left (i64.sub $left (i64.const 1)))
   (if (i64.le_s $left (i64.const 0))
     (then
+      (local.set $l12 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
       (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (i64.store offset=BRANCHES $hart $l12)
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
+(local.set $l14 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
 (i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
-(local.set $l12 (i64.and $target (i64.const -0x1000)))
-(local.set $l10 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l10) (i64.or $l12 (i64.load offset=FETCH_CONTEXT $hart)))
+(i64.store offset=BRANCHES $hart $l14)
+(local.set $l15 (i64.and $target (i64.const -0x1000)))
+(local.set $l11 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l11) (i64.or $l15 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l13 (i32.load offset=FETCH_TLB.ADDEND $l10))
-    (local.set $l14
-      (i32.load16_u offset=SLOTS_REGION (i32.add $l13 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l14
+    (local.set $l16 (i32.load offset=FETCH_TLB.ADDEND $l11))
+    (local.set $l17
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l16 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l17
       (then
-        (return_call $env.region $hart $l12 $l13 $l14)))
+        (return_call $env.region $hart $l15 $l16 $l17)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

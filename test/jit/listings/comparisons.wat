@@ -15,7 +15,8 @@
 (local.set $a4 (i64.load offset=a4 $hart))
 (local.set $a5 (i64.load offset=a5 $hart))
 (local.set $a6 (i64.load offset=a6 $hart))
-(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
+(local.set $branches (i64.load offset=BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) $branches))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (block
   (block $B1
@@ -25,11 +26,11 @@
       (local.set $a4 (i64.extend_i32_u (i64.lt_s $a1 (i64.const -5))))
       (local.set $a5 (i64.extend_i32_u (i64.lt_u $a1 (i64.const 1))))
       (local.set $a6 (i64.extend_i32_u (i64.lt_u (i64.const 0) $a1)))
-      (local.set $l15 $ra)
+      (local.set $l16 $ra)
       (drop (i64.add $page (i64.const 24)))
-      (local.set $l16 (i64.and $l15 (i64.const -2)))
+      (local.set $l17 (i64.and $l16 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 6)))
-      (local.set $target $l16)
+      (local.set $target $l17)
       (i64.store offset=a0 $hart $a0)
       (i64.store offset=a3 $hart $a3)
       (i64.store offset=a4 $hart $a4)
@@ -46,29 +47,32 @@
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (local.set $l17 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=INSTRET $hart $instret)
-    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (i64.store offset=BRANCHES $hart $l17)
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $left (i64.sub $left (i64.const 1)))
   (if (i64.le_s $left (i64.const 0))
     (then
+      (local.set $l16 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
       (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (i64.store offset=BRANCHES $hart $l16)
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
+(local.set $l18 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
 (i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
-(local.set $l16 (i64.and $target (i64.const -0x1000)))
-(local.set $l17 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l17) (i64.or $l16 (i64.load offset=FETCH_CONTEXT $hart)))
+(i64.store offset=BRANCHES $hart $l18)
+(local.set $l19 (i64.and $target (i64.const -0x1000)))
+(local.set $l20 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l20) (i64.or $l19 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l18 (i32.load offset=FETCH_TLB.ADDEND $l17))
-    (local.set $l19
-      (i32.load16_u offset=SLOTS_REGION (i32.add $l18 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l19
+    (local.set $l21 (i32.load offset=FETCH_TLB.ADDEND $l20))
+    (local.set $l22
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l21 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l22
       (then
-        (return_call $env.region $hart $l16 $l18 $l19)))
+        (return_call $env.region $hart $l19 $l21 $l22)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

@@ -10,37 +10,37 @@
 (local.set $a0 (i64.load offset=a0 $hart))
 (local.set $a1 (i64.load offset=a1 $hart))
 (local.set $a2 (i64.load offset=a2 $hart))
-(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
-(local.set $instret (i64.load offset=INSTRET $hart))
+(local.set $branches (i64.load offset=BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) $branches))
+(local.set $instret_apart (i64.sub (i64.load offset=INSTRET $hart) (i64.mul $branches (i64.const 5))))
 (local.set $data_context (i64.load offset=DATA_CONTEXT $hart))
 (block
   (block $B1
     (block $B2
       (loop $L3
-        (local.set $l12 $a1)
-        (local.set $l13
-          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0xffe0))))
+        (local.set $l13 $a1)
+        (local.set $l14
+          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l13 (i64.const 7))) (i32.const 0xffe0))))
         (local.set $way_out (i32.const 0x60000000))
         (br_if $B2
           (i64.ne
-            (i64.load offset=DATA_TLB.READ_TAG $l13)
-            (i64.or (i64.and $l12 (i64.const -0x1000)) $data_context)))
-        (local.set $a2 (i64.load8_u (i32.add (i32.wrap_i64 $l12) (i32.load offset=DATA_TLB.ADDEND $l13))))
+            (i64.load offset=DATA_TLB.READ_TAG $l14)
+            (i64.or (i64.and $l13 (i64.const -0x1000)) $data_context)))
+        (local.set $a2 (i64.load8_u (i32.add (i32.wrap_i64 $l13) (i32.load offset=DATA_TLB.ADDEND $l14))))
         (local.set $a1 (i64.add $a1 (i64.const 1)))
-        (local.set $l12 $a0)
-        (local.set $l13
-          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0xffe0))))
+        (local.set $l13 $a0)
+        (local.set $l14
+          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l13 (i64.const 7))) (i32.const 0xffe0))))
         (local.set $way_out (i32.const 0x60200004))
         (br_if $B2
           (i64.ne
-            (i64.load offset=DATA_TLB.WRITE_TAG $l13)
-            (i64.or (i64.and $l12 (i64.const -0x1000)) $data_context)))
-        (i64.store8 (i32.add (i32.wrap_i64 $l12) (i32.load offset=DATA_TLB.ADDEND $l13)) $a2)
+            (i64.load offset=DATA_TLB.WRITE_TAG $l14)
+            (i64.or (i64.and $l13 (i64.const -0x1000)) $data_context)))
+        (i64.store8 (i32.add (i32.wrap_i64 $l13) (i32.load offset=DATA_TLB.ADDEND $l14)) $a2)
         (local.set $a0 (i64.add $a0 (i64.const 1)))
-        (local.set $l13 (i64.ne $a2 (i64.const 0)))
-        (if $l13
+        (local.set $l14 (i64.ne $a2 (i64.const 0)))
+        (if $l14
           (then
-            (local.set $instret (i64.add $instret (i64.const 5)))
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
               (then
@@ -49,11 +49,11 @@
             (br $L3))
           (else
             (local.set $l8 (i64.load offset=ra $hart))
-            (local.set $l12 $l8)
+            (local.set $l13 $l8)
             (drop (i64.add $page (i64.const 24)))
-            (local.set $l14 (i64.and $l12 (i64.const -2)))
-            (local.set $instret (i64.add $instret (i64.const 6)))
-            (local.set $target $l14)
+            (local.set $l15 (i64.and $l13 (i64.const -2)))
+            (local.set $instret_apart (i64.add $instret_apart (i64.const 1)))
+            (local.set $target $l15)
             (i64.store offset=a0 $hart $a0)
             (i64.store offset=a1 $hart $a1)
             (i64.store offset=a2 $hart $a2)
@@ -64,31 +64,35 @@
     (i64.store offset=a2 $hart $a2)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (local.set $instret
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
-    (i64.store offset=INSTRET $hart $instret)
-    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (local.set $instret_apart
+      (i64.add $instret_apart
+        (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (local.set $l15 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (i64.store offset=INSTRET $hart (i64.add $instret_apart (i64.mul $l15 (i64.const 5))))
+    (i64.store offset=BRANCHES $hart $l15)
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $left (i64.sub $left (i64.const 1)))
   (if (i64.le_s $left (i64.const 0))
     (then
-      (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (local.set $l13 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (i64.store offset=INSTRET $hart (i64.add $instret_apart (i64.mul $l13 (i64.const 5))))
+      (i64.store offset=BRANCHES $hart $l13)
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
-(i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
-(local.set $l14 (i64.and $target (i64.const -0x1000)))
-(local.set $l13 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l13) (i64.or $l14 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l16 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+(i64.store offset=INSTRET $hart (i64.add $instret_apart (i64.mul $l16 (i64.const 5))))
+(i64.store offset=BRANCHES $hart $l16)
+(local.set $l17 (i64.and $target (i64.const -0x1000)))
+(local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l17 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l15 (i32.load offset=FETCH_TLB.ADDEND $l13))
-    (local.set $l16
-      (i32.load16_u offset=SLOTS_REGION (i32.add $l15 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l16
+    (local.set $l18 (i32.load offset=FETCH_TLB.ADDEND $l14))
+    (local.set $l19
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l18 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l19
       (then
-        (return_call $env.region $hart $l14 $l15 $l16)))
+        (return_call $env.region $hart $l17 $l18 $l19)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

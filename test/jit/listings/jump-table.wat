@@ -16,7 +16,8 @@
 (local.set $a1 (i64.load offset=a1 $hart))
 (local.set $a2 (i64.load offset=a2 $hart))
 (local.set $a3 (i64.load offset=a3 $hart))
-(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
+(local.set $branches (i64.load offset=BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) $branches))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (local.set $data_context (i64.load offset=DATA_CONTEXT $hart))
 (block
@@ -24,21 +25,21 @@
     (block $B2
       (loop $L3
         (local.set $a1 (i64.add (i64.shl $a0 (i64.const 2)) $a2))
-        (local.set $l13 $a1)
-        (local.set $l14
-          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l13 (i64.const 7))) (i32.const 0xffe0))))
+        (local.set $l14 $a1)
+        (local.set $l15
+          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l14 (i64.const 7))) (i32.const 0xffe0))))
         (local.set $way_out (i32.const 0x60100002))
         (br_if $B2
           (i64.ne
-            (i64.load offset=DATA_TLB.READ_TAG $l14)
-            (i64.or (i64.and (i64.add $l13 (i64.const 3)) (i64.const -0x1000)) $data_context)))
-        (local.set $a1 (i64.load32_s (i32.add (i32.wrap_i64 $l13) (i32.load offset=DATA_TLB.ADDEND $l14))))
+            (i64.load offset=DATA_TLB.READ_TAG $l15)
+            (i64.or (i64.and (i64.add $l14 (i64.const 3)) (i64.const -0x1000)) $data_context)))
+        (local.set $a1 (i64.load32_s (i32.add (i32.wrap_i64 $l14) (i32.load offset=DATA_TLB.ADDEND $l15))))
         (local.set $a1 (i64.add $a1 $a2))
-        (local.set $l13 $a1)
+        (local.set $l14 $a1)
         (drop (i64.add $page (i64.const 16)))
-        (local.set $l15 (i64.and $l13 (i64.const -2)))
+        (local.set $l16 (i64.and $l14 (i64.const -2)))
         (local.set $instret (i64.add $instret (i64.const 4)))
-        (if (i64.eq $l15 (i64.add $page (i64.const 24)))
+        (if (i64.eq $l16 (i64.add $page (i64.const 24)))
           (then
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
@@ -54,7 +55,7 @@
                 (local.set $way_out (i32.const 0x40000000))
                 (br $B2)))
             (br $L3)))
-        (if (i64.eq $l15 (i64.add $page (i64.const 16)))
+        (if (i64.eq $l16 (i64.add $page (i64.const 16)))
           (then
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
@@ -70,7 +71,7 @@
                 (local.set $way_out (i32.const 0x40000000))
                 (br $B2)))
             (br $L3)))
-        (if (i64.eq $l15 (i64.add $page (i64.const 32)))
+        (if (i64.eq $l16 (i64.add $page (i64.const 32)))
           (then
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
@@ -79,15 +80,15 @@
                 (br $B2)))
             (local.set $l8 (i64.load offset=ra $hart))
             (local.set $a3 (i64.add $a3 (i64.const 3)))
-            (local.set $l16 $l8)
+            (local.set $l17 $l8)
             (drop (i64.add $page (i64.const 40)))
-            (local.set $l17 (i64.and $l16 (i64.const -2)))
+            (local.set $l18 (i64.and $l17 (i64.const -2)))
             (local.set $instret (i64.add $instret (i64.const 2)))
-            (local.set $target $l17)
+            (local.set $target $l18)
             (i64.store offset=a1 $hart $a1)
             (i64.store offset=a3 $hart $a3)
             (br $B1)))
-        (local.set $target $l15)
+        (local.set $target $l16)
         (i64.store offset=a1 $hart $a1)
         (i64.store offset=a3 $hart $a3)
         (br $B1))
@@ -98,29 +99,32 @@
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (local.set $l16 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=INSTRET $hart $instret)
-    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (i64.store offset=BRANCHES $hart $l16)
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $left (i64.sub $left (i64.const 1)))
   (if (i64.le_s $left (i64.const 0))
     (then
+      (local.set $l14 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
       (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (i64.store offset=BRANCHES $hart $l14)
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
+(local.set $l18 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
 (i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
-(local.set $l15 (i64.and $target (i64.const -0x1000)))
-(local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l15 (i64.load offset=FETCH_CONTEXT $hart)))
+(i64.store offset=BRANCHES $hart $l18)
+(local.set $l17 (i64.and $target (i64.const -0x1000)))
+(local.set $l15 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l15) (i64.or $l17 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l18 (i32.load offset=FETCH_TLB.ADDEND $l14))
-    (local.set $l19
-      (i32.load16_u offset=SLOTS_REGION (i32.add $l18 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l19
+    (local.set $l19 (i32.load offset=FETCH_TLB.ADDEND $l15))
+    (local.set $l20
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l19 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l20
       (then
-        (return_call $env.region $hart $l15 $l18 $l19)))
+        (return_call $env.region $hart $l17 $l19 $l20)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

@@ -5,17 +5,17 @@
 ;;         ecall
 
 (local.set $a0 (i64.load offset=a0 $hart))
-(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
-(local.set $instret (i64.load offset=INSTRET $hart))
+(local.set $branches (i64.load offset=BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) $branches))
+(local.set $instret_apart (i64.sub (i64.load offset=INSTRET $hart) (i64.mul $branches (i64.const 2))))
 (block
   (block
     (block $B2
       (loop $L3
         (local.set $a0 (i64.add $a0 (i64.const -1)))
-        (local.set $l8 (i64.ne $a0 (i64.const 0)))
-        (if $l8
+        (local.set $l9 (i64.ne $a0 (i64.const 0)))
+        (if $l9
           (then
-            (local.set $instret (i64.add $instret (i64.const 2)))
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
               (then
@@ -29,31 +29,35 @@
     (i64.store offset=a0 $hart $a0)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (local.set $instret
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
-    (i64.store offset=INSTRET $hart $instret)
-    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (local.set $instret_apart
+      (i64.add $instret_apart
+        (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (local.set $l10 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (i64.store offset=INSTRET $hart (i64.add $instret_apart (i64.mul $l10 (i64.const 2))))
+    (i64.store offset=BRANCHES $hart $l10)
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $left (i64.sub $left (i64.const 1)))
   (if (i64.le_s $left (i64.const 0))
     (then
-      (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (local.set $l11 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (i64.store offset=INSTRET $hart (i64.add $instret_apart (i64.mul $l11 (i64.const 2))))
+      (i64.store offset=BRANCHES $hart $l11)
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
-(i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
-(local.set $l9 (i64.and $target (i64.const -0x1000)))
-(local.set $l8 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l8) (i64.or $l9 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l12 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+(i64.store offset=INSTRET $hart (i64.add $instret_apart (i64.mul $l12 (i64.const 2))))
+(i64.store offset=BRANCHES $hart $l12)
+(local.set $l13 (i64.and $target (i64.const -0x1000)))
+(local.set $l9 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l9) (i64.or $l13 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l10 (i32.load offset=FETCH_TLB.ADDEND $l8))
-    (local.set $l11
-      (i32.load16_u offset=SLOTS_REGION (i32.add $l10 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l11
+    (local.set $l14 (i32.load offset=FETCH_TLB.ADDEND $l9))
+    (local.set $l15
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l14 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l15
       (then
-        (return_call $env.region $hart $l9 $l10 $l11)))
+        (return_call $env.region $hart $l13 $l14 $l15)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

@@ -9,36 +9,36 @@
 (local.set $a0 (i64.load offset=a0 $hart))
 (local.set $a1 (i64.load offset=a1 $hart))
 (local.set $a2 (i64.load offset=a2 $hart))
-(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
-(local.set $instret (i64.load offset=INSTRET $hart))
+(local.set $branches (i64.load offset=BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) $branches))
+(local.set $instret_apart (i64.sub (i64.load offset=INSTRET $hart) (i64.mul $branches (i64.const 4))))
 (local.set $data_context (i64.load offset=DATA_CONTEXT $hart))
 (block
   (block $B1
     (block $B2
       (loop $L3
-        (local.set $l13
+        (local.set $l14
           (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a0 (i64.const 7))) (i32.const 0xffe0))))
         (local.set $way_out (i32.const 0x60000000))
         (br_if $B2
           (i64.ne
-            (i64.load offset=DATA_TLB.READ_TAG $l13)
+            (i64.load offset=DATA_TLB.READ_TAG $l14)
             (i64.or (i64.and (i64.add $a0 (i64.const 15)) (i64.const -0x1000)) $data_context)))
-        (local.set $l12 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l13)))
-        (local.set $a1 (i64.load $l12))
-        (local.set $a0 (i64.load offset=8 $l12))
-        (local.set $l14 $a0)
-        (local.set $l13
-          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l14 (i64.const 7))) (i32.const 0xffe0))))
+        (local.set $l13 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l14)))
+        (local.set $a1 (i64.load $l13))
+        (local.set $a0 (i64.load offset=8 $l13))
+        (local.set $l15 $a0)
+        (local.set $l14
+          (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l15 (i64.const 7))) (i32.const 0xffe0))))
         (local.set $way_out (i32.const 0x60200004))
         (br_if $B2
           (i64.ne
-            (i64.load offset=DATA_TLB.READ_TAG $l13)
-            (i64.or (i64.and (i64.add $l14 (i64.const 7)) (i64.const -0x1000)) $data_context)))
-        (local.set $a2 (i64.load (i32.add (i32.wrap_i64 $l14) (i32.load offset=DATA_TLB.ADDEND $l13))))
-        (local.set $l13 (i64.ne $a2 (i64.const 0)))
-        (if $l13
+            (i64.load offset=DATA_TLB.READ_TAG $l14)
+            (i64.or (i64.and (i64.add $l15 (i64.const 7)) (i64.const -0x1000)) $data_context)))
+        (local.set $a2 (i64.load (i32.add (i32.wrap_i64 $l15) (i32.load offset=DATA_TLB.ADDEND $l14))))
+        (local.set $l14 (i64.ne $a2 (i64.const 0)))
+        (if $l14
           (then
-            (local.set $instret (i64.add $instret (i64.const 4)))
             (local.set $left (i64.sub $left (i64.const 1)))
             (if (i64.le_s $left (i64.const 0))
               (then
@@ -47,11 +47,11 @@
             (br $L3))
           (else
             (local.set $l8 (i64.load offset=ra $hart))
-            (local.set $l14 $l8)
+            (local.set $l15 $l8)
             (drop (i64.add $page (i64.const 20)))
-            (local.set $l15 (i64.and $l14 (i64.const -2)))
-            (local.set $instret (i64.add $instret (i64.const 5)))
-            (local.set $target $l15)
+            (local.set $l16 (i64.and $l15 (i64.const -2)))
+            (local.set $instret_apart (i64.add $instret_apart (i64.const 1)))
+            (local.set $target $l16)
             (i64.store offset=a0 $hart $a0)
             (i64.store offset=a1 $hart $a1)
             (i64.store offset=a2 $hart $a2)
@@ -62,31 +62,35 @@
     (i64.store offset=a2 $hart $a2)
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
-    (local.set $instret
-      (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
-    (i64.store offset=INSTRET $hart $instret)
-    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (local.set $instret_apart
+      (i64.add $instret_apart
+        (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (local.set $l16 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (i64.store offset=INSTRET $hart (i64.add $instret_apart (i64.mul $l16 (i64.const 4))))
+    (i64.store offset=BRANCHES $hart $l16)
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $left (i64.sub $left (i64.const 1)))
   (if (i64.le_s $left (i64.const 0))
     (then
-      (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (local.set $l15 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (i64.store offset=INSTRET $hart (i64.add $instret_apart (i64.mul $l15 (i64.const 4))))
+      (i64.store offset=BRANCHES $hart $l15)
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
-(i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
-(local.set $l15 (i64.and $target (i64.const -0x1000)))
-(local.set $l13 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l13) (i64.or $l15 (i64.load offset=FETCH_CONTEXT $hart)))
+(local.set $l17 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+(i64.store offset=INSTRET $hart (i64.add $instret_apart (i64.mul $l17 (i64.const 4))))
+(i64.store offset=BRANCHES $hart $l17)
+(local.set $l18 (i64.and $target (i64.const -0x1000)))
+(local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l18 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l16 (i32.load offset=FETCH_TLB.ADDEND $l13))
-    (local.set $l17
-      (i32.load16_u offset=SLOTS_REGION (i32.add $l16 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l17
+    (local.set $l19 (i32.load offset=FETCH_TLB.ADDEND $l14))
+    (local.set $l20
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l19 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l20
       (then
-        (return_call $env.region $hart $l15 $l16 $l17)))
+        (return_call $env.region $hart $l18 $l19 $l20)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)

@@ -9,69 +9,73 @@
 (local.set $ra (i64.load offset=ra $hart))
 (local.set $a0 (i64.load offset=a0 $hart))
 (local.set $a1 (i64.load offset=a1 $hart))
-(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) (i64.load offset=BRANCHES $hart)))
+(local.set $branches (i64.load offset=BRANCHES $hart))
+(local.set $left (i64.sub (i64.load offset=STOP_BRANCHES $hart) $branches))
 (local.set $instret (i64.load offset=INSTRET $hart))
 (local.set $data_context (i64.load offset=DATA_CONTEXT $hart))
 (block
   (block $B1
     (block $B2
-      (local.set $l11 $a0)
-      (local.set $l12
-        (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l11 (i64.const 7))) (i32.const 0xffe0))))
+      (local.set $l12 $a0)
+      (local.set $l13
+        (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $l12 (i64.const 7))) (i32.const 0xffe0))))
       (local.set $way_out (i32.const 0x60200004))
       (br_if $B2
         (i64.ne
-          (i64.load offset=DATA_TLB.READ_TAG $l12)
-          (i64.or (i64.and (i64.add $l11 (i64.const 3)) (i64.const -0x1000)) $data_context)))
-      (drop (i64.load32_s (i32.add (i32.wrap_i64 $l11) (i32.load offset=DATA_TLB.ADDEND $l12))))
+          (i64.load offset=DATA_TLB.READ_TAG $l13)
+          (i64.or (i64.and (i64.add $l12 (i64.const 3)) (i64.const -0x1000)) $data_context)))
+      (drop (i64.load32_s (i32.add (i32.wrap_i64 $l12) (i32.load offset=DATA_TLB.ADDEND $l13))))
       (local.set $way_out (i32.const 0x60300006))
       (br_if $B2 (i32.and (i32.wrap_i64 $a0) (i32.const 3)))
-      (local.set $l12
+      (local.set $l13
         (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $a0 (i64.const 7))) (i32.const 0xffe0))))
       (local.set $way_out (i32.const 0x60300006))
       (br_if $B2
         (i64.ne
-          (i64.load offset=DATA_TLB.WRITE_TAG $l12)
+          (i64.load offset=DATA_TLB.WRITE_TAG $l13)
           (i64.or (i64.and (i64.add $a0 (i64.const 3)) (i64.const -0x1000)) $data_context)))
-      (local.set $l13 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l12)))
-      (local.set $l11 (i64.load32_s $l13))
-      (local.set $l14 (i64.extend32_s $a1))
-      (i64.store32 $l13 (i64.add $l11 $l14))
-      (drop (i64.extend32_s $l11))
-      (local.set $l14 $ra)
+      (local.set $l14 (i32.add (i32.wrap_i64 $a0) (i32.load offset=DATA_TLB.ADDEND $l13)))
+      (local.set $l12 (i64.load32_s $l14))
+      (local.set $l15 (i64.extend32_s $a1))
+      (i64.store32 $l14 (i64.add $l12 $l15))
+      (drop (i64.extend32_s $l12))
+      (local.set $l15 $ra)
       (drop (i64.add $page (i64.const 20)))
-      (local.set $l11 (i64.and $l14 (i64.const -2)))
+      (local.set $l12 (i64.and $l15 (i64.const -2)))
       (local.set $instret (i64.add $instret (i64.const 5)))
-      (local.set $target $l11)
+      (local.set $target $l12)
       (br $B1)
       (unreachable))
     (local.set $target
       (i64.add $page (i64.extend_i32_s (i32.shr_s (i32.shl $way_out (i32.const 12)) (i32.const 11)))))
     (local.set $instret
       (i64.add $instret (i64.extend_i32_u (i32.and (i32.shr_u $way_out (i32.const 20)) (i32.const 511)))))
+    (local.set $l12 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
     (i64.store offset=INSTRET $hart $instret)
-    (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+    (i64.store offset=BRANCHES $hart $l12)
     (i64.store offset=PC $hart $target)
     (return (i32.shr_u $way_out (i32.const 29))))
   (local.set $left (i64.sub $left (i64.const 1)))
   (if (i64.le_s $left (i64.const 0))
     (then
+      (local.set $l15 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
       (i64.store offset=INSTRET $hart $instret)
-      (i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
+      (i64.store offset=BRANCHES $hart $l15)
       (i64.store offset=PC $hart $target)
       (return (i32.const 2)))))
+(local.set $l16 (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
 (i64.store offset=INSTRET $hart $instret)
-(i64.store offset=BRANCHES $hart (i64.sub (i64.load offset=STOP_BRANCHES $hart) $left))
-(local.set $l11 (i64.and $target (i64.const -0x1000)))
-(local.set $l13 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
-(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l13) (i64.or $l11 (i64.load offset=FETCH_CONTEXT $hart)))
+(i64.store offset=BRANCHES $hart $l16)
+(local.set $l17 (i64.and $target (i64.const -0x1000)))
+(local.set $l14 (i32.add $hart (i32.and (i32.wrap_i64 (i64.shr_u $target (i64.const 7))) (i32.const 0x1fe0))))
+(if (i64.eq (i64.load offset=FETCH_TLB.READ_TAG $l14) (i64.or $l17 (i64.load offset=FETCH_CONTEXT $hart)))
   (then
-    (local.set $l12 (i32.load offset=FETCH_TLB.ADDEND $l13))
-    (local.set $l15
-      (i32.load16_u offset=SLOTS_REGION (i32.add $l12 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
-    (if $l15
+    (local.set $l13 (i32.load offset=FETCH_TLB.ADDEND $l14))
+    (local.set $l18
+      (i32.load16_u offset=SLOTS_REGION (i32.add $l13 (i32.and (i32.wrap_i64 $target) (i32.const 0xffe)))))
+    (if $l18
       (then
-        (return_call $env.region $hart $l11 $l12 $l15)))
+        (return_call $env.region $hart $l17 $l13 $l18)))
     (i64.store offset=PC $hart $target)
     (return (i32.const 1))))
 (i64.store offset=PC $hart $target)
