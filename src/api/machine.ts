@@ -154,12 +154,16 @@ export class MachineHandle {
     return await this.client.request('debug', options);
   }
 
-  /** For platforms, whose handle makes one of the answer. `place` chooses the thread, and has the request sent. */
+  /**
+   * For platforms, whose handle makes one of the answer. `place` chooses the thread, and has the request sent. `goesOn`: it goes on from a state
+   * that a machine was in, so there is something to fork before it starts.
+   */
   protected async requestFork(
     options: ForkOptions,
+    goesOn: boolean,
     place: (send: (thread: number) => Promise<ForkReport>) => Promise<ForkReport>,
   ): Promise<ForkReport> {
-    this.require('be forked', 'created', 'running', 'paused');
+    this.require('be forked', ...(goesOn ? (['created'] as const) : []), 'running', 'paused');
     return await place((thread) => this.client.request('fork', { ...options, thread }));
   }
 

@@ -50,16 +50,21 @@ async function forkCheckpoint(reference: string, options: ForkCommandOptions): P
   const signals = new Signals(() => void Promise.all(machines.map((machine) => machine.stop())));
   signals.listen();
   try {
-    const first = await Machine.restore(reference, options.store === undefined ? {} : { store: options.store });
-    machines.push(first);
     // None starts before all are there: each goes on from the checkpoint itself, and nothing that it prints is missed.
+    machines.push(await Machine.restore(reference, options.store === undefined ? {} : { store: options.store }));
     while (machines.length < options.count && signals.exitCode === undefined)
-      machines.push(await first.fork({ start: false }));
+      machines.push(await machines[0]!.fork({ start: false }));
+    if (signals.exitCode !== undefined) return signals.exitCode;
     for (const [index, machine] of machines.entries()) {
       controls.push(await ControlServer.open({ ...facts, machine, name: `${name}-${index + 1}` }));
     }
     const ends = await Promise.all(machines.map((machine, index) => run(machine, `${name}-${index + 1}`, options)));
     return signals.exitCode ?? ends.find(({ exitCode }) => exitCode !== 0)?.exitCode ?? 0;
+  } catch (error) {
+    // What was stopped under way says that it has ended.
+    if (signals.exitCode !== undefined && error instanceof GodwitError && error.code === 'state')
+      return signals.exitCode;
+    throw error;
   } finally {
     signals.ignore();
     await Promise.all(machines.map((machine) => machine.stop()));

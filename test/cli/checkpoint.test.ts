@@ -188,6 +188,17 @@ describe.skipIf(skipped)('machines and checkpoints from the command line', () =>
     for (const other of others) expect(other).toEqual(first);
     for (const name of names) await works('stop', name);
     await fork.ended;
+    // Wherever it is, on the first signal.
+    for (const ms of [400, 700, 1000]) {
+      const stopped = start('checkpoint', 'fork', 'counting', '--count', '200');
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      stopped.child.kill('SIGINT');
+      const { status, stderr } = await stopped.ended;
+      // Before the program has begun, the signal itself ends it.
+      expect([130, null]).toContain(status);
+      expect(stderr).toBe('');
+    }
+    expect((await godwit('ps')).stdout).toBe('');
   });
 
   test('a running machine is forked, and its history has nothing of that', async () => {

@@ -5,6 +5,7 @@ import { ALL_OPTIMIZATIONS } from '../../src/execute/jit/options.ts';
 import { encodePlan, otherDistances } from '../../src/execute/jit/plan.ts';
 import { assemble } from './assembly.ts';
 import { pageCode } from './page-code.ts';
+import { programMachine, runTo } from './program.ts';
 
 function planOf(source: string, entry = 'entry') {
   const { bytes, labels } = assemble(source);
@@ -71,5 +72,41 @@ describe('branches that go to the next instruction anyway', () => {
     };
     expect(size(20)).toBeLessThan(2 * size(10));
     expect(size(100)).toBeLessThan(20 * size(10));
+  });
+});
+
+describe('regions of more instructions than a side exit can add', () => {
+  const repeated = (count: number, instruction: string) => `${instruction}\n`.repeat(count);
+  const reference = { enabled: false };
+
+  it.each([
+    [
+      'one block behind another',
+      `loop:   ${repeated(250, 'addi a1,a1,1')}
+              beq a1,zero,out
+              ${repeated(280, 'addi a2,a2,1')}
+              csrrs a3,minstret,zero
+              jal zero,loop
+      out:    jal zero,out`,
+    ],
+    [
+      'over the end of a page',
+      `        lui s2,0x10000          # the UART
+              jal zero,loop
+              .org ${4096 - 4 * 251}
+      loop:   ${repeated(251, 'addi a1,a1,1')}
+              ${repeated(270, 'addi a2,a2,1')}
+              lbu a3,5(s2)
+              jal zero,loop`,
+    ],
+  ])('count them all: %s', async (_, source) => {
+    const states = await Promise.all(
+      [reference, { threshold: 1 }, { threshold: 40 }].map(async (translation) => {
+        const core = await programMachine(source, { translation });
+        runTo(core, 2000n, 200n);
+        return { instructions: core.hart.instructionsRetired, a3: core.hart.x(13), digest: core.digest() };
+      }),
+    );
+    for (const state of states) expect(state).toEqual(states[0]);
   });
 });

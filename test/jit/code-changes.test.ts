@@ -279,6 +279,42 @@ describe('more hot places than may be translated at once', () => {
     expect(stats.modules).toBeLessThanOrEqual(250);
   });
 
+  it('are given up when there is too much WebAssembly of few', async () => {
+    const functions = 1000;
+    // Each access has a base register of its own making, so each is looked up in the TLB.
+    const words = Array.from({ length: 126 }, () => [0x000b_0b13, 0x000b_4503]).flat(); // addi s6,s6,0; lbu a0,0(s6)
+    const far = `
+            auipc s2,0x0
+            lui t0,0x1
+            add s3,s2,t0
+            addi s6,s3,0
+            lui s5,0x${(functions / 4).toString(16)}
+            add s5,s5,s3
+    again:  addi s4,s3,0
+    call:   jalr ra,0(s4)
+            addi s4,s4,1024
+            bne s4,s5,call
+            jal zero,again
+    `;
+    const core = await programMachine(far, { cache: new TranslationCache(), translation: { threshold: 2 } });
+    for (let i = 0; i < functions; i++) {
+      const at = 0x8000_1000n + BigInt(1024 * i);
+      // addi a1,zero,i, so that no two are alike; and jalr zero,0(ra).
+      const code = [((i << 20) | 0x593) >>> 0, ...words, 0x0000_8067];
+      for (const [k, word] of code.entries()) core.ram.writeU32(at + BigInt(4 * k), word);
+    }
+    let most = 0;
+    for (let branches = 1000n; branches <= 20_000n; branches += 1000n) {
+      runTo(core, branches, 500n);
+      most = Math.max(most, core.engine.translator.stats.liveBytes);
+    }
+    const { evictions, translated, dropped, regions } = core.engine.translator.stats;
+    expect(evictions).toBeGreaterThan(0);
+    expect(regions).toBe(translated - dropped);
+    // The modules of a few batches come at once.
+    expect(most).toBeLessThan(8 * 1024 ** 2);
+  });
+
   it('are freed by the host when they are given up', async () => {
     const compiler = new RememberingCompiler();
     const kept = 3;

@@ -325,13 +325,18 @@ export class RegionWriter {
     this.f.branchTable(choice.get, labels, labels[0]!);
   }
 
-  private block(position: number, context: Context, behind: number): void {
+  private block(position: number, context: Context, uncounted: number): void {
     const { f } = this;
     if (position === DISPATCHER && this.choice) {
       this.dispatch(this.choice, context);
       return;
     }
     const block = this.graph.blocks[position]!;
+    let behind = uncounted;
+    if (behind + block.instructions.length >= 2 ** DONE_BITS) {
+      this.settle(behind);
+      behind = 0;
+    }
     const last = block.instructions.at(-1);
     const { ending } = block;
     const done = behind + block.instructions.length;

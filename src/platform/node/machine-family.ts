@@ -8,7 +8,7 @@ import { compilesApart } from '../../machine/engine.ts';
 import { holderOf, LOCK_WORDS, MemoryLock } from '../../memory/lock.ts';
 import type { LockWord } from './host-messages.ts';
 import { FIRST_THREAD } from './machine-host.ts';
-import { MachineThread, type Receiver, type ThreadEvents } from './machine-thread.ts';
+import { LOST, MachineThread, type Receiver, type ThreadEvents } from './machine-thread.ts';
 
 /** The main thread's number as a holder of the lock. */
 const MAIN = 1000;
@@ -61,7 +61,9 @@ export class MachineFamily {
   }
 
   attach(thread: number, machine: number, receiver: Receiver): void {
-    this.threads[thread]?.attach(machine, receiver);
+    const attached = this.threads[thread];
+    if (attached) attached.attach(machine, receiver);
+    else receiver.fail(new GodwitError('state', LOST));
   }
 
   link(thread: number, machine: number): MachineLink {

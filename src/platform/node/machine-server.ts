@@ -84,8 +84,8 @@ export class MachineServer {
   private readonly prefetch: Prefetch;
   private readonly debugger: MachineDebugger;
   private profile: ProfileRecorder | undefined;
-  /** It goes on from a state that a machine was in, so it is one to fork before it executes. */
-  private readonly goesOn: boolean;
+  /** It becomes an individual of its own when it starts. */
+  private becomesIndividual = false;
   private running: Promise<Finish | undefined> | undefined;
   private startedMs = 0;
   private firstOutputMs: number | undefined;
@@ -227,7 +227,6 @@ export class MachineServer {
     this.host = parts.host;
     this.disks = parts.disks;
     this.core = core;
-    this.goesOn = parts.files === undefined;
     this.loop = new NodeLoop(() => this.afterRound());
     this.recordings = this.makeRecordings(parts);
     this.runner = new LiveRunner(core, nodeClock, this.loop, this.recordings.hooks);
@@ -365,10 +364,14 @@ export class MachineServer {
     start = true,
   }: ForkOptions & { readonly thread?: number }): Promise<ForkReport> {
     if (this.ending) throw new GodwitError('state', 'The machine has ended.');
-    if (!this.running && !this.goesOn) {
-      throw new GodwitError('state', 'The machine cannot be forked: it has not been started.', {
-        hint: 'Start it, or create another one.',
-      });
+    if (exactTwin && this.becomesIndividual && !this.running) {
+      throw new GodwitError(
+        'state',
+        'The machine has no exact twin yet: it becomes an individual of its own when it starts.',
+        {
+          hint: 'Start it first, or restore or fork it as an exact twin.',
+        },
+      );
     }
     const { host } = this;
     const { snapshot, disks, pauseMs } = await this.checkpoints.freezeForFork();
@@ -381,6 +384,7 @@ export class MachineServer {
 
   /** Before it executes: what goes on from the same state elsewhere is another machine. */
   private becomeIndividual(): void {
+    this.becomesIndividual = true;
     this.runner.followWall();
     for (const arrival of individualArrivals()) this.runner.arrive(arrival);
   }

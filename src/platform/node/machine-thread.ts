@@ -27,7 +27,7 @@ export interface ThreadEvents {
   exited(): void;
 }
 
-const LOST = "The machine's thread ended unexpectedly.";
+export const LOST = "The machine's thread ended unexpectedly.";
 
 /** A thread of machines, seen from the process's main thread. */
 export class MachineThread {
@@ -95,7 +95,7 @@ export class MachineThread {
   }
 
   private failAll(error: GodwitError): void {
-    for (const machine of [...this.unheard.keys()]) this.tellUnheard(machine);
+    for (const machine of this.receivers.keys()) this.tellUnheard(machine);
     const all = [...this.receivers.values()];
     this.receivers.clear();
     for (const receiver of all) receiver.fail(error);

@@ -22,6 +22,8 @@ let restores = 0;
  */
 export class Machine extends MachineHandle {
   private readonly family: MachineFamily;
+  /** From a state that another machine was in. */
+  private readonly goesOn: boolean;
   /** Which of the threads that it shares with its forks it runs in. */
   readonly thread: number;
 
@@ -33,7 +35,7 @@ export class Machine extends MachineHandle {
   static async create(options: MachineOptions): Promise<Machine> {
     const configuration = await configureMachine(options);
     const family = new MachineFamily(configuration, await prebuiltInterpreter(), checkThreads(options));
-    const machine = new Machine(family, FIRST_THREAD, FIRST_MACHINE, 'created');
+    const machine = new Machine(family, FIRST_THREAD, FIRST_MACHINE, { status: 'created', goesOn: false });
     await family.ready;
     return machine;
   }
@@ -50,15 +52,21 @@ export class Machine extends MachineHandle {
     const request = configureRestore(checkpoint, options);
     const interpreter = await prebuiltInterpreter();
     const family = new MachineFamily(request, interpreter, checkThreads(options));
-    const machine = new Machine(family, FIRST_THREAD, FIRST_MACHINE, 'created');
+    const machine = new Machine(family, FIRST_THREAD, FIRST_MACHINE, { status: 'created', goesOn: true });
     await family.ready;
     // Where several are restored there will be more.
     if (++restores > 1) spareThread.prepare({ request, interpreter });
     return machine;
   }
 
-  private constructor(family: MachineFamily, thread: number, machine: number, status: 'created' | 'running') {
+  private constructor(
+    family: MachineFamily,
+    thread: number,
+    machine: number,
+    { status, goesOn }: { readonly status: 'created' | 'running'; readonly goesOn: boolean },
+  ) {
     super(family.link(thread, machine), status);
+    this.goesOn = goesOn;
     this.family = family;
     this.thread = thread;
     family.attach(thread, machine, this);
@@ -69,13 +77,15 @@ export class Machine extends MachineHandle {
    * forks are spread over as many threads as the computer has processors.
    * Unless an exact twin is asked for it is an individual of its own: its kernel gets fresh random numbers and is told so. Its disks are
    * copy-on-write images that are gone when it ends.
-   * A machine that was restored or forked can be forked before it is started; all then go on from the same point. To read all that forks
+   * A machine that was restored or forked can be forked before it is started; all then go on from the same point. It has no exact twin before, unless it
+   * is one itself. To read all that forks
    * print, make them with `start: false` and start them when their consoles are read.
-   * @throws GodwitError 'state' when this machine was created and has not been started, or has ended, 'limit' when their memory is used up
+   * @throws GodwitError 'state' when this machine was created and has not been started, or has ended, or has no exact twin yet, 'limit' when their memory is used up
    */
   async fork(options: ForkOptions = {}): Promise<Machine> {
     const { family } = this;
-    const { thread, machine, started } = await this.requestFork(options, (send) => family.fork(this.thread, send));
-    return new Machine(family, thread, machine, started ? 'running' : 'created');
+    const report = await this.requestFork(options, this.goesOn, (send) => family.fork(this.thread, send));
+    const { thread, machine, started } = report;
+    return new Machine(family, thread, machine, { status: started ? 'running' : 'created', goesOn: true });
   }
 }
