@@ -28,7 +28,7 @@ export interface CacheLimits {
 }
 
 /** What V8 made of a module, which the cache keeps alive, is six times its size. */
-const DEFAULT_LIMITS: CacheLimits = { bytes: 3 * 1024 ** 2, modules: 600 };
+const DEFAULT_LIMITS: CacheLimits = { bytes: 4 * 1024 ** 2, modules: 600 };
 /** So many regions that start alike are compared with a page at most. */
 const ALIKE_MAXIMUM = 8;
 

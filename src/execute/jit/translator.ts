@@ -77,7 +77,7 @@ const REFUSALS_MAXIMUM = 1024;
  * many: the hottest come back soonest. Fewer are refused after so many calls of `collect` without.
  */
 const REFUSED_MAXIMUM = 16;
-const CALM_COLLECTS = 1000;
+const CALM_COLLECTS = 10000;
 
 /** The decoded page that a hart has so many pages from the one that is hot, at the moment; undefined: it has not been there lately. */
 export type PagesAround = (distance: number) => number | undefined;
