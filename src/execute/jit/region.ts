@@ -65,13 +65,13 @@ function labelOf(position: number, context: Context): Label | undefined {
  * Instructions of a loop that is one block, the first of those that lie deepest; 0 without one. Counted with the transfer that closes the loop
  * they need no addition of their own, and no register to add to.
  */
-function loopLength({ blocks, predecessors, immediateDominator }: Graph): number {
+function loopLength(graph: Graph): number {
+  const { blocks, predecessors, immediateDominator } = graph;
   let [length, deepest] = [0, -1];
   predecessors.forEach((sources, i) => {
     if (!sources.includes(i)) return;
     let depth = 0;
-    for (let at = immediateDominator[i]!; at > 0; at = immediateDominator[at]!)
-      if (predecessors[at]!.some((from) => from >= at)) depth++;
+    for (let at = immediateDominator[i]!; at > 0; at = immediateDominator[at]!) if (isLoopHeader(graph, at)) depth++;
     if (depth > deepest) [length, deepest] = [blocks[i]!.instructions.length, depth];
   });
   return length;
@@ -231,12 +231,17 @@ export class RegionWriter {
   /** A counted transfer out of the region; when it is time to stop, `target` is where the hart stands. */
   private countLeaving(): void {
     const { f } = this;
-    f.set(this.left, this.left.get.sub(1));
-    f.if(this.left.get.leS(0), () => {
+    this.countTransfer(() => {
       this.storeCounts();
       f.store(this.hart.get, this.target.get, L.PC);
       f.return(i32(RegionExit.event));
     });
+  }
+
+  private countTransfer(stop: () => void): void {
+    const { f } = this;
+    f.set(this.left, this.left.get.sub(1));
+    f.if(this.left.get.leS(0), stop);
   }
 
   private storeCounts(): void {
@@ -333,6 +338,7 @@ export class RegionWriter {
     }
     const block = this.graph.blocks[position]!;
     let behind = uncounted;
+    // A side exit can add no more.
     if (behind + block.instructions.length >= 2 ** DONE_BITS) {
       this.settle(behind);
       behind = 0;
@@ -372,7 +378,7 @@ export class RegionWriter {
       indirect: (target: I64) => {
         if (ending.kind !== 'indirect') throw new Error('an indirect jump that does not end its block');
         const to = f.let(target);
-        this.settle(done - this.perBranch);
+        this.settle(done, true);
         for (const offset of ending.likely) {
           const next = this.graph.position.get(offset);
           if (next === undefined || this.graph.isCut(position, next)) continue;
@@ -393,9 +399,10 @@ export class RegionWriter {
     return this.perBranch === 0 ? i64(0) : branches.mul(this.perBranch);
   }
 
-  /** Adds to the count what was executed since it was added to last. */
-  private settle(behind: number): void {
-    if (behind !== 0) this.f.set(this.retired, this.retired.get.add(behind));
+  /** Adds to the count what was executed since it was added to last; before a counted transfer less what that counts for. */
+  private settle(behind: number, isCounted = false): void {
+    const more = isCounted ? behind - this.perBranch : behind;
+    if (more !== 0) this.f.set(this.retired, this.retired.get.add(more));
   }
 
   /** Control comes to the other block from nowhere else, and it is written there. */
@@ -425,7 +432,7 @@ export class RegionWriter {
     const isCounted = from !== undefined && to <= from;
     const next = graph.position.get(to);
     if (next === undefined || graph.isCut(position, next)) {
-      this.settle(isCounted ? behind - this.perBranch : behind);
+      this.settle(behind, isCounted);
       const target = this.pageAddress.get.add(to);
       this.leave(position, target, isCounted ? this.leaveCounted : this.leaveUncounted);
       return;
@@ -438,13 +445,10 @@ export class RegionWriter {
     const { f } = this;
     // What a side exit adds is not negative.
     const isCarried = this.nests(position, next, context) && !(isCounted && this.perBranch > 0);
-    if (!isCarried) this.settle(isCounted ? behind - this.perBranch : behind);
+    if (!isCarried) this.settle(behind, isCounted);
     const rest = isCarried ? behind : 0;
     const to = this.graph.blocks[next]!.start;
-    if (isCounted) {
-      f.set(this.left, this.left.get.sub(1));
-      f.if(this.left.get.leS(0), () => this.leaveInside(RegionExit.event, to, rest));
-    }
+    if (isCounted) this.countTransfer(() => this.leaveInside(RegionExit.event, to, rest));
     if (!this.hasChecked(position, pageDistance(to))) this.checkPage(to, rest);
     if (this.graph.isDispatched(position, next)) {
       f.set(this.choice!, i32(this.graph.dispatched.indexOf(next)));
