@@ -1,7 +1,7 @@
 import { GodwitError } from '../common/errors.ts';
 import type { PageSource } from '../memory/page-source.ts';
+import type { Codec } from '../platform/codec.ts';
 import type { CheckpointFile } from './checkpoint-file.ts';
-import type { Codec } from './codec.ts';
 import { PageStack } from './pages/page-stack.ts';
 
 /** More is taken for a mistake; a store keeps its chains far shorter. */

@@ -1,11 +1,11 @@
-import type { PlainData } from '../device/device.ts';
-import type { ByteSource } from './byte-source.ts';
-import type { Codec } from './codec.ts';
+import type { ByteSource } from '../platform/byte-source.ts';
+import type { Codec } from '../platform/codec.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { decodePlainData } from '../state/plain-data-codec.ts';
 import { Container, damaged, type Section } from './container/reader.ts';
 import { type CheckpointMeta, metaFromPlainData } from './meta.ts';
 import { PAGE_BYTES } from './pages/layout.ts';
 import { StoredPages } from './pages/stored-pages.ts';
-import { decodePlainData } from './plain-data.ts';
 import {
   CHECKPOINT,
   diskPages,

@@ -1,6 +1,6 @@
 import { GodwitError } from '../common/errors.ts';
 import type { MemorySnapshot } from '../memory/snapshot.ts';
-import type { Codec } from './codec.ts';
+import type { Codec } from '../platform/codec.ts';
 import { addBatch, type CheckpointHead, CheckpointWriter, type PageBatch } from './write.ts';
 
 /** How many pages are looked up between two looks at the clock. */

@@ -1,5 +1,5 @@
+import type { Codec } from '../platform/codec.ts';
 import type { CheckpointChain } from './chain.ts';
-import type { Codec } from './codec.ts';
 import type { CheckpointMeta } from './meta.ts';
 import { PageStack } from './pages/page-stack.ts';
 import { CheckpointWriter } from './write.ts';

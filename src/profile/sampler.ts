@@ -66,7 +66,7 @@ export class Sampler {
         this.take(translated);
         if (stopped.kind !== 'slice') return stopped;
         // Arrivals need a counted transfer to stand at.
-        if (core.hart.branches >= branches) return core.acceptsArrivals ? stopped : this.runOn(core.hart.branches + 1n);
+        if (core.hart.branches >= branches) return core.acceptsEvents ? stopped : this.runOn(core.hart.branches + 1n);
       } else if (outcome.kind !== 'slice' || core.hart.branches >= branches) return outcome;
     }
   }

@@ -41,10 +41,10 @@ class Conversation {
       core,
       run: (branches) => core.run(branches),
       step: () => core.step(),
-      hold: () => {
+      halt: () => {
         this.execute = undefined;
       },
-      letGo: (execute) => {
+      resume: (execute) => {
         this.execute = execute;
       },
       leave: () => {
@@ -348,7 +348,7 @@ describe('a connection for debuggers', () => {
   let machine: LiveMachine;
   beforeEach(async () => {
     machine = await LiveMachine.start(await makeCore());
-    machine.runner.letGo();
+    machine.runner.resume();
   });
   afterEach(() => machine.stop());
 

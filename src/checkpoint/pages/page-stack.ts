@@ -1,4 +1,4 @@
-import type { Codec } from '../codec.ts';
+import type { Codec } from '../../platform/codec.ts';
 import { type Chunk, packChunk } from './encoder.ts';
 import { ALL_PAGES, CHUNK_BYTES, CHUNK_PAGES, chunkMask, METHOD_NONE, PAGE_BYTES, presentOffset } from './layout.ts';
 import type { StoredPages } from './stored-pages.ts';

@@ -1,6 +1,7 @@
 import { GodwitError } from '../../common/errors.ts';
-import type { AccessWidth, HartInterrupts, InterruptLine, MmioDevice, PlainData } from '../device.ts';
-import { StateReader } from '../state-reader.ts';
+import type { PlainData } from '../../state/plain-data.ts';
+import { StateReader } from '../../state/state-reader.ts';
+import type { AccessWidth, HartInterrupts, InterruptLine, MmioDevice } from '../device.ts';
 import {
   PLIC_CONTEXT,
   PLIC_CONTEXT_CLAIM,

@@ -1,4 +1,20 @@
 import { CAUSE_DEBUG_STOP, Exit } from '../../hart/constants.ts';
+import {
+  besideSlot,
+  decodedSlot,
+  FIRST_INTERPRETED_EXIT,
+  OP_CROSSING,
+  OP_PAGE_END,
+  OP_REGION,
+  OP_UNDECODED,
+  RegionExit,
+  SLOT_BYTES,
+  SLOT_OP,
+  SLOTS_BYTES,
+  SLOTS_FRAME,
+  SLOTS_REGION,
+  SLOTS_REPLACED_OP,
+} from '../../hart/decoded-slots.ts';
 import * as L from '../../hart/layout.ts';
 import { defineHart, type HartLibrary, type HartOptions } from '../../hart/library/index.ts';
 import { fetchEntry } from '../../hart/library/tlb.ts';
@@ -16,22 +32,6 @@ import {
 import { decodeByTable } from './decode-table.ts';
 import { type Loop, noteHeat, SlotEmitter } from './emitter.ts';
 import { HANDLERS, OP_ILLEGAL } from './handlers.ts';
-import {
-  besideSlot,
-  decodedSlot,
-  FIRST_INTERPRETED_EXIT,
-  OP_CROSSING,
-  OP_PAGE_END,
-  OP_REGION,
-  OP_UNDECODED,
-  RegionExit,
-  SLOT_BYTES,
-  SLOT_OP,
-  SLOTS_BYTES,
-  SLOTS_FRAME,
-  SLOTS_REGION,
-  SLOTS_REPLACED_OP,
-} from './slots.ts';
 
 export interface InterpreterOptions extends HartOptions {
   readonly memory: { readonly initialPages: number; readonly maximumPages: number; readonly shared: boolean };

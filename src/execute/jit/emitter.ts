@@ -1,10 +1,10 @@
 import { MSTATUS_FS } from '../../hart/constants.ts';
 import { quickCsr } from '../../hart/csr.ts';
+import { RegionExit } from '../../hart/decoded-slots.ts';
 import * as L from '../../hart/layout.ts';
 import type { HartLibrary } from '../../hart/library/index.ts';
 import { dataEntry } from '../../hart/library/tlb.ts';
 import type { CsrAccess, Emitter, FloatSource, FloatUnit, Source, Width } from '../../isa/emitter.ts';
-import { RegionExit } from '../interpreter/slots.ts';
 import { type FunctionBuilder, type I32, type I64, i32, i64, type Local, select } from '../wasm/index.ts';
 import type { Placed } from './blocks.ts';
 import { FloatInline } from './float-inline.ts';

@@ -1,4 +1,3 @@
-import type { Arena } from '../../memory/arena.ts';
 import {
   LINKS,
   OP_REGION,
@@ -7,7 +6,8 @@ import {
   SLOTS_LINKS,
   SLOTS_REGION,
   SLOTS_REPLACED_OP,
-} from '../interpreter/slots.ts';
+} from '../../hart/decoded-slots.ts';
+import type { Arena } from '../../memory/arena.ts';
 import { linkOf } from './blocks.ts';
 import type { CachedModule } from './cache.ts';
 

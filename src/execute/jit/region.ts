@@ -1,7 +1,7 @@
+import { RegionExit, SLOTS_LINKS, SLOTS_REGION } from '../../hart/decoded-slots.ts';
 import * as L from '../../hart/layout.ts';
 import { fetchEntry } from '../../hart/library/tlb.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
-import { RegionExit, SLOTS_LINKS, SLOTS_REGION } from '../interpreter/slots.ts';
 import {
   type Declared,
   type FunctionBuilder,

@@ -1,8 +1,3 @@
-import { decode } from '../../isa/decode.ts';
-import type { Arena } from '../../memory/arena.ts';
-import { FRAME_BYTES } from '../../memory/layout.ts';
-import { emptySlots } from '../interpreter/decoded-pages.ts';
-import { writeSlot } from '../interpreter/slot-writer.ts';
 import {
   OP_UNDECODED,
   SLOT_BYTES,
@@ -11,7 +6,12 @@ import {
   SLOTS_HEAT,
   SLOTS_TARGET,
   TARGET_IN_PAGE,
-} from '../interpreter/slots.ts';
+} from '../../hart/decoded-slots.ts';
+import { decode } from '../../isa/decode.ts';
+import type { Arena } from '../../memory/arena.ts';
+import { FRAME_BYTES } from '../../memory/layout.ts';
+import { emptySlots } from '../interpreter/decoded-pages.ts';
+import { writeSlot } from '../interpreter/slot-writer.ts';
 import { type Block, findBlocks, type PageCode, pageDistance, pageOffset } from './blocks.ts';
 import { type CachedModule, type CachedRegion, cachedModule, instructionAt, type TranslationCache } from './cache.ts';
 import type { CompiledBatch, RegionCompiler } from './compiler.ts';

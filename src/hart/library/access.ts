@@ -1,3 +1,5 @@
+import { type I32, type I64, i32, i64, type ModuleBuilder, select } from '../../execute/wasm/index.ts';
+import { ACCESS_ATOMIC, Access, CAUSE_DEBUG_STOP, Cause } from '../constants.ts';
 import {
   decodedSlot,
   IDLE_STORES_LIMIT,
@@ -7,9 +9,7 @@ import {
   SLOT_OP,
   SLOTS_FRAME,
   SLOTS_IDLE_STORES,
-} from '../../execute/interpreter/slots.ts';
-import { type I32, type I64, i32, i64, type ModuleBuilder, select } from '../../execute/wasm/index.ts';
-import { ACCESS_ATOMIC, Access, CAUSE_DEBUG_STOP, Cause } from '../constants.ts';
+} from '../decoded-slots.ts';
 import * as L from '../layout.ts';
 import { DebugFetch, type DeclaredImports } from './imports.ts';
 import type { Physical } from './physical.ts';

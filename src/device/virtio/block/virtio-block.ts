@@ -1,5 +1,6 @@
 import { GodwitError } from '../../../common/errors.ts';
-import type { AccessWidth, PlainData } from '../../device.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import type { AccessWidth } from '../../device.ts';
 import { readConfigurationBytes } from '../configuration.ts';
 import { featureSet } from '../features.ts';
 import type { DescriptorChain } from '../queue/descriptor-chain.ts';

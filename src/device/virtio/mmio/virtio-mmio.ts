@@ -1,4 +1,5 @@
-import type { AccessWidth, GuestMemory, InterruptLine, MmioDevice, PlainData } from '../../device.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import type { AccessWidth, GuestMemory, InterruptLine, MmioDevice } from '../../device.ts';
 import { featureSet, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from '../features.ts';
 import { VIRTQ_SIZE_MAXIMUM } from '../queue/layout.ts';
 import { SplitQueue } from '../queue/split-queue.ts';
