@@ -1,13 +1,21 @@
+import { invariant } from '../../../common/invariant.ts';
 import { type FunctionBuilder, type I32, type I64, i32, i64, type ModuleBuilder } from '../../../execute/wasm/index.ts';
+import { Access } from '../../constants.ts';
 import * as L from '../../layout.ts';
 import type { DeclaredImports } from '../imports.ts';
-import { PMP_WHOLE_PAGE, type Pmp } from '../pmp.ts';
+import { PMP_R, PMP_W, PMP_WHOLE_PAGE, type Pmp } from '../pmp.ts';
 import { dataEntry } from '../tlb.ts';
 import { ALLOWS_LOAD, ALLOWS_STORE, SUPERPAGE, type Translate } from '../translate.ts';
 import type { NoteSuperpage } from './superpages.ts';
 
 /** Physical pages from here on have no room in an entry of the TLB. */
 const ENTRY_PHYSICAL_LIMIT = 1n << 42n;
+
+// One bit says the same wherever it comes from, so that `and` is enough.
+for (const loads of [PMP_R, ALLOWS_LOAD, L.TLB_READ])
+  invariant(loads === Access.load, `a permission to load is Access.load: ${loads}`);
+for (const stores of [PMP_W, ALLOWS_STORE, L.TLB_WRITE])
+  invariant(stores === Access.store, `a permission to store is Access.store: ${stores}`);
 
 /**
  * (hart, virtual address, width, access) -> physical address, or -1 after raising a fault. The access lies in one page.
@@ -30,7 +38,6 @@ export function defineDataTranslate(
     f.if(found.eq(-1), () => f.return(i64(-1)));
     const target = f.let(found.and(-4096n).or(offset));
     const allowed = f.let(f.call(pmp.check, hart.get, target, width.get, privilege));
-    // Access.load is 1 and PMP_R is 1, Access.store is 2 and PMP_W is 2.
     f.if(allowed.and(access.get).eqz(), () => {
       f.do(accessFault, hart.get, address.get, access.get);
       f.return(i64(-1));
