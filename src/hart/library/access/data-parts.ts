@@ -1,6 +1,6 @@
+import type { Faults } from '../faults.ts';
 import type { DeclaredImports } from '../imports.ts';
 import type { Physical } from '../physical.ts';
-import type { Translate } from '../translate.ts';
 import type { DataTranslate } from './data-translate.ts';
 import type { DeviceReachable } from './device.ts';
 import type { Watched } from './watched.ts';
@@ -9,7 +9,7 @@ import type { Watched } from './watched.ts';
 export interface DataParts {
   readonly host: DeclaredImports;
   readonly physical: Physical;
-  readonly faults: Translate;
+  readonly faults: Faults;
   readonly dataTranslate: DataTranslate;
   readonly watched: Watched;
   readonly deviceReachable: DeviceReachable;

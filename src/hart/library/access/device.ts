@@ -7,14 +7,14 @@ import {
   type ModuleBuilder,
 } from '../../../execute/wasm/index.ts';
 import { MMIO_FAULT } from '../../layout.ts';
+import type { Faults } from '../faults.ts';
 import type { DeclaredImports } from '../imports.ts';
-import type { Translate } from '../translate.ts';
 
 /** Physical addresses above this are nothing on the board. */
 export const PHYSICAL_LIMIT = 1n << 32n;
 
 /** (hart, virtual address, physical address, width, access): 1 when a device may be asked, else 0 after raising. */
-export function defineDeviceReachable(module: ModuleBuilder, { accessFault }: Translate) {
+export function defineDeviceReachable(module: ModuleBuilder, { accessFault }: Faults) {
   return module.function(
     'device_reachable',
     ['i32', 'i64', 'i64', 'i32', 'i32'],

@@ -1,8 +1,8 @@
 import { i32, type ModuleBuilder, select } from '../../../execute/wasm/index.ts';
 import { Access, CAUSE_DEBUG_STOP } from '../../constants.ts';
 import { DEBUG_STOPS, DEBUG_WATCHPOINTS } from '../../layout.ts';
+import type { Faults } from '../faults.ts';
 import type { DeclaredImports } from '../imports.ts';
-import type { Translate } from '../translate.ts';
 import { crosses } from './crosses.ts';
 import type { DataTranslate } from './data-translate.ts';
 
@@ -13,7 +13,7 @@ import type { DataTranslate } from './data-translate.ts';
 export function defineWatched(
   module: ModuleBuilder,
   host: DeclaredImports,
-  { raise }: Translate,
+  { raise }: Faults,
   dataTranslate: DataTranslate,
 ) {
   return module.function('watched', ['i32', 'i64', 'i32', 'i32'], 'i32', (f, hart, address, width, access) => {
