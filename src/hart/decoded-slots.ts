@@ -1,3 +1,4 @@
+import { invariant } from '../common/invariant.ts';
 import type { I32 } from '../execute/wasm/index.ts';
 
 /**
@@ -42,6 +43,9 @@ export const SLOTS_REGION = SLOTS_HEAT + 4096;
 export const SLOTS_REPLACED_OP = SLOTS_REGION + 4096;
 export const SLOTS_TARGET = SLOTS_REPLACED_OP + 4096;
 export const DECODED_PAGE_BYTES = SLOTS_TARGET + 4096;
+
+invariant(SLOT_BYTES === 8, 'decodedSlot and besideSlot count with slots of 8 bytes');
+invariant(SLOTS_LINKS + 4 * LINKS <= SLOTS_HEAT, 'the links of a page end before the counts of its slots');
 
 export const TARGET_IN_PAGE = 1;
 export const TARGET_ELSEWHERE = 2;

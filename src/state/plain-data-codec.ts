@@ -1,6 +1,7 @@
 import { decode, encode, Token, Type } from 'cborg';
 import { structBigIntEncoder } from 'cborg/taglib';
 import { GodwitError } from '../common/errors.ts';
+import { violation } from '../common/invariant.ts';
 import type { PlainData } from './plain-data.ts';
 
 /** Nothing that a machine saves comes near; and time to read one grows with the square of its length. */
@@ -21,7 +22,7 @@ export function encodePlainData(data: PlainData): Uint8Array {
           ? [new Token(Type.float, value)]
           : null,
       undefined: () => {
-        throw new TypeError('undefined is no plain data');
+        throw violation('plain data has no undefined in it');
       },
     },
   });

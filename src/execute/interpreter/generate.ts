@@ -1,3 +1,4 @@
+import { invariant } from '../../common/invariant.ts';
 import { CAUSE_DEBUG_STOP, Exit } from '../../hart/constants.ts';
 import {
   besideSlot,
@@ -305,7 +306,9 @@ function dispatchOp(
       f.branch(loop.labels.dispatch);
     };
   }
-  const illegalHandler = { ...HANDLERS[0]!, op: OP_ILLEGAL };
+  const [anyHandler] = HANDLERS;
+  invariant(anyHandler, 'there are handlers');
+  const illegalHandler = { ...anyHandler, op: OP_ILLEGAL };
   cases[OP_ILLEGAL] = () => new SlotEmitter(f, loop, illegalHandler).illegal();
   f.switch(regions.op.get, cases, () => f.unreachable());
 }

@@ -1,3 +1,4 @@
+import { violation } from '../../common/invariant.ts';
 import { MSTATUS_FS } from '../../hart/constants.ts';
 import { quickCsr } from '../../hart/csr.ts';
 import { RegionExit } from '../../hart/decoded-slots.ts';
@@ -70,7 +71,7 @@ export class RegionEmitter implements Emitter {
   }
 
   get library(): HartLibrary {
-    throw new Error(`${this.placed.decoded.instruction.name} is not for translation`);
+    throw violation(`${this.placed.decoded.instruction.name} is left to the interpreter`);
   }
 
   private giveUp(why: RegionExit, condition?: I32): void {

@@ -1,3 +1,4 @@
+import { present } from '../../common/invariant.ts';
 import {
   OP_UNDECODED,
   SLOT_BYTES,
@@ -333,7 +334,7 @@ export class Translator {
     places.forEach((place, i) => {
       if (place.abandoned) this.counts.late++;
       else if ((this.full && !this.instances.has(owner)) || !this.canLink(place)) this.cool(place);
-      else this.install(place, owner.regions[i]!);
+      else this.install(place, present(owner.regions[i], 'a batch has a region for each place that waits for it'));
     });
   }
 

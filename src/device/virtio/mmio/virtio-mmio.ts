@@ -1,3 +1,4 @@
+import { present } from '../../../common/invariant.ts';
 import type { PlainData } from '../../../state/plain-data.ts';
 import type { AccessWidth, GuestMemory, InterruptLine, MmioDevice } from '../../device.ts';
 import { featureSet, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from '../features.ts';
@@ -212,7 +213,7 @@ export class VirtioMmio implements MmioDevice, VirtioTransport {
     this.#state = registers;
     this.#failure = undefined;
     this.#queues.forEach((queue, index) => {
-      queue.restore(queues[index]!);
+      queue.restore(present(queues[index], 'a state that was read has a state for each queue'));
     });
     this.#applyFeatures();
     this.#updateLine();
