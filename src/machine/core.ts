@@ -140,10 +140,10 @@ export class MachineCore {
       codeWritten: (frame: number) => engine.decoded.forget(frame),
       frameReplaced: (page: number, before: number, now: number) =>
         engine.frameReplaced(address, page + RAM_BASE / PAGE_BYTES, before, now),
-      frameRenewed: (frame: number) => engine.decoded.renewed(frame),
+      frameRevoked: (frame: number) => engine.decoded.revoked(frame),
       frameFreed: (frame: number) => engine.decoded.forget(frame),
       // A hart whose TLBs are not filled has no host address to lose.
-      writesWithheld: () => this.waitingTranslations ?? engine.interpreter.withhold_writes(address),
+      writesProtected: () => this.waitingTranslations ?? engine.interpreter.write_protect(address),
     };
     this.ram = new GuestRam(engine.arena, options.memoryBytes, events, from?.memory);
     this.entropy = new SeededEntropy(options.seed);

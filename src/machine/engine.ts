@@ -162,7 +162,7 @@ export class Engine {
   disconnect(hart: number): void {
     this.ports.delete(hart);
     // Places that became hot there may still wait, and would find pages in its TLB that serve other frames by then.
-    this.withholdCode(hart);
+    this.revokeCode(hart);
     if (this.entered === hart) this.entered = 0;
   }
 
@@ -178,9 +178,9 @@ export class Engine {
    * before, if others still have it, is decoded again when they do.
    */
   frameReplaced(hart: number, physicalPage: number, before: number, now: number): void {
-    this.interpreter.withhold_page(hart, physicalPage);
+    this.interpreter.revoke_page(hart, physicalPage);
     if (before === this.arena.zeroFrame || !this.decoded.move(before, now)) return;
-    for (const other of this.ports.keys()) if (other !== hart) this.withholdCode(other);
+    for (const other of this.ports.keys()) if (other !== hart) this.revokeCode(other);
   }
 
   /** Between runs: makes room where the limits are reached, and translates what became hot some time ago. */
@@ -261,7 +261,7 @@ export class Engine {
     if (page !== undefined) return page;
     if (!this.decoded.evict(this.runningPages(), (other) => this.translator.has(other))) {
       this.decoded.clear();
-      for (const hart of this.ports.keys()) this.withholdCode(hart);
+      for (const hart of this.ports.keys()) this.revokeCode(hart);
     }
     return this.decoded.take(frame)!;
   }
@@ -282,11 +282,11 @@ export class Engine {
   /** A page that is stored to all the time, without anything decoded being hit. */
   private codeIdle(page: number): void {
     if (!this.decoded.release(page)) return;
-    for (const hart of this.ports.keys()) this.withholdCode(hart, page);
+    for (const hart of this.ports.keys()) this.revokeCode(hart, page);
   }
 
-  /** Takes the host half of a hart's fetch translations away: of all, or of those to one decoded page. */
-  private withholdCode(hart: number, page?: number): void {
+  /** Revokes the host half of a hart's fetch translations: of all, or of those to one decoded page. */
+  private revokeCode(hart: number, page?: number): void {
     const { words, longs } = this.arena;
     for (let i = 0; i < FETCH_TLB_ENTRIES; i++) {
       const entry = fetchEntry(hart, i);

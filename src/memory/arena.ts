@@ -187,7 +187,7 @@ export class Arena {
     const left = words[index]! - 1;
     words[index] = left;
     if (left > 0) return false;
-    this.renew(frame);
+    this.revoke(frame);
     words[frame >>> 2] = words[FIRST_FREE_FRAME]!;
     words[FIRST_FREE_FRAME] = frame;
     words[FREE_FRAMES]!++;
@@ -195,12 +195,13 @@ export class Arena {
     return true;
   }
 
-  /** Changes when what other threads have decoded from a frame may be right no more. */
+  /** Another one each time that what threads have decoded from a frame is revoked. */
   versionOf(frame: number): number {
     return this.words[(this.versions >>> 2) + (frame >>> 12)]!;
   }
 
-  renew(frame: number): void {
+  /** What any thread has decoded from the frame may be right no more. Between `enter` and `exit`. */
+  revoke(frame: number): void {
     this.words[(this.versions >>> 2) + (frame >>> 12)]!++;
   }
 

@@ -13,12 +13,12 @@ export interface RamEvents {
   codeWritten(frame: number): void;
   /** Another frame stands behind the page. */
   frameReplaced(page: number, before: number, now: number): void;
-  /** The frame has another version, and its content still. */
-  frameRenewed(frame: number): void;
+  /** What other threads have decoded from the frame is revoked; its content is what it was. */
+  frameRevoked(frame: number): void;
   /** Nothing names the frame any more. */
   frameFreed(frame: number): void;
   /** From now on the first write to each page must be noticed. */
-  writesWithheld(): void;
+  writesProtected(): void;
 }
 
 /** The guest's RAM: a guest-physical map over frames of an arena, and access to it by address. */
@@ -71,8 +71,8 @@ export class GuestRam implements GuestMemory, MapListener {
     this.events.frameReplaced(page, before, now);
   }
 
-  renewed(frame: number): void {
-    this.events.frameRenewed(frame);
+  revoked(frame: number): void {
+    this.events.frameRevoked(frame);
   }
 
   freed(frame: number): void {
@@ -86,7 +86,7 @@ export class GuestRam implements GuestMemory, MapListener {
   /** Memory as it is now, in the time that a copy of the map's root takes. `since`: what was written, to be part of the snapshot. */
   snapshot(since?: WrittenPages): FrameSnapshot {
     const root = this.map.share();
-    this.events.writesWithheld();
+    this.events.writesProtected();
     if (since) this.watchers.delete(since);
     return new FrameSnapshot({
       map: new PageMap(this.arena, this.pageCount, root),
@@ -109,10 +109,10 @@ export class GuestRam implements GuestMemory, MapListener {
    * Ends one watch and begins another, without a snapshot: the first write to each page is noticed again. `watched`: undefined the
    * first time.
    */
-  watchAnew(watched: WrittenPages | undefined): WrittenPages {
+  restartWatch(watched: WrittenPages | undefined): WrittenPages {
     if (watched) this.watchers.delete(watched);
-    this.map.withholdWrites();
-    this.events.writesWithheld();
+    this.map.writeProtect();
+    this.events.writesProtected();
     return this.watchWrites();
   }
 

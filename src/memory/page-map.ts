@@ -9,8 +9,8 @@ const ENTRY_FLAGS = FRAME_PRESENT | FRAME_WRITABLE;
 export interface MapListener {
   /** Another frame stands behind the page; host addresses of the one before are stale for this machine. */
   replaced(page: number, before: number, now: number): void;
-  /** The frame has another version, with the content that it had: the page is about to be written as it is. */
-  renewed(frame: number): void;
+  /** What other threads have decoded from the frame is revoked, though its content is what it was: it is about to be written. */
+  revoked(frame: number): void;
   /** The last reference to a frame is gone. */
   freed(frame: number): void;
   /** The page is about to be written for the first time since all pages were shared. */
@@ -101,8 +101,8 @@ export class PageMap {
     const frame = (entry & FRAME_MASK) >>> 0;
     if (!(entry & FRAME_PRESENT)) return this.put(page, arena.allocateFrame() | ENTRY_FLAGS);
     if (frame !== arena.zeroFrame && arena.referencesTo(frame) === 1) {
-      arena.renew(frame);
-      listener.renewed(frame);
+      arena.revoke(frame);
+      listener.revoked(frame);
       return this.put(page, frame | ENTRY_FLAGS);
     }
     const own = frame === arena.zeroFrame ? arena.allocateFrame() : arena.copyFrame(frame);
@@ -189,7 +189,7 @@ export class PageMap {
   }
 
   /** From here on the first write to each page comes through `writableEntry` again. Copies nothing. */
-  withholdWrites(): void {
+  writeProtect(): void {
     const { words } = this.arena;
     const first = this.root >>> 2;
     const used = Math.ceil(this.pageCount / MAP_ENTRIES);

@@ -34,7 +34,7 @@ export class DigestTaker {
   /** The first digest is of what is written from now on. */
   constructor(core: MachineCore) {
     this.core = core;
-    this.watched = core.ram.watchAnew(undefined);
+    this.watched = core.ram.restartWatch(undefined);
   }
 
   /** How many pages were written since the last digest. */
@@ -49,7 +49,7 @@ export class DigestTaker {
       devices: deviceHashes(core),
       memory: hashPages(core, watched),
     };
-    this.watched = core.ram.watchAnew(watched);
+    this.watched = core.ram.restartWatch(watched);
     return digest;
   }
 

@@ -428,7 +428,7 @@ export function defineAccess(
     // Without a decoded page the comparison is with what lies at the version's place in the empty page, and its result does not matter.
     f.if(slots.get.eqz().or(physical.isCurrent(hart.get, frame, slots.get).eqz()), () => {
       f.set(slots, f.call(host.codePage, hart.get, frame));
-      f.do(physical.withholdWrites, hart.get);
+      f.do(physical.writeProtect, hart.get);
     });
     f.store(entry, slots.get, L.FETCH_TLB + L.TLB_ADDEND);
     f.store(entry, tag, L.FETCH_TLB + L.TLB_READ_TAG);
