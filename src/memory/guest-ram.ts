@@ -125,9 +125,22 @@ export class GuestRam implements GuestMemory, MapListener {
     return this.map.frameOf(page);
   }
 
-  /** Pages that have a frame, rising. */
+  /** Pages that may be other than zero, rising, those included that are only in the source. Reads none of them. */
   touchedPages(): Iterable<number> {
-    return this.map.touchedPages();
+    return this.map.touchedPages(this.source);
+  }
+
+  /** Of these, pages that have a frame, rising: what the machine takes of the host's memory. */
+  presentPages(): Iterable<number> {
+    return this.map.presentPages();
+  }
+
+  /**
+   * Copies a page into the 4096 bytes of `into`, from where it is: one that is only in the source stays there. False when it is all zeros
+   * by its nature. Throws what the source throws: GodwitError('damaged' | 'io').
+   */
+  readPage(page: number, into: Uint8Array): boolean {
+    return this.map.readPage(page, this.source, into);
   }
 
   leaves(): Iterable<{ readonly page: number; readonly address: number }> {
@@ -136,7 +149,7 @@ export class GuestRam implements GuestMemory, MapListener {
 
   /** Pages that nobody asked for since the machine was restored come in now. */
   loadAll(): void {
-    if (this.source) for (let page = 0; page < this.pageCount; page++) this.map.readableEntry(page, this.source);
+    if (this.source) for (const page of this.map.touchedPages(this.source)) this.map.readableEntry(page, this.source);
   }
 
   /** A page comes in before it is asked for. */
@@ -148,7 +161,7 @@ export class GuestRam implements GuestMemory, MapListener {
   clear(): void {
     this.loadAll();
     this.source = undefined;
-    for (const page of this.map.touchedPages()) {
+    for (const page of this.map.presentPages()) {
       const entry = this.map.writableEntry(page, this.source, this);
       const frame = (entry & ~(FRAME_BYTES - 1)) >>> 0;
       this.bytes.fill(0, frame, frame + FRAME_BYTES);

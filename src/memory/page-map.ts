@@ -1,5 +1,6 @@
 import type { Arena } from './arena.ts';
 import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, LEAF_SHARED, MAP_ENTRIES } from './layout.ts';
+import { numbersBelow, unionOf } from './page-lists.ts';
 import type { PageSource } from './page-source.ts';
 
 const FRAME_MASK = ~(FRAME_BYTES - 1);
@@ -112,6 +113,18 @@ export class PageMap {
     return result;
   }
 
+  /** Copies a page into the 4096 bytes of `into`, and fetches nothing into this memory. False when it is all zeros by its nature. */
+  readPage(page: number, source: PageSource | undefined, into: Uint8Array): boolean {
+    const { bytes, zeroFrame } = this.arena;
+    const frame = this.frameOf(page);
+    if (frame !== 0 && frame !== zeroFrame) {
+      into.set(bytes.subarray(frame, frame + FRAME_BYTES));
+      return true;
+    }
+    into.fill(0);
+    return frame === 0 && source !== undefined && source.read(page, into);
+  }
+
   private load(page: number, source: PageSource | undefined): number | undefined {
     if (!source) return undefined;
     const { arena } = this;
@@ -196,8 +209,22 @@ export class PageMap {
     for (let index = first; index < first + used; index++) if (words[index] !== 0) words[index]! |= LEAF_SHARED;
   }
 
-  /** Pages that have a frame which is not all zeros by its nature, rising. */
-  *touchedPages(): Generator<number> {
+  /**
+   * Pages that may be other than zero, rising: those with a frame of their own, and those that are absent and that the source has. Reads
+   * nothing. Pages that come in meanwhile do no harm.
+   */
+  *touchedPages(source: PageSource | undefined): Generator<number> {
+    if (source === undefined) {
+      yield* this.presentPages();
+      return;
+    }
+    const { zeroFrame } = this.arena;
+    const stored = source.storedPages?.() ?? numbersBelow(this.pageCount);
+    for (const page of unionOf(this.presentPages(), stored)) if (this.frameOf(page) !== zeroFrame) yield page;
+  }
+
+  /** Pages with a frame of their own, rising: neither those that are absent nor those that were only read and are zeros. */
+  *presentPages(): Generator<number> {
     const { zeroFrame } = this.arena;
     for (let page = 0; page < this.pageCount; page++) {
       if ((page & (MAP_ENTRIES - 1)) === 0 && this.leafOf(page) === 0) {

@@ -7,6 +7,11 @@ export interface PageSource {
   read(page: number, into: Uint8Array): boolean;
   /** Pages that are stored together with this one, itself included: reading them right after it costs next to nothing. */
   companions?(page: number): readonly number[];
+  /**
+   * Pages that may be other than zero, rising, found without reading any. Left out by a source that does not know: then every page
+   * may be.
+   */
+  storedPages?(): Iterable<number>;
   /** Pages worth reading before they are asked for, the most urgent first. */
   readonly hotPages: readonly number[];
   close(): void;
