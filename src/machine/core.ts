@@ -139,11 +139,13 @@ export class MachineCore {
     const events = {
       codeWritten: (frame: number) => engine.decoded.forget(frame),
       frameReplaced: (page: number, before: number, now: number) =>
-        engine.frameReplaced(address, page + RAM_BASE / PAGE_BYTES, before, now),
+        engine.frameReplaced(address, physicalPage(page), before, now),
       frameRevoked: (frame: number) => engine.decoded.revoked(frame),
       frameFreed: (frame: number) => engine.decoded.forget(frame),
       // A hart whose TLBs are not filled has no host address to lose.
       writesProtected: () => this.waitingTranslations ?? engine.interpreter.write_protect(address),
+      pagesProtected: (pages: readonly number[]) => engine.pagesProtected(address, pages.map(physicalPage)),
+      pagesDropped: (pages: readonly number[]) => engine.pagesDropped(address, pages.map(physicalPage)),
     };
     this.ram = new GuestRam(engine.arena, options.memoryBytes, events, from?.memory);
     this.entropy = new SeededEntropy(options.seed);
@@ -548,6 +550,11 @@ export class MachineCore {
 }
 
 const MACHINE_FIELDS = ['hart', 'board', 'entropy', 'epochNanoseconds', 'finish'];
+
+/** By the page of RAM. */
+function physicalPage(page: number): number {
+  return page + RAM_BASE / PAGE_BYTES;
+}
 
 function readFinish(data: PlainData): Finish | undefined {
   if (data === null) return undefined;

@@ -63,6 +63,8 @@ const PATIENCE_RUNS = 4;
 /** The host's collector runs after so much new WebAssembly: V8 counts little of what goes with it as garbage. */
 const COLLECTED_BYTES = 6 * 1024 ** 2;
 const MODULES_PER_RUN = 8;
+/** Looking through a hart's TLBs for a page takes about 2 us; filling them again about as long as for so many pages. */
+const PAGES_ONE_BY_ONE = 32;
 
 export interface EngineOptions {
   /** Memory of its own, or one that other threads run machines in too. */
@@ -181,6 +183,18 @@ export class Engine {
     this.interpreter.revoke_page(hart, physicalPage);
     if (before === this.arena.zeroFrame || !this.decoded.move(before, now)) return;
     for (const other of this.ports.keys()) if (other !== hart) this.revokeCode(other);
+  }
+
+  /** The first write to each of these physical pages of the hart (numbers) must be noticed. */
+  pagesProtected(hart: number, physicalPages: readonly number[]): void {
+    if (physicalPages.length > PAGES_ONE_BY_ONE) this.interpreter.write_protect(hart);
+    else for (const page of physicalPages) this.interpreter.revoke_page(hart, page);
+  }
+
+  /** What stood behind these physical pages of the hart (numbers) does so no more. */
+  pagesDropped(hart: number, physicalPages: readonly number[]): void {
+    if (physicalPages.length > PAGES_ONE_BY_ONE) this.interpreter.revoke_all(hart);
+    else for (const page of physicalPages) this.interpreter.revoke_page(hart, page);
   }
 
   /** Between runs: makes room where the limits are reached, and translates what became hot some time ago. */

@@ -2,6 +2,8 @@ import { GodwitError } from '../common/errors.ts';
 import type { FrameSpan, GuestMemory } from '../device/device.ts';
 import type { Arena } from './arena.ts';
 import { FRAME_BYTES, RAM_BASE } from './layout.ts';
+import { LentFrames, type Loan, type LoanStatistics } from './loan.ts';
+import { unionOf } from './page-lists.ts';
 import { type MapListener, PageMap } from './page-map.ts';
 import type { PageSource } from './page-source.ts';
 import { FrameSnapshot } from './snapshot.ts';
@@ -19,6 +21,10 @@ export interface RamEvents {
   frameFreed(frame: number): void;
   /** From now on the first write to each page must be noticed. */
   writesProtected(): void;
+  /** The same for these pages only. */
+  pagesProtected(pages: readonly number[]): void;
+  /** What stood behind these pages does so no more. */
+  pagesDropped(pages: readonly number[]): void;
 }
 
 /** The guest's RAM: a guest-physical map over frames of an arena, and access to it by address. */
@@ -31,6 +37,9 @@ export class GuestRam implements GuestMemory, MapListener {
   private readonly events: RamEvents;
   private source: PageSource | undefined;
   private readonly watchers = new Set<WrittenPages>();
+  private readonly lent = new LentFrames();
+  /** Of the call that is under way. */
+  private droppedPages: number[] = [];
 
   /** `from`: memory as it was at a snapshot, or what a restored machine's pages come from. */
   constructor(arena: Arena, sizeBytes: number, events: RamEvents, from: FrameSnapshot | PageSource | undefined) {
@@ -68,7 +77,12 @@ export class GuestRam implements GuestMemory, MapListener {
   }
 
   replaced(page: number, before: number, now: number): void {
+    this.lent.noteCopyOf(before);
     this.events.frameReplaced(page, before, now);
+  }
+
+  dropped(page: number): void {
+    this.droppedPages.push(page);
   }
 
   revoked(frame: number): void {
@@ -120,9 +134,16 @@ export class GuestRam implements GuestMemory, MapListener {
     this.watchers.delete(pages);
   }
 
-  /** The frame of a page, or 0 when it was never touched. */
+  /** The frame of a page; 0: it was never touched, or not since the machine was restored, or is forgotten. */
   frameOf(page: number): number {
     return this.map.frameOf(page);
+  }
+
+  /** The frame of a page, which comes in from the source if it is only there. 0: never touched, and zeros. */
+  loadedFrameOf(page: number): number {
+    const { map, source } = this;
+    if (source) map.readableEntry(page, source);
+    return map.frameOf(page);
   }
 
   /** Pages that may be other than zero, rising, those included that are only in the source. Reads none of them. */
@@ -159,27 +180,96 @@ export class GuestRam implements GuestMemory, MapListener {
 
   /** All zeros again. */
   clear(): void {
-    this.loadAll();
+    // Leaves that others share have nothing absent then but what is zeros in the source too.
+    this.discard(this.touchedPages());
     this.source = undefined;
-    for (const page of this.map.presentPages()) {
-      const entry = this.map.writableEntry(page, this.source, this);
-      const frame = (entry & ~(FRAME_BYTES - 1)) >>> 0;
-      this.bytes.fill(0, frame, frame + FRAME_BYTES);
-      this.codeChanged(frame);
+  }
+
+  /**
+   * Pages (numbers) lose what stands behind them and are as if the machine had never touched them: they come from the source again, if there
+   * is one, or are zeros. What a snapshot, a fork or a loan has of them stays. Their frames are reused; the host does not get them back.
+   * The guest sees another content, so this is for pages that it has not seen yet, or has given up at an execution point. Not while the hart
+   * runs in one of them. Whoever watches writes takes them for written. Throws GodwitError('limit') when memory is used up.
+   */
+  forget(pages: Iterable<number>): void {
+    this.drop(pages, false);
+  }
+
+  /** As `forget`, but the pages are zeros from now on, whatever the source has. */
+  discard(pages: Iterable<number>): void {
+    this.drop(pages, this.source !== undefined);
+  }
+
+  private drop(pages: Iterable<number>, asZeros: boolean): void {
+    try {
+      this.map.drop(pages, asZeros, this);
+    } finally {
+      const dropped = this.droppedPages;
+      this.droppedPages = [];
+      if (dropped.length > 0) this.events.pagesDropped(dropped);
     }
+  }
+
+  /**
+   * Lends a guest-physical range to the host, which may read it until it gives it back while the guest goes on and notices nothing. Costs a
+   * reference to each frame; the first write to each page afterwards copies it (`loans`). Lent memory may outlive the machine, and is
+   * independent of snapshots. `undefined`: not wholly RAM. Throws what the source throws: GodwitError('damaged' | 'io').
+   */
+  lend(address: bigint, length: number): Loan | undefined {
+    const offset = this.offsetOf(address, length);
+    if (offset < 0) return undefined;
+    const spans: FrameSpan[] = [];
+    const loan = { spans, giveBack: () => this.takeBack(spans) };
+    const writable: number[] = [];
+    try {
+      for (let at = offset; at < offset + length; ) {
+        const inFrame = at & (FRAME_BYTES - 1);
+        const count = Math.min(FRAME_BYTES - inFrame, offset + length - at);
+        const { frame, wasWritable } = this.map.lend(at >>> 12, this.source);
+        if (frame !== this.arena.zeroFrame) this.lent.add(frame);
+        spans.push({ offset: frame + inFrame, length: count });
+        if (wasWritable) writable.push(at >>> 12);
+        at += count;
+      }
+    } catch (error) {
+      loan.giveBack();
+      throw error;
+    } finally {
+      if (writable.length > 0) this.events.pagesProtected(writable);
+    }
+    return loan;
+  }
+
+  private takeBack(spans: FrameSpan[]): void {
+    for (const { offset } of spans.splice(0)) {
+      const frame = (offset & ~(FRAME_BYTES - 1)) >>> 0;
+      if (frame === this.arena.zeroFrame) continue;
+      this.lent.remove(frame);
+      if (this.map.giveBack(frame)) this.freed(frame);
+    }
+  }
+
+  /** What is lent now, and what that cost. */
+  get loans(): LoanStatistics {
+    return this.lent.statistics;
   }
 
   /** Memory as it was at the snapshot. Whoever watches writes takes every page that differs now for written. */
   revert(snapshot: FrameSnapshot): void {
-    const before = this.map;
+    const { map: before, source } = this;
     this.map = new PageMap(this.arena, this.pageCount, snapshot.map.share());
     this.source = snapshot.source;
-    if (this.watchers.size > 0) {
-      for (let page = 0; page < this.pageCount; page++) {
-        if (before.frameOf(page) !== this.map.frameOf(page)) this.written(page);
-      }
-    }
+    if (this.watchers.size > 0) this.noteDifferences(before, source);
     before.release((frame) => this.freed(frame));
+  }
+
+  private noteDifferences(before: PageMap, source: PageSource | undefined): void {
+    const { map } = this;
+    const isOtherSource = source !== this.source;
+    for (const page of unionOf(before.touchedPages(source), map.touchedPages(this.source))) {
+      const frame = map.frameOf(page);
+      if (before.frameOf(page) !== frame || (frame === 0 && isOtherSource)) this.written(page);
+    }
   }
 
   /** Gives back all frames. The machine does not run again. */

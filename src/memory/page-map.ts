@@ -16,6 +16,15 @@ export interface MapListener {
   freed(frame: number): void;
   /** The page is about to be written for the first time since all pages were shared. */
   written(page: number): void;
+  /** Nothing stands behind the page any more, or the frame of zeros; host addresses of what stood there are stale for this machine. */
+  dropped(page: number): void;
+}
+
+/** A frame that is lent. */
+export interface LentFrame {
+  readonly frame: number;
+  /** The machine could write the page as it was: what its TLBs say of that is stale. */
+  readonly wasWritable: boolean;
 }
 
 /**
@@ -125,6 +134,66 @@ export class PageMap {
     return frame === 0 && source !== undefined && source.read(page, into);
   }
 
+  /**
+   * Takes away what stands behind pages, in this map only, and gives back what nothing else names. `asZeros`: they read as zeros from
+   * now on; else they are absent, as if never touched, and come from their source again. Throws GodwitError('limit') when there is no
+   * room for a leaf of their own; the pages before are dropped then.
+   */
+  drop(pages: Iterable<number>, asZeros: boolean, listener: MapListener): void {
+    const leaves = new Set<number>();
+    for (const page of pages) if (this.dropPage(page, asZeros, listener)) leaves.add(page >>> 10);
+    if (!asZeros) for (const leaf of leaves) this.releaseIfEmpty(leaf * MAP_ENTRIES);
+  }
+
+  /** False when it is so already. */
+  private dropPage(page: number, asZeros: boolean, listener: MapListener): boolean {
+    const { arena } = this;
+    const now = asZeros ? (arena.zeroFrame | FRAME_PRESENT) >>> 0 : 0;
+    arena.enter();
+    try {
+      const before = this.entry(page);
+      if (before === now) return false;
+      this.ownLeaf(page);
+      listener.written(page);
+      this.put(page, now);
+      listener.dropped(page);
+      const frame = (before & FRAME_MASK) >>> 0;
+      if (before & FRAME_PRESENT && arena.dropReference(frame)) listener.freed(frame);
+      return true;
+    } finally {
+      arena.exit();
+    }
+  }
+
+  /** Gives back the leaf that covers the page, if it is this map's alone and nothing is in it. */
+  private releaseIfEmpty(page: number): void {
+    const { arena } = this;
+    const { words } = arena;
+    const leaf = words[this.rootIndex(page)]!;
+    if (leaf === 0 || leaf & LEAF_SHARED) return;
+    const first = leaf >>> 2;
+    for (let i = first; i < first + MAP_ENTRIES; i++) if (words[i] !== 0) return;
+    words[this.rootIndex(page)] = 0;
+    this.giveBack(leaf);
+  }
+
+  /** References the page's frame, and write-protects it in this map: whoever writes the page next gets a frame of its own. */
+  lend(page: number, source: PageSource | undefined): LentFrame {
+    this.readableEntry(page, source);
+    const { arena } = this;
+    arena.enter();
+    try {
+      const entry = this.entry(page);
+      const frame = (entry & FRAME_MASK) >>> 0;
+      const wasWritable = (entry & FRAME_WRITABLE) !== 0;
+      if (wasWritable) this.put(page, entry & ~FRAME_WRITABLE);
+      arena.addReference(frame);
+      return { frame, wasWritable };
+    } finally {
+      arena.exit();
+    }
+  }
+
   private load(page: number, source: PageSource | undefined): number | undefined {
     if (!source) return undefined;
     const { arena } = this;
@@ -138,10 +207,11 @@ export class PageMap {
     }
   }
 
-  private giveBack(frame: number): void {
+  /** Gives back one reference to a frame. True when it was the last one. */
+  giveBack(frame: number): boolean {
     this.arena.enter();
     try {
-      this.arena.dropReference(frame);
+      return this.arena.dropReference(frame);
     } finally {
       this.arena.exit();
     }

@@ -73,7 +73,8 @@ function hashPages({ engine, ram }: MachineCore, watched: WrittenPages): PageHas
   const { interpreter } = engine;
   let index = 0;
   for (const page of watched.pages()) {
-    const frame = ram.frameOf(page);
+    // A page that was forgotten is not here, and may be other than zeros.
+    const frame = ram.loadedFrameOf(page);
     pages[index] = page;
     hashes[index] = frame === 0 ? 0 : Number(BigInt.asUintN(32, interpreter.hash(frame, FRAME_BYTES, BigInt(page))));
     index++;

@@ -53,6 +53,8 @@ export interface InterpreterExports {
   write_protect(hart: number): void;
   /** Revokes the host half of every translation of this physical page (number). */
   revoke_page(hart: number, page: number): void;
+  /** The same of all translations. */
+  revoke_all(hart: number): void;
   pmp_updated(hart: number): void;
   csr_read(hart: number, address: number, writes: number): bigint;
   csr_write(hart: number, address: number, value: bigint): number;
@@ -78,6 +80,7 @@ export function generateInterpreter(options: InterpreterOptions): Uint8Array<Arr
     tlb.flushAll,
     physical.writeProtect,
     physical.revokePage,
+    physical.revokeAll,
     pmp.updated,
     csr.csrRead,
     csr.csrWrite,

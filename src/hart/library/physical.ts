@@ -73,7 +73,20 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
     });
   });
 
-  return { frameOf, decodedPage, isCurrent, writeProtect, revokePage };
+  /** (hart): the host half of every translation is revoked. */
+  const revokeAll = module.function('revoke_all', ['i32'], undefined, (f, hart) => {
+    const entry = f.local('i32');
+    const end = f.let(hart.get.add(FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES));
+    f.set(entry, hart.get.add(DATA_TLB));
+    f.loop((again) => {
+      f.store(entry.get, i32(-1).extendS(), TLB_READ_TAG);
+      f.store(entry.get, i32(-1).extendS(), TLB_WRITE_TAG);
+      f.set(entry, entry.get.add(TLB_ENTRY_BYTES));
+      f.branchIf(again, entry.get.ltU(end));
+    });
+  });
+
+  return { frameOf, decodedPage, isCurrent, writeProtect, revokePage, revokeAll };
 }
 
 export type Physical = ReturnType<typeof definePhysical>;
