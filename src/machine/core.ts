@@ -12,7 +12,7 @@ import * as L from '../hart/layout.ts';
 import { type JoinedMemory, MEMORY_LIMIT_BYTES } from '../memory/arena.ts';
 import { GuestRam } from '../memory/guest-ram.ts';
 import { MAP_ENTRIES, RAM_BASE } from '../memory/layout.ts';
-import type { PageSource } from '../memory/page-source.ts';
+import { NO_SOURCE_YET, type PageSource } from '../memory/page-source.ts';
 import type { FrameSnapshot } from '../memory/snapshot.ts';
 import type { WrittenPages } from '../memory/written-pages.ts';
 import { Board, type DiskDescription } from './board.ts';
@@ -81,10 +81,17 @@ export interface CoreOptions {
   readonly collectGarbage?: () => void;
 }
 
-/** What a machine goes on from: a state, and memory that belongs to it. */
-interface Continuation {
-  readonly state: PlainData;
-  readonly memory: FrameSnapshot | PageSource;
+/** A machine whose engine, memory and board are there before its state is known. It is begun, or disposed of. */
+export interface PreparedMachine {
+  /** Pages may be put there ahead (`place`). Nothing else is to be done with it. */
+  readonly ram: GuestRam;
+  /**
+   * Goes on where another machine was saved, as `MachineCore.restore`; pages that are there already are not asked for. Once only. Throws
+   * GodwitError('damaged') for a state that is none, or not of a machine with these options: then nothing is left of it.
+   */
+  begin(state: PlainData, pages: PageSource): MachineCore;
+  /** It is not needed. */
+  dispose(): void;
 }
 
 /** A machine as it was at one execution point. Holds frames until it is released. */
@@ -129,7 +136,8 @@ export class MachineCore {
   private finish: Finish | undefined;
   private epochNanoseconds: bigint;
 
-  private constructor(engine: Engine, options: CoreOptions, from?: Continuation) {
+  /** Without a state: `live` gives it one. `memory`: what it begins with. */
+  private constructor(engine: Engine, options: CoreOptions, memory?: FrameSnapshot | PageSource) {
     this.engine = engine;
     this.options = options;
     this.epochNanoseconds = options.epochNanoseconds ?? 0n;
@@ -147,7 +155,7 @@ export class MachineCore {
       pagesProtected: (pages: readonly number[]) => engine.pagesProtected(address, pages.map(physicalPage)),
       pagesDropped: (pages: readonly number[]) => engine.pagesDropped(address, pages.map(physicalPage)),
     };
-    this.ram = new GuestRam(engine.arena, options.memoryBytes, events, from?.memory);
+    this.ram = new GuestRam(engine.arena, options.memoryBytes, events, memory);
     this.entropy = new SeededEntropy(options.seed);
     this.clock = {
       ticks: () => this.ticks,
@@ -155,17 +163,44 @@ export class MachineCore {
     };
     this.board = this.makeBoard();
     this.connect();
+  }
+
+  /** Begins, or leaves nothing behind. */
+  private live(begin: () => void): this {
     try {
-      if (from) this.resumeFrom(from.state);
-      else this.beginLife();
+      begin();
     } catch (error) {
       this.dispose();
       throw error;
     }
+    return this;
   }
 
   static async create(options: CoreOptions): Promise<MachineCore> {
-    return new MachineCore(await makeEngine(options), options);
+    const core = new MachineCore(await makeEngine(options), options);
+    return core.live(() => core.beginLife());
+  }
+
+  /** Makes all of a machine that does not depend on its state, which takes some milliseconds, so that beginning takes less than one. */
+  static async prepare(options: CoreOptions): Promise<PreparedMachine> {
+    const core = new MachineCore(await makeEngine(options), options, NO_SOURCE_YET);
+    let isUsed = false;
+    const use = (): void => {
+      if (isUsed) throw new GodwitError('state', 'The machine has begun, or was disposed of.');
+      isUsed = true;
+    };
+    return {
+      ram: core.ram,
+      begin: (state, pages) => {
+        use();
+        core.ram.beginFrom(pages);
+        return core.live(() => core.resumeFrom(state));
+      },
+      dispose: () => {
+        use();
+        core.dispose();
+      },
+    };
   }
 
   /**
@@ -174,17 +209,18 @@ export class MachineCore {
    * Throws GodwitError('damaged') for a state that is none, or not of a machine with these options.
    */
   static async restore(options: CoreOptions, state: PlainData, pages: PageSource): Promise<MachineCore> {
-    return new MachineCore(await makeEngine(options), options, { state, memory: pages });
+    return (await MachineCore.prepare(options)).begin(state, pages);
   }
 
   /** A second machine that goes on from a snapshot of this one, in the same memory: they share what neither writes. */
   fork({ state, memory }: ForkState, options: ForkOptions): MachineCore {
-    return new MachineCore(this.engine, { ...this.options, ...options }, { state, memory });
+    return MachineCore.adopt(this.engine, { ...this.options, ...options }, { state, memory });
   }
 
   /** The same in another thread's engine over the same memory. `snapshot` is what `FrameSnapshot.of` gives there. */
   static adopt(engine: Engine, options: CoreOptions, { state, memory }: ForkState): MachineCore {
-    return new MachineCore(engine, options, { state, memory });
+    const core = new MachineCore(engine, options, memory);
+    return core.live(() => core.resumeFrom(state));
   }
 
   private makeBoard(): Board {

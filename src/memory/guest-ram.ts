@@ -168,6 +168,19 @@ export class GuestRam implements GuestMemory, MapListener {
     return this.map.leaves();
   }
 
+  /**
+   * A page (number) comes in that nobody asked for: `content` is the 4096 bytes that the source would give, undefined for zeros. False, and
+   * nothing is done, when it is not absent any more. It is not taken for written.
+   */
+  place(page: number, content: Uint8Array | undefined): boolean {
+    return this.map.place(page, content);
+  }
+
+  /** From now on absent pages come from there. For a machine that has not begun. */
+  beginFrom(source: PageSource): void {
+    this.source = source;
+  }
+
   /** Pages that nobody asked for since the machine was restored come in now. */
   loadAll(): void {
     if (this.source) for (const page of this.map.touchedPages(this.source)) this.map.readableEntry(page, this.source);

@@ -81,6 +81,20 @@ export class PageMap {
     }
   }
 
+  /** Puts what the source would give behind an absent page, without asking it. `content`: undefined for zeros. False: it is not absent. */
+  place(page: number, content: Uint8Array | undefined): boolean {
+    if (this.entry(page) & FRAME_PRESENT) return false;
+    const { arena } = this;
+    const frame = content && arena.allocateFrame();
+    if (frame !== undefined) arena.bytes.set(content!, frame);
+    arena.enter();
+    try {
+      return (this.putIfAbsent(page, frame) & FRAME_MASK) >>> 0 === (frame ?? arena.zeroFrame);
+    } finally {
+      arena.exit();
+    }
+  }
+
   private putIfAbsent(page: number, loaded: number | undefined): number {
     const entry = this.entry(page);
     if (!(entry & FRAME_PRESENT)) return this.put(page, (loaded ?? this.arena.zeroFrame) | FRAME_PRESENT);

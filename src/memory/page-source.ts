@@ -1,3 +1,5 @@
+import { GodwitError } from '../common/errors.ts';
+
 /** What a machine gets those pages from that it has not touched since it was restored. */
 export interface PageSource {
   /**
@@ -16,3 +18,13 @@ export interface PageSource {
   readonly hotPages: readonly number[];
   close(): void;
 }
+
+/** Of a machine that is prepared and does not know yet where its pages will come from. */
+export const NO_SOURCE_YET: PageSource = {
+  read: () => {
+    throw new GodwitError('state', 'The machine has not begun: its memory is not known yet.');
+  },
+  storedPages: () => [],
+  hotPages: [],
+  close: () => {},
+};
