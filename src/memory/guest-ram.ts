@@ -173,6 +173,7 @@ export class GuestRam implements GuestMemory, MapListener {
    * nothing is done, when it is not absent any more. It is not taken for written.
    */
   place(page: number, content: Uint8Array | undefined): boolean {
+    if (content && content.length !== FRAME_BYTES) throw new RangeError(`a page has ${FRAME_BYTES} bytes`);
     return this.map.place(page, content);
   }
 
@@ -278,10 +279,12 @@ export class GuestRam implements GuestMemory, MapListener {
 
   private noteDifferences(before: PageMap, source: PageSource | undefined): void {
     const { map } = this;
-    const isOtherSource = source !== this.source;
+    for (let page = 0; page < this.pageCount; page++)
+      if (before.frameOf(page) !== map.frameOf(page)) this.written(page);
+    if (source === this.source) return;
+    // Across a reset of a restored machine: what is absent in both is not the same.
     for (const page of unionOf(before.touchedPages(source), map.touchedPages(this.source))) {
-      const frame = map.frameOf(page);
-      if (before.frameOf(page) !== frame || (frame === 0 && isOtherSource)) this.written(page);
+      if (map.frameOf(page) === 0) this.written(page);
     }
   }
 

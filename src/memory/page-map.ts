@@ -47,6 +47,11 @@ export class PageMap {
     return (this.root >>> 2) + (page >>> 10);
   }
 
+  /** A mistake of ours, which would otherwise change what lies behind the map. */
+  private checkPage(page: number): void {
+    if (!(page >= 0 && page < this.pageCount)) throw new RangeError(`there is no page ${page}`);
+  }
+
   /** The leaf that covers a page, without its flag; 0: none. */
   private leafOf(page: number): number {
     return (this.arena.words[this.rootIndex(page)]! & FRAME_MASK) >>> 0;
@@ -83,6 +88,7 @@ export class PageMap {
 
   /** Puts what the source would give behind an absent page, without asking it. `content`: undefined for zeros. False: it is not absent. */
   place(page: number, content: Uint8Array | undefined): boolean {
+    this.checkPage(page);
     if (this.entry(page) & FRAME_PRESENT) return false;
     const { arena } = this;
     const frame = content && arena.allocateFrame();
@@ -161,6 +167,7 @@ export class PageMap {
 
   /** False when it is so already. */
   private dropPage(page: number, asZeros: boolean, listener: MapListener): boolean {
+    this.checkPage(page);
     const { arena } = this;
     const now = asZeros ? (arena.zeroFrame | FRAME_PRESENT) >>> 0 : 0;
     arena.enter();

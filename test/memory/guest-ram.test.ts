@@ -31,6 +31,11 @@ const QUIET: RamEvents = {
 
 const addressOf = (page: number, offset = 0) => BigInt(RAM_BASE + page * FRAME_BYTES + offset);
 
+/** As `expect`, where it is asked a hundred thousand times. */
+function same(found: unknown, expected: unknown, what: string): void {
+  if (found !== expected) throw new Error(`${what}: ${found}, not ${expected}`);
+}
+
 /** Has something in every third page, and counts what is read. */
 class Thirds implements PageSource {
   readonly hotPages = [];
@@ -112,7 +117,9 @@ describe.each([
     // A few pages get most of the traffic, so that sharing, copying, lending and giving back meet.
     const somePage = () => (random(3) > 0 ? random(8) * 300 : random(PAGES));
     const checkLoan = ({ loan, words: lent }: Machine['loans'][number]) =>
-      expect(loan.spans.map(({ offset }) => words[offset >>> 2])).toEqual(lent);
+      loan.spans.forEach(({ offset }, i) => {
+        same(words[offset >>> 2], lent[i], 'what is lent');
+      });
     /** As a hart stores: through its translation, if it has one. */
     const store = (machine: Machine, page: number, value: number) => {
       if (!machine.writable.has(page)) machine.ram.frameFault(page, true);
@@ -125,6 +132,15 @@ describe.each([
       if (asZeros) machine.ram.discard(pages);
       else machine.ram.forget(pages);
       for (const page of pages) machine.model.set(page, asZeros || machine.wasReset ? 0 : original(page));
+    };
+    /** As it comes from the source. */
+    const place = ({ ram, wasReset }: Machine) => {
+      const page = somePage();
+      const word = wasReset ? 0 : original(page);
+      const content = new Uint8Array(FRAME_BYTES);
+      new DataView(content.buffer).setUint32(0, word, true);
+      const isAbsent = ram.frameOf(page) === 0;
+      same(ram.place(page, word === 0 ? undefined : content), isAbsent, `page ${page} is placed`);
     };
     const lend = (machine: Machine) => {
       const page = somePage();
@@ -145,7 +161,7 @@ describe.each([
       const changedPages = new Set(memory.changedPages());
       for (const [page] of machine.model) {
         const isSame = expected(machine.model, page) === expected(machine.watch.before, page);
-        if (!isSame) expect(changedPages.has(page), `page ${page} changed`).toBe(true);
+        if (!isSame) same(changedPages.has(page), true, `page ${page} is known to be changed`);
       }
       machine.watch.pages = machine.ram.watchWrites();
       machine.watch.before = new Map(machine.model);
@@ -183,7 +199,7 @@ describe.each([
     };
     const check = (machine: Machine, page: number) => {
       const { ram, model } = machine;
-      expect(ram.readU32(addressOf(page)), `page ${page}`).toBe(expected(model, page));
+      same(ram.readU32(addressOf(page)), expected(model, page), `page ${page}`);
     };
 
     for (let step = 0; step < STEPS; step++) {
@@ -209,7 +225,8 @@ describe.each([
         for (let page = 0; page < PAGES; page++) machine.model.set(page, 0);
         machine.ram.clear();
         machine.wasReset = true;
-      } else check(machine, somePage());
+      } else if (action === 55) place(machine);
+      else check(machine, somePage());
       if (step % 500 === 0)
         for (const each of machines) for (const { loan, words } of each.loans) checkLoan({ loan, words });
     }
@@ -219,8 +236,8 @@ describe.each([
       const into = new Uint8Array(FRAME_BYTES);
       for (let page = 0; page < PAGES; page++) {
         const isThere = memory.readPage(page, into);
-        expect(new DataView(into.buffer).getUint32(0, true)).toBe(expected(model, page));
-        if (isThere) expect(touched.has(page)).toBe(true);
+        same(new DataView(into.buffer).getUint32(0, true), expected(model, page), `page ${page} of a snapshot`);
+        if (isThere) same(touched.has(page), true, `page ${page} is listed`);
       }
       memory.release();
     }
@@ -231,6 +248,18 @@ describe.each([
       loan.loan.giveBack();
     }
     expect(arenas[0]!.frameCount).toBe(0);
+  });
+
+  it('has no page behind its end', () => {
+    const arena = new Arena({ bytes: 32 * MIB, shared: false });
+    const ram = new GuestRam(arena, PAGES * FRAME_BYTES, QUIET, hasSource ? new Thirds() : undefined);
+    for (const page of [-1, PAGES, 1024 ** 2]) {
+      expect(() => ram.forget([page])).toThrow(RangeError);
+      expect(() => ram.discard([page])).toThrow(RangeError);
+      expect(() => ram.place(page, undefined)).toThrow(RangeError);
+    }
+    expect(() => ram.place(0, new Uint8Array(FRAME_BYTES + 1))).toThrow(RangeError);
+    expect(arena.frameCount).toBe(1);
   });
 
   it('reuses the frames of what is forgotten, and takes no more of the host', () => {
@@ -245,7 +274,7 @@ describe.each([
       // Not even a leaf is left.
       expect(arena.frameCount).toBe(1);
       for (const page of pages) {
-        expect(ram.readU32(addressOf(page))).toBe(source ? Thirds.contentOf(page) : 0);
+        same(ram.readU32(addressOf(page)), source ? Thirds.contentOf(page) : 0, `page ${page}`);
         ram.writeU32(addressOf(page), round);
       }
       expect(arena.frameCount).toBe(frameCount);
