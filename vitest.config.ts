@@ -5,6 +5,7 @@ import { patient } from './test/support/tiers.ts';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/support/platform.ts'],
     // Each file in a process of its own: machines reserve gigabytes of address space, and a crash takes one file down.
     pool: 'forks',
     // Vitest leaves a core free by default, which on two cores means one file at a time. More than a few machines at once

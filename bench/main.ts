@@ -1,4 +1,5 @@
 /** npm run bench: godwit, QEMU and the host side by side. docs/BENCHMARKS.md says how it measures. */
+import '../src/platform/node/install.ts';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GodwitError } from '../src/common/errors.ts';

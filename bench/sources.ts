@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GodwitError } from '../src/common/errors.ts';
 
-/** From bench or from dist/bench. */
+/** From bench or from build/bench. */
 const ROOTS = [new URL('./', import.meta.url), new URL('../../bench/', import.meta.url)];
 /** A file of each folder, which says that it is the right one. */
 const MEMBERS = { kernels: 'harness.c', programs: 'run.sh' } as const;

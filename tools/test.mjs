@@ -5,29 +5,52 @@
  *     npm test                        everything
  *     npm test -- test/disk           only the tests of files whose path holds this; lint and types are left out
  *     npm test -- -t 'two machines'   any option of vitest
- *     npm test -- --node latest       the same on another release of Node.js: "latest" (NODE_LATEST below) or a version
+ *     npm test -- --node latest       the same on another release of Node.js: "latest" or a version
+ *     npm test -- --fast              the part that takes about a minute
+ *
+ * With CI=true in the environment and nothing else asked for, the fast part runs on the current release of Node.js as well.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from './setup/common.mjs';
-import { nodeRelease } from './test/node-release.mjs';
+import { NODE_LATEST, nodeRelease } from './test/node-release.mjs';
 import { runGroup } from './test/run-group.mjs';
 import { countLine, describeSkipped } from './test/summary.mjs';
 
-/** The current release of Node.js, as the npm registry knew it when this was last looked at. */
-const NODE_LATEST = '26.10.0';
+/**
+ * Folders and files of tests that together need about a minute, and have something of everything that differs between releases of Node.js:
+ * WebAssembly, threads, files, sockets, compression.
+ */
+const FAST = [
+  'test/common',
+  'test/state',
+  'test/platform',
+  'test/isa',
+  'test/memory',
+  'test/device',
+  'test/snapshot',
+  'test/jit/thread.test.ts',
+  'test/jit/threaded.test.ts',
+  'test/float/fma.test.ts',
+  'test/api/machine.test.ts',
+  'test/api/fork.test.ts',
+  'test/checkpoint/store.test.ts',
+  'test/recording/recording.test.ts',
+  'test/control',
+  'test/disk/live-disk.test.ts',
+];
 
 function parseArguments(args) {
-  const at = args.indexOf('--node');
-  if (at < 0) return { vitestArguments: args };
-  const version = args[at + 1];
+  const rest = [...args];
+  const fast = rest.includes('--fast');
+  if (fast) rest.splice(rest.indexOf('--fast'), 1, ...FAST);
+  const at = rest.indexOf('--node');
+  if (at < 0) return { vitestArguments: rest, version: undefined };
+  const [, version] = rest.splice(at, 2);
   if (version === undefined) throw new Error('--node needs a version, or "latest".');
-  return {
-    vitestArguments: [...args.slice(0, at), ...args.slice(at + 2)],
-    version: version === 'latest' ? NODE_LATEST : version,
-  };
+  return { vitestArguments: rest, version };
 }
 
 const NO_COLOR = process.stdout.isTTY ? {} : { NO_COLOR: '1', FORCE_COLOR: undefined };
@@ -85,6 +108,10 @@ async function main() {
     results.push(check(node, 'types of the tests', 'typescript/bin/tsc', ['-p', 'test', '--noEmit']));
   }
   results.push(await runVitest(node, vitestArguments));
+  if (process.env.CI === 'true' && process.argv.length === 2) {
+    console.log(`\nThe fast part on Node.js ${NODE_LATEST}:`);
+    results.push(await runVitest(await nodeRelease(NODE_LATEST), FAST));
+  }
   const sum = (key) => results.reduce((total, result) => total + result[key], 0);
   const skipped = results.flatMap((result) => result.skipped);
   const text = describeSkipped(skipped);

@@ -2,8 +2,9 @@
  * The child process of GodwitContender. Of its own so that memory and processor time are the machine's, and can be profiled alone. The
  * machine runs in a thread of it (godwit-thread.ts), with the limits that users' machines have.
  */
+import '../../src/platform/node/install.ts';
 import { Worker } from 'node:worker_threads';
-import { MACHINE_THREAD_LIMITS } from '../../src/platform/node/spare-thread.ts';
+import { MACHINE_THREAD_LIMITS } from '../../src/service/warm/prewarmed-worker.ts';
 import type { GodwitCommand, GodwitMessage, GodwitProcessOptions } from './godwit-thread.ts';
 
 const machine = new Worker(new URL('./godwit-thread.js', import.meta.url), {

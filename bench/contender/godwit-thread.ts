@@ -2,6 +2,7 @@
  * The thread in GodwitContender's child process (godwit-process.ts) that the machine runs in, as it does for users: one machine, console
  * lines to the parent, console input from it.
  */
+import '../../src/platform/node/install.ts';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Optimization } from '../../src/execute/jit/options.ts';
 import type { MachineCore } from '../../src/machine/core.ts';

@@ -1,17 +1,18 @@
 /** A godwit machine in this process, run by the live door as users run it. */
 import type { Disk } from '../../src/backend/disk/disk.ts';
-import { LiveRunner } from '../../src/door/live.ts';
+import { openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { type Optimization, optimizationsWithout } from '../../src/execute/jit/options.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
-import { compileService } from '../../src/platform/node/compile/compile-service.ts';
-import { ThreadCompiler } from '../../src/platform/node/compile/thread-compiler.ts';
-import { DiskPort } from '../../src/platform/node/disk-port.ts';
+import { nodeClock } from '../../src/platform/node/clock.ts';
 import { collectGarbage } from '../../src/platform/node/garbage.ts';
-import { MachineFiles } from '../../src/platform/node/machine-files.ts';
-import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
-import { openDisk } from '../../src/platform/node/open-disk.ts';
+import { NodeLoop } from '../../src/platform/node/node-loop.ts';
 import { NODE_INTERPRETER, prebuiltInterpreter } from '../../src/platform/node/prebuilt-interpreter.ts';
+import { LiveRunner } from '../../src/run/live-runner.ts';
+import { compileService } from '../../src/service/compile/compile-service.ts';
+import { ThreadCompiler } from '../../src/service/compile/thread-compiler.ts';
+import { DiskPort } from '../../src/service/disk/disk-port.ts';
+import { MachineFiles } from '../../src/service/machine/machine-files.ts';
 import type { GuestImage } from '../guest-image.ts';
 
 /** What executes guest instructions: `jit` translates what is hot, as by default; `interpreter` never does. */

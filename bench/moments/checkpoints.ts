@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { createDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { ensureGuest, QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { MEMORY_LIMIT_BYTES } from '../../src/memory/arena.ts';
-import { CheckpointStore } from '../../src/platform/node/checkpoint/store.ts';
 import { collectGarbage } from '../../src/platform/node/garbage.ts';
-import { Machine } from '../../src/platform/node/machine.ts';
-import { createDisk } from '../../src/platform/node/open-disk.ts';
+import { CheckpointStore } from '../../src/service/checkpoint/store/store.ts';
+import { Machine } from '../../src/service/machine/machine.ts';
 import { type Distribution, distributionOf } from './distribution.ts';
 import { BusyGuest } from './guest.ts';
 

@@ -1,12 +1,12 @@
 /** A Linux that is up and writes memory, in this thread and without a clock: what is measured is the machine's part alone. */
 import { readFile } from 'node:fs/promises';
-import { RecordedDoor } from '../../src/door/arrivals.ts';
 import { ensureGuest } from '../../src/guest/index.ts';
 import { encodeNamed } from '../../src/isa/index.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { MEMORY_LIMIT_BYTES } from '../../src/memory/arena.ts';
 import { RAM_BASE } from '../../src/memory/layout.ts';
+import { ReplayRunner } from '../../src/run/replay-runner.ts';
 
 const MIB = 1024 ** 2;
 /** Enough of a boot that everything is up and the prompt is there. */
@@ -38,7 +38,7 @@ export async function bootToPrompt(memoryMebibytes: number): Promise<BootedGuest
       text += decoder.decode(bytes);
     },
   });
-  const door = new RecordedDoor(core, []);
+  const door = new ReplayRunner(core, []);
   while (!text.includes(PROMPT)) door.run(core.hart.branches + STEP_BRANCHES);
   return { core, printed: () => text };
 }
@@ -97,7 +97,7 @@ export class BusyGuest {
   }
 
   runBranches(branches: bigint): void {
-    new RecordedDoor(this.core, []).run(this.core.hart.branches + branches);
+    new ReplayRunner(this.core, []).run(this.core.hart.branches + branches);
   }
 }
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ensureGuest, QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
-import { Machine } from '../../src/platform/node/machine.ts';
+import { Machine } from '../../src/service/machine/machine.ts';
 import { median } from '../statistics.ts';
 
 /** Forks that all work at the same time: in one thread, and spread over one for each processor. */

@@ -1,6 +1,6 @@
-import { RecordedDoor } from '../../src/door/arrivals.ts';
 import type { MachineCore } from '../../src/machine/core.ts';
 import { Timeline } from '../../src/replay/timeline.ts';
+import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { type Distribution, distributionOf } from './distribution.ts';
 import { bootToPrompt } from './guest.ts';
 
@@ -33,7 +33,7 @@ export async function measureTimeTravel(minutes: number): Promise<TimeTravelFigu
   const endBranches = runFor(core, BigInt(minutes) * TICKS_PER_MINUTE);
   core.revert(first);
   first.memory.release();
-  const timeline = new Timeline({ core, arrivals: [], endBranches });
+  const timeline = new Timeline({ core, events: [], endBranches });
   const startedMs = performance.now();
   timeline.runForward(endBranches);
   const replayMs = performance.now() - startedMs;
@@ -50,7 +50,7 @@ export async function measureTimeTravel(minutes: number): Promise<TimeTravelFigu
 }
 
 function runFor(core: MachineCore, ticks: bigint): bigint {
-  const door = new RecordedDoor(core, []);
+  const door = new ReplayRunner(core, []);
   const end = core.ticks + ticks;
   while (core.ticks < end) door.run(core.hart.branches + RUN_BRANCHES);
   return core.hart.branches;

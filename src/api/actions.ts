@@ -8,7 +8,7 @@
  *       | -- request { id, action } ------>        |
  *       | <----- reply or refusal { id } --        |   in any order
  *       | <----- output, disk-error, trace, ...    |
- *       | -- taken (output was consumed) ->        |   it stops printing when too much is on its way
+ *       | -- consumed (output was read) ->        |   it stops printing when too much is on its way
  *       | <----------- ended or failed ---         |   the last message; files are closed
  */
 import type { CheckpointOptions, CheckpointProgress, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
@@ -57,7 +57,7 @@ export type ActionRequest = {
   };
 }[ActionName];
 
-export type ToMachine = ActionRequest | { readonly kind: 'taken'; readonly bytes: number };
+export type ToMachine = ActionRequest | { readonly kind: 'consumed'; readonly bytes: number };
 
 /** How a machine ended. */
 export interface MachineEnd {

@@ -8,7 +8,7 @@ export interface ConsoleActions {
   write(bytes: Uint8Array): Promise<void>;
   resize(columns: number, rows: number): Promise<void>;
   /** That many bytes of output have been consumed. */
-  taken(bytes: number): void;
+  consumed(bytes: number): void;
 }
 
 export interface WaitOptions {
@@ -97,7 +97,7 @@ export class MachineConsole implements AsyncIterable<Uint8Array> {
     let slowest = this.received;
     for (const reader of this.readers) slowest = Math.min(slowest, reader.consumed);
     if (slowest === this.acknowledged || this.ended) return;
-    this.actions.taken(slowest - this.acknowledged);
+    this.actions.consumed(slowest - this.acknowledged);
     this.acknowledged = slowest;
   }
 }

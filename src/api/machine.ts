@@ -69,7 +69,7 @@ export class MachineHandle {
     this.console = new MachineConsole({
       write: (bytes) => this.client.request('input', { bytes }),
       resize: (columns, rows) => this.client.request('resize', { columns, rows }),
-      taken: (bytes) => this.link.post({ kind: 'taken', bytes }),
+      consumed: (bytes) => this.link.post({ kind: 'consumed', bytes }),
     });
   }
 
@@ -233,7 +233,9 @@ export class MachineHandle {
         break;
       case 'trace':
         // A trace that is written slowly holds the machine up.
-        void this.emit('trace', message.text).then(() => this.link.post({ kind: 'taken', bytes: message.text.length }));
+        void this.emit('trace', message.text).then(() =>
+          this.link.post({ kind: 'consumed', bytes: message.text.length }),
+        );
         break;
       case 'ended':
         this.finish(message.end);

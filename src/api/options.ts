@@ -1,8 +1,9 @@
 /** What a machine is made of, as a person says it, and the checks of that. */
+
+import { parseByteSize } from '../common/byte-size.ts';
 import { GodwitError } from '../common/errors.ts';
 import { OPTIMIZATION_NAMES, type Optimization, optimizationsWithout } from '../execute/jit/options.ts';
 import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine.ts';
-import { parseByteSize } from './byte-size.ts';
 import type { RestoreOptions } from './checkpoint.ts';
 import { machineSeed } from './seed.ts';
 import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';

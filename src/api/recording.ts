@@ -23,7 +23,7 @@ export interface RecordingReport {
   readonly path: string;
   readonly fileBytes: number;
   /** What reached the machine from outside: input, answers of disks, corrections of its clock. */
-  readonly arrivals: number;
+  readonly events: number;
   /** How often the machine's state was noted for replays to compare. */
   readonly digests: number;
 }

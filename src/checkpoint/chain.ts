@@ -1,7 +1,8 @@
 import { GodwitError } from '../common/errors.ts';
+import { invariant } from '../common/invariant.ts';
 import type { PageSource } from '../memory/page-source.ts';
+import type { Codec } from '../platform/codec.ts';
 import type { CheckpointFile } from './checkpoint-file.ts';
-import type { Codec } from './codec.ts';
 import { PageStack } from './pages/page-stack.ts';
 
 /** More is taken for a mistake; a store keeps its chains far shorter. */
@@ -53,7 +54,9 @@ export class ChainPageSource implements PageSource {
       chain.files.map(({ pages }) => pages),
       codec,
     );
-    this.hotPages = Array.from(chain.files[0]!.hotPages());
+    const [newest] = chain.files;
+    invariant(newest, 'a chain has a file');
+    this.hotPages = Array.from(newest.hotPages());
   }
 
   read(page: number, into: Uint8Array): boolean {

@@ -1,11 +1,12 @@
-import type { PlainData } from '../device/device.ts';
-import type { ByteSource } from './byte-source.ts';
-import type { Codec } from './codec.ts';
+import { present } from '../common/invariant.ts';
+import type { ByteSource } from '../platform/byte-source.ts';
+import type { Codec } from '../platform/codec.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { decodePlainData } from '../state/plain-data-codec.ts';
 import { Container, damaged, type Section } from './container/reader.ts';
 import { type CheckpointMeta, metaFromPlainData } from './meta.ts';
 import { PAGE_BYTES } from './pages/layout.ts';
 import { StoredPages } from './pages/stored-pages.ts';
-import { decodePlainData } from './plain-data.ts';
 import {
   CHECKPOINT,
   diskPages,
@@ -86,7 +87,7 @@ export class CheckpointFile {
   disk(disk: number): StoredPages {
     const pages = new StoredPages(this.container, this.codec, diskPages(disk));
     const { index } = pages;
-    const { sizeBytes } = this.meta.disks[disk]!;
+    const { sizeBytes } = present(this.meta.disks[disk], `the disk ${disk} is one of ${this.meta.disks.length}`);
     if (index.hasBase || index.pageCount !== Math.ceil(sizeBytes / PAGE_BYTES)) {
       throw damaged(this.container.source, `the content of disk ${disk} does not go with its size`);
     }

@@ -1,6 +1,6 @@
 import { GodwitError } from '../common/errors.ts';
-import type { PlainData } from '../device/device.ts';
-import { StateReader } from '../device/state-reader.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { StateReader } from '../state/state-reader.ts';
 import { PAGE_BYTES } from './pages/layout.ts';
 
 /** An image that a disk of the machine was at. It does not change any more. */

@@ -1,6 +1,6 @@
-import { GodwitError } from '../common/errors.ts';
+import { present } from '../common/invariant.ts';
 import type { MemorySnapshot } from '../memory/snapshot.ts';
-import type { Codec } from './codec.ts';
+import type { Codec } from '../platform/codec.ts';
 import { addBatch, type CheckpointHead, CheckpointWriter, type PageBatch } from './write.ts';
 
 /** How many pages are looked up between two looks at the clock. */
@@ -43,7 +43,5 @@ export function* pageBatches(
 
 function pagesOf(memory: MemorySnapshot, incremental: boolean): Iterable<number> {
   if (!incremental) return memory.touchedPages();
-  const changed = memory.changedPages();
-  if (changed === undefined) throw new GodwitError('usage', 'What changed since the checkpoint before is not known.');
-  return changed;
+  return present(memory.changedPages(), 'an incremental checkpoint is made of a memory that knows what changed');
 }

@@ -1,5 +1,6 @@
+import { invariant } from '../common/invariant.ts';
+import type { Codec } from '../platform/codec.ts';
 import type { CheckpointChain } from './chain.ts';
-import type { Codec } from './codec.ts';
 import type { CheckpointMeta } from './meta.ts';
 import { PageStack } from './pages/page-stack.ts';
 import { CheckpointWriter } from './write.ts';
@@ -26,12 +27,14 @@ export function* rewriteWith(
   codec: Codec,
   change: Partial<CheckpointMeta>,
 ): Generator<Uint8Array> {
-  const top = files[0]!;
+  const [top] = files;
+  const bottom = files.at(-1);
+  invariant(top && bottom, 'a chain has a file');
   const stack = new PageStack(
     files.map(({ pages }) => pages),
     codec,
   );
-  const meta = { ...top.meta, ...change, base: files.at(-1)!.meta.base };
+  const meta = { ...top.meta, ...change, base: bottom.meta.base };
   yield* writer.encodedHead(meta, top.stateBytes(), top.hotPages());
   for (const section of top.strangeSections()) {
     yield* writer.section(section.type, section, top.sectionBlocks(section));

@@ -1,11 +1,11 @@
-import type { PlainData } from '../device/device.ts';
-import type { Codec } from './codec.ts';
+import type { Codec } from '../platform/codec.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { encodePlainData } from '../state/plain-data-codec.ts';
 import { ContainerWriter, type SectionOptions } from './container/writer.ts';
 import { type CheckpointMeta, metaToPlainData } from './meta.ts';
 import { type Chunk, PageEncoder } from './pages/encoder.ts';
 import { CHUNK_PAGES, PAGE_BYTES } from './pages/layout.ts';
 import type { PageSections } from './pages/stored-pages.ts';
-import { encodePlainData } from './plain-data.ts';
 import { CHECKPOINT_KIND, HOT_PAGES, MAXIMUM_HOT_PAGES, MEMORY_PAGES, META, STATE } from './sections.ts';
 
 /**

@@ -1,7 +1,8 @@
 /** `godwit checkpoint commit`: a checkpoint whose disks were kept gets copies, and the machine's disks are one file again. */
+
+import { commitDisk } from '../backend/disk/live/commit.ts';
 import { GodwitError } from '../common/errors.ts';
-import { adoptDisks, type ReleasedImage } from '../platform/node/checkpoint/adopt-disks.ts';
-import { commitDisk } from '../platform/node/disk-commit.ts';
+import { adoptDisks, type ReleasedImage } from '../service/checkpoint/store/adopt-disks.ts';
 import { type Cancel, cancellable } from './cancellable.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
 import { EXIT_FAILURE } from './errors.ts';

@@ -4,7 +4,7 @@ import type { CheckpointOptions, CheckpointReport } from '../api/checkpoint.ts';
 import { formatByteSize } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
 import { type Progress, renderProgress } from '../guest/index.ts';
-import type { ControlClient } from '../platform/node/control-client.ts';
+import type { ControlClient } from '../service/control/control-client.ts';
 import type { StoreOptions } from './checkpoint-store.ts';
 import { reportError } from './errors.ts';
 import { writeAll } from './front.ts';

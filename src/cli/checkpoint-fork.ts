@@ -1,8 +1,8 @@
 /** `godwit checkpoint fork`: several machines that go on from one checkpoint, or from a running machine, in this process. */
 import type { MachineEnd } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
-import { ControlServer } from '../platform/node/control-server.ts';
-import { Machine } from '../platform/node/machine.ts';
+import { ControlServer } from '../service/control/control-server.ts';
+import { Machine } from '../service/machine/machine.ts';
 import { makeCheckpoint } from './checkpoint-create.ts';
 import { factsOf } from './checkpoint-restore.ts';
 import { deleteCheckpoints, type StoreOptions, withStore } from './checkpoint-store.ts';

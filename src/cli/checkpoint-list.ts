@@ -1,6 +1,6 @@
 /** `godwit checkpoint list` and `show`. */
 import { formatByteSize } from '../api/index.ts';
-import type { CheckpointDetails, CheckpointNode, CheckpointSummary } from '../platform/node/checkpoint/index.ts';
+import type { CheckpointDetails, CheckpointNode, CheckpointSummary } from '../service/checkpoint/store/index.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
 import { writeAll } from './front.ts';
 import { table } from './table.ts';

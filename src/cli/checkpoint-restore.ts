@@ -1,6 +1,6 @@
 /** `godwit checkpoint restore`: a machine that goes on from a checkpoint, on this terminal until it ends. */
 import { resolve } from 'node:path';
-import { Machine } from '../platform/node/machine.ts';
+import { Machine } from '../service/machine/machine.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
 import { Session, type SessionFacts, type SessionOptions } from './session.ts';
 import { refuseSessionNonsense } from './session-options.ts';

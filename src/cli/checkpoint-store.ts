@@ -1,6 +1,6 @@
 /** What the commands of `godwit checkpoint` do with the store: deleting, renaming, verifying. */
 import { formatByteSize } from '../api/index.ts';
-import { CheckpointStore, type VerifyReport } from '../platform/node/checkpoint/index.ts';
+import { CheckpointStore, type VerifyReport } from '../service/checkpoint/store/index.ts';
 import { EXIT_FAILURE } from './errors.ts';
 import { writeAll } from './front.ts';
 

@@ -1,9 +1,9 @@
 /** `godwit disk`: makes images and looks at them. */
 import { resolve } from 'node:path';
 import { formatByteSize, parseByteSize } from '../api/index.ts';
-import { commitDisk } from '../platform/node/disk-commit.ts';
-import { openImage } from '../platform/node/disk-image.ts';
-import { createDisk } from '../platform/node/open-disk.ts';
+import { commitDisk } from '../backend/disk/live/commit.ts';
+import { openImage } from '../backend/disk/live/image.ts';
+import { createDisk } from '../backend/disk/live/open-disk.ts';
 import { cancellable } from './cancellable.ts';
 
 export interface DiskCreateOptions {

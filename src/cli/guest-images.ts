@@ -9,7 +9,7 @@ import {
   QUICK_BOOT_PARAMETERS,
   renderProgress,
 } from '../guest/index.ts';
-import { makePassingFolder } from '../platform/node/passing-folder.ts';
+import { makeTemporaryFolder } from '../platform/node/temporary-folder.ts';
 import type { RunOptions } from './run-options.ts';
 import { runToEnd } from './run-to-end.ts';
 
@@ -17,7 +17,7 @@ export interface BootFiles {
   readonly options: Pick<MachineOptions, 'kernel' | 'initrd' | 'append' | 'bios'>;
   /** Ahead of the user's disks. */
   readonly disks: readonly DiskOptions[];
-  /** Takes passing files away. */
+  /** Takes temporary files away. */
   cleanUp(): Promise<void>;
 }
 
@@ -68,7 +68,7 @@ function defaultParameters({ console: port }: RunOptions, terminal: Terminal | u
 /** The Debian disk stays as it is: the machine writes to an overlay, which goes away with it. */
 async function debianFiles(options: RunOptions, terminal: Terminal | undefined): Promise<BootFiles> {
   const debian = await ensureDebianDisk({ progress: renderProgress(process.stderr), runMachine: runToEnd });
-  const folder = await makePassingFolder();
+  const folder = await makeTemporaryFolder();
   const path = join(folder, 'debian.qcow2');
   const cleanUp = (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {

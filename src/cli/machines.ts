@@ -1,7 +1,7 @@
 /** `godwit ps`, `pause`, `resume`, `stop`: machines that run in other processes. */
 import { formatByteSize, GodwitError } from '../api/index.ts';
-import { type ControlClient, findMachine, listMachines } from '../platform/node/control-client.ts';
-import type { MachineFacts } from '../platform/node/control-protocol.ts';
+import { type ControlClient, findMachine, listMachines } from '../service/control/control-client.ts';
+import type { MachineFacts } from '../service/control/control-protocol.ts';
 import { writeAll } from './front.ts';
 import { table } from './table.ts';
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import '../platform/node/install.ts';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { addCheckpointCommands } from './checkpoint-options.ts';

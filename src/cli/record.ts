@@ -41,8 +41,8 @@ export async function stopRecording(
   await writeAll(process.stdout, json ? `${JSON.stringify(report)}\n` : describe(report));
 }
 
-function describe({ path, fileBytes, arrivals }: RecordingReport): string {
-  return `${path}: ${formatByteSize(fileBytes)}, with ${arrivals} arrivals.\n`;
+function describe({ path, fileBytes, events }: RecordingReport): string {
+  return `${path}: ${formatByteSize(fileBytes)}, with ${events} events.\n`;
 }
 
 export async function saveRecording(

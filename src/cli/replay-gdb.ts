@@ -1,8 +1,8 @@
 /** `godwit replay --gdb`: a recording that gdb moves through. */
 import { GodwitError } from '../common/errors.ts';
-import { DebuggedReplay } from '../platform/node/recording/debugged-replay.ts';
-import { Player } from '../platform/node/recording/player.ts';
 import type { Recording } from '../recording/recording.ts';
+import { DebuggedReplay } from '../service/replay/debugged-replay.ts';
+import { Player } from '../service/replay/player.ts';
 import { writeAll } from './front.ts';
 import { placeOf, type ReplayCommandOptions, translationOf } from './replay-options.ts';
 import { Signals } from './signals.ts';

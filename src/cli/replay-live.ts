@@ -1,9 +1,10 @@
 /** A replay that goes live: from there on a machine like others. */
-import { LiveFromReplay } from '../platform/node/recording/live-from-replay.ts';
-import { MachineRecordings } from '../platform/node/recording/machine-recordings.ts';
-import type { Player } from '../platform/node/recording/player.ts';
-import type { ReplayDisks } from '../platform/node/recording/replay-disks.ts';
+
 import type { Recording } from '../recording/recording.ts';
+import { MachineRecordings } from '../service/recording/machine-recordings.ts';
+import { LiveFromReplay } from '../service/replay/live-from-replay.ts';
+import type { Player } from '../service/replay/player.ts';
+import type { ReplayDisks } from '../service/replay/replay-disks.ts';
 import { EXIT_FAILURE } from './errors.ts';
 import type { ReplayCommandOptions } from './replay-options.ts';
 

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { checkDebugOptions, parseDebugAddress } from '../api/debug.ts';
 import type { DiskOptions } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
-import type { Seek } from '../platform/node/recording/player.ts';
+import type { Seek } from '../service/replay/player.ts';
 import { collectDisk } from './run-options.ts';
 
 /** What commander gives for `godwit replay`. */

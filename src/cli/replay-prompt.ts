@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import type { Seek } from '../platform/node/recording/player.ts';
+import type { Seek } from '../service/replay/player.ts';
 import type { ReplayKey } from './replay-keys.ts';
 import { parseBranch, parseText, parseTime } from './replay-options.ts';
 

@@ -19,7 +19,7 @@ export interface RecordingFacts {
   readonly seconds: number;
   readonly branches: { readonly first: string; readonly last: string };
   readonly pages: number;
-  readonly arrivals: Readonly<Record<string, number>>;
+  readonly events: Readonly<Record<string, number>>;
   readonly digests: number;
   /** How it ended; null: it broke off. */
   readonly end: string | null;
@@ -28,9 +28,9 @@ export interface RecordingFacts {
 }
 
 export function factsOf(recording: Recording): RecordingFacts {
-  const { start, source, arrivals, end } = recording;
+  const { start, source, events, end } = recording;
   const kinds: Record<string, number> = {};
-  for (const { arrival } of arrivals) kinds[arrival.kind] = (kinds[arrival.kind] ?? 0) + 1;
+  for (const { event } of events) kinds[event.kind] = (kinds[event.kind] ?? 0) + 1;
   return {
     file: source.name,
     fileBytes: source.sizeBytes,
@@ -41,7 +41,7 @@ export function factsOf(recording: Recording): RecordingFacts {
     seconds: Number(recording.endTicks - start.ticks) / TICKS_PER_SECOND,
     branches: { first: String(start.point.branches), last: String(recording.endPoint.branches) },
     pages: recording.pageCount,
-    arrivals: kinds,
+    events: kinds,
     digests: recording.digests.length + (end?.digest ? 1 : 0),
     end: end?.reason ?? null,
     notice: recording.notice ?? null,
@@ -49,14 +49,14 @@ export function factsOf(recording: Recording): RecordingFacts {
 }
 
 export function describeFacts(facts: RecordingFacts): string {
-  const kinds = Object.entries(facts.arrivals).map(([kind, count]) => `${count} ${kind}`);
+  const kinds = Object.entries(facts.events).map(([kind, count]) => `${count} ${kind}`);
   const lines = [
     `file       ${facts.file}, ${formatByteSize(facts.fileBytes)}, by ${facts.tool}`,
     `recorded   ${facts.recordedAt}`,
     `machine    ${formatByteSize(facts.memoryBytes)} of memory, ${facts.disks} disks`,
     `length     ${facts.seconds.toFixed(3)} s of guest time, branches ${facts.branches.first} to ${facts.branches.last}`,
     `start      ${facts.pages} pages of memory (${formatByteSize(facts.pages * 4096)})`,
-    `arrivals   ${kinds.length === 0 ? 'none' : kinds.join(', ')}`,
+    `events   ${kinds.length === 0 ? 'none' : kinds.join(', ')}`,
     `digests    ${facts.digests}`,
     `end        ${facts.end ?? 'it broke off'}`,
   ];

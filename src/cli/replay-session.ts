@@ -2,11 +2,10 @@
 import { resolve } from 'node:path';
 import { formatByteSize } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
-import { Player, type Seek } from '../platform/node/recording/player.ts';
-import { ReplayDisks } from '../platform/node/recording/replay-disks.ts';
-import { ReplayKeeper } from '../platform/node/recording/replay-keeper.ts';
-import { RawTerminal } from '../platform/node/terminal.ts';
 import type { Recording } from '../recording/recording.ts';
+import { Player, type Seek } from '../service/replay/player.ts';
+import { ReplayCheckpointer } from '../service/replay/replay-checkpointer.ts';
+import { ReplayDisks } from '../service/replay/replay-disks.ts';
 import { EscapeKeys } from './escape-keys.ts';
 import { writeAll } from './front.ts';
 import { ESCAPE_KEY, LEFT, type ReplayKey, ReplayKeys, RIGHT } from './replay-keys.ts';
@@ -14,9 +13,10 @@ import { ReplayLive } from './replay-live.ts';
 import { placeOf, type ReplayCommandOptions, translationOf } from './replay-options.ts';
 import { PlacePrompt } from './replay-prompt.ts';
 import { Signals } from './signals.ts';
+import { RawTerminal } from './terminal.ts';
 
 /** What a person wants, to be done where the player stops. */
-type Wish =
+type Request =
   | { readonly kind: 'quit' }
   | { readonly kind: 'live' }
   | { readonly kind: 'keep' }
@@ -38,10 +38,10 @@ export class ReplaySession {
   private readonly escapes = new EscapeKeys();
   private player: Player | undefined;
   private disks: ReplayDisks | undefined;
-  private keeper: ReplayKeeper | undefined;
+  private checkpointer: ReplayCheckpointer | undefined;
   private live: ReplayLive | undefined;
   private prompt: PlacePrompt | undefined;
-  private wish: Wish | undefined;
+  private request: Request | undefined;
   private readonly listener = (chunk: Buffer): void => this.typed(chunk);
 
   constructor(recording: Recording, options: ReplayCommandOptions) {
@@ -118,23 +118,23 @@ export class ReplaySession {
       const { kind } = await this.player!.play();
       if (kind === 'end') this.refuseEnded();
     }
-    if (checkpoint !== undefined && this.wish === undefined) await this.keep(checkpoint);
-    if (live) this.wish ??= { kind: 'live' };
+    if (checkpoint !== undefined && this.request === undefined) await this.keep(checkpoint);
+    if (live) this.request ??= { kind: 'live' };
     else if (checkpoint !== undefined) return 0;
-    return await this.obeyWishes();
+    return await this.obeyRequests();
   }
 
   /** Until the end of the recording, or of the user's interest. */
-  private async obeyWishes(): Promise<number> {
+  private async obeyRequests(): Promise<number> {
     for (;;) {
-      const { wish } = this;
-      this.wish = undefined;
-      if (wish === undefined) {
+      const { request } = this;
+      this.request = undefined;
+      if (request === undefined) {
         const end = await this.player!.play();
         if (end.kind === 'end') return 0;
-      } else if (wish.kind === 'quit') return 0;
-      else if (wish.kind === 'live') return await this.goLive();
-      else if (wish.kind === 'seek') await this.obeySeek(wish.place);
+      } else if (request.kind === 'quit') return 0;
+      else if (request.kind === 'live') return await this.goLive();
+      else if (request.kind === 'seek') await this.obeySeek(request.place);
       else await this.obeyKeep();
     }
   }
@@ -150,7 +150,7 @@ export class ReplaySession {
   /** False: it was called off. Throws GodwitError when there is no such place. */
   private async seek(place: Seek): Promise<boolean> {
     if (await this.player!.seek(place)) return true;
-    if (this.wish !== undefined) return this.wish.kind !== 'quit';
+    if (this.request !== undefined) return this.request.kind !== 'quit';
     throw this.noPlace(place);
   }
 
@@ -167,21 +167,21 @@ export class ReplaySession {
     const { branches } = before.replayer.core.hart;
     if (before.isBehind(place)) await this.beginAgain();
     const found = await this.player!.seek(place);
-    if (!found && this.wish === undefined) {
+    if (!found && this.request === undefined) {
       const back: Seek = { kind: 'branch', branches };
       if (this.player!.isBehind(back)) await this.beginAgain();
       await this.player!.seek(back);
     }
     this.player!.speed = before.speed;
     if (before.isPaused) this.player!.pause();
-    if (!found && this.wish === undefined) this.status(this.noPlace(place).message);
+    if (!found && this.request === undefined) this.status(this.noPlace(place).message);
     else if (before.isPaused) this.showStatus();
   }
 
   private async beginAgain(): Promise<void> {
     this.player!.takeMachine().dispose();
     await this.disks?.close();
-    this.keeper = undefined;
+    this.checkpointer = undefined;
     process.stdout.write(CLEAR_SCREEN);
     await this.openPlayer();
   }
@@ -198,9 +198,9 @@ export class ReplaySession {
   private async keep(name: string | undefined): Promise<void> {
     this.requireDisks();
     const { recording, disks } = this;
-    this.keeper ??= new ReplayKeeper({ core: this.player!.replayer.core, recording, disks });
+    this.checkpointer ??= new ReplayCheckpointer({ core: this.player!.replayer.core, recording, disks });
     const { store } = this.options;
-    const report = await this.keeper.keep({
+    const report = await this.checkpointer.keep({
       ...(name === undefined ? {} : { name }),
       ...(store === undefined ? {} : { store: resolve(store) }),
     });
@@ -233,11 +233,11 @@ export class ReplaySession {
     return await live.run();
   }
 
-  private want(wish: Wish): void {
-    this.wish = wish;
-    if (wish.kind === 'quit') {
+  private want(request: Request): void {
+    this.request = request;
+    if (request.kind === 'quit') {
       this.live?.stop();
-      this.keeper?.cancel();
+      this.checkpointer?.cancel();
     }
     this.player?.interrupt();
   }

@@ -1,7 +1,8 @@
 /** `godwit replay`: a recording on this terminal. */
-import { openRecording } from '../platform/node/recording/recording-file.ts';
+
 import { DivergenceError } from '../recording/divergence.ts';
 import type { Recording } from '../recording/recording.ts';
+import { openRecording } from '../service/recording/recording-file.ts';
 import { writeAll } from './front.ts';
 import { replayForGdb } from './replay-gdb.ts';
 import { type ReplayCommandOptions, refuseReplayNonsense, translationOf } from './replay-options.ts';

@@ -1,5 +1,5 @@
 import type { MachineRequest } from '../guest/index.ts';
-import { Machine } from '../platform/node/machine.ts';
+import { Machine } from '../service/machine/machine.ts';
 
 /** Runs a machine without a terminal until it powers off, for work that the guest does for us. Gives its exit status. */
 export async function runToEnd(request: MachineRequest): Promise<number> {

@@ -2,11 +2,11 @@
 import { resolve } from 'node:path';
 import type { DiskOptions, MachineOptions } from '../api/index.ts';
 import { configureMachine } from '../api/options.ts';
-import { Machine } from '../platform/node/machine.ts';
-import { terminalSize } from '../platform/node/terminal.ts';
+import { Machine } from '../service/machine/machine.ts';
 import { type BootFiles, bootFiles } from './guest-images.ts';
 import { type RunOptions, refuseNonsense } from './run-options.ts';
 import { Session } from './session.ts';
+import { terminalSize } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
 
 /** Runs it and gives the exit status: the guest's. Throws GodwitError when there is nothing to run. */

@@ -3,14 +3,14 @@
 import type { DebugOptions } from '../api/debug.ts';
 import { formatByteSize } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
-import { ControlServer } from '../platform/node/control-server.ts';
 import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
-import type { Machine } from '../platform/node/machine.ts';
-import { RawTerminal, terminalSize } from '../platform/node/terminal.ts';
+import { ControlServer } from '../service/control/control-server.ts';
+import type { Machine } from '../service/machine/machine.ts';
 import { ESCAPE_HELP, type EscapeCommand } from './escape-keys.ts';
 import { type Front, JsonFront, PlainFront, statisticsLine, writeAll } from './front.ts';
 import { Keyboard } from './keyboard.ts';
 import { Signals } from './signals.ts';
+import { RawTerminal, terminalSize } from './terminal.ts';
 import type { TraceFile } from './trace-file.ts';
 
 /** What a person says of a run, whatever the machine is made from. */

@@ -1,7 +1,7 @@
 /**
- * Three kinds of error are kept apart. What a guest does wrong never becomes an exception: it is a trap, a device status or
- * an ignored write. What a person, a file or the host does wrong is a {@link GodwitError}. Anything else that is thrown is
- * a mistake of ours.
+ * Three kinds of error are kept apart. What a guest does wrong never becomes an exception: it is a trap, a device status
+ * or an ignored write. What a person, a file or the host does wrong is a {@link GodwitError}. A mistake of ours is one
+ * with the code `internal` where an invariant found it (invariant.ts), and anything else that is thrown.
  */
 export type ErrorCode =
   | 'usage' // what was asked for makes no sense
@@ -13,7 +13,8 @@ export type ErrorCode =
   | 'full' // no space is left
   | 'denied' // no permission
   | 'state' // the machine is not in a state where that can be done
-  | 'limit'; // more than godwit can give
+  | 'limit' // more than godwit can give
+  | 'internal'; // a mistake in godwit
 
 /** An error with one clear sentence for a person, and where possible a hint that says what to do. */
 export class GodwitError extends Error {
@@ -26,4 +27,9 @@ export class GodwitError extends Error {
     this.code = code;
     this.hint = options.hint;
   }
+}
+
+/** Whether it says what a person, a file or the host did wrong. All else is a mistake of ours, which no one may pass over. */
+export function isForeseen(error: unknown): error is GodwitError {
+  return error instanceof GodwitError && error.code !== 'internal';
 }

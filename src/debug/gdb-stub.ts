@@ -1,4 +1,4 @@
-import { GodwitError } from '../common/errors.ts';
+import { isForeseen } from '../common/errors.ts';
 import {
   bytesToHex,
   bytesToText,
@@ -134,7 +134,7 @@ export class GdbStub {
       return this.handlers[letter]!(text, body);
     } catch (error) {
       // Pages of a restored machine may fail to come in.
-      if (!(error instanceof GodwitError)) throw error;
+      if (!isForeseen(error)) throw error;
       return FAILED;
     }
   }

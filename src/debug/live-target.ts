@@ -1,5 +1,5 @@
-import type { LiveRunner } from '../door/live.ts';
 import type { MachineCore } from '../machine/core.ts';
+import type { LiveRunner } from '../run/live-runner.ts';
 import type { DebugTarget } from './target.ts';
 
 export interface LiveTargetParts {
@@ -16,17 +16,17 @@ export function liveTarget({ core, runner, kill, readonlyBecause }: LiveTargetPa
     core,
     run: (branches) => core.run(branches),
     step: () => core.step(),
-    hold: () => runner.hold(),
-    letGo: (execute) => {
+    halt: () => runner.halt(),
+    resume: (execute) => {
       runner.execute = (branches) => {
         const ran = execute(branches);
         return ran.kind === 'end' ? { kind: 'debug' } : ran;
       };
-      runner.letGo();
+      runner.resume();
     },
     leave: () => {
       runner.execute = (branches) => core.run(branches);
-      runner.letGo();
+      runner.resume();
     },
     kill,
     yield: () => Promise.resolve(),

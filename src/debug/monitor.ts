@@ -1,4 +1,4 @@
-import { GodwitError } from '../common/errors.ts';
+import { GodwitError, isForeseen } from '../common/errors.ts';
 import * as L from '../hart/layout.ts';
 import { formatAddress } from './hex.ts';
 import { CSR_REGISTERS, FLOAT_REGISTERS, GENERAL, type Register, registerNamed } from './registers.ts';
@@ -146,7 +146,7 @@ export function monitor(context: MonitorContext, line: string): string {
       .map((text) => `${text}\n`)
       .join('');
   } catch (error) {
-    if (!(error instanceof GodwitError)) throw error;
+    if (!isForeseen(error)) throw error;
     return `${error.message}\n`;
   }
 }

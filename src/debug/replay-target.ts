@@ -1,5 +1,5 @@
-import type { HostLoop } from '../door/live.ts';
 import type { Arrived, Timeline } from '../replay/timeline.ts';
+import type { HostLoop } from '../run/host-loop.ts';
 import type { DebugTarget, Ran } from './target.ts';
 
 /** A replay takes stretches of about a millisecond, so that a debugger's interrupt is heard. */
@@ -41,20 +41,20 @@ export function replayTarget(parts: ReplayTargetParts): DebugTarget {
       moving = false;
     }
   };
-  const hold = (): void => {
+  const halt = (): void => {
     going = undefined;
   };
   return {
     core: timeline.core,
     run: (branches) => ranOf(timeline.runForward(branches), timeline),
     step: () => ranOf(timeline.stepForward(), timeline),
-    hold,
-    letGo: (execute) => {
+    halt,
+    resume: (execute) => {
       going = execute;
       void move();
     },
     leave: () => {
-      hold();
+      halt();
       parts.leave?.();
     },
     kill: parts.kill,

@@ -48,7 +48,7 @@ export class DebugSession {
     this.target = target;
     this.stopped = stopped;
     this.view = new GuestView(() => target.core);
-    target.hold();
+    target.halt();
   }
 
   private get core() {
@@ -89,7 +89,7 @@ export class DebugSession {
     this.resume = resume;
     if (this.hasTold(true)) this.leaving = 'watchpoint';
     else this.leaving = this.core.stops.hasBreakpoint(this.core.hart.pc) ? 'breakpoint' : undefined;
-    this.target.letGo((branches) => this.execute(branches));
+    this.target.resume((branches) => this.execute(branches));
   }
 
   /** Stops the machine where it is. Between stretches of execution, so at once; a search in history at its next stretch. */
@@ -115,7 +115,7 @@ export class DebugSession {
     const { point, hart } = this.core;
     this.told = stop.kind === 'watchpoint' ? { point, instructions: hart.instructionsRetired, forward } : undefined;
     this.resume = undefined;
-    this.target.hold();
+    this.target.halt();
     this.stopped(stop);
     return { kind: 'debug' };
   }

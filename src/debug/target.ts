@@ -25,9 +25,9 @@ export interface DebugTarget {
   /** One instruction, interrupt or exception; a stop in its way may keep it from being done. */
   step(): Ran;
   /** From now on only the debugger moves the machine; its time stands still. */
-  hold(): void;
+  halt(): void;
   /** Calls `execute` for stretches of execution, again and again, until `hold`. */
-  letGo(execute: (branches: bigint) => Ran): void;
+  resume(execute: (branches: bigint) => Ran): void;
   /** The debugger is gone: the machine does what it would without one. */
   leave(): void;
   /** Ends the machine. */

@@ -1,26 +1,10 @@
 /**
- * What a device is to the rest of the machine. A device is driven only by register accesses of the guest and by arrivals
+ * What a device is to the rest of the machine. A device is driven only by register accesses of the guest and by events
  * through the door; it reads no clock, random source, file or socket by itself. Host handles are constructor arguments and
  * never part of the state.
  */
 
-/** Plain data that `structuredClone` and the state format can carry. 64-bit quantities are bigint. */
-export type PlainData =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | Uint8Array
-  | PlainData[]
-  | { [key: string]: PlainData };
-
-/** A part of the machine whose state can be taken and put back. */
-export interface Stateful {
-  save(): PlainData;
-  /** Throws GodwitError('damaged') when the data is not what `save` gives, before it changes anything. */
-  restore(state: PlainData): void;
-}
+import type { Stateful } from '../state/plain-data.ts';
 
 export type AccessWidth = 1 | 2 | 4;
 

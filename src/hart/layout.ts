@@ -1,3 +1,5 @@
+import { invariant } from '../common/invariant.ts';
+
 /**
  * The only definition of where a hart's state lies. A hart is a block of `HART_BYTES` in the machine's memory; generated code
  * gets its address as the parameter `hart`, so that one module serves every hart of every machine in that memory. All fields
@@ -147,15 +149,15 @@ export const FRAME_VERSIONS = field();
 export const STOP_PC = field();
 /** A place that control came to this often is reported as hot; 0: never (but for a call every 65536 times). */
 export const HOT_THRESHOLD = field();
-/** Returns of translated code to the interpreter, by RegionExit (execute/interpreter/slots.ts). Only for statistics. */
+/** Returns of translated code to the interpreter, by RegionExit (hart/decoded-slots.ts). Only for statistics. */
 export const REGION_EXIT_COUNTS = field(8);
 /** Instructions that translated code retired. */
 export const TRANSLATED_INSTRUCTIONS = field();
 /** 1 when translated code came to the execution point that the run loop stopped at last. */
 export const STOPPED_IN_REGION = field();
-if (next > 0x800) throw new Error('hart scalars overlap the spaces table');
 
 export const SPACES = 0x800;
+invariant(next <= SPACES, `the hart's scalars end before the spaces table: at ${next}`);
 export const SPACE_COUNT = 64;
 
 /**
@@ -185,7 +187,8 @@ export const DATA_TLB_ENTRIES = 2048;
 export const FETCH_TLB = DATA_TLB + DATA_TLB_ENTRIES * TLB_ENTRY_BYTES;
 export const FETCH_TLB_ENTRIES = 256;
 export const HART_BYTES = 0x14000;
-if (FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES > HART_BYTES) throw new Error('the TLBs do not fit the hart block');
+invariant(SPACES + 8 * SPACE_COUNT <= DATA_TLB, 'the spaces end before the TLBs');
+invariant(FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES <= HART_BYTES, 'the TLBs fit the hart block');
 
 /** Saved scalars: [SAVED_START, SAVED_END). */
 export const SAVED_START = SCALARS;

@@ -1,3 +1,5 @@
+import { invariant } from '../common/invariant.ts';
+
 /** C: 16-bit instructions, each standing for a 32-bit one (unprivileged spec 27). */
 
 export interface Operands {
@@ -63,7 +65,7 @@ function operands(rd: number, rs1: number, rs2: number, immediate: number): Oper
 /** `pattern`: literal bits and dots, most significant first. */
 function row(name: string, pattern: string, target: string, expand: Compressed['expand']): Compressed {
   const digits = pattern.replaceAll(' ', '');
-  if (digits.length !== 16) throw new Error(`${name}: ${pattern} has ${digits.length} bits`);
+  invariant(digits.length === 16, `a compressed instruction has 16 bits: ${name}, ${pattern}`);
   const mask = Number.parseInt(digits.replaceAll('0', '1').replaceAll('.', '0'), 2);
   return { name, mask, match: Number.parseInt(digits.replaceAll('.', '0'), 2), target, expand };
 }

@@ -1,3 +1,4 @@
+import { present } from '../common/invariant.ts';
 import { CSR_NAMES } from '../hart/csr.ts';
 import { type Decoded, decode, lengthOf } from './decode.ts';
 import type { Syntax } from './instruction.ts';
@@ -35,10 +36,14 @@ function isShift({ instruction, compressed }: Decoded): boolean {
   return kind === 'shamt5' || kind === 'shamt6' || compressed === 'c.slli';
 }
 
+function partNamed(name: string): Part {
+  return present(PARTS[name], `a syntax consists of known parts: ${name}`);
+}
+
 /** Fills names of parts in a syntax; a rounding mode at the end is written only when it is not the usual one. */
 function operands(syntax: string, d: Decoded, bits: number, pc: bigint): string {
   const withoutRounding = syntax.replace(/,rm$/, '');
-  const text = withoutRounding.replaceAll(/[a-z]+\d*/g, (name) => PARTS[name]!(d, bits, pc));
+  const text = withoutRounding.replaceAll(/[a-z]+\d*/g, (name) => partNamed(name)(d, bits, pc));
   if (withoutRounding === syntax || d.rm === usualRounding(d)) return text;
   return `${text},${ROUNDING[d.rm]}`;
 }

@@ -1,3 +1,5 @@
+import { invariant, present } from '../common/invariant.ts';
+
 /**
  * Encodings as the specification prints them, most significant bit first: literal bits and field names, for instance
  * `0000000 rs2 rs1 000 rd 0110011`. Widths of the fields are below.
@@ -54,15 +56,14 @@ export function parseEncoding(pattern: string): Encoding {
   const fields = new Set<string>();
   for (const token of pattern.split(' ')) {
     const literal = /^[01]+$/.test(token);
-    const bits = literal ? token.length : FIELD_WIDTHS[token];
-    if (bits === undefined) throw new Error(`unknown field ${token} in ${pattern}`);
+    const bits = literal ? token.length : present(FIELD_WIDTHS[token], `the field ${token} of ${pattern} has a width`);
     const shift = BigInt(bits);
     mask = (mask << shift) | (literal ? (1n << shift) - 1n : 0n);
     match = (match << shift) | (literal ? BigInt(`0b${token}`) : 0n);
     width += bits;
     if (!literal) fields.add(token);
   }
-  if (width !== 32) throw new Error(`${pattern} has ${width} bits`);
+  invariant(width === 32, `an instruction has 32 bits: ${pattern} has ${width}`);
   const immediate = IMMEDIATES.find(([field]) => fields.has(field))?.[1] ?? 'none';
   return { mask: Number(mask), match: Number(match), fields, immediate };
 }

@@ -1,15 +1,7 @@
 import { GodwitError } from '../common/errors.ts';
 import { MmioBus } from '../device/bus/mmio-bus.ts';
 import { Clint } from '../device/clint/clint.ts';
-import type {
-  Entropy,
-  GuestClock,
-  GuestMemory,
-  HartInterrupts,
-  MmioDevice,
-  PlainData,
-  Stateful,
-} from '../device/device.ts';
+import type { Entropy, GuestClock, GuestMemory, HartInterrupts, MmioDevice } from '../device/device.ts';
 import { type Finish, TestFinisher } from '../device/finisher/test-finisher.ts';
 import { Plic } from '../device/plic/plic.ts';
 import { GoldfishRtc } from '../device/rtc/goldfish-rtc.ts';
@@ -23,6 +15,7 @@ import { VirtioMmio } from '../device/virtio/mmio/virtio-mmio.ts';
 import type { VirtioFunction } from '../device/virtio/transport.ts';
 import { VmGenerationId } from '../device/vmgenid/vm-generation-id.ts';
 import { MTIMECMP } from '../hart/layout.ts';
+import type { PlainData, Stateful } from '../state/plain-data.ts';
 import * as map from './boot/memory-map.ts';
 import type { Hart } from './hart.ts';
 

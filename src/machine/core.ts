@@ -1,13 +1,12 @@
 import { GodwitError } from '../common/errors.ts';
-import type { GuestClock, PlainData } from '../device/device.ts';
+import type { GuestClock } from '../device/device.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
-import { StateReader } from '../device/state-reader.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
 import { VMGENID_BYTES } from '../device/vmgenid/registers.ts';
-import { DECODED_PAGE_BYTES } from '../execute/interpreter/slots.ts';
 import type { TranslationCache } from '../execute/jit/cache.ts';
 import type { RegionCompiler } from '../execute/jit/compiler.ts';
 import { Access, Exit } from '../hart/constants.ts';
+import { DECODED_PAGE_BYTES } from '../hart/decoded-slots.ts';
 import * as L from '../hart/layout.ts';
 import { type JoinedMemory, MEMORY_LIMIT_BYTES } from '../memory/arena.ts';
 import { GuestRam } from '../memory/guest-ram.ts';
@@ -15,6 +14,8 @@ import { MAP_ENTRIES, RAM_BASE } from '../memory/layout.ts';
 import { NO_SOURCE_YET, type PageSource } from '../memory/page-source.ts';
 import type { FrameSnapshot } from '../memory/snapshot.ts';
 import type { WrittenPages } from '../memory/written-pages.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { StateReader } from '../state/state-reader.ts';
 import { Board, type DiskDescription } from './board.ts';
 import { RTC } from './boot/memory-map.ts';
 import { type DebugHit, DebugStops } from './debug-stops.ts';
@@ -35,7 +36,7 @@ export interface ExecutionPoint {
 export type ConsolePort = 'uart' | 'virtio';
 
 /** Everything that reaches a machine from outside. Delivered only at counted transfers, or while the hart waits. */
-export type Arrival =
+export type ExternalEvent =
   /** Guest time is `ticks` now and goes on at `rate` (ticks per branch, fixed-point; hart/library/timer.ts). */
   | { readonly kind: 'clock'; readonly ticks: bigint; readonly rate: bigint }
   | { readonly kind: 'input'; readonly port: ConsolePort; readonly bytes: Uint8Array }
@@ -44,7 +45,7 @@ export type Arrival =
   /** Guest time 0 was this on the wall: nanoseconds since 1970. */
   | { readonly kind: 'epoch'; readonly nanoseconds: bigint }
   /** From here on this is another machine than whatever else goes on from the same state: 32 and 16 fresh random bytes. */
-  | { readonly kind: 'individual'; readonly seed: Uint8Array; readonly generationId: Uint8Array };
+  | { readonly kind: 'identity'; readonly seed: Uint8Array; readonly generationId: Uint8Array };
 
 export type Outcome =
   /** The branch count that was asked for is reached. */
@@ -118,7 +119,7 @@ const NEVER = -1n;
 
 /**
  * One machine, without a clock, a thread or a file of its own: it runs when told, up to a branch count, and what comes from
- * outside is delivered to it. The same arrivals at the same execution points give the same state, always.
+ * outside is delivered to it. The same events at the same execution points give the same state, always.
  */
 export class MachineCore {
   readonly engine: Engine;
@@ -410,7 +411,7 @@ export class MachineCore {
     return ahead.sort((a, b) => Number(a - b))[0];
   }
 
-  /** While the hart waits: guest time jumps to the deadline. No arrival, since it follows from the state. */
+  /** While the hart waits: guest time jumps to the deadline. No event, since it follows from the state. */
   skipTo(deadline: bigint): void {
     if (!this.hart.waiting) throw new GodwitError('state', 'guest time is skipped only while the hart waits');
     this.setClock(deadline, this.clockRate);
@@ -425,36 +426,36 @@ export class MachineCore {
     this.hart.interruptsChanged();
   }
 
-  /** True when arrivals may be delivered here: at a counted transfer, or waiting. */
-  get acceptsArrivals(): boolean {
+  /** True when events may be delivered here: at a counted transfer, or waiting. */
+  get acceptsEvents(): boolean {
     return this.hart.waiting || this.hart.get(L.EVENT_PENDING) !== 0n || this.hart.branches === 0n;
   }
 
   /** Something from outside reaches the machine at this execution point. */
-  deliver(arrival: Arrival): void {
-    if (!this.acceptsArrivals) throw new GodwitError('state', 'arrivals are delivered only at counted transfers');
-    switch (arrival.kind) {
+  deliver(event: ExternalEvent): void {
+    if (!this.acceptsEvents) throw new GodwitError('state', 'events are delivered only at counted transfers');
+    switch (event.kind) {
       case 'clock':
-        this.setClock(arrival.ticks, arrival.rate);
+        this.setClock(event.ticks, event.rate);
         break;
       case 'input':
-        if (arrival.port === 'uart') this.board.uart.receive(arrival.bytes);
-        else this.board.console.receive(arrival.bytes);
+        if (event.port === 'uart') this.board.uart.receive(event.bytes);
+        else this.board.console.receive(event.bytes);
         break;
       case 'resize':
-        this.board.console.resize(arrival.columns, arrival.rows);
+        this.board.console.resize(event.columns, event.rows);
         break;
       case 'block':
-        this.board.disks[arrival.disk]?.complete(arrival.id, arrival.completion);
+        this.board.disks[event.disk]?.complete(event.id, event.completion);
         break;
       case 'epoch':
-        this.epochNanoseconds = arrival.nanoseconds;
+        this.epochNanoseconds = event.nanoseconds;
         this.board.rtc.tick();
         this.updateTimers();
         break;
-      case 'individual':
-        this.entropy.reseed(arrival.seed);
-        this.board.generationId.change(arrival.generationId);
+      case 'identity':
+        this.entropy.reseed(event.seed);
+        this.board.generationId.change(event.generationId);
         break;
     }
   }

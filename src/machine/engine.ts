@@ -2,11 +2,11 @@ import { DECODE_TABLE_BYTES, fillDecodeTable, learn } from '../execute/interpret
 import { DecodedPages } from '../execute/interpreter/decoded-pages.ts';
 import type { InterpreterExports } from '../execute/interpreter/generate.ts';
 import { writeSlot } from '../execute/interpreter/slot-writer.ts';
-import { REGION_EXITS, RegionExit, SLOTS_FRAME } from '../execute/interpreter/slots.ts';
 import { TranslationCache } from '../execute/jit/cache.ts';
 import { DirectCompiler, type RegionCompiler } from '../execute/jit/compiler.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from '../execute/jit/options.ts';
 import { type LiveLimits, type PagesAround, Translator, type TranslatorStatistics } from '../execute/jit/translator.ts';
+import { REGION_EXITS, RegionExit, SLOTS_FRAME } from '../hart/decoded-slots.ts';
 import {
   CROSSING_KEY,
   FETCH_CONTEXT,

@@ -1,5 +1,6 @@
 import { GodwitError } from '../common/errors.ts';
-import type { Entropy, PlainData, Stateful } from '../device/device.ts';
+import type { Entropy } from '../device/device.ts';
+import type { PlainData, Stateful } from '../state/plain-data.ts';
 
 const SEED_BYTES = 32;
 const BLOCK_BYTES = 64;

@@ -1,8 +1,8 @@
 import { GodwitError } from '../common/errors.ts';
-import type { PlainData } from '../device/device.ts';
-import { StateReader } from '../device/state-reader.ts';
 import * as L from '../hart/layout.ts';
 import type { Arena } from '../memory/arena.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { StateReader } from '../state/state-reader.ts';
 import type { Hart } from './hart.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { PlainData } from '../device/device.ts';
+import type { PlainData } from '../state/plain-data.ts';
 
 /** A 64-bit hash of plain data that does not depend on the order in which an object's keys were added. */
 export function digestOf(data: PlainData): bigint {

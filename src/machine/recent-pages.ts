@@ -1,7 +1,7 @@
-import type { PlainData } from '../device/device.ts';
 import type { Arena } from '../memory/arena.ts';
 import { MAP_ENTRIES, RAM_BASE } from '../memory/layout.ts';
 import type { FrameSnapshot } from '../memory/snapshot.ts';
+import type { PlainData } from '../state/plain-data.ts';
 import { translatedPages } from './hart-state.ts';
 
 const PAGE_BYTES = 4096;

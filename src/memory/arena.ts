@@ -1,4 +1,5 @@
 import { GodwitError } from '../common/errors.ts';
+import { invariant } from '../common/invariant.ts';
 import { FRAME_BYTES } from './layout.ts';
 import type { MemoryLock } from './lock.ts';
 
@@ -115,6 +116,7 @@ export class Arena {
 
   /** A zeroed block of whole frames that can be given back with `releaseBlock`, in the same thread. */
   takeBlock(bytes: number): number {
+    invariant(bytes % FRAME_BYTES === 0, `a block consists of whole frames: ${bytes} bytes`);
     const free = this.freeBlocks.get(bytes)?.pop();
     if (free === undefined) return this.allocate(bytes, FRAME_BYTES);
     this.bytes.fill(0, free, free + bytes);
@@ -123,6 +125,7 @@ export class Arena {
 
   releaseBlock(address: number, bytes: number): void {
     const free = this.freeBlocks.get(bytes) ?? [];
+    invariant(!free.includes(address), `a block is given back once: the one at ${address}`);
     free.push(address);
     this.freeBlocks.set(bytes, free);
   }

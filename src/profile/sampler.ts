@@ -1,3 +1,4 @@
+import { invariant } from '../common/invariant.ts';
 import * as L from '../hart/layout.ts';
 import type { MachineCore, Outcome } from '../machine/core.ts';
 
@@ -32,6 +33,7 @@ const STEPS = 16;
 export class Sampler {
   private readonly core: MachineCore;
   private readonly options: SamplerOptions;
+  private readonly samplesMaximum: number;
   private readonly runOn: (branches: bigint) => Outcome;
   private everyBranches: bigint;
   private next: bigint;
@@ -40,8 +42,11 @@ export class Sampler {
   private taken: Sample[] = [];
 
   constructor(core: MachineCore, options: SamplerOptions) {
+    const { samplesMaximum = SAMPLES_MAXIMUM } = options;
+    invariant(samplesMaximum % 2 === 0, `samples are merged in pairs: ${samplesMaximum} of them`);
     this.core = core;
     this.options = options;
+    this.samplesMaximum = samplesMaximum;
     this.everyBranches = BigInt(options.everyBranches ?? EVERY_BRANCHES);
     this.next = core.hart.branches + this.everyBranches;
     this.runOn = core.run.bind(core);
@@ -66,7 +71,7 @@ export class Sampler {
         this.take(translated);
         if (stopped.kind !== 'slice') return stopped;
         // Arrivals need a counted transfer to stand at.
-        if (core.hart.branches >= branches) return core.acceptsArrivals ? stopped : this.runOn(core.hart.branches + 1n);
+        if (core.hart.branches >= branches) return core.acceptsEvents ? stopped : this.runOn(core.hart.branches + 1n);
       } else if (outcome.kind !== 'slice' || core.hart.branches >= branches) return outcome;
     }
   }
@@ -86,7 +91,7 @@ export class Sampler {
     const privilege = Number(hart.get(L.PRIVILEGE));
     this.taken.push({ pc: hart.pc, privilege, translated, milliseconds: this.pendingMs });
     this.pendingMs = 0;
-    if (this.taken.length < (this.options.samplesMaximum ?? SAMPLES_MAXIMUM)) return;
+    if (this.taken.length < this.samplesMaximum) return;
     this.taken = this.taken.filter((sample, i) => {
       if (i % 2 === 0) this.taken[i + 1]!.milliseconds += sample.milliseconds;
       return i % 2 === 1;

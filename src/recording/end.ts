@@ -1,6 +1,6 @@
-import type { PlainData } from '../device/device.ts';
-import { StateReader } from '../device/state-reader.ts';
 import type { ExecutionPoint } from '../machine/core.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { StateReader } from '../state/state-reader.ts';
 import { pointFrom } from './start.ts';
 
 /** 'stopped': the recording was ended while the machine went on, or the machine from outside. The others are what the guest did. */

@@ -7,21 +7,22 @@
  *     ...     what the kind says
  *
  * ENTRY_CLOCK: u64 ticks, u64 rate. ENTRY_INPUT: u8 port, block of bytes. ENTRY_BLOCK: varint disk, varint id, u8 status, and
- * for a read that went well a block of bytes. ENTRY_ARRIVAL: a block with the arrival as plain data. ENTRY_DIGEST: a block (digest-codec.ts).
+ * for a read that went well a block of bytes. ENTRY_EVENT: a block with the event as plain data. ENTRY_DIGEST: a block (digest-codec.ts).
  * ENTRY_MARKER: u64 ticks, varint milliseconds since 1970. A block is a varint length and that many bytes.
  */
-import { decodePlainData, encodePlainData } from '../checkpoint/plain-data.ts';
+
 import { GodwitError } from '../common/errors.ts';
-import type { PlainData } from '../device/device.ts';
-import { StateReader } from '../device/state-reader.ts';
-import type { StampedArrival } from '../door/arrivals.ts';
-import type { Arrival, ConsolePort, ExecutionPoint } from '../machine/core.ts';
+import type { ConsolePort, ExecutionPoint, ExternalEvent } from '../machine/core.ts';
+import type { LoggedEvent } from '../run/replay-runner.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { decodePlainData, encodePlainData } from '../state/plain-data-codec.ts';
+import { StateReader } from '../state/state-reader.ts';
 import { type ByteReader, ByteWriter } from './bytes.ts';
 
 const ENTRY_CLOCK = 1;
 const ENTRY_INPUT = 2;
 const ENTRY_BLOCK = 3;
-const ENTRY_ARRIVAL = 4;
+const ENTRY_EVENT = 4;
 const ENTRY_DIGEST = 5;
 const ENTRY_MARKER = 6;
 const SAME_POINT = 0x80;
@@ -40,7 +41,7 @@ export interface Marker {
 }
 
 export type Entry =
-  | ({ readonly kind: 'arrival' } & StampedArrival)
+  | ({ readonly kind: 'event' } & LoggedEvent)
   | { readonly kind: 'digest'; readonly point: ExecutionPoint; readonly digest: Uint8Array }
   | { readonly kind: 'marker'; readonly point: ExecutionPoint; readonly marker: Marker };
 
@@ -70,30 +71,30 @@ export class EntryWriter {
     bytes.u64(point.pc);
   }
 
-  arrival({ point, arrival }: StampedArrival): void {
+  event({ point, event }: LoggedEvent): void {
     const { bytes } = this;
-    switch (arrival.kind) {
+    switch (event.kind) {
       case 'clock':
         this.begin(ENTRY_CLOCK, point);
-        bytes.u64(arrival.ticks);
-        bytes.u64(arrival.rate);
+        bytes.u64(event.ticks);
+        bytes.u64(event.rate);
         break;
       case 'input':
         this.begin(ENTRY_INPUT, point);
-        bytes.u8(PORTS.indexOf(arrival.port));
-        bytes.block(arrival.bytes);
+        bytes.u8(PORTS.indexOf(event.port));
+        bytes.block(event.bytes);
         break;
       case 'block':
         this.begin(ENTRY_BLOCK, point);
-        this.block(arrival);
+        this.block(event);
         break;
       default:
-        this.begin(ENTRY_ARRIVAL, point);
-        bytes.block(encodePlainData({ ...arrival } as PlainData));
+        this.begin(ENTRY_EVENT, point);
+        bytes.block(encodePlainData({ ...event } as PlainData));
     }
   }
 
-  private block({ disk, id, completion }: Arrival & { kind: 'block' }): void {
+  private block({ disk, id, completion }: ExternalEvent & { kind: 'block' }): void {
     const { bytes } = this;
     bytes.varint(disk);
     bytes.varint(id);
@@ -137,12 +138,12 @@ export function* readEntries(reader: ByteReader, reload: () => Uint8Array): Gene
         yield { kind: 'marker', point, marker: { ticks: reader.u64(), epochMs: reader.varint() } };
         break;
       default:
-        yield { kind: 'arrival', point, arrival: readArrival(kind & ~SAME_POINT, reader, reload) };
+        yield { kind: 'event', point, event: readEvent(kind & ~SAME_POINT, reader, reload) };
     }
   }
 }
 
-function readArrival(kind: number, reader: ByteReader, reload: () => Uint8Array): Arrival {
+function readEvent(kind: number, reader: ByteReader, reload: () => Uint8Array): ExternalEvent {
   switch (kind) {
     case ENTRY_CLOCK:
       return { kind: 'clock', ticks: reader.u64(), rate: reader.u64() };
@@ -153,14 +154,14 @@ function readArrival(kind: number, reader: ByteReader, reload: () => Uint8Array)
     }
     case ENTRY_BLOCK:
       return readBlock(reader, reload);
-    case ENTRY_ARRIVAL:
-      return arrivalFromPlainData(decodePlainData(reader.block(), 'An arrival'));
+    case ENTRY_EVENT:
+      return eventFromPlainData(decodePlainData(reader.block(), 'an event'));
     default:
       throw new RangeError(`there is an entry of the unknown kind ${kind}`);
   }
 }
 
-function readBlock(reader: ByteReader, reload: () => Uint8Array): Arrival {
+function readBlock(reader: ByteReader, reload: () => Uint8Array): ExternalEvent {
   const disk = reader.varint();
   const id = reader.varint();
   const status = reader.u8();
@@ -180,8 +181,8 @@ function readBlock(reader: ByteReader, reload: () => Uint8Array): Arrival {
   };
 }
 
-function arrivalFromPlainData(data: PlainData): Arrival {
-  const what = 'an arrival';
+function eventFromPlainData(data: PlainData): ExternalEvent {
+  const what = 'an event';
   switch ((data as { kind?: unknown } | null)?.kind) {
     case 'resize': {
       const reader = new StateReader(what, data, ['kind', 'columns', 'rows']);
@@ -189,15 +190,15 @@ function arrivalFromPlainData(data: PlainData): Arrival {
     }
     case 'epoch':
       return { kind: 'epoch', nanoseconds: new StateReader(what, data, ['kind', 'nanoseconds']).u64('nanoseconds') };
-    case 'individual': {
+    case 'identity': {
       const reader = new StateReader(what, data, ['kind', 'seed', 'generationId']);
       const seed = reader.bytes('seed', SEED_BYTES);
       const generationId = reader.bytes('generationId', GENERATION_ID_BYTES);
       reader.require(seed.length === SEED_BYTES && generationId.length === GENERATION_ID_BYTES, 'it is cut short');
-      return { kind: 'individual', seed, generationId };
+      return { kind: 'identity', seed, generationId };
     }
     default:
-      throw new GodwitError('unsupported', 'There is an arrival of a kind that this godwit does not know.', {
+      throw new GodwitError('unsupported', 'There is an event of a kind that this godwit does not know.', {
         hint: 'It was recorded by a newer godwit: update this one.',
       });
   }

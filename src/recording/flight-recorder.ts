@@ -1,5 +1,5 @@
-import type { StampedArrival } from '../door/arrivals.ts';
 import type { Outcome } from '../machine/core.ts';
+import type { LoggedEvent } from '../run/replay-runner.ts';
 import type { EndReason } from './end.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -73,8 +73,8 @@ export class FlightRecorder<S extends Segment> {
     return this.parts.nowMs() - this.kept[0]!.begunMs;
   }
 
-  arrival(stamped: StampedArrival): void {
-    this.current.segment.recorder.arrival(stamped);
+  event(stamped: LoggedEvent): void {
+    this.current.segment.recorder.event(stamped);
   }
 
   slice(outcome: Outcome, busyMs: number): void {

@@ -1,6 +1,6 @@
-import type { ByteSource } from '../checkpoint/byte-source.ts';
 import { asciiAt, HEADER, HEADER_BYTES, MAGIC, putAscii } from '../checkpoint/container/layout.ts';
 import { GodwitError } from '../common/errors.ts';
+import type { ByteSource } from '../platform/byte-source.ts';
 import { RECORDING_KIND, RECORDING_VERSION } from './layout.ts';
 
 type Checksum = (bytes: Uint8Array, previous?: number) => number;

@@ -1,6 +1,6 @@
-import type { PlainData } from '../device/device.ts';
-import { StateReader } from '../device/state-reader.ts';
 import type { Images } from '../machine/linux.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { StateReader } from '../state/state-reader.ts';
 
 /** Guest memory ends there, and images are placed in it. */
 const IMAGE_MAXIMUM_BYTES = 4 * 1024 ** 3;

@@ -1,7 +1,7 @@
-import type { ByteSource } from '../checkpoint/byte-source.ts';
-import type { Codec } from '../checkpoint/codec.ts';
-import { encodePlainData } from '../checkpoint/plain-data.ts';
 import { GodwitError } from '../common/errors.ts';
+import type { ByteSource } from '../platform/byte-source.ts';
+import type { Codec } from '../platform/codec.ts';
+import { encodePlainData } from '../state/plain-data-codec.ts';
 import { endToPlainData, type RecordedEnd } from './end.ts';
 import { EntryWriter } from './entries.ts';
 import { fileHeader } from './header.ts';

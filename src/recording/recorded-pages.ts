@@ -1,6 +1,6 @@
-import type { ByteSource } from '../checkpoint/byte-source.ts';
-import type { Codec } from '../checkpoint/codec.ts';
 import type { PageSource } from '../memory/page-source.ts';
+import type { ByteSource } from '../platform/byte-source.ts';
+import type { Codec } from '../platform/codec.ts';
 import { PAGE_BYTES, RECORD_PAGES } from './layout.ts';
 import { type RecordPlace, readRecord } from './records.ts';
 

@@ -1,8 +1,8 @@
-import { encodePlainData } from '../checkpoint/plain-data.ts';
 import { GodwitError } from '../common/errors.ts';
-import type { StampedArrival } from '../door/arrivals.ts';
 import type { MachineCore, Outcome } from '../machine/core.ts';
 import type { Images } from '../machine/linux.ts';
+import type { LoggedEvent } from '../run/replay-runner.ts';
+import { encodePlainData } from '../state/plain-data-codec.ts';
 import { DigestTaker } from './digest.ts';
 import { encodeDigest } from './digest-codec.ts';
 import { type EndReason, endToPlainData } from './end.ts';
@@ -51,7 +51,7 @@ const DIGEST_GROWTH = 4;
 const FIRST_WRITE_MS = 0.0015;
 
 /**
- * Records a machine from where it is now. The one who drives the machine calls `arrival` and `slice`; nothing here makes it wait. The
+ * Records a machine from where it is now. The one who drives the machine calls `event` and `slice`; nothing here makes it wait. The
  * machine's memory is written while it runs: until `started` resolves, a copy of what the guest changes is kept.
  */
 export class Recorder {
@@ -72,7 +72,7 @@ export class Recorder {
   private pause: { readonly branches: bigint; readonly ticks: bigint } | undefined;
   private stoppedBranches: bigint;
   private startBytes = 0;
-  private arrivalCount = 0;
+  private eventCount = 0;
   private digestCount = 0;
 
   constructor(parts: RecorderParts) {
@@ -133,8 +133,8 @@ export class Recorder {
   }
 
   /** Arrivals and digests so far. */
-  get counts(): { readonly arrivals: number; readonly digests: number } {
-    return { arrivals: this.arrivalCount, digests: this.digestCount };
+  get counts(): { readonly events: number; readonly digests: number } {
+    return { events: this.eventCount, digests: this.digestCount };
   }
 
   /** Execution stopped here, and a replay will know the place again: a recording that ends here has a digest of its end. */
@@ -153,11 +153,11 @@ export class Recorder {
   }
 
   /** Something reached the machine. */
-  arrival(stamped: StampedArrival): void {
+  event(stamped: LoggedEvent): void {
     if (this.over) return;
     this.pause = undefined;
-    this.arrivalCount++;
-    this.entries.arrival(stamped);
+    this.eventCount++;
+    this.entries.event(stamped);
     this.entered();
   }
 

@@ -1,11 +1,11 @@
-import type { ByteSource } from '../checkpoint/byte-source.ts';
-import type { Codec } from '../checkpoint/codec.ts';
-import { decodePlainData } from '../checkpoint/plain-data.ts';
 import { GodwitError } from '../common/errors.ts';
-import type { StampedArrival } from '../door/arrivals.ts';
 import type { ExecutionPoint } from '../machine/core.ts';
 import type { Images } from '../machine/linux.ts';
 import type { PageSource } from '../memory/page-source.ts';
+import type { ByteSource } from '../platform/byte-source.ts';
+import type { Codec } from '../platform/codec.ts';
+import type { LoggedEvent } from '../run/replay-runner.ts';
+import { decodePlainData } from '../state/plain-data-codec.ts';
 import { ByteReader } from './bytes.ts';
 import { endFromPlainData, type RecordedEnd } from './end.ts';
 import { type Entry, type Marker, readEntries } from './entries.ts';
@@ -29,7 +29,7 @@ import { type RecordedStart, startFromPlainData } from './start.ts';
 /** A digest of the machine at a point. */
 export interface RecordedDigest {
   readonly point: ExecutionPoint;
-  /** How many arrivals had been delivered. */
+  /** How many events had been delivered. */
   readonly delivered: number;
   /** digest-codec.ts. */
   readonly content: Uint8Array;
@@ -47,7 +47,7 @@ const CACHED_RECORDS = 4;
  */
 export class Recording {
   readonly start: RecordedStart;
-  readonly arrivals: readonly StampedArrival[];
+  readonly events: readonly LoggedEvent[];
   readonly digests: readonly RecordedDigest[];
   readonly markers: readonly RecordedMarker[];
   /** Missing when the recording broke off. */
@@ -69,7 +69,7 @@ export class Recording {
     this.codec = codec;
     this.start = found.start!;
     this.directory = found.directory!;
-    this.arrivals = found.arrivals;
+    this.events = found.events;
     this.digests = found.digests;
     this.markers = found.markers;
     this.end = found.end;
@@ -104,7 +104,7 @@ export class Recording {
   /** Guest time at the end, or at the last moment for which it is known. */
   get endTicks(): bigint {
     if (this.end) return this.end.ticks;
-    const clock = this.arrivals.findLast(({ arrival }) => arrival.kind === 'clock')?.arrival;
+    const clock = this.events.findLast(({ event }) => event.kind === 'clock')?.event;
     const told = clock?.kind === 'clock' ? clock.ticks : 0n;
     const marked = this.markers.at(-1)?.ticks ?? this.start.ticks;
     return told > marked ? told : marked;
@@ -124,7 +124,7 @@ export class Recording {
 class Reading {
   start: RecordedStart | undefined;
   directory: PageDirectory | undefined;
-  readonly arrivals: StampedArrival[] = [];
+  readonly events: LoggedEvent[] = [];
   readonly digests: RecordedDigest[] = [];
   readonly markers: RecordedMarker[] = [];
   end: RecordedEnd | undefined;
@@ -223,9 +223,9 @@ class Reading {
     this.checkOrder(entries);
     for (const entry of entries) {
       const { point } = entry;
-      if (entry.kind === 'arrival') this.arrivals.push({ point, arrival: entry.arrival });
+      if (entry.kind === 'event') this.events.push({ point, event: entry.event });
       else if (entry.kind === 'marker') this.markers.push({ point, ...entry.marker });
-      else this.digests.push({ point, delivered: this.arrivals.length, content: entry.digest });
+      else this.digests.push({ point, delivered: this.events.length, content: entry.digest });
       this.last = point;
     }
   }
@@ -236,8 +236,8 @@ class Reading {
     for (const entry of entries) {
       if (entry.point.branches < branches) throw new RangeError('its entries are out of order');
       branches = entry.point.branches;
-      if (entry.kind !== 'arrival' || entry.arrival.kind !== 'block') continue;
-      if (entry.arrival.disk >= disks) throw new RangeError('a disk answers that does not exist');
+      if (entry.kind !== 'event' || entry.event.kind !== 'block') continue;
+      if (entry.event.disk >= disks) throw new RangeError('a disk answers that does not exist');
     }
   }
 

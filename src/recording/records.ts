@@ -1,7 +1,7 @@
-import type { ByteSource } from '../checkpoint/byte-source.ts';
-import type { Codec } from '../checkpoint/codec.ts';
 import { asciiAt, HEADER_BYTES } from '../checkpoint/container/layout.ts';
 import { GodwitError } from '../common/errors.ts';
+import type { ByteSource } from '../platform/byte-source.ts';
+import type { Codec } from '../platform/codec.ts';
 import { RECORD, RECORD_HEADER_BYTES } from './layout.ts';
 
 const CHECK_BYTES = 1024 ** 2;

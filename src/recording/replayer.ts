@@ -1,9 +1,9 @@
 import { GodwitError } from '../common/errors.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { BlockBackend } from '../device/virtio/block/backend.ts';
-import { RecordedDoor } from '../door/arrivals.ts';
 import { type CoreOptions, type ExecutionPoint, MachineCore } from '../machine/core.ts';
 import { bootImages } from '../machine/linux.ts';
+import { ReplayRunner } from '../run/replay-runner.ts';
 import { DigestTaker } from './digest.ts';
 import { compareDigests, type DigestDifference, decodeDigest, isWaiting, type StoredDigest } from './digest-codec.ts';
 import { type Divergence, DivergenceError } from './divergence.ts';
@@ -55,7 +55,7 @@ export type ReplayStop =
 export class Replayer {
   readonly core: MachineCore;
   readonly recording: Recording;
-  private readonly door: RecordedDoor;
+  private readonly runner: ReplayRunner;
   private readonly digests: DigestTaker;
   private nextDigest = 0;
   /** The machine was as recorded here. */
@@ -65,7 +65,7 @@ export class Replayer {
   constructor(core: MachineCore, recording: Recording) {
     this.core = core;
     this.recording = recording;
-    this.door = new RecordedDoor(core, recording.arrivals, { endsAtReset: recording.images === undefined });
+    this.runner = new ReplayRunner(core, recording.events, { endsAtReset: recording.images === undefined });
     this.digests = new DigestTaker(core);
     this.sound = core.point;
   }
@@ -74,9 +74,9 @@ export class Replayer {
     return new Replayer(await makeRecordedMachine(recording, options), recording);
   }
 
-  /** How many arrivals have been delivered. */
+  /** How many events have been delivered. */
   get delivered(): number {
-    return this.door.delivered;
+    return this.runner.delivered;
   }
 
   /** How many digests have been found right. */
@@ -109,14 +109,14 @@ export class Replayer {
 
   /** To the end of the recording, exactly. */
   private runOut(untilTicks: bigint | undefined): ReplayStop {
-    const { end, endPoint, arrivals } = this.recording;
+    const { end, endPoint, events } = this.recording;
     let finish: Finish | undefined;
     if (end && ENDED_BY_GUEST.has(end.reason)) {
       finish = this.finish(endPoint, untilTicks);
       if (!finish) return { kind: 'slice' };
     } else {
       if (!this.goTo(endPoint.branches, untilTicks)) return { kind: 'slice' };
-      if (end?.digest) this.reach(this.decode(end.digest), endPoint, arrivals.length);
+      if (end?.digest) this.reach(this.decode(end.digest), endPoint, events.length);
       else this.runOn(endPoint);
     }
     if (end?.digest) this.compare(this.decode(end.digest), endPoint);
@@ -126,7 +126,7 @@ export class Replayer {
 
   /** Undefined: the machine waits for a time after `untilTicks`. */
   private finish(point: ExecutionPoint, untilTicks: bigint | undefined): Finish | undefined {
-    const stop = this.guard(point, () => this.door.run(point.branches + 1n, untilTicks));
+    const stop = this.guard(point, () => this.runner.run(point.branches + 1n, untilTicks));
     const { branches, pc } = this.core.point;
     if (stop.kind !== 'finished') {
       if (branches <= point.branches) return undefined;
@@ -139,19 +139,19 @@ export class Replayer {
   /** False: the machine waits for a time after `untilTicks`. */
   private goTo(branches: bigint, untilTicks?: bigint): boolean {
     const point = { branches, pc: this.core.hart.pc };
-    const stop = this.guard(point, () => this.door.run(branches, untilTicks));
+    const stop = this.guard(point, () => this.runner.run(branches, untilTicks));
     if (stop.kind === 'finished') throw this.diverged(this.core.point, 'the guest ends where it had gone on');
     return this.core.hart.branches >= branches;
   }
 
   /** To the last that is known of a recording that broke off, or that ended where time had been skipped. */
   private runOn(point: ExecutionPoint): void {
-    const { core, door, recording } = this;
+    const { core, runner, recording } = this;
     this.goTo(point.branches);
     const isThere = () => core.hart.pc === point.pc || core.hart.waiting;
     this.guard(point, () => {
-      while (core.hart.branches === point.branches && (door.delivered < recording.arrivals.length || !isThere())) {
-        door.step();
+      while (core.hart.branches === point.branches && (runner.delivered < recording.events.length || !isThere())) {
+        runner.step();
       }
     });
     // It had come to its next deadline and not gone on yet.
@@ -176,20 +176,20 @@ export class Replayer {
     }
   }
 
-  /** Exactly to a point at which execution had stopped for the first time, with so many arrivals delivered. */
+  /** Exactly to a point at which execution had stopped for the first time, with so many events delivered. */
   private reach(digest: StoredDigest, point: ExecutionPoint, delivered: number): void {
-    const { core, door } = this;
+    const { core, runner } = this;
     const waits = isWaiting(digest);
     const isThere = () => core.hart.pc === point.pc && core.hart.waiting === waits;
     this.goTo(point.branches);
     this.guard(point, () => {
       // A hart that waited there had come a little further than the transfer.
-      while (!isThere() && !core.hart.waiting && core.hart.branches === point.branches) door.step();
+      while (!isThere() && !core.hart.waiting && core.hart.branches === point.branches) runner.step();
     });
     if (!isThere() || core.hart.branches !== point.branches) {
       throw this.diverged(point, 'the machine does not come by there');
     }
-    if (door.delivered !== delivered) throw this.diverged(point, 'what is recorded before did not all arrive');
+    if (runner.delivered !== delivered) throw this.diverged(point, 'what is recorded before did not all arrive');
   }
 
   private compare(recorded: StoredDigest, point: ExecutionPoint): void {

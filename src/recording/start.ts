@@ -1,7 +1,7 @@
 import { GodwitError } from '../common/errors.ts';
-import type { PlainData } from '../device/device.ts';
-import { StateReader } from '../device/state-reader.ts';
 import type { ConsolePort, ExecutionPoint } from '../machine/core.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { StateReader } from '../state/state-reader.ts';
 
 export interface RecordedDisk {
   readonly sizeBytes: number;

@@ -1,13 +1,13 @@
 import { GodwitError } from '../common/errors.ts';
-import { RecordedDoor, type StampedArrival } from '../door/arrivals.ts';
 import type { ExecutionPoint, MachineCore } from '../machine/core.ts';
+import { type LoggedEvent, ReplayRunner } from '../run/replay-runner.ts';
 import type { RewindableOutput } from './rewindable-output.ts';
 import { type WaypointBudget, Waypoints } from './waypoints.ts';
 
 export interface History {
   /** A machine at the beginning of the recording. */
   readonly core: MachineCore;
-  readonly arrivals: readonly StampedArrival[];
+  readonly events: readonly LoggedEvent[];
   /** Where the recording ends: as far as the machine may go. */
   readonly endBranches: bigint;
   /** Nobody knows what the machine would boot from. */
@@ -45,17 +45,17 @@ function isSame(a: ExecutionPoint, b: ExecutionPoint): boolean {
  */
 export class Timeline {
   readonly core: MachineCore;
-  private readonly door: RecordedDoor;
+  private readonly runner: ReplayRunner;
   private readonly waypoints: Waypoints;
   private readonly options: TimelineOptions;
   readonly endBranches: bigint;
   readonly beginning: ExecutionPoint;
 
-  constructor({ core, arrivals, endBranches, endsAtReset = false }: History, options: TimelineOptions = {}) {
+  constructor({ core, events, endBranches, endsAtReset = false }: History, options: TimelineOptions = {}) {
     this.core = core;
     this.options = options;
     this.endBranches = endBranches;
-    this.door = new RecordedDoor(core, arrivals, { endsAtReset });
+    this.runner = new ReplayRunner(core, events, { endsAtReset });
     this.waypoints = new Waypoints(core, { ...BUDGET, ...options.waypoints });
     this.beginning = core.point;
     this.takeWaypoint();
@@ -85,7 +85,7 @@ export class Timeline {
     const target = branches < this.endBranches ? branches : this.endBranches;
     while (this.core.hart.branches < target) {
       const stride = (this.core.hart.branches / STRIDE_BRANCHES + 1n) * STRIDE_BRANCHES;
-      const { kind } = this.door.run(stride < target ? stride : target);
+      const { kind } = this.runner.run(stride < target ? stride : target);
       if (kind === 'finished') return 'end';
       if (kind === 'debug') return 'stopped';
       if (this.core.hart.branches >= stride) this.takeWaypoint();
@@ -95,13 +95,13 @@ export class Timeline {
   }
 
   private takeWaypoint(): void {
-    this.waypoints.take(this.door.delivered, () => this.options.output?.position ?? 0);
+    this.waypoints.take(this.runner.delivered, () => this.options.output?.position ?? 0);
   }
 
   /** One instruction, interrupt or exception forward. */
   stepForward(): Arrived {
     if (this.atEnd) return 'end';
-    const finish = this.door.step();
+    const finish = this.runner.step();
     return finish ? 'end' : 'there';
   }
 
@@ -145,7 +145,7 @@ export class Timeline {
   private rewind(branches: bigint): void {
     const { snapshot, delivered, outputPosition } = this.waypoints.atOrBefore(branches);
     this.core.revert(snapshot);
-    this.door.delivered = delivered;
+    this.runner.delivered = delivered;
     this.options.output?.goBack(outputPosition);
   }
 
@@ -203,9 +203,9 @@ export class Timeline {
     return this.point;
   }
 
-  /** Runs to this place, with the arrivals on the way, but leaves no waypoints. For `searchBack`. */
-  get recordedDoor(): RecordedDoor {
-    return this.door;
+  /** Runs to this place, with the events on the way, but leaves no waypoints. For `searchBack`. */
+  get recordedDoor(): ReplayRunner {
+    return this.runner;
   }
 
   /** Gives the waypoints' memory back. The machine stays where it is. */

@@ -1,3 +1,4 @@
+import { invariant, present } from '../common/invariant.ts';
 import type { MachineCore, MachineSnapshot } from '../machine/core.ts';
 
 /** A place in a replay that the machine can be put back to. */
@@ -61,7 +62,8 @@ export class Waypoints {
 
   /** The last waypoint with at most this many branches. There is always the first. */
   atOrBefore(branches: bigint): Waypoint {
-    return this.sorted[Math.max(0, this.indexAfter(branches) - 1)]!;
+    const found = this.sorted[Math.max(0, this.indexAfter(branches) - 1)];
+    return present(found, 'the first waypoint is kept');
   }
 
   /** Index of the first waypoint behind this branch count. */
@@ -85,8 +87,9 @@ export class Waypoints {
     // The first one is the beginning of history and stays; two more are the least that steps need.
     while (this.sorted.length > 3 && this.tooMany) {
       const at = this.leastUseful(here);
-      this.sorted[at]!.snapshot.memory.release();
-      this.sorted.splice(at, 1);
+      const [given] = this.sorted.splice(at, 1);
+      invariant(given && at > 0, `a waypoint is given up that is not the first: ${at}`);
+      given.snapshot.memory.release();
     }
   }
 

@@ -6,15 +6,15 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { configureRestore } from '../../src/api/options.ts';
-import { RecordedDoor } from '../../src/door/arrivals.ts';
+import { createDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { ensureGuest, QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
 import { MachineCore } from '../../src/machine/core.ts';
-import { type CheckpointNode, CheckpointStore } from '../../src/platform/node/checkpoint/store.ts';
-import { readMachine } from '../../src/platform/node/checkpointed-machine.ts';
-import { Machine } from '../../src/platform/node/machine.ts';
-import { createDisk } from '../../src/platform/node/open-disk.ts';
 import { prebuiltInterpreter } from '../../src/platform/node/prebuilt-interpreter.ts';
-import { rehearse, takeRehearsed } from '../../src/platform/node/rehearsal.ts';
+import { ReplayRunner } from '../../src/run/replay-runner.ts';
+import { readMachine } from '../../src/service/checkpoint/checkpointed-machine.ts';
+import { type CheckpointNode, CheckpointStore } from '../../src/service/checkpoint/store/store.ts';
+import { Machine } from '../../src/service/machine/machine.ts';
+import { takeWarmedUp, warmUp } from '../../src/service/warm/warm-up.ts';
 import { guestImages } from '../support/guest.ts';
 
 const images = await guestImages();
@@ -160,7 +160,7 @@ describe('checkpoints of a running machine', () => {
   describe('rehearsed by a thread that waits for its machine', () => {
     const rehearseIt = async (checkpoint: string, isWanted: () => boolean = () => false): Promise<void> => {
       const request = configureRestore(checkpoint, { store: folder });
-      await rehearse({ request, interpreter: await prebuiltInterpreter() }, isWanted);
+      await warmUp({ request, interpreter: await prebuiltInterpreter() }, isWanted);
     };
     const open = async (checkpoint: string) => {
       const opened = await (await CheckpointStore.open({ folder })).openCheckpoint(checkpoint);
@@ -178,15 +178,15 @@ describe('checkpoints of a running machine', () => {
       await rehearseIt('first');
       const { opened, configuration } = await open('first');
       const options = { ...configuration, disks: [], shared: true, load: () => {} };
-      const rehearsed = takeRehearsed(opened, configuration)!.become(options);
+      const rehearsed = takeWarmedUp(opened, configuration)!.become(options);
       const restored = await MachineCore.restore(options, opened.state, opened.pages);
       expect(rehearsed.point).toEqual(restored.point);
       expect(rehearsed.digest()).toBe(restored.digest());
       const end = restored.hart.branches + 1_000_000n;
-      for (const core of [rehearsed, restored]) new RecordedDoor(core, []).run(end);
+      for (const core of [rehearsed, restored]) new ReplayRunner(core, []).run(end);
       expect(rehearsed.point).toEqual(restored.point);
       expect(rehearsed.digest()).toBe(restored.digest());
-      expect(takeRehearsed(opened, configuration)).toBeUndefined();
+      expect(takeWarmedUp(opened, configuration)).toBeUndefined();
     });
 
     it.skipIf(skipped)(
@@ -208,15 +208,15 @@ describe('checkpoints of a running machine', () => {
         for (const polls of [0, 1, 3, 30, 300, 1300, 1320, 1600]) {
           let left = polls;
           await rehearseIt('first', () => left-- <= 0);
-          digests.push(takeRehearsed(opened, configuration)?.become(options).digest());
+          digests.push(takeWarmedUp(opened, configuration)?.become(options).digest());
         }
         expect(digests.filter((each) => each !== digest)).toEqual([undefined]);
         await rehearseIt('first');
-        expect(takeRehearsed((await open('second')).opened, configuration)).toBeUndefined();
-        expect(takeRehearsed(opened, configuration)).toBeUndefined();
+        expect(takeWarmedUp((await open('second')).opened, configuration)).toBeUndefined();
+        expect(takeWarmedUp(opened, configuration)).toBeUndefined();
         await rehearseIt('first');
         const translation = { ...configuration.translation, threshold: 1 };
-        expect(takeRehearsed(opened, { ...configuration, translation })).toBeUndefined();
+        expect(takeWarmedUp(opened, { ...configuration, translation })).toBeUndefined();
         await rehearseIt('none');
         expect(files()).toEqual(before);
       },

@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
-import { Machine } from '../../src/platform/node/machine.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
+import { Machine } from '../../src/service/machine/machine.ts';
 import { guestImages } from '../support/guest.ts';
 
 const images = await guestImages();
@@ -146,8 +146,8 @@ describe('forks of a running machine', () => {
       const forks: Machine[] = [];
       try {
         const lost = await forkElsewhere(machine, forks);
-        const { family } = machine as unknown as { family: Inside };
-        await family.threads[lost.thread]!.terminate();
+        const { forkGroup } = machine as unknown as { forkGroup: Inside };
+        await forkGroup.threads[lost.thread]!.terminate();
         await expect(lost.finished).rejects.toMatchObject({ code: 'state' });
         await ask(machine, 'echo "$((6 * 7)) still"', '42 still');
         const next = await machine.fork();
@@ -165,9 +165,9 @@ describe('forks of a running machine', () => {
       const machine = await boot();
       const forks: Machine[] = [];
       const lost = await forkElsewhere(machine, forks);
-      const { family } = machine as unknown as { family: Inside };
-      Atomics.store(family.lock, 0, (lost.thread + 1) << 1);
-      await family.threads[lost.thread]!.terminate();
+      const { forkGroup } = machine as unknown as { forkGroup: Inside };
+      Atomics.store(forkGroup.lock, 0, (lost.thread + 1) << 1);
+      await forkGroup.threads[lost.thread]!.terminate();
       for (const each of [machine, lost]) await expect(each.finished).rejects.toMatchObject({ code: 'state' });
     },
   );
@@ -204,7 +204,7 @@ describe('forks of a running machine', () => {
         await Promise.all([restored, ...forks].map((each) => each.stop()));
         rmSync(folder, { recursive: true, force: true });
       }
-      // Its passing images are gone, and nobody else's.
+      // Its temporary images are gone, and nobody else's.
       for (const fork of forks) expect(fork.status).toBe('ended');
     },
   );
@@ -260,7 +260,7 @@ describe('forks of a running machine', () => {
 
 /** In a process of its own, which must end by itself: no thread may be left. */
 const RACES = `
-  import { ensureGuest, Machine, QUICK_BOOT_PARAMETERS } from ${JSON.stringify(new URL('../../dist/platform/node/index.js', import.meta.url).href)};
+  import { ensureGuest, Machine, QUICK_BOOT_PARAMETERS } from ${JSON.stringify(new URL('../../dist/node.js', import.meta.url).href)};
   const { kernelPath, initramfsPath } = await ensureGuest();
   for (const end of ['stop', 'kill']) {
     for (const wait of [0, 1, 300]) {

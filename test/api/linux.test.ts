@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
-import { Machine } from '../../src/platform/node/machine.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
+import { Machine } from '../../src/service/machine/machine.ts';
 import { guestImages } from '../support/guest.ts';
 
 const images = await guestImages();

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { MachineOptions } from '../../src/api/index.ts';
-import { Machine } from '../../src/platform/node/machine.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
+import { Machine } from '../../src/service/machine/machine.ts';
 import { chattering, echoing, greeting, sleeping, spinning } from './programs.ts';
 
 const machines: Machine[] = [];

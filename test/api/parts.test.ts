@@ -1,14 +1,14 @@
 /** Pieces of the library that need no machine. */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { formatByteSize, parseByteSize } from '../../src/api/byte-size.ts';
 import { machineSeed } from '../../src/api/seed.ts';
 import { parseTraceFilter, traceMatcher } from '../../src/api/trace/filter.ts';
 import { fromWireError, toWireError } from '../../src/api/wire-error.ts';
 import { MemoryDisk } from '../../src/backend/disk/index.ts';
+import { formatByteSize, parseByteSize } from '../../src/common/byte-size.ts';
 import { GodwitError } from '../../src/common/errors.ts';
 import type { BlockCompletion } from '../../src/device/virtio/block/backend.ts';
-import { DiskPort } from '../../src/platform/node/disk-port.ts';
+import { DiskPort } from '../../src/service/disk/disk-port.ts';
 
 it('reads sizes', () => {
   const sizes: [string, number][] = [

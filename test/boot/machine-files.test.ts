@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { MachineFiles } from '../../src/platform/node/machine-files.ts';
+import { MachineFiles } from '../../src/service/machine/machine-files.ts';
 
 describe('the files that a machine boots from', () => {
   let folder = '';

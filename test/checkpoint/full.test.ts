@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { GodwitError } from '../../src/common/errors.ts';
-import { CheckpointStore } from '../../src/platform/node/checkpoint/index.ts';
+import { CheckpointStore } from '../../src/service/checkpoint/store/index.ts';
 import { Random, seedFactor } from '../disk/support/random.ts';
 import { checkStore } from './support/check-store.ts';
 import { memoryOf } from './support/recipe.ts';

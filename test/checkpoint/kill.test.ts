@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CheckpointStore } from '../../src/platform/node/checkpoint/index.ts';
+import { CheckpointStore } from '../../src/service/checkpoint/store/index.ts';
 import { Random } from '../disk/support/random.ts';
 import { checkStore, leftovers } from './support/check-store.ts';
 import { BUILT_STORE, buildStoreUser } from './support/store-program.ts';

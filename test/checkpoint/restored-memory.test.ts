@@ -1,9 +1,9 @@
 /** Checkpoints and recordings of a machine that was restored, most of whose pages are still in the checkpoint only. */
 import { describe, expect, it } from 'vitest';
 import { ChainPageSource, openChain } from '../../src/checkpoint/chain.ts';
-import { portableCodec } from '../../src/checkpoint/codec.ts';
 import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
 import { DigestTaker } from '../../src/recording/digest.ts';
+import { portableCodec } from '../../src/state/portable-codec.ts';
 import { Random } from '../disk/support/random.ts';
 import { fileOf, idOf, metaOf, openBytes } from './support/files.ts';
 import { ModelMemory } from './support/memory.ts';

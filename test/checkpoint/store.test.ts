@@ -12,8 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CheckpointDisk, type CheckpointNode, CheckpointStore } from '../../src/platform/node/checkpoint/index.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
+import { type CheckpointDisk, type CheckpointNode, CheckpointStore } from '../../src/service/checkpoint/store/index.ts';
 import { Random, seedFactor } from '../disk/support/random.ts';
 import { ModelMemory } from './support/memory.ts';
 import { firstDifference, makeCheckpoint } from './support/store.ts';

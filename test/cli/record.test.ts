@@ -68,7 +68,7 @@ describe('recording from another process', () => {
     machine.type('third');
     await machine.shows('third');
     await fails(2, /2 recordings are being made[\s\S]*a\.rec, .*b\.rec/, 'record', 'stop');
-    expect(await works('record', 'stop', at('a.rec'))).toMatch(/a\.rec: .* with \d+ arrivals\.\n$/);
+    expect(await works('record', 'stop', at('a.rec'))).toMatch(/a\.rec: .* with \d+ events\.\n$/);
     await works('pause', 'echo');
     expect(JSON.parse(await works('record', 'stop', '--json'))).toMatchObject({ path: at('b.rec') });
     await works('resume', 'echo');
@@ -95,7 +95,7 @@ describe('recording from another process', () => {
     await works('record', 'save', at('saved.rec'), '--replace');
     expect(statSync(at('saved.rec')).size).toBeGreaterThan(before);
     expect(await works('replay', at('saved.rec'))).toBe('more and more');
-    expect(await works('record', 'stop')).toMatch(/flight\.rec: .* with \d+ arrivals\.\n$/);
+    expect(await works('record', 'stop')).toMatch(/flight\.rec: .* with \d+ events\.\n$/);
     expect(existsSync(at('flight.rec.flight'))).toBe(false);
     expect(await works('replay', at('flight.rec'))).toBe('more and more');
     await fails(1, /Nothing is recorded/, 'record', 'stop');

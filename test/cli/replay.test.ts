@@ -3,9 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MemoryByteSource } from '../../src/checkpoint/byte-source.ts';
 import { HEADER_BYTES } from '../../src/checkpoint/container/layout.ts';
-import { nodeCodec } from '../../src/platform/node/checkpoint/node-codec.ts';
+import { MemoryByteSource } from '../../src/checkpoint/memory-byte-source.ts';
+import { nodeCodec } from '../../src/platform/node/codec.ts';
 import { ByteReader } from '../../src/recording/bytes.ts';
 import { EntryWriter, readEntries } from '../../src/recording/entries.ts';
 import { EVENTS } from '../../src/recording/layout.ts';
@@ -51,10 +51,10 @@ function withOtherKey(key: string, other: string): Uint8Array {
     for (const entry of readEntries(new ByteReader(content), () => content)) {
       if (entry.kind === 'digest') writer.digest(entry.point, entry.digest);
       else if (entry.kind === 'marker') writer.marker(entry.point, entry.marker);
-      else if (entry.arrival.kind === 'input' && entry.arrival.bytes[0] === key.charCodeAt(0)) {
-        const arrival = { ...entry.arrival, bytes: new TextEncoder().encode(other) };
-        writer.arrival({ point: entry.point, arrival });
-      } else writer.arrival(entry);
+      else if (entry.event.kind === 'input' && entry.event.bytes[0] === key.charCodeAt(0)) {
+        const event = { ...entry.event, bytes: new TextEncoder().encode(other) };
+        writer.event({ point: entry.point, event });
+      } else writer.event(entry);
     }
     return writer.take();
   }

@@ -2,10 +2,10 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { ensureGuest, QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
-import { CheckpointStore } from '../../src/platform/node/checkpoint/store.ts';
-import { Machine } from '../../src/platform/node/machine.ts';
-import { createDisk } from '../../src/platform/node/open-disk.ts';
+import { CheckpointStore } from '../../src/service/checkpoint/store/store.ts';
+import { Machine } from '../../src/service/machine/machine.ts';
 import { guestImages } from '../support/guest.ts';
 
 const images = await guestImages();
@@ -48,7 +48,7 @@ describe.skipIf(skipped)('the disks of checkpoints', () => {
     await machine.console.waitFor('~# ');
     await ask('stty -echo; echo qui""et', 'quiet');
   };
-  /** The machine before is gone, and its passing files with it. */
+  /** The machine before is gone, and its temporary files with it. */
   const goOnFrom = async (name: string): Promise<void> => {
     await machine.stop();
     machine = await Machine.restore(name, { store: store() });

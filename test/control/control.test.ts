@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ActionRequest, FromMachine, ToMachine } from '../../src/api/actions.ts';
 import { MachineHandle } from '../../src/api/machine.ts';
-import { ControlClient, findMachine, listMachines } from '../../src/platform/node/control-client.ts';
-import { ControlServer } from '../../src/platform/node/control-server.ts';
+import { ControlClient, findMachine, listMachines } from '../../src/service/control/control-client.ts';
+import { ControlServer } from '../../src/service/control/control-server.ts';
 import { Random } from '../disk/support/random.ts';
 
 /** A machine that answers at once, and remembers what it was asked. */

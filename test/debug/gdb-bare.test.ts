@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GodwitError } from '../../src/common/errors.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
-import { GdbServer } from '../../src/platform/node/gdb-server.ts';
+import { GdbServer } from '../../src/service/debug/gdb-server.ts';
 import { sleeping } from '../api/programs.ts';
 import { BareProgram, missing } from './support/bare.ts';
 import { GDB, Gdb, gdb, LiveMachine, ReplayedMachine } from './support/gdb.ts';

@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { StampedArrival } from '../../src/door/arrivals.ts';
 import { writeCpio } from '../../src/guest/cpio.ts';
 import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { readKallsyms } from '../../src/profile/index.ts';
+import type { LoggedEvent } from '../../src/run/replay-runner.ts';
 import { guestImages } from '../support/guest.ts';
 import { missing } from './support/bare.ts';
 import { GDB, Gdb, gdb, LiveMachine, ReplayedMachine } from './support/gdb.ts';
@@ -98,7 +98,7 @@ describe('Linux under a debugger', async () => {
   });
 
   describe('a process with a bug', () => {
-    const arrivals: StampedArrival[] = [];
+    const events: LoggedEvent[] = [];
     let printed = '';
     let endBranches = 0n;
 
@@ -106,8 +106,8 @@ describe('Linux under a debugger', async () => {
       if ('reason' in images) throw new Error(images.reason);
       const decoder = new TextDecoder();
       const core = await create((_port, bytes) => (printed += decoder.decode(bytes, { stream: true })));
-      const machine = await LiveMachine.start(core, 0, (stamped) => arrivals.push(stamped));
-      machine.runner.letGo();
+      const machine = await LiveMachine.start(core, 0, (stamped) => events.push(stamped));
+      machine.runner.unhalt();
       const shows = async (wanted: string) => {
         while (!printed.includes(wanted)) await new Promise((resolve) => setTimeout(resolve, 10));
       };
@@ -158,7 +158,7 @@ describe('Linux under a debugger', async () => {
     });
 
     it.skipIf(reason)(`is found in the recording, by going back from where it shows${unlessReason}`, async () => {
-      const machine = await ReplayedMachine.start(await create(), arrivals, endBranches);
+      const machine = await ReplayedMachine.start(await create(), events, endBranches);
       const said = await gdb(
         [
           'set trust-readonly-sections on',

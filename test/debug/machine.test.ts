@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Machine } from '../../src/platform/node/machine.ts';
+import { Machine } from '../../src/service/machine/machine.ts';
 import { spinning } from '../api/programs.ts';
 import { godwit, MAIN, Run } from '../cli/support.ts';
 import { BareProgram, missing } from './support/bare.ts';

@@ -1,6 +1,8 @@
 /** The gdb remote protocol by its packets, and whatever else comes over such a connection. */
 import { connect, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { GodwitError } from '../../src/common/errors.ts';
+import { violation } from '../../src/common/invariant.ts';
 import { GdbStub } from '../../src/debug/gdb-stub.ts';
 import { encodePacket, PACKET_BYTES, PacketReader } from '../../src/debug/packet.ts';
 import type { DebugTarget, Ran } from '../../src/debug/target.ts';
@@ -41,10 +43,10 @@ class Conversation {
       core,
       run: (branches) => core.run(branches),
       step: () => core.step(),
-      hold: () => {
+      halt: () => {
         this.execute = undefined;
       },
-      letGo: (execute) => {
+      resume: (execute) => {
         this.execute = execute;
       },
       leave: () => {
@@ -187,6 +189,22 @@ describe('the gdb remote protocol', () => {
     }
     expect(gdb.ask('G00')).toBe('E22');
     expect(gdb.ask(`P${(65 + 0xc00).toString(16)}=0000000000000000`)).toBe('E01'); // cycle is read-only
+  });
+
+  it('passes over what others did wrong, and not over what godwit did', () => {
+    const unreadable = new GodwitError('io', 'The file cannot be read.');
+    const monitorStats = `qRcmd,${Buffer.from('stats').toString('hex')}`;
+    const failing = vi.spyOn(core.hart, 'get').mockImplementation(() => {
+      throw unreadable;
+    });
+    expect(gdb.ask('g')).toBe('E05');
+    expect(gdb.ask(monitorStats)).toBe(`O${Buffer.from(`${unreadable.message}\n`).toString('hex')}|OK`);
+    failing.mockImplementation(() => {
+      throw violation('a frame has one owner');
+    });
+    for (const packet of ['g', monitorStats])
+      expect(() => gdb.ask(packet), packet).toThrow(/that a frame has one owner/);
+    failing.mockRestore();
   });
 
   it('reads and writes memory, as much as there is', () => {
@@ -348,7 +366,7 @@ describe('a connection for debuggers', () => {
   let machine: LiveMachine;
   beforeEach(async () => {
     machine = await LiveMachine.start(await makeCore());
-    machine.runner.letGo();
+    machine.runner.resume();
   });
   afterEach(() => machine.stop());
 

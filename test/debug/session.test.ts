@@ -57,7 +57,7 @@ describe.skipIf(noCompiler)(`a session (GODWIT_SEED=${SEED})${noCompiler ? ` (sk
   afterAll(() => program?.remove());
 
   const open = async () => {
-    const timeline = new Timeline({ core: await program.create(), arrivals: [], endBranches });
+    const timeline = new Timeline({ core: await program.create(), events: [], endBranches });
     const waiting: ((stop: Stop) => void)[] = [];
     const target = replayTarget({
       timeline,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { LiveRunner } from '../../src/door/live.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
+import { LiveRunner } from '../../src/run/live-runner.ts';
 import { guestImages } from '../support/guest.ts';
 import { SleeplessHost } from '../support/sleepless.ts';
 import { patient } from '../support/tiers.ts';
@@ -44,20 +44,20 @@ describe('the clock of a guest', async () => {
           printed += decoder.decode(bytes, { stream: true });
         },
       });
-      let arrivals = 0;
+      let events = 0;
       const runner = new LiveRunner(core, host, host, {
-        onArrival: () => {
-          arrivals++;
+        onEvent: () => {
+          events++;
         },
       });
       const startedMs = host.nowMs();
       const elapsedMs = () => host.nowMs() - startedMs;
       let asked = 0;
-      let arrivalsOfTheHour = 0;
+      let eventsOfTheHour = 0;
       const watch = setInterval(() => {
-        if (asked === 0 && printed.includes('~#') && elapsedMs() < HOUR_MS) arrivalsOfTheHour = arrivals;
+        if (asked === 0 && printed.includes('~#') && elapsedMs() < HOUR_MS) eventsOfTheHour = events;
         if (asked > 0 || elapsedMs() < HOUR_MS) return;
-        arrivalsOfTheHour = arrivals - arrivalsOfTheHour;
+        eventsOfTheHour = events - eventsOfTheHour;
         asked = elapsedMs();
         runner.input('uart', new TextEncoder().encode('echo now $(date +%s) $(cut -d. -f1 /proc/uptime); poweroff\r'));
       }, 1);
@@ -70,7 +70,7 @@ describe('the clock of a guest', async () => {
       expect(dateSeconds).toBeGreaterThanOrEqual(Math.floor(asked / 1000) - 1);
       expect(dateSeconds).toBeLessThanOrEqual(Math.ceil(elapsedMs() / 1000) + 1);
       expect(Number(answer![2])).toBeGreaterThan(3590);
-      console.log(`arrivals in the idle part of the hour: ${arrivalsOfTheHour}`);
+      console.log(`events in the idle part of the hour: ${eventsOfTheHour}`);
     },
     patient(240_000),
   );
@@ -100,8 +100,8 @@ describe('the clock of a guest', async () => {
         },
       });
       const runner = new LiveRunner(core, host, host, {
-        onArrival: ({ arrival }) => {
-          if (arrival.kind === 'clock' && follows) corrections++;
+        onEvent: ({ event }) => {
+          if (event.kind === 'clock' && follows) corrections++;
         },
       });
       const running = runner.run();

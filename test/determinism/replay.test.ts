@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { RecordedDoor, type StampedArrival } from '../../src/door/arrivals.ts';
-import { LiveRunner } from '../../src/door/live.ts';
 import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
-import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
+import { nodeClock } from '../../src/platform/node/clock.ts';
+import { NodeLoop } from '../../src/platform/node/node-loop.ts';
+import { LiveRunner } from '../../src/run/live-runner.ts';
+import { type LoggedEvent, ReplayRunner } from '../../src/run/replay-runner.ts';
 import { guestImages } from '../support/guest.ts';
 import { patient } from '../support/tiers.ts';
 
@@ -35,7 +36,7 @@ function watched(core: MachineCore, digests: Digest[]): MachineCore {
 describe('a recorded boot of Linux', async () => {
   const images = await guestImages();
   const reason = 'reason' in images ? images.reason : undefined;
-  const arrivals: StampedArrival[] = [];
+  const events: LoggedEvent[] = [];
   const digests: Digest[] = [];
   let printed = '';
   let end: { branches: bigint; digest: bigint };
@@ -63,7 +64,7 @@ describe('a recorded boot of Linux', async () => {
       digests,
     );
     // A real clock and timers, with all their jitter.
-    const runner = new LiveRunner(core, nodeClock, new NodeLoop(), { onArrival: (stamped) => arrivals.push(stamped) });
+    const runner = new LiveRunner(core, nodeClock, new NodeLoop(), { onEvent: (stamped) => events.push(stamped) });
     const typist = setInterval(() => {
       if (!printed.includes('~#')) return;
       clearInterval(typist);
@@ -81,7 +82,7 @@ describe('a recorded boot of Linux', async () => {
   it.skipIf(reason)(`prints what was asked for${reason ? ` (skipped: ${reason})` : ''}`, () => {
     expect(printed).toMatch(/\n8\r?\n/);
     expect(printed).toMatch(/[0-9a-f]{32} {2}-/);
-    expect(arrivals.length).toBeGreaterThan(5);
+    expect(events.length).toBeGreaterThan(5);
     expect(digests.length).toBeGreaterThan(5);
   });
 
@@ -90,7 +91,7 @@ describe('a recorded boot of Linux', async () => {
       `gives the same digests in the ${attempt} replay${reason ? ` (skipped: ${reason})` : ''}`,
       async () => {
         const core = await MachineCore.create(options(undefined));
-        const door = new RecordedDoor(core, arrivals);
+        const door = new ReplayRunner(core, events);
         for (const { branches, digest } of digests) {
           expect(door.run(branches)).toEqual({ kind: 'slice' });
           expect({ branches: core.hart.branches, digest: core.digest() }).toEqual({ branches, digest });
@@ -103,11 +104,11 @@ describe('a recorded boot of Linux', async () => {
   }
 
   it.skipIf(reason)(
-    `notices arrivals that do not belong to it${reason ? ` (skipped: ${reason})` : ''}`,
+    `notices events that do not belong to it${reason ? ` (skipped: ${reason})` : ''}`,
     async () => {
       const core = await MachineCore.create(options(undefined));
-      const wrong = arrivals.map(({ point, arrival }) => ({ arrival, point: { ...point, pc: point.pc + 2n } }));
-      const door = new RecordedDoor(core, wrong);
+      const wrong = events.map(({ point, event }) => ({ event, point: { ...point, pc: point.pc + 2n } }));
+      const door = new ReplayRunner(core, wrong);
       expect(() => door.run(1n << 60n)).toThrow(/does not follow the recording/);
     },
     patient(120_000),

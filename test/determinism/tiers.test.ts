@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { RecordedDoor, type StampedArrival } from '../../src/door/arrivals.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
+import { type LoggedEvent, ReplayRunner } from '../../src/run/replay-runner.ts';
 import { guestImages } from '../support/guest.ts';
 import { patient } from '../support/tiers.ts';
 
@@ -31,7 +31,7 @@ describe('the interpreter and translated code', async () => {
   };
 
   /** One line typed while the guest waits at its prompt: found by running to there once. */
-  const typedAtPrompt = async (): Promise<StampedArrival[]> => {
+  const typedAtPrompt = async (): Promise<LoggedEvent[]> => {
     let printed = '';
     if ('reason' in images) throw new Error(images.reason);
     const core = await MachineCore.create({
@@ -49,12 +49,12 @@ describe('the interpreter and translated code', async () => {
       if (printed.includes('~#')) break;
       core.skipTo(outcome.deadline!);
     }
-    return [{ point: core.point, arrival: { kind: 'input', port: 'uart', bytes: new TextEncoder().encode(COMMANDS) } }];
+    return [{ point: core.point, event: { kind: 'input', port: 'uart', bytes: new TextEncoder().encode(COMMANDS) } }];
   };
 
-  const digestsOf = async (translation: { enabled: boolean; threshold: number }, arrivals: StampedArrival[]) => {
+  const digestsOf = async (translation: { enabled: boolean; threshold: number }, events: LoggedEvent[]) => {
     const core = await boot(translation);
-    const door = new RecordedDoor(core, arrivals);
+    const door = new ReplayRunner(core, events);
     const digests: { branches: bigint; pc: bigint; instructions: bigint; digest: bigint }[] = [];
     for (let branches = DIGEST_EVERY_BRANCHES; branches <= LAST_BRANCHES; branches += DIGEST_EVERY_BRANCHES) {
       const stop = door.run(branches);
@@ -67,12 +67,12 @@ describe('the interpreter and translated code', async () => {
   it.skipIf(reason)(
     `do the same in a whole boot of Linux${reason ? ` (skipped: ${reason})` : ''}`,
     async () => {
-      const arrivals = await typedAtPrompt();
-      const reference = await digestsOf({ enabled: false, threshold: 0 }, arrivals);
+      const events = await typedAtPrompt();
+      const reference = await digestsOf({ enabled: false, threshold: 0 }, events);
       expect(reference.regions).toBe(0);
       expect(reference.digests.length).toBeGreaterThan(8);
       for (const { name, threshold } of TIERS) {
-        const mixed = await digestsOf({ enabled: true, threshold }, arrivals);
+        const mixed = await digestsOf({ enabled: true, threshold }, events);
         expect(mixed.regions, name).toBeGreaterThan(100);
         expect(mixed.digests, name).toEqual(reference.digests);
       }

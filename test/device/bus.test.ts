@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MmioBus } from '../../src/device/bus/mmio-bus.ts';
-import type { AccessWidth, MmioDevice, PlainData } from '../../src/device/device.ts';
+import type { AccessWidth, MmioDevice } from '../../src/device/device.ts';
+import type { PlainData } from '../../src/state/plain-data.ts';
 
 class Probe implements MmioDevice {
   readonly name: string;

@@ -1,11 +1,5 @@
-import type {
-  Entropy,
-  ExternalInterrupt,
-  GuestClock,
-  HartInterrupts,
-  InterruptLine,
-  PlainData,
-} from '../../src/device/device.ts';
+import type { Entropy, ExternalInterrupt, GuestClock, HartInterrupts, InterruptLine } from '../../src/device/device.ts';
+import type { PlainData } from '../../src/state/plain-data.ts';
 
 /** Keeps the interrupt bits of some harts. */
 export class HartsDouble implements HartInterrupts {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { PlainData } from '../../src/device/device.ts';
 import { VirtioMmio } from '../../src/device/virtio/mmio/virtio-mmio.ts';
 import type { DescriptorChain } from '../../src/device/virtio/queue/descriptor-chain.ts';
 import { gather, scatter } from '../../src/device/virtio/queue/ranges.ts';
 import type { VirtioFunction, VirtioTransport } from '../../src/device/virtio/transport.ts';
+import type { PlainData } from '../../src/state/plain-data.ts';
 import { ArrayGuestMemory, RAM_BASE } from './array-guest-memory.ts';
 import { forSeeds, LineDouble, type Random } from './doubles.ts';
 import { EVENT_IDX, INDIRECT, MmioDriver, type Piece, QueueDriver, VERSION_1 } from './virtio-driver.ts';

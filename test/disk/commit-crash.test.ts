@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { ByteFile, Disk } from '../../src/backend/disk/disk.ts';
+import type { Disk } from '../../src/backend/disk/disk.ts';
 import {
   BorrowedDisk,
   CommittingDisk,
@@ -12,6 +12,7 @@ import {
   RawDisk,
   SwitchableDisk,
 } from '../../src/backend/disk/index.ts';
+import type { ByteFile } from '../../src/platform/files.ts';
 import { CrashModel } from './support/crash-model.ts';
 import { CrashingFile } from './support/crashing-file.ts';
 import { expectContent, runWorkload } from './support/model.ts';

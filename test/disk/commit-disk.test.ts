@@ -2,9 +2,9 @@ import { chmodSync, existsSync, linkSync, mkdtempSync, readdirSync, rmSync, stat
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { commitDisk } from '../../src/platform/node/disk-commit.ts';
-import { LiveDisk } from '../../src/platform/node/disk-live.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
+import { commitDisk } from '../../src/backend/disk/live/commit.ts';
+import { LiveDisk } from '../../src/backend/disk/live/live-disk.ts';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { expectContent, runWorkload } from './support/model.ts';
 import * as qemu from './support/qemu-img.ts';
 import { Random } from './support/random.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import { createQcow2, MemoryByteFile, MemoryDisk, Qcow2Disk, RawDisk } from '../../src/backend/disk/index.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { expectContent, runWorkload } from './support/model.ts';
 import { Random } from './support/random.ts';
 

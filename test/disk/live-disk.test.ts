@@ -18,8 +18,8 @@ import {
   LiveDisk,
   type OverlayRequest,
   type PreparedOverlay,
-} from '../../src/platform/node/disk-live.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
+} from '../../src/backend/disk/live/live-disk.ts';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { expectContent, runWorkload } from './support/model.ts';
 import * as qemu from './support/qemu-img.ts';
 import { Random, seedFactor } from './support/random.ts';

@@ -11,8 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { hostError } from '../../src/platform/node/host-error.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
 import { expectContent } from './support/model.ts';
 import * as qemu from './support/qemu-img.ts';
 

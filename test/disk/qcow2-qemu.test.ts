@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { DiskFormat } from '../../src/backend/disk/index.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { expectContent, runWorkload } from './support/model.ts';
 import * as qemu from './support/qemu-img.ts';
 import { Random } from './support/random.ts';

@@ -24,8 +24,8 @@ const WANTED = [
 /** As it is built: threads of the library come from there. */
 const builtMachine = async () => {
   const library = (await import(
-    new URL('../../dist/platform/node/index.js', import.meta.url).href
-  )) as typeof import('../../src/platform/node/index.ts');
+    new URL('../../dist/node.js', import.meta.url).href
+  )) as typeof import('../../src/node.ts');
   return library.Machine;
 };
 

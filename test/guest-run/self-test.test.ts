@@ -26,8 +26,8 @@ describe('a guest that tests itself', async () => {
       if ('reason' in images) return;
       // The library as it is installed: machines run in a worker, which needs the compiled files.
       const { Machine, createDisk } = (await import(
-        new URL('../../dist/platform/node/index.js', import.meta.url).href
-      )) as typeof import('../../src/platform/node/index.ts');
+        new URL('../../dist/node.js', import.meta.url).href
+      )) as typeof import('../../src/node.ts');
       const disk = join(folder, 'disk.qcow2');
       await createDisk(disk, { sizeBytes: DISK_BYTES, format: 'qcow2' });
       const script = readFileSync(new URL('./self-test.sh', import.meta.url));

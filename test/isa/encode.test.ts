@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { randomBits, randomCompressedBits } from '../../src/isa/generate/operands.ts';
 import { Random } from '../../src/isa/generate/random.ts';
-import { COMPRESSED, decode, encode, INSTRUCTIONS } from '../../src/isa/index.ts';
+import { COMPRESSED, decode, encode, encodeNamed, INSTRUCTIONS } from '../../src/isa/index.ts';
 import { seedOf } from '../differential/seed.ts';
 
 describe('encodings', () => {
@@ -41,5 +41,11 @@ describe('encodings', () => {
       });
       expect(clashes.map(({ name }) => name)).toEqual([]);
     }
+  });
+
+  it('of a name that no instruction has is a mistake of whoever asks', () => {
+    expect(() => encodeNamed('adi')).toThrow(
+      expect.objectContaining({ code: 'usage', message: 'There is no instruction "adi".' }),
+    );
   });
 });

@@ -7,8 +7,8 @@ import { TranslationCache } from '../../src/execute/jit/cache.ts';
 import type { RegionCompiler } from '../../src/execute/jit/compiler.ts';
 import { ALL_OPTIMIZATIONS } from '../../src/execute/jit/options.ts';
 import type { MachineCore } from '../../src/machine/core.ts';
-import { type CompilerConnection, compileService } from '../../src/platform/node/compile/compile-service.ts';
-import { ThreadCompiler } from '../../src/platform/node/compile/thread-compiler.ts';
+import { type CompilerConnection, compileService } from '../../src/service/compile/compile-service.ts';
+import { ThreadCompiler } from '../../src/service/compile/thread-compiler.ts';
 import { programMachine } from './program.ts';
 
 const PROGRAM = `
@@ -122,7 +122,7 @@ describe('the compiling thread', () => {
   });
 
   it('keeps no process alive', async () => {
-    const url = new URL('../../dist/platform/node/compile/', import.meta.url);
+    const url = new URL('../../dist/service/compile/', import.meta.url);
     const program = `
       const { compileService } = await import(${JSON.stringify(new URL('compile-service.js', url).href)});
       const { ThreadCompiler } = await import(${JSON.stringify(new URL('thread-compiler.js', url).href)});

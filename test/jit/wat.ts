@@ -1,5 +1,5 @@
 import wabt from 'wabt';
-import { LINKS, SLOTS_LINKS, SLOTS_REGION } from '../../src/execute/interpreter/slots.ts';
+import { LINKS, SLOTS_LINKS, SLOTS_REGION } from '../../src/hart/decoded-slots.ts';
 import * as L from '../../src/hart/layout.ts';
 import { F_NAMES, X_NAMES } from '../../src/isa/index.ts';
 

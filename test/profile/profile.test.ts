@@ -41,7 +41,7 @@ function run(core: MachineCore, branches: bigint): void {
   while (core.hart.branches < branches) {
     const aim = core.hart.branches + 10_000n;
     expect(core.run(aim < branches ? aim : branches).kind).toBe('slice');
-    expect(core.acceptsArrivals).toBe(true);
+    expect(core.acceptsEvents).toBe(true);
   }
 }
 

@@ -2,9 +2,9 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Disk } from '../../src/backend/disk/disk.ts';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import type { MachineSnapshot } from '../../src/machine/core.ts';
 import type { Images } from '../../src/machine/linux.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
 import { LiveMachine } from './live-recording.ts';
 
 const MIB = 1024 ** 2;

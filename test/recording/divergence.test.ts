@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RecordedDoor } from '../../src/door/arrivals.ts';
 import { MSCRATCH } from '../../src/hart/layout.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
@@ -8,6 +7,7 @@ import { compareDigests, decodeDigest, encodeDigest } from '../../src/recording/
 import { DivergenceError } from '../../src/recording/divergence.ts';
 import type { Recording } from '../../src/recording/recording.ts';
 import { makeRecordedMachine, Replayer } from '../../src/recording/replayer.ts';
+import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { guestImages } from '../support/guest.ts';
 import { randomNumbers } from '../support/random.ts';
 import { patient } from '../support/tiers.ts';
@@ -53,25 +53,25 @@ describe('a replay that goes another way', async () => {
     throw new Error('it did not diverge');
   };
 
-  /** The recording with one arrival changed. */
-  const withArrival = (recording: Recording, index: number, change: (arrival: never) => unknown): Recording => {
-    const arrivals = recording.arrivals.map((stamped, i) =>
-      i === index ? { ...stamped, arrival: change(stamped.arrival as never) } : stamped,
+  /** The recording with one event changed. */
+  const withEvent = (recording: Recording, index: number, change: (event: never) => unknown): Recording => {
+    const events = recording.events.map((stamped, i) =>
+      i === index ? { ...stamped, event: change(stamped.event as never) } : stamped,
     );
-    return Object.create(recording, { arrivals: { value: arrivals } }) as Recording;
+    return Object.create(recording, { events: { value: events } }) as Recording;
   };
 
   it.skipIf(reason)('because of another key names the interval, registers and pages', async () => {
     const recording = openBytes(bytes);
-    const index = recording.arrivals.findIndex(({ arrival }) => arrival.kind === 'input');
-    const changed = withArrival(recording, index, (arrival: { bytes: Uint8Array }) => {
-      const other = arrival.bytes.slice();
+    const index = recording.events.findIndex(({ event }) => event.kind === 'input');
+    const changed = withEvent(recording, index, (event: { bytes: Uint8Array }) => {
+      const other = event.bytes.slice();
       other[0] = 0x65;
-      return { ...arrival, bytes: other };
+      return { ...event, bytes: other };
     });
     const replayer = await Replayer.open(changed);
     const { divergence, message } = divergenceOf(() => replayer.runToEnd());
-    const at = recording.arrivals[index]!.point.branches;
+    const at = recording.events[index]!.point.branches;
     const first = recording.digests.findIndex(({ delivered }) => delivered > index);
     expect(divergence.interval.index).toBe(first);
     expect(divergence.interval.to).toEqual(recording.digests[first]!.point);
@@ -82,14 +82,14 @@ describe('a replay that goes another way', async () => {
 
   it.skipIf(reason)('because of other data from a disk is noticed too', async () => {
     const recording = openBytes(bytes);
-    const index = recording.arrivals.findIndex(
-      ({ arrival }) => arrival.kind === 'block' && arrival.completion.status === 'ok' && arrival.completion.data,
+    const index = recording.events.findIndex(
+      ({ event }) => event.kind === 'block' && event.completion.status === 'ok' && event.completion.data,
     );
     expect(index).toBeGreaterThanOrEqual(0);
-    const changed = withArrival(recording, index, (arrival: { completion: { data: Uint8Array[] } }) => {
-      const data = arrival.completion.data[0]!.slice();
+    const changed = withEvent(recording, index, (event: { completion: { data: Uint8Array[] } }) => {
+      const data = event.completion.data[0]!.slice();
       data[1234] = data[1234]! ^ 1;
-      return { ...arrival, completion: { status: 'ok', data: [data] } };
+      return { ...event, completion: { status: 'ok', data: [data] } };
     });
     const replayer = await Replayer.open(changed);
     const { divergence } = divergenceOf(() => replayer.runToEnd());
@@ -122,10 +122,10 @@ describe('a replay that goes another way', async () => {
 
   it.skipIf(reason)('because the guest takes another path names the place of what did not fit', async () => {
     const recording = openBytes(bytes);
-    const arrivals = recording.arrivals.map(({ point, arrival }, i) =>
-      i === 3 ? { arrival, point: { ...point, pc: point.pc + 2n } } : { point, arrival },
+    const events = recording.events.map(({ point, event }, i) =>
+      i === 3 ? { event, point: { ...point, pc: point.pc + 2n } } : { point, event },
     );
-    const changed = Object.create(recording, { arrivals: { value: arrivals }, digests: { value: [] } }) as Recording;
+    const changed = Object.create(recording, { events: { value: events }, digests: { value: [] } }) as Recording;
     const replayer = await Replayer.open(changed);
     const { divergence } = divergenceOf(() => replayer.runToEnd());
     expect(divergence.event).toMatch(/does not follow the recording|never|waits/);
@@ -148,12 +148,12 @@ describe('digests', async () => {
         });
       const points = Array.from({ length: 12 }, (_, i) => BigInt(i + 1) * 1_234_567n);
       const plain = await make();
-      const plainDoor = new RecordedDoor(plain, []);
+      const plainDoor = new ReplayRunner(plain, []);
       for (const branches of points) plainDoor.run(branches);
       const taken: Uint8Array[] = [];
       for (const more of [0, 1]) {
         const core = await make();
-        const door = new RecordedDoor(core, []);
+        const door = new ReplayRunner(core, []);
         const digests = new DigestTaker(core);
         for (const [i, branches] of points.entries()) {
           door.run(branches);

@@ -1,17 +1,17 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { MemoryByteSource } from '../../src/checkpoint/byte-source.ts';
-import { portableCodec } from '../../src/checkpoint/codec.ts';
 import { HEADER_BYTES } from '../../src/checkpoint/container/layout.ts';
+import { MemoryByteSource } from '../../src/checkpoint/memory-byte-source.ts';
 import { GodwitError } from '../../src/common/errors.ts';
 import { RTC } from '../../src/machine/boot/memory-map.ts';
-import type { Arrival } from '../../src/machine/core.ts';
-import { nodeCodec } from '../../src/platform/node/checkpoint/node-codec.ts';
+import type { ExternalEvent } from '../../src/machine/core.ts';
+import { nodeCodec } from '../../src/platform/node/codec.ts';
 import { ByteReader } from '../../src/recording/bytes.ts';
 import { EntryWriter, readEntries } from '../../src/recording/entries.ts';
 import { END, EVENTS, PAGES, RECORD_HEADER_BYTES, START } from '../../src/recording/layout.ts';
 import { frameRecord } from '../../src/recording/record-frame.ts';
 import { Recording } from '../../src/recording/recording.ts';
 import { type RecordPlace, scanRecords } from '../../src/recording/records.ts';
+import { portableCodec } from '../../src/state/portable-codec.ts';
 import { echoing } from '../api/programs.ts';
 import { randomNumbers } from '../support/random.ts';
 import { LiveMachine, MemorySink } from './live-recording.ts';
@@ -35,8 +35,8 @@ function tryOpen(bytes: Uint8Array): Recording | GodwitError {
 }
 
 /** Points as text: bigints of far-away arrays compare slowly. */
-function outline({ arrivals }: Recording): string[] {
-  return arrivals.map(({ point, arrival }) => `${point.branches} ${point.pc} ${arrival.kind}`);
+function outline({ events }: Recording): string[] {
+  return events.map(({ point, event }) => `${point.branches} ${point.pc} ${event.kind}`);
 }
 
 describe('the file of a recording', () => {
@@ -97,9 +97,9 @@ describe('the file of a recording', () => {
       }
       if (!(opened instanceof Recording)) throw opened;
       expect(opened.notice, `cut at ${length}`).toMatch(/is cut short; the last \d+ bytes|broke off without an end/);
-      expect(outline(opened)).toEqual(outlined.slice(0, opened.arrivals.length));
+      expect(outline(opened)).toEqual(outlined.slice(0, opened.events.length));
       const events = complete.filter(({ type }) => type === EVENTS).length;
-      expect(opened.arrivals.length > 0).toBe(events > 0);
+      expect(opened.events.length > 0).toBe(events > 0);
     }
     for (const part of [0.5, 0.8, 0.95]) {
       const last = records.filter(({ type }) => type === EVENTS);
@@ -124,7 +124,7 @@ describe('the file of a recording', () => {
         continue;
       }
       expect(opened.notice, `byte ${at}, seed ${SEED + 1}`).toMatch(/damaged|cut short|goes on after/);
-      expect(outline(opened)).toEqual(outlined.slice(0, opened.arrivals.length));
+      expect(outline(opened)).toEqual(outlined.slice(0, opened.events.length));
     }
     expect(refused).toBeGreaterThan(0);
   });
@@ -149,7 +149,7 @@ describe('the file of a recording', () => {
         pieces.push(frameRecord(kind === 2 ? 'WHAT' : place.type, cut, inflated, nodeCodec.crc32));
       }
       const opened = tryOpen(new Uint8Array(Buffer.concat(pieces)));
-      if (opened instanceof Recording) for (const { arrival } of opened.arrivals) expect(arrival.kind).toBeDefined();
+      if (opened instanceof Recording) for (const { event } of opened.events) expect(event.kind).toBeDefined();
     }
   });
 
@@ -192,7 +192,7 @@ describe('entries of the log', () => {
   it('come back as they were', () => {
     const random = randomNumbers(SEED);
     const bytes = (length: number) => Uint8Array.from({ length }, () => random(256));
-    const make: (() => Arrival)[] = [
+    const make: (() => ExternalEvent)[] = [
       () => ({ kind: 'clock', ticks: BigInt(random(2 ** 31)) << 20n, rate: BigInt(random(2 ** 31)) }),
       () => ({ kind: 'input', port: random(2) === 0 ? 'uart' : 'virtio', bytes: bytes(random(50)) }),
       () => ({ kind: 'resize', columns: random(65_536), rows: random(65_536) }),
@@ -200,7 +200,7 @@ describe('entries of the log', () => {
       () => ({ kind: 'block', disk: random(6), id: random(2 ** 31), completion: { status: 'ok' } }),
       () => ({ kind: 'block', disk: 1, id: 2 ** 40, completion: { status: 'ok', data: [bytes(random(5000))] } }),
       () => ({ kind: 'epoch', nanoseconds: (1n << 60n) + BigInt(random(1000)) }),
-      () => ({ kind: 'individual', seed: bytes(32), generationId: bytes(16) }),
+      () => ({ kind: 'identity', seed: bytes(32), generationId: bytes(16) }),
     ];
     const writer = new EntryWriter();
     const entries = [];
@@ -211,22 +211,20 @@ describe('entries of the log', () => {
         branches,
         pc: random(2) === 0 ? 0xffff_ffff_8000_0000n + BigInt(random(1000)) : BigInt(RTC.base),
       };
-      const arrival = make[random(make.length)]!();
-      writer.arrival({ point, arrival });
-      entries.push({ kind: 'arrival', point, arrival });
+      const event = make[random(make.length)]!();
+      writer.event({ point, event });
+      entries.push({ kind: 'event', point, event });
       if (i % 50 !== 0) continue;
       writer.digest(point, bytes(30));
       writer.marker(point, { ticks: 1n << 50n, epochMs: 1_700_000_000_000 });
     }
     const content = writer.take();
     const read = [...readEntries(new ByteReader(content), () => content)];
-    const arrivals = read.filter(({ kind }) => kind === 'arrival');
+    const events = read.filter(({ kind }) => kind === 'event');
     // Getters are read by spreading.
-    const plain = arrivals.map((entry) =>
-      entry.kind === 'arrival' ? { ...entry, arrival: { ...entry.arrival } } : entry,
-    );
+    const plain = events.map((entry) => (entry.kind === 'event' ? { ...entry, event: { ...entry.event } } : entry));
     expect(plain).toEqual(entries);
-    expect(read.filter(({ kind }) => kind !== 'arrival').length).toBe(20);
+    expect(read.filter(({ kind }) => kind !== 'event').length).toBe(20);
     for (let length = 1; length < content.length; length += 97) {
       try {
         Array.from(readEntries(new ByteReader(content.subarray(0, length)), () => content));

@@ -41,7 +41,7 @@ describe('the recording of an idle guest', async () => {
       const bytes = later.bytes - settled.bytes;
       const rate = bytes / (later.seconds - settled.seconds);
       console.log(
-        `an idle hour: ${bytes} bytes (${rate.toFixed(2)} a second), ${later.arrivals - settled.arrivals} arrivals, ` +
+        `an idle hour: ${bytes} bytes (${rate.toFixed(2)} a second), ${later.events - settled.events} events, ` +
           `${later.digests - settled.digests} digests; a boot: ${settled.bytes} bytes`,
       );
       expect(rate).toBeLessThan(100);

@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { GodwitError } from '../../src/common/errors.ts';
-import { createDisk } from '../../src/platform/node/open-disk.ts';
-import { openRecording } from '../../src/platform/node/recording/recording-file.ts';
+import { openRecording } from '../../src/service/recording/recording-file.ts';
 import { MAIN } from '../cli/support.ts';
 import { guestImages } from '../support/guest.ts';
 import { randomNumbers } from '../support/random.ts';
@@ -58,7 +58,7 @@ describe('a killed recording', async () => {
     `replays up to the last complete record, ${COUNT} times`,
     async () => {
       const random = randomNumbers(SEED);
-      const totals = { useless: 0, whole: 0, replayed: 0, digests: 0, arrivals: 0 };
+      const totals = { useless: 0, whole: 0, replayed: 0, digests: 0, events: 0 };
       for (let i = 0; i < COUNT; i++) {
         const path = join(folder, `${i}.rec`);
         const atOnce = random(4) === 0;
@@ -79,7 +79,7 @@ describe('a killed recording', async () => {
           expect(printed.startsWith(replay.printed) || replay.printed.startsWith(printed), `seed ${SEED}`).toBe(true);
           totals.replayed++;
           totals.digests += replay.checked;
-          totals.arrivals += opened.arrivals.length;
+          totals.events += opened.events.length;
           opened.close();
         }
         rmSync(path);

@@ -1,13 +1,16 @@
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import type { Finish } from '../../src/device/finisher/test-finisher.ts';
-import { type HostClock, type HostLoop, LiveRunner } from '../../src/door/live.ts';
 import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/machine/core.ts';
 import { bootImages, type Images } from '../../src/machine/linux.ts';
-import { DiskPort } from '../../src/platform/node/disk-port.ts';
-import { NodeLoop, nodeClock } from '../../src/platform/node/node-loop.ts';
-import { nodeRecordingHost } from '../../src/platform/node/recording/node-recording-host.ts';
+import type { HostClock } from '../../src/platform/clock.ts';
+import { nodeClock } from '../../src/platform/node/clock.ts';
+import { NodeLoop } from '../../src/platform/node/node-loop.ts';
+import { nodeRecordingHost } from '../../src/platform/node/node-recording-host.ts';
 import type { RecordingSink } from '../../src/recording/host.ts';
 import { Recorder, type RecorderParts } from '../../src/recording/recorder.ts';
+import type { HostLoop } from '../../src/run/host-loop.ts';
+import { LiveRunner } from '../../src/run/live-runner.ts';
+import { DiskPort } from '../../src/service/disk/disk-port.ts';
 
 /** A recording in memory. */
 export class MemorySink implements RecordingSink {
@@ -37,7 +40,7 @@ export interface LiveMachineOptions {
   readonly seed?: number;
 }
 
-type Observer = Pick<Recorder, 'arrival' | 'slice'>;
+type Observer = Pick<Recorder, 'event' | 'slice'>;
 
 const MIB = 1024 ** 2;
 const SERIAL = 'recorded';
@@ -103,8 +106,8 @@ export class LiveMachine {
     this.options = options;
     this.ports = ports;
     this.runner = new LiveRunner(core, options.clock ?? nodeClock, options.loop ?? new NodeLoop(), {
-      onArrival: (stamped) => {
-        for (const recorder of this.recorders) recorder.arrival(stamped);
+      onEvent: (stamped) => {
+        for (const recorder of this.recorders) recorder.event(stamped);
       },
       onSlice: (outcome, busyMs) => {
         for (const recorder of this.recorders) recorder.slice(outcome, busyMs);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MemoryByteSource } from '../../src/checkpoint/byte-source.ts';
-import { nodeCodec } from '../../src/platform/node/checkpoint/node-codec.ts';
+import { MemoryByteSource } from '../../src/checkpoint/memory-byte-source.ts';
+import { nodeCodec } from '../../src/platform/node/codec.ts';
 import { Recording } from '../../src/recording/recording.ts';
 import { Replayer, type ReplayOptions } from '../../src/recording/replayer.ts';
 import { guestImages } from '../support/guest.ts';
@@ -72,7 +72,7 @@ describe('a recording of mixed work', async () => {
   }, 120_000);
   afterAll(() => booted?.close());
 
-  const totals = { recordings: 0, arrivals: 0, digests: 0, blocks: 0 };
+  const totals = { recordings: 0, events: 0, digests: 0, blocks: 0 };
 
   for (const [index, seed] of SEEDS.entries()) {
     it.skipIf(reason)(
@@ -81,7 +81,7 @@ describe('a recording of mixed work', async () => {
         const { bytes, printed, counts } = await record(booted!, seed);
         const recording = Recording.open(new MemoryByteSource(`seed ${seed}`, bytes), nodeCodec);
         expect(recording.notice).toBeUndefined();
-        expect(recording.arrivals.length).toBe(counts.arrivals);
+        expect(recording.events.length).toBe(counts.events);
         expect(recording.digests.length).toBe(counts.digests);
         const first = await replay(recording, {});
         expect(first.checked).toBe(counts.digests);
@@ -92,9 +92,9 @@ describe('a recording of mixed work', async () => {
         const threshold = LONG && index % 12 === 3 ? 2 : 30;
         if (index % 4 === 3) expect(await replay(recording, { translation: { threshold } })).toEqual(first);
         totals.recordings++;
-        totals.arrivals += counts.arrivals;
+        totals.events += counts.events;
         totals.digests += counts.digests;
-        totals.blocks += recording.arrivals.filter(({ arrival }) => arrival.kind === 'block').length;
+        totals.blocks += recording.events.filter(({ event }) => event.kind === 'block').length;
       },
       patient(600_000),
     );
@@ -103,6 +103,6 @@ describe('a recording of mixed work', async () => {
   it.skipIf(reason)('was recorded with input, disks and digests', () => {
     console.log(`mixed work: ${JSON.stringify(totals)}`);
     expect(totals.digests).toBeGreaterThan(totals.recordings);
-    expect(totals.arrivals).toBeGreaterThan(totals.recordings);
+    expect(totals.events).toBeGreaterThan(totals.recordings);
   });
 });

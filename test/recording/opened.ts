@@ -1,5 +1,5 @@
-import { MemoryByteSource } from '../../src/checkpoint/byte-source.ts';
-import { nodeCodec } from '../../src/platform/node/checkpoint/node-codec.ts';
+import { MemoryByteSource } from '../../src/checkpoint/memory-byte-source.ts';
+import { nodeCodec } from '../../src/platform/node/codec.ts';
 import { Recording } from '../../src/recording/recording.ts';
 import { Replayer, type ReplayOptions } from '../../src/recording/replayer.ts';
 

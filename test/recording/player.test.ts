@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Machine } from '../../src/platform/node/machine.ts';
-import { createDisk, openDisk } from '../../src/platform/node/open-disk.ts';
-import { LiveFromReplay } from '../../src/platform/node/recording/live-from-replay.ts';
-import { Player } from '../../src/platform/node/recording/player.ts';
-import { ReplayDisks } from '../../src/platform/node/recording/replay-disks.ts';
-import { ReplayKeeper } from '../../src/platform/node/recording/replay-keeper.ts';
+import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { makeRecordedMachine, Replayer } from '../../src/recording/replayer.ts';
 import { Timeline } from '../../src/replay/timeline.ts';
+import { Machine } from '../../src/service/machine/machine.ts';
+import { LiveFromReplay } from '../../src/service/replay/live-from-replay.ts';
+import { Player } from '../../src/service/replay/player.ts';
+import { ReplayCheckpointer } from '../../src/service/replay/replay-checkpointer.ts';
+import { ReplayDisks } from '../../src/service/replay/replay-disks.ts';
 import { guestImages } from '../support/guest.ts';
 import { patient } from '../support/tiers.ts';
 import { LiveMachine, MemorySink } from './live-recording.ts';
@@ -207,7 +207,7 @@ describe('a recording that is played', async () => {
       const store = join(folder, 'checkpoints');
       const disks = await ReplayDisks.open([{ path: blank }], openBytes(bytes).start.disks);
       const { player, recording, shown } = await play(disks);
-      const keeper = new ReplayKeeper({ core: player.replayer.core, recording, disks });
+      const keeper = new ReplayCheckpointer({ core: player.replayer.core, recording, disks });
       for (const [name, text] of [
         ['empty', 'first\r\n'],
         ['written', 'records out'],
@@ -244,8 +244,8 @@ describe('a recording that is played', async () => {
     async () => {
       const recording = openBytes(bytes);
       const core = await makeRecordedMachine(recording, { reservedBytes: 512 * MIB });
-      const { arrivals, endPoint } = recording;
-      const timeline = new Timeline({ core, arrivals, endBranches: endPoint.branches });
+      const { events, endPoint } = recording;
+      const timeline = new Timeline({ core, events, endBranches: endPoint.branches });
       const middle = (recording.start.point.branches + endPoint.branches) / 2n;
       timeline.seekBranches(endPoint.branches);
       const last = core.digest();

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MemoryByteSource } from '../../src/checkpoint/byte-source.ts';
+import { MemoryByteSource } from '../../src/checkpoint/memory-byte-source.ts';
 import { GodwitError } from '../../src/common/errors.ts';
-import { nodeCodec } from '../../src/platform/node/checkpoint/node-codec.ts';
-import { RecordingFile } from '../../src/platform/node/recording/recording-file.ts';
+import { nodeCodec } from '../../src/platform/node/codec.ts';
 import { FlightRecorder } from '../../src/recording/flight-recorder.ts';
 import { joinRecordings } from '../../src/recording/join.ts';
+import { RecordingFile } from '../../src/service/recording/recording-file.ts';
 import { echoing } from '../api/programs.ts';
 import { guestImages } from '../support/guest.ts';
 import { patient } from '../support/tiers.ts';
@@ -188,7 +188,7 @@ describe('a recorder', async () => {
       // Arrivals that the machine does not take, but whose size counts.
       for (let i = 0; i < 80; i++) {
         const completion = { status: 'ok', data: [megabyte.fill(i)] } as const;
-        recorder.arrival({ point: machine.core.point, arrival: { kind: 'block', disk: 0, id: 0, completion } });
+        recorder.event({ point: machine.core.point, event: { kind: 'block', disk: 0, id: 0, completion } });
       }
       while (held.length < 2) await delay(5);
       expect(held).toEqual([true, false]);
@@ -196,7 +196,7 @@ describe('a recorder', async () => {
       await machine.stop();
       await finished;
       await recorder.stop();
-      expect(openBytes(sink.bytes).arrivals.length).toBeGreaterThanOrEqual(80);
+      expect(openBytes(sink.bytes).events.length).toBeGreaterThanOrEqual(80);
       await close();
     },
     patient(120_000),

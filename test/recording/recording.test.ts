@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { MemoryByteSource } from '../../src/checkpoint/byte-source.ts';
-import { nodeCodec } from '../../src/platform/node/checkpoint/node-codec.ts';
+import { MemoryByteSource } from '../../src/checkpoint/memory-byte-source.ts';
+import { nodeCodec } from '../../src/platform/node/codec.ts';
 import { Recording } from '../../src/recording/recording.ts';
 import { Replayer } from '../../src/recording/replayer.ts';
 import { guestImages } from '../support/guest.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { RecordedDoor, type StampedArrival } from '../../src/door/arrivals.ts';
 import { type CoreOptions, type ExecutionPoint, MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { RewindableOutput } from '../../src/replay/rewindable-output.ts';
 import { Timeline } from '../../src/replay/timeline.ts';
+import { type LoggedEvent, ReplayRunner } from '../../src/run/replay-runner.ts';
 import { guestImages } from '../support/guest.ts';
 import { randomNumbers } from '../support/random.ts';
 import { tierUnderTest } from '../support/tiers.ts';
@@ -25,7 +25,7 @@ describe('a timeline', async () => {
     };
   };
 
-  let recorded: { arrivals: StampedArrival[]; end: bigint; printed: string } | undefined;
+  let recorded: { events: LoggedEvent[]; end: bigint; printed: string } | undefined;
   /** A boot, with commands typed at the prompt. */
   const recording = async () => {
     if (recorded) return recorded;
@@ -35,40 +35,40 @@ describe('a timeline', async () => {
       ...options(),
       output: (_port, bytes) => (printed += decoder.decode(bytes)),
     });
-    const arrivals: StampedArrival[] = [];
+    const events: LoggedEvent[] = [];
     for (;;) {
       const outcome = core.run(core.hart.branches + 500_000n);
       if (outcome.kind !== 'waiting') continue;
       if (printed.includes('done\r\n')) break;
-      if (printed.includes('~#') && arrivals.length === 0) {
-        const arrival = { kind: 'input', port: 'uart', bytes: new TextEncoder().encode(COMMANDS) } as const;
-        arrivals.push({ point: core.point, arrival });
-        core.deliver(arrival);
+      if (printed.includes('~#') && events.length === 0) {
+        const event = { kind: 'input', port: 'uart', bytes: new TextEncoder().encode(COMMANDS) } as const;
+        events.push({ point: core.point, event });
+        core.deliver(event);
       } else core.skipTo(outcome.deadline!);
     }
-    recorded = { arrivals, end: core.hart.branches, printed };
+    recorded = { events, end: core.hart.branches, printed };
     return recorded;
   };
 
   const open = async () => {
-    const { arrivals, end } = await recording();
+    const { events, end } = await recording();
     let printed = '';
     const decoder = new TextDecoder();
     const output = new RewindableOutput((_port, bytes) => (printed += decoder.decode(bytes)));
     const core = await MachineCore.create({ ...options(), output: output.output });
-    const timeline = new Timeline({ core, arrivals, endBranches: end }, { output });
+    const timeline = new Timeline({ core, events, endBranches: end }, { output });
     return { timeline, printed: () => printed, output };
   };
 
   it.skipIf(reason)(
     'comes to the same state at a point, wherever it comes from, and prints everything once',
     async () => {
-      const { arrivals, end, printed: expected } = await recording();
+      const { events, end, printed: expected } = await recording();
       const random = randomNumbers(11);
       const targets = Array.from({ length: 7 }, () => (end * BigInt(random(10_000))) / 10_000n);
       const digests = new Map<bigint, { point: ExecutionPoint; digest: bigint }>();
       const core = await MachineCore.create(options());
-      const door = new RecordedDoor(core, arrivals);
+      const door = new ReplayRunner(core, events);
       for (const branches of [...targets].sort((a, b) => Number(a - b))) {
         door.run(branches);
         digests.set(branches, { point: core.point, digest: core.digest() });
@@ -129,9 +129,9 @@ describe('a timeline', async () => {
   });
 
   it.skipIf(reason)('keeps its waypoints within their budget', async () => {
-    const { arrivals, end } = await recording();
+    const { events, end } = await recording();
     const core = await MachineCore.create(options());
-    const timeline = new Timeline({ core, arrivals, endBranches: end }, { waypoints: { count: 12, frames: 8192 } });
+    const timeline = new Timeline({ core, events, endBranches: end }, { waypoints: { count: 12, frames: 8192 } });
     timeline.runForward(end);
     expect(timeline.waypointCount).toBeLessThanOrEqual(12);
     const last = timeline.core.digest();

@@ -3,12 +3,12 @@
  * forks of one moment, wherever they run, must do the same.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RecordedDoor } from '../../src/door/arrivals.ts';
 import { type CoreOptions, joinEngine, MachineCore } from '../../src/machine/core.ts';
 import type { Engine } from '../../src/machine/engine.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { LOCK_WORDS, MemoryLock } from '../../src/memory/lock.ts';
 import { FrameSnapshot } from '../../src/memory/snapshot.ts';
+import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { assemble } from '../jit/assembly.ts';
 import { CALLS_NEXT_PAGE, NEXT_PAGE, programMachine } from '../jit/program.ts';
 import { guestImages } from '../support/guest.ts';
@@ -35,7 +35,7 @@ const reason = 'reason' in images ? images.reason : undefined;
 
 /** Without anything from outside. */
 function runOn(core: MachineCore, branches: bigint): void {
-  new RecordedDoor(core, []).run(core.hart.branches + branches);
+  new ReplayRunner(core, []).run(core.hart.branches + branches);
 }
 
 describe('code that is written between forks', () => {

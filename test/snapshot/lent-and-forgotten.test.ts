@@ -1,10 +1,10 @@
 /** Real guests while pages are lent and forgotten under them: in between runs, as the host does it. */
 import { describe, expect, it } from 'vitest';
-import { RecordedDoor } from '../../src/door/arrivals.ts';
 import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import type { Loan } from '../../src/memory/loan.ts';
 import type { PageSource } from '../../src/memory/page-source.ts';
+import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { assemble } from '../jit/assembly.ts';
 import { CALLS_NEXT_PAGE, NEXT_PAGE, programMachine } from '../jit/program.ts';
 import { CopiedPages } from '../support/copied-pages.ts';
@@ -51,7 +51,7 @@ class ChangingPages implements PageSource {
 }
 
 function runOn(core: MachineCore, branches: bigint): void {
-  new RecordedDoor(core, []).run(core.hart.branches + branches);
+  new ReplayRunner(core, []).run(core.hart.branches + branches);
 }
 
 describe.each(THRESHOLDS)('a program (translated after %i visits)', (threshold) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { RecordedDoor } from '../../src/door/arrivals.ts';
 import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
+import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { CopiedPages } from '../support/copied-pages.ts';
 import { guestImages } from '../support/guest.ts';
 import { tierUnderTest } from '../support/tiers.ts';
@@ -27,7 +27,7 @@ describe('snapshots', async () => {
   };
 
   /** Runs on without anything from outside. */
-  const runTo = (core: MachineCore, branches: bigint) => new RecordedDoor(core, []).run(branches);
+  const runTo = (core: MachineCore, branches: bigint) => new ReplayRunner(core, []).run(branches);
 
   it.skipIf(reason)('of a booting Linux go on as the machine itself, in the same memory and in another', async () => {
     const core = await MachineCore.create(options());

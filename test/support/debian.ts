@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'vitest';
 import { createMachineDisk, findDebianDisk } from '../../src/guest/index.ts';
-import type { Machine } from '../../src/platform/node/index.ts';
+import type { Machine } from '../../src/node.ts';
 
 /** Of the shell on Debian's root disk. */
 const DEBIAN_PROMPT = /root@\S+:~# /;

@@ -1,4 +1,5 @@
-import type { HostClock, HostLoop } from '../../src/door/live.ts';
+import type { HostClock } from '../../src/platform/clock.ts';
+import type { HostLoop } from '../../src/run/host-loop.ts';
 
 /** Wall time whose sleeping parts pass at once, each a little longer than asked for, as on a real host. */
 export class SleeplessHost implements HostClock, HostLoop {

@@ -4,6 +4,9 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { lastLines, run, say } from '../setup/common.mjs';
 
+/** The current release of Node.js, as the npm registry knew it when this was last looked at. */
+export const NODE_LATEST = '26.10.0';
+
 /** The package that the npm package `node` takes its program from; it needs no install script. */
 const PACKAGE = `node-${process.platform}-${process.arch}`;
 
@@ -11,8 +14,9 @@ function programIn(folder) {
   return join(folder, 'node_modules', PACKAGE, 'bin', 'node');
 }
 
-/** The path of the program. */
-export async function nodeRelease(version) {
+/** The path of the program. `version`: "latest" (NODE_LATEST), or a version. */
+export async function nodeRelease(wanted) {
+  const version = wanted === 'latest' ? NODE_LATEST : wanted;
   if (!/^\d+(\.\d+){0,2}$/.test(version)) throw new Error(`"${version}" is no version of Node.js.`);
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'godwit', 'node');
   const folder = join(cache, version);

@@ -40,7 +40,7 @@ class Tracer {
     const { core } = this;
     for (let count = 0; ; count++) {
       const enough = count >= SLICE_INSTRUCTIONS || core.hart.branches >= branches;
-      if (count > 0 && enough && core.acceptsArrivals) return { kind: 'slice' };
+      if (count > 0 && enough && core.acceptsEvents) return { kind: 'slice' };
       const outcome = this.step();
       if (outcome.kind !== 'slice') return outcome;
     }

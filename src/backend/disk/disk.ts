@@ -30,20 +30,3 @@ export interface Extent {
   readonly kind: 'data' | 'zero' | 'hole';
   readonly lengthBytes: number;
 }
-
-/** Random access to one host file. What the disk formats are built on; platform/node has the one for real files. */
-export interface ByteFile {
-  /** For messages. */
-  readonly name: string;
-  readonly readonly: boolean;
-  size(): Promise<number>;
-  /** Reads exactly `into.length` bytes; past the end of the file it gives zeros. */
-  read(offset: number, into: Uint8Array): Promise<void>;
-  /** Writes all of `data`, growing the file where needed. */
-  write(offset: number, data: Uint8Array): Promise<void>;
-  truncate(sizeBytes: number): Promise<void>;
-  /** Gives a range back to the host where it can (hole punching); else writes nothing. Content becomes zeros if it resolves true. */
-  punchHole(offset: number, length: number): Promise<boolean>;
-  sync(): Promise<void>;
-  close(): Promise<void>;
-}

@@ -1,4 +1,4 @@
-import type { ByteFile } from './disk.ts';
+import type { ByteFile } from '../../platform/files.ts';
 import { assertRange, closedError, readonlyError } from './range.ts';
 import { SparseBytes } from './sparse-bytes.ts';
 

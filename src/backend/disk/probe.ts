@@ -1,5 +1,5 @@
 import { GodwitError } from '../../common/errors.ts';
-import type { ByteFile } from './disk.ts';
+import type { ByteFile } from '../../platform/files.ts';
 
 export type DiskFormat = 'raw' | 'qcow2';
 

@@ -1,5 +1,6 @@
 import { GodwitError } from '../../common/errors.ts';
-import type { ByteFile, Disk } from './disk.ts';
+import type { ByteFile } from '../../platform/files.ts';
+import type { Disk } from './disk.ts';
 import { looksLikeQcow2 } from './probe.ts';
 import { assertRange, closedError, readonlyError } from './range.ts';
 import { fillWithZeros } from './zero-fill.ts';

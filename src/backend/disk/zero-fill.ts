@@ -1,4 +1,4 @@
-import type { ByteFile } from './disk.ts';
+import type { ByteFile } from '../../platform/files.ts';
 
 const ZERO_PIECE = new Uint8Array(256 * 1024);
 

@@ -1,6 +1,6 @@
 import { GodwitError } from '../../common/errors.ts';
-import type { ByteSource } from '../byte-source.ts';
-import type { Codec } from '../codec.ts';
+import type { ByteSource } from '../../platform/byte-source.ts';
+import type { Codec } from '../../platform/codec.ts';
 import {
   asciiAt,
   END_MARK,

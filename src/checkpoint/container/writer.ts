@@ -1,4 +1,4 @@
-import type { Codec } from '../codec.ts';
+import type { Codec } from '../../platform/codec.ts';
 import {
   END_MARK,
   ENTRY,

@@ -1,4 +1,5 @@
-import type { Codec } from '../codec.ts';
+import { violation } from '../../common/invariant.ts';
+import type { Codec } from '../../platform/codec.ts';
 import {
   ALL_PAGES,
   CHUNK_BYTES,
@@ -54,8 +55,9 @@ export class PageEncoder {
 
   /** `content` is a page of 4096 bytes; undefined: zeros. */
   add(page: number, content: Uint8Array | undefined): Uint8Array | undefined {
-    // A mistake of ours, which would otherwise be noticed when the file is needed.
-    if (page <= this.lastPage || page >= this.pageCount) throw new RangeError(`page ${page} is out of order`);
+    // It would otherwise be noticed when the file is needed.
+    const isInOrder = page > this.lastPage && page < this.pageCount;
+    if (!isInOrder) throw violation(`page ${page} comes after ${this.lastPage} and is one of ${this.pageCount}`);
     this.lastPage = page;
     const chunk = Math.floor(page / CHUNK_PAGES);
     const finished = chunk === this.chunk ? undefined : this.end();

@@ -1,4 +1,5 @@
-import type { Codec } from '../codec.ts';
+import { invariant } from '../../common/invariant.ts';
+import type { Codec } from '../../platform/codec.ts';
 import { type Chunk, packChunk } from './encoder.ts';
 import { ALL_PAGES, CHUNK_BYTES, CHUNK_PAGES, chunkMask, METHOD_NONE, PAGE_BYTES, presentOffset } from './layout.ts';
 import type { StoredPages } from './stored-pages.ts';
@@ -28,8 +29,11 @@ export class PageStack {
   constructor(levels: readonly StoredPages[], codec: Codec) {
     this.levels = levels;
     this.codec = codec;
-    this.pageCount = levels[0]!.index.pageCount;
-    this.hasBase = levels.at(-1)!.index.hasBase;
+    const top = levels[0];
+    const bottom = levels.at(-1);
+    invariant(top && bottom, 'a stack has a level');
+    this.pageCount = top.index.pageCount;
+    this.hasBase = bottom.index.hasBase;
   }
 
   /** Puts a page into the 4096 bytes of `into`; false, with nothing written: it is all zeros. For stacks without a base. */
@@ -156,7 +160,9 @@ export class PageStack {
   /** Room for a chunk: that of the one that was used longest ago, since hundreds are unpacked while somebody waits for the guest. */
   private makeRoom(): Uint8Array {
     if (this.cache.size < CACHED_CHUNKS) return new Uint8Array(CHUNK_BYTES);
-    const [oldest, { buffer }] = this.cache.entries().next().value!;
+    const least = this.cache.entries().next().value;
+    invariant(least, 'a full cache has an entry');
+    const [oldest, { buffer }] = least;
     this.cache.delete(oldest);
     return buffer.byteLength === CHUNK_BYTES ? new Uint8Array(buffer) : new Uint8Array(CHUNK_BYTES);
   }

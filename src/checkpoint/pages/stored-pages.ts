@@ -1,5 +1,5 @@
 import { GodwitError } from '../../common/errors.ts';
-import type { Codec } from '../codec.ts';
+import type { Codec } from '../../platform/codec.ts';
 import { type Container, damaged, type Section } from '../container/reader.ts';
 import type { Chunk } from './encoder.ts';
 import { METHOD_DEFLATED, PAGE_BYTES, pagesIn } from './layout.ts';

@@ -1,4 +1,4 @@
-import { GodwitError } from '../../common/errors.ts';
+import { violation } from '../../common/invariant.ts';
 import type { AccessWidth, MmioDevice } from '../device.ts';
 
 interface Range {
@@ -25,21 +25,18 @@ export class MmioBus {
   readonly #ranges: Range[] = [];
   #last: Range | undefined;
 
-  /** Throws GodwitError('usage') when the range overlaps another device's. */
+  /** It must not overlap another device. */
   add(base: number, device: MmioDevice): void {
     const end = base + device.sizeBytes;
     if (!Number.isSafeInteger(base) || base < 0 || !Number.isSafeInteger(end)) {
-      throw new GodwitError('usage', `The device ${device.name} cannot be at address ${base}.`);
+      throw violation(`a device has addresses that are safe integers: ${device.name} cannot be at ${base}`);
     }
     // In order, without a sort: a board is made for each fork.
     let index = 0;
     while (index < this.#ranges.length && this.#ranges[index]!.end <= base) index++;
     const other = this.#ranges[index];
     if (other !== undefined && other.base < end) {
-      throw new GodwitError(
-        'usage',
-        `The devices ${device.name} and ${other.device.name} overlap at 0x${base.toString(16)}.`,
-      );
+      throw violation(`no devices overlap, as ${device.name} and ${other.device.name} at 0x${base.toString(16)}`);
     }
     this.#ranges.splice(index, 0, { base, end, device });
   }

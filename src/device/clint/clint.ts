@@ -1,6 +1,7 @@
 import { GodwitError } from '../../common/errors.ts';
-import type { AccessWidth, GuestClock, HartInterrupts, MmioDevice, PlainData } from '../device.ts';
-import { StateReader } from '../state-reader.ts';
+import type { PlainData } from '../../state/plain-data.ts';
+import { StateReader } from '../../state/state-reader.ts';
+import type { AccessWidth, GuestClock, HartInterrupts, MmioDevice } from '../device.ts';
 import { CLINT_MAX_HARTS, CLINT_MSIP, CLINT_MTIME, CLINT_MTIMECMP, CLINT_SIZE_BYTES } from './registers.ts';
 
 /** The `mtimecmp` registers. They are part of the harts' state, where the comparator is, which drives `mip.MTIP`. */

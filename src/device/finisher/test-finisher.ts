@@ -1,5 +1,6 @@
-import type { AccessWidth, MmioDevice, PlainData } from '../device.ts';
-import { StateReader } from '../state-reader.ts';
+import type { PlainData } from '../../state/plain-data.ts';
+import { StateReader } from '../../state/state-reader.ts';
+import type { AccessWidth, MmioDevice } from '../device.ts';
 import { FINISHER_FAIL, FINISHER_PASS, FINISHER_RESET, FINISHER_SIZE_BYTES, FINISHER_STATUS } from './registers.ts';
 
 /** What the guest asked for: power off as passed or failed, or start anew. `code` is 0 to 65535. */

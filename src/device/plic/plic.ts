@@ -1,6 +1,8 @@
 import { GodwitError } from '../../common/errors.ts';
-import type { AccessWidth, HartInterrupts, InterruptLine, MmioDevice, PlainData } from '../device.ts';
-import { StateReader } from '../state-reader.ts';
+import { violation } from '../../common/invariant.ts';
+import type { PlainData } from '../../state/plain-data.ts';
+import { StateReader } from '../../state/state-reader.ts';
+import type { AccessWidth, HartInterrupts, InterruptLine, MmioDevice } from '../device.ts';
 import {
   PLIC_CONTEXT,
   PLIC_CONTEXT_CLAIM,
@@ -54,7 +56,7 @@ export class Plic implements MmioDevice {
   /** The line of a source, 1 to 96. */
   line(source: number): InterruptLine {
     if (!Number.isInteger(source) || source < 1 || source > PLIC_SOURCE_COUNT) {
-      throw new GodwitError('usage', `The PLIC has sources 1 to ${PLIC_SOURCE_COUNT}, not ${source}.`);
+      throw violation(`a line is one of the PLIC's sources 1 to ${PLIC_SOURCE_COUNT}, and not ${source}`);
     }
     return { set: (level) => this.#setLevel(source, level) };
   }

@@ -1,5 +1,6 @@
-import type { AccessWidth, GuestClock, InterruptLine, MmioDevice, PlainData } from '../device.ts';
-import { StateReader } from '../state-reader.ts';
+import type { PlainData } from '../../state/plain-data.ts';
+import { StateReader } from '../../state/state-reader.ts';
+import type { AccessWidth, GuestClock, InterruptLine, MmioDevice } from '../device.ts';
 import {
   RTC_ALARM_HIGH,
   RTC_ALARM_LOW,

@@ -1,5 +1,5 @@
-import type { PlainData } from '../device.ts';
-import { StateReader } from '../state-reader.ts';
+import type { PlainData } from '../../state/plain-data.ts';
+import { StateReader } from '../../state/state-reader.ts';
 import { CHARACTER_ERRORS } from './receiver-fifo.ts';
 import { FCR_ENABLE, FCR_TRIGGER_SHIFT, FIFO_BYTES, IER_MASK, LSR_ERRORS, MCR_MASK } from './registers.ts';
 

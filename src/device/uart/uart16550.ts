@@ -1,5 +1,6 @@
+import type { PlainData } from '../../state/plain-data.ts';
 import { ByteQueue } from '../byte-queue.ts';
-import type { AccessWidth, InterruptLine, MmioDevice, PlainData } from '../device.ts';
+import type { AccessWidth, InterruptLine, MmioDevice } from '../device.ts';
 import { modemDeltas, modemLines } from './modem.ts';
 import { CHARACTER_ERRORS, ReceiverFifo } from './receiver-fifo.ts';
 import {

@@ -1,4 +1,5 @@
-import type { AccessWidth, GuestMemory, Stateful } from '../device.ts';
+import type { Stateful } from '../../state/plain-data.ts';
+import type { AccessWidth, GuestMemory } from '../device.ts';
 import type { SplitQueue } from './queue/split-queue.ts';
 
 /** What a virtio device finds around it. */

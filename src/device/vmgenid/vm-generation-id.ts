@@ -1,6 +1,7 @@
 import { GodwitError } from '../../common/errors.ts';
-import type { AccessWidth, InterruptLine, MmioDevice, PlainData } from '../device.ts';
-import { StateReader } from '../state-reader.ts';
+import type { PlainData } from '../../state/plain-data.ts';
+import { StateReader } from '../../state/state-reader.ts';
+import type { AccessWidth, InterruptLine, MmioDevice } from '../device.ts';
 import { VMGENID_BYTES, VMGENID_SIZE_BYTES } from './registers.ts';
 
 const ALL_BYTES = 2 ** VMGENID_BYTES - 1;

@@ -1,5 +1,5 @@
+import { OP_UNDECODED, SLOT_BYTES, SLOT_OP } from '../../hart/decoded-slots.ts';
 import type { FunctionBuilder, I32 } from '../wasm/index.ts';
-import { OP_UNDECODED, SLOT_BYTES, SLOT_OP } from './slots.ts';
 
 /**
  * What instructions are decoded to, by their bits: a table in a machine's memory that the interpreter looks into before it asks the host.

@@ -1,4 +1,3 @@
-import type { Arena } from '../../memory/arena.ts';
 import {
   DECODED_PAGE_BYTES,
   OP_PAGE_END,
@@ -12,7 +11,8 @@ import {
   SLOTS_IDLE_STORES,
   SLOTS_REPLACED_OP,
   SLOTS_VERSION,
-} from './slots.ts';
+} from '../../hart/decoded-slots.ts';
+import type { Arena } from '../../memory/arena.ts';
 
 /** Makes every slot of a decoded page undecoded, with no visits and no region. */
 export function emptySlots(memory: Uint8Array, page: number): void {

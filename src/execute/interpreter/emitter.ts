@@ -1,5 +1,20 @@
 import { Cause, Exit, MSTATUS_FS, Privilege } from '../../hart/constants.ts';
 import { CsrEffect } from '../../hart/csr.ts';
+import {
+  besideSlot,
+  SLOT_A,
+  SLOT_B,
+  SLOT_BYTES,
+  SLOT_C,
+  SLOT_D,
+  SLOT_IMMEDIATE,
+  SLOT_ROUNDING,
+  SLOTS_BYTES,
+  SLOTS_HEAT,
+  SLOTS_TARGET,
+  TARGET_ELSEWHERE,
+  TARGET_IN_PAGE,
+} from '../../hart/decoded-slots.ts';
 import * as L from '../../hart/layout.ts';
 import type { HartLibrary } from '../../hart/library/index.ts';
 import { dataEntry } from '../../hart/library/tlb.ts';
@@ -17,21 +32,6 @@ import {
 } from '../wasm/index.ts';
 import { FloatCalls } from './float-calls.ts';
 import type { Handler } from './handlers.ts';
-import {
-  besideSlot,
-  SLOT_A,
-  SLOT_B,
-  SLOT_BYTES,
-  SLOT_C,
-  SLOT_D,
-  SLOT_IMMEDIATE,
-  SLOT_ROUNDING,
-  SLOTS_BYTES,
-  SLOTS_HEAT,
-  SLOTS_TARGET,
-  TARGET_ELSEWHERE,
-  TARGET_IN_PAGE,
-} from './slots.ts';
 
 const FS = Number(MSTATUS_FS);
 const BOX = -0x1_0000_0000n;

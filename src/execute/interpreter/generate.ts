@@ -1,4 +1,21 @@
+import { invariant } from '../../common/invariant.ts';
 import { CAUSE_DEBUG_STOP, Exit } from '../../hart/constants.ts';
+import {
+  besideSlot,
+  decodedSlot,
+  FIRST_INTERPRETED_EXIT,
+  OP_CROSSING,
+  OP_PAGE_END,
+  OP_REGION,
+  OP_UNDECODED,
+  RegionExit,
+  SLOT_BYTES,
+  SLOT_OP,
+  SLOTS_BYTES,
+  SLOTS_FRAME,
+  SLOTS_REGION,
+  SLOTS_REPLACED_OP,
+} from '../../hart/decoded-slots.ts';
 import * as L from '../../hart/layout.ts';
 import { defineHart, type HartLibrary, type HartOptions } from '../../hart/library/index.ts';
 import { fetchEntry } from '../../hart/library/tlb.ts';
@@ -16,22 +33,6 @@ import {
 import { decodeByTable } from './decode-table.ts';
 import { type Loop, noteHeat, SlotEmitter } from './emitter.ts';
 import { HANDLERS, OP_ILLEGAL } from './handlers.ts';
-import {
-  besideSlot,
-  decodedSlot,
-  FIRST_INTERPRETED_EXIT,
-  OP_CROSSING,
-  OP_PAGE_END,
-  OP_REGION,
-  OP_UNDECODED,
-  RegionExit,
-  SLOT_BYTES,
-  SLOT_OP,
-  SLOTS_BYTES,
-  SLOTS_FRAME,
-  SLOTS_REGION,
-  SLOTS_REPLACED_OP,
-} from './slots.ts';
 
 export interface InterpreterOptions extends HartOptions {
   readonly memory: { readonly initialPages: number; readonly maximumPages: number; readonly shared: boolean };
@@ -308,7 +309,9 @@ function dispatchOp(
       f.branch(loop.labels.dispatch);
     };
   }
-  const illegalHandler = { ...HANDLERS[0]!, op: OP_ILLEGAL };
+  const [anyHandler] = HANDLERS;
+  invariant(anyHandler, 'there are handlers');
+  const illegalHandler = { ...anyHandler, op: OP_ILLEGAL };
   cases[OP_ILLEGAL] = () => new SlotEmitter(f, loop, illegalHandler).illegal();
   f.switch(regions.op.get, cases, () => f.unreachable());
 }

@@ -1,8 +1,8 @@
+import { FIRST_INSTRUCTION_OP } from '../../hart/decoded-slots.ts';
 import { COMPRESSED_TARGETS } from '../../isa/compressed.ts';
 import type { Decoded } from '../../isa/decode.ts';
 import type { Instruction } from '../../isa/instruction.ts';
 import { INSTRUCTIONS, instructionNamed } from '../../isa/table/index.ts';
-import { FIRST_INSTRUCTION_OP } from './slots.ts';
 
 /**
  * The interpreter's cases. An instruction has one for each length it comes in; those with a target relative to pc also one for each

@@ -1,6 +1,6 @@
+import { SLOT_OP } from '../../hart/decoded-slots.ts';
 import { type Decoded, decodeOnce } from '../../isa/decode.ts';
 import { OP_ILLEGAL, opOf } from './handlers.ts';
-import { SLOT_OP } from './slots.ts';
 
 /** Slots by instruction, for these many instructions at once: the last ones whose bits had that hash. Few make up most of a program. */
 const KEPT_BITS = 16;

@@ -1,7 +1,7 @@
 import { quickCsr } from '../../hart/csr.ts';
+import { LINKS } from '../../hart/decoded-slots.ts';
 import type { Decoded } from '../../isa/decode.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
-import { LINKS } from '../interpreter/slots.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from './options.ts';
 
 /** One instruction, by its byte offset from the start of the region's page. Negative ones and those from FRAME_BYTES on lie in other pages. */

@@ -1,10 +1,11 @@
+import { violation } from '../../common/invariant.ts';
 import { MSTATUS_FS } from '../../hart/constants.ts';
 import { quickCsr } from '../../hart/csr.ts';
+import { RegionExit } from '../../hart/decoded-slots.ts';
 import * as L from '../../hart/layout.ts';
 import type { HartLibrary } from '../../hart/library/index.ts';
 import { dataEntry } from '../../hart/library/tlb.ts';
 import type { CsrAccess, Emitter, FloatSource, FloatUnit, Source, Width } from '../../isa/emitter.ts';
-import { RegionExit } from '../interpreter/slots.ts';
 import { type FunctionBuilder, type I32, type I64, i32, i64, type Local, select } from '../wasm/index.ts';
 import type { Placed } from './blocks.ts';
 import { FloatInline } from './float-inline.ts';
@@ -70,7 +71,7 @@ export class RegionEmitter implements Emitter {
   }
 
   get library(): HartLibrary {
-    throw new Error(`${this.placed.decoded.instruction.name} is not for translation`);
+    throw violation(`${this.placed.decoded.instruction.name} is left to the interpreter`);
   }
 
   private giveUp(why: RegionExit, condition?: I32): void {

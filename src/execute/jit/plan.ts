@@ -1,3 +1,4 @@
+import { present, violation } from '../../common/invariant.ts';
 import { decode } from '../../isa/decode.ts';
 import { type Block, type Ending, type Placed, pageDistance } from './blocks.ts';
 
@@ -56,17 +57,18 @@ function targetsOf(ending: Ending): readonly number[] {
 }
 
 function endingOf(kind: Ending['kind'], targets: readonly number[]): Ending {
+  const target = (i: number) => present(targets[i], 'an ending has as many targets as its kind needs');
   switch (kind) {
     case 'branch':
-      return { kind, taken: targets[0]!, next: targets[1]! };
+      return { kind, taken: target(0), next: target(1) };
     case 'jump':
-      return { kind, target: targets[0]! };
+      return { kind, target: target(0) };
     case 'indirect':
       return { kind, likely: targets };
     case 'fall':
-      return { kind, next: targets[0]! };
+      return { kind, next: target(0) };
     case 'interpret':
-      return { kind, offset: targets[0]! };
+      return { kind, offset: target(0) };
   }
 }
 
@@ -76,7 +78,8 @@ export function decodePlan(plan: RegionPlan): Block[] {
     const instructions: Placed[] = [];
     for (const word of bits) {
       const decoded = decode(word);
-      if (!decoded) throw new Error(`no instruction ${word.toString(16)} at ${offset}`);
+      if (!decoded)
+        throw violation(`a plan has no word that is no instruction, as 0x${word.toString(16)} at ${offset}`);
       instructions.push({ offset, decoded });
       offset += decoded.length;
     }
@@ -105,7 +108,7 @@ function blocksOf(plan: RegionPlan): PlannedBlock[] {
     blocks.push({
       start,
       bits: plan.subarray(bitsAt, bitsAt + instructions),
-      ending: ENDINGS[ending]!,
+      ending: present(ENDINGS[ending], 'the kind of an ending is one of ENDINGS'),
       targets: [...plan.subarray(at + 4, bitsAt)],
     });
     at = bitsAt + instructions;

@@ -1,4 +1,4 @@
-import type { Arena } from '../../memory/arena.ts';
+import { present } from '../../common/invariant.ts';
 import {
   LINKS,
   OP_REGION,
@@ -7,7 +7,8 @@ import {
   SLOTS_LINKS,
   SLOTS_REGION,
   SLOTS_REPLACED_OP,
-} from '../interpreter/slots.ts';
+} from '../../hart/decoded-slots.ts';
+import type { Arena } from '../../memory/arena.ts';
 import { linkOf } from './blocks.ts';
 import type { CachedModule } from './cache.ts';
 
@@ -124,8 +125,8 @@ export class RegionMap {
   }
 
   private unlink(page: number, distance: number): void {
-    const links = this.links.get(page)!;
-    const link = links[linkOf(distance)]!;
+    const links = present(this.links.get(page), `the page at ${page} has links`);
+    const link = present(links[linkOf(distance)], `the page at ${page} has a link over ${distance} pages`);
     if (--link.users > 0) return;
     links[linkOf(distance)] = undefined;
     this.arena.view.setUint32(page + SLOTS_LINKS + 4 * linkOf(distance), 0, true);

@@ -1,7 +1,8 @@
+import { invariant } from '../../common/invariant.ts';
+import { RegionExit, SLOTS_LINKS, SLOTS_REGION } from '../../hart/decoded-slots.ts';
 import * as L from '../../hart/layout.ts';
 import { fetchEntry } from '../../hart/library/tlb.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
-import { RegionExit, SLOTS_LINKS, SLOTS_REGION } from '../interpreter/slots.ts';
 import {
   type Declared,
   type FunctionBuilder,
@@ -350,33 +351,33 @@ export class RegionWriter {
       this.edge({ position, from, to, behind: count }, context);
     const end = {
       branch: (condition: I32) => {
-        if (ending.kind !== 'branch') throw new Error('a branch that does not end its block');
+        invariant(ending.kind === 'branch' && last, 'a branch ends its block');
         const { taken, next } = ending;
         if (taken === next) {
           // What follows is written once: a row of such branches would double it each time.
           f.drop(condition);
-          edge(next, last!.offset, done);
+          edge(next, last.offset, done);
           return;
         }
         const isTaken = f.let(condition);
         const isAlike = [taken, next].every((to) => {
-          const counts = this.perBranch > 0 && to <= last!.offset;
+          const counts = this.perBranch > 0 && to <= last.offset;
           return !counts && !this.nests(position, this.graph.position.get(to), context);
         });
         if (isAlike) this.settle(done);
         const count = isAlike ? 0 : done;
         f.if(
           isTaken,
-          () => edge(taken, last!.offset, count),
-          () => edge(next, last!.offset, count),
+          () => edge(taken, last.offset, count),
+          () => edge(next, last.offset, count),
         );
       },
       jump: () => {
-        if (ending.kind !== 'jump') throw new Error('a jump that does not end its block');
-        edge(ending.target, last!.offset, done);
+        invariant(ending.kind === 'jump' && last, 'a jump ends its block');
+        edge(ending.target, last.offset, done);
       },
       indirect: (target: I64) => {
-        if (ending.kind !== 'indirect') throw new Error('an indirect jump that does not end its block');
+        invariant(ending.kind === 'indirect', 'an indirect jump ends its block');
         const to = f.let(target);
         this.settle(done, true);
         for (const offset of ending.likely) {

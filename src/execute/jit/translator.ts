@@ -1,8 +1,4 @@
-import { decode } from '../../isa/decode.ts';
-import type { Arena } from '../../memory/arena.ts';
-import { FRAME_BYTES } from '../../memory/layout.ts';
-import { emptySlots } from '../interpreter/decoded-pages.ts';
-import { writeSlot } from '../interpreter/slot-writer.ts';
+import { present } from '../../common/invariant.ts';
 import {
   OP_UNDECODED,
   SLOT_BYTES,
@@ -11,7 +7,12 @@ import {
   SLOTS_HEAT,
   SLOTS_TARGET,
   TARGET_IN_PAGE,
-} from '../interpreter/slots.ts';
+} from '../../hart/decoded-slots.ts';
+import { decode } from '../../isa/decode.ts';
+import type { Arena } from '../../memory/arena.ts';
+import { FRAME_BYTES } from '../../memory/layout.ts';
+import { emptySlots } from '../interpreter/decoded-pages.ts';
+import { writeSlot } from '../interpreter/slot-writer.ts';
 import { type Block, findBlocks, type PageCode, pageDistance, pageOffset } from './blocks.ts';
 import { type CachedModule, type CachedRegion, cachedModule, instructionAt, type TranslationCache } from './cache.ts';
 import type { CompiledBatch, RegionCompiler } from './compiler.ts';
@@ -333,7 +334,7 @@ export class Translator {
     places.forEach((place, i) => {
       if (place.abandoned) this.counts.late++;
       else if ((this.full && !this.instances.has(owner)) || !this.canLink(place)) this.cool(place);
-      else this.install(place, owner.regions[i]!);
+      else this.install(place, present(owner.regions[i], 'a batch has a region for each place that waits for it'));
     });
   }
 

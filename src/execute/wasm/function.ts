@@ -1,3 +1,4 @@
+import { violation } from '../../common/invariant.ts';
 import { ByteWriter } from './bytes.ts';
 import {
   F32,
@@ -67,7 +68,7 @@ export class FunctionBuilder {
   }
 
   parameter<T extends ValueType>(position: number, type: T): Local<T> {
-    if (this.parameterTypes[position] !== type) throw new Error(`parameter ${position} is not of type ${type}`);
+    if (this.parameterTypes[position] !== type) throw violation(`parameter ${position} is of type ${type}`);
     return this.variable(type, position);
   }
 
@@ -198,7 +199,7 @@ export class FunctionBuilder {
 
   private writeCall(callee: Callable, args: readonly Value[], out: ByteWriter): void {
     if (args.length !== callee.parameters.length || args.some((arg, i) => arg.type !== callee.parameters[i])) {
-      throw new Error(`arguments do not match ${callee.name}(${callee.parameters.join(', ')})`);
+      throw violation(`arguments match ${callee.name}(${callee.parameters.join(', ')})`);
     }
     for (const arg of args) arg.write(out);
     out.u8(0x10);

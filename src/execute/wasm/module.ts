@@ -1,3 +1,4 @@
+import { invariant } from '../../common/invariant.ts';
 import { ByteWriter } from './bytes.ts';
 import { type Callable, FunctionBuilder, type FunctionType, type Local } from './function.ts';
 import { VALUE_TYPE_CODE, type ValueType } from './value.ts';
@@ -41,7 +42,7 @@ export class ModuleBuilder {
     parameters: P,
     result: R,
   ): Declared<P, R> {
-    if (this.functions.length > 0) throw new Error('imports come before functions');
+    invariant(this.functions.length === 0, `imports come before functions: ${name}`);
     const callable = { name, index: this.imports.length, parameters, result };
     this.imports.push({ module, callable });
     return callable;
@@ -65,7 +66,9 @@ export class ModuleBuilder {
     const f = new FunctionBuilder(callable.parameters);
     const parameters = callable.parameters.map((type, position) => f.parameter(position, type));
     build(f, ...(parameters as unknown as LocalsOf<P>));
-    this.functions[callable.index - this.imports.length]!.code = f.finish();
+    const declared = this.functions[callable.index - this.imports.length];
+    invariant(declared?.code === undefined && declared, `a declared function is defined once: ${callable.index}`);
+    declared.code = f.finish();
   }
 
   function<const P extends readonly ValueType[], const R extends ValueType | undefined>(
@@ -118,7 +121,7 @@ export class ModuleBuilder {
       entry.u32(e.index);
     });
     section(out, 10, this.functions, (entry, { callable, code }) => {
-      if (!code) throw new Error(`function ${callable.name} has no body`);
+      invariant(code, `a declared function has a body: ${callable.name}`);
       entry.u32(code.length);
       entry.append(code);
     });

@@ -1,6 +1,6 @@
 /** Turns the raw image that the guest configured into the qcow2 that is kept. */
 import type { Disk } from '../../backend/disk/disk.ts';
-import { createDisk, openDisk } from '../../platform/node/open-disk.ts';
+import { createDisk, openDisk } from '../../backend/disk/live/open-disk.ts';
 import type { Progress } from '../progress.ts';
 import { type Extent, nonZeroRuns, wholeClusters } from './extents.ts';
 import { usedExtents } from './image.ts';

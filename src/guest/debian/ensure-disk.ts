@@ -10,7 +10,7 @@
  * and never taken away, and a newer one has another name.
  */
 import { join } from 'node:path';
-import { createDisk } from '../../platform/node/open-disk.ts';
+import { createDisk } from '../../backend/disk/live/open-disk.ts';
 import { defaultCacheFolder, makeFolder } from '../cache.ts';
 import { ensureGuest } from '../ensure-guest.ts';
 import { withFileLock } from '../lock.ts';

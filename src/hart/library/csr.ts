@@ -1,3 +1,4 @@
+import { invariant } from '../../common/invariant.ts';
 import { type FunctionBuilder, type I32, i32, i64, type Label, type ModuleBuilder } from '../../execute/wasm/index.ts';
 import { Cause } from '../constants.ts';
 import { CSRS, type Csr, type CsrContext, type CsrParts } from '../csr.ts';
@@ -19,7 +20,9 @@ export function defineCsr(module: ModuleBuilder, parts: CsrParts, { raise }: Tra
         return;
       }
       f.block((label) => {
-        labels[CSRS[rest]!.address] = label;
+        const { address: at } = CSRS[rest]!;
+        invariant(labels[at] === undefined, `a CSR has one row: 0x${at.toString(16)}`);
+        labels[at] = label;
         nest(rest - 1);
       });
       f.scope(() => each(CSRS[rest]!));

@@ -1,7 +1,7 @@
 import { defineFloat } from '../../execute/float/index.ts';
 import type { ModuleBuilder } from '../../execute/wasm/index.ts';
 import { FFLAGS } from '../layout.ts';
-import { defineAccess } from './access.ts';
+import { defineAccess } from './access/index.ts';
 import { defineCsr } from './csr.ts';
 import { defineDigest } from './digest.ts';
 import { declareHostImports } from './imports.ts';

@@ -1,7 +1,7 @@
-import { SLOTS_VERSION } from '../../execute/interpreter/slots.ts';
 import { type I32, i32, type ModuleBuilder } from '../../execute/wasm/index.ts';
 import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, LEAF_SHARED, RAM_BASE } from '../../memory/layout.ts';
 import { Access } from '../constants.ts';
+import { SLOTS_VERSION } from '../decoded-slots.ts';
 import {
   DATA_TLB,
   DATA_TLB_ENTRIES,

@@ -1,4 +1,6 @@
+import { invariant } from '../../common/invariant.ts';
 import { type I32, type I64, i32, i64, type ModuleBuilder, select } from '../../execute/wasm/index.ts';
+import { FRAME_BYTES as PAGE_BYTES } from '../../memory/layout.ts';
 import * as C from '../constants.ts';
 import * as L from '../layout.ts';
 
@@ -11,16 +13,24 @@ const SPACE_SHIFT = 4;
 export const DATA_CONTEXT_SUM_SHIFT = 2;
 const CONTEXT_SUM = 1 << DATA_CONTEXT_SUM_SHIFT;
 const CONTEXT_MXR = 8;
+invariant(CONTEXT_MXR < 1 << SPACE_SHIFT, "a context's mode lies below the number of its space");
+invariant(L.SPACE_COUNT << SPACE_SHIFT <= PAGE_BYTES, 'a context lies below the page in a tag');
+
+/** Shifts an address so that its page's number comes to count entries. */
+const ENTRY_SHIFT = 7;
+invariant(PAGE_BYTES >> ENTRY_SHIFT === L.TLB_ENTRY_BYTES, 'neighbouring pages have neighbouring entries');
+for (const entries of [L.DATA_TLB_ENTRIES, L.FETCH_TLB_ENTRIES])
+  invariant((entries & (entries - 1)) === 0, `a TLB has a power of two of entries: ${entries}`);
 
 /** Entry of the data TLB for a virtual address. */
 export function dataEntry(hart: I32, address: I64): I32 {
   const byteMask = (L.DATA_TLB_ENTRIES - 1) * L.TLB_ENTRY_BYTES;
-  return hart.add(address.shrU(7).wrap().and(byteMask));
+  return hart.add(address.shrU(ENTRY_SHIFT).wrap().and(byteMask));
 }
 
 export function fetchEntry(hart: I32, address: I64): I32 {
   const byteMask = (L.FETCH_TLB_ENTRIES - 1) * L.TLB_ENTRY_BYTES;
-  return hart.add(address.shrU(7).wrap().and(byteMask));
+  return hart.add(address.shrU(ENTRY_SHIFT).wrap().and(byteMask));
 }
 
 /** True for a satp whose mode translates. */

@@ -1,3 +1,5 @@
+import { invariant } from '../../common/invariant.ts';
+
 /** A small, fast, seeded generator (sfc32 of PractRand); the same seed gives the same tests everywhere. */
 export class Random {
   readonly seed: number;
@@ -38,6 +40,7 @@ export class Random {
   }
 
   pick<T>(items: ArrayLike<T>): T {
+    invariant(items.length > 0, 'what is picked from is not empty');
     return items[this.below(items.length)]!;
   }
 

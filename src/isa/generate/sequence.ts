@@ -1,3 +1,4 @@
+import { present } from '../../common/invariant.ts';
 import { COMPRESSED } from '../compressed.ts';
 import { type Decoded, decode, lengthOf } from '../decode.ts';
 import { encode, encodeNamed } from '../encode.ts';
@@ -374,7 +375,8 @@ class Builder {
 
 /** Bytes that a load or store of this name moves. */
 function widthOf(name: string): number {
-  return { b: 1, h: 2, w: 4, d: 8 }[name.replace(/^f?[ls]/, '')[0]!]!;
+  const letter = name.replace(/^f?[ls]/, '').charAt(0);
+  return present({ b: 1, h: 2, w: 4, d: 8 }[letter], `a load or store names its width: ${name}`);
 }
 
 function writesInteger({ encoding, syntax }: Instruction): boolean {

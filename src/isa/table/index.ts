@@ -1,3 +1,4 @@
+import { GodwitError } from '../../common/errors.ts';
 import type { Instruction } from '../instruction.ts';
 import { ATOMIC } from './atomic.ts';
 import { BITS } from './bits.ts';
@@ -19,8 +20,9 @@ export const INSTRUCTIONS: readonly Instruction[] = [
 
 const byName = new Map(INSTRUCTIONS.map((instruction) => [instruction.name, instruction]));
 
+/** Throws GodwitError('usage') when there is none of this name. */
 export function instructionNamed(name: string): Instruction {
   const found = byName.get(name);
-  if (!found) throw new Error(`no instruction ${name}`);
+  if (!found) throw new GodwitError('usage', `There is no instruction "${name}".`);
   return found;
 }

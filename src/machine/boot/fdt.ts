@@ -7,8 +7,10 @@
  *     ...      structure block: tokens and data, each aligned to 4 bytes (5.4)
  *     ...      strings block: property names, each ended by a zero (5.5)
  */
+
 import { strToU8 } from 'fflate';
 import { GodwitError } from '../../common/errors.ts';
+import { invariant, present } from '../../common/invariant.ts';
 
 export const FDT_MAGIC = 0xd00dfeed;
 export const FDT_VERSION = 17;
@@ -95,7 +97,7 @@ export function bytes(value: Uint8Array): PropertyValue {
   return { kind: 'bytes', bytes: value };
 }
 
-/** Throws GodwitError('usage') when the tree cannot be written: bad or repeated names, references to nothing. */
+/** The tree has sound names, none of them twice in a node, and refers only to labels that it has. */
 export function writeFdt(root: DeviceTreeNode, options: FdtOptions = {}): Uint8Array {
   const reservations = options.reservations ?? [];
   const structure = new StructureBlock(numberLabels(root));
@@ -137,7 +139,7 @@ function numberLabels(root: DeviceTreeNode): Map<string, number> {
   const phandles = new Map<string, number>();
   const visit = (at: DeviceTreeNode): void => {
     if (at.label !== undefined) {
-      if (phandles.has(at.label)) throw new GodwitError('usage', `The device tree has two nodes labelled ${at.label}.`);
+      invariant(!phandles.has(at.label), `a device tree has one node labelled ${at.label}`);
       phandles.set(at.label, phandles.size + 1);
     }
     at.children.forEach(visit);
@@ -163,12 +165,11 @@ class StructureBlock {
     this.#u32(FDT_BEGIN_NODE);
     this.#padded(strToU8(`${at.name}\0`));
     for (const [name, value] of Object.entries(at.properties)) this.#property(path, name, this.#encode(path, value));
-    if (at.label !== undefined) this.#property(path, 'phandle', u32(this.#phandles.get(at.label)!));
+    if (at.label !== undefined) this.#property(path, 'phandle', u32(this.#phandleOf(path, { label: at.label })));
     const seen = new Set<string>();
     for (const child of at.children) {
-      if (!NODE_NAME.test(child.name) || seen.has(child.name)) {
-        throw new GodwitError('usage', `${path} in the device tree cannot hold a node named "${child.name}".`);
-      }
+      invariant(NODE_NAME.test(child.name), `nodes in ${path} of a device tree have sound names: "${child.name}"`);
+      invariant(!seen.has(child.name), `nodes in ${path} of a device tree have different names: "${child.name}"`);
       seen.add(child.name);
       this.tree(child, `${path === '/' ? '' : path}/${child.name}`);
     }
@@ -181,9 +182,7 @@ class StructureBlock {
   }
 
   #property(path: string, name: string, value: Uint8Array): void {
-    if (!PROPERTY_NAME.test(name)) {
-      throw new GodwitError('usage', `${path} in the device tree cannot hold a property named "${name}".`);
-    }
+    invariant(PROPERTY_NAME.test(name), `properties of ${path} in a device tree have sound names: "${name}"`);
     this.#u32(FDT_PROP);
     this.#u32(value.length);
     this.#u32(this.names.offsetOf(name));
@@ -200,11 +199,7 @@ class StructureBlock {
   }
 
   #phandleOf(path: string, { label }: Reference): number {
-    const phandle = this.#phandles.get(label);
-    if (phandle === undefined) {
-      throw new GodwitError('usage', `${path} in the device tree refers to ${label}, which does not exist.`);
-    }
-    return phandle;
+    return present(this.#phandles.get(label), `${path} in a device tree refers to a node that exists: ${label}`);
   }
 
   #u32(value: number): void {

@@ -1,7 +1,7 @@
 import { type FileHandle, open, realpath } from 'node:fs/promises';
-import type { ByteFile } from '../../backend/disk/disk.ts';
 import { assertRange, closedError, readonlyError } from '../../backend/disk/range.ts';
 import { GodwitError } from '../../common/errors.ts';
+import type { ByteFile } from '../files.ts';
 import { hostError } from './host-error.ts';
 import { type ImageLock, lockImage } from './image-lock.ts';
 

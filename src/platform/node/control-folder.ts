@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { GodwitError } from '../../common/errors.ts';
-import { withStoreLock } from './checkpoint/store-lock.ts';
+import { withStoreLock } from '../../service/checkpoint/store/store-lock.ts';
 import { errorCodeOf, hostError } from './host-error.ts';
 
 const ENDING = '.sock';

@@ -6,12 +6,12 @@ import { GodwitError } from '../../common/errors.ts';
 import { fileIdentity, NodeByteFile } from './byte-file.ts';
 import { errorCodeOf, hostError } from './host-error.ts';
 
-/** A passing name beside `path`. */
+/** a temporary name beside `path`. */
 export function draftPath(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomUUID()}.new`);
 }
 
-/** Fills a file under a passing name, and gives it its own only then. */
+/** Fills a file under a temporary name, and gives it its own only then. */
 export async function createWhole(path: string, fill: (file: NodeByteFile) => Promise<void>): Promise<void> {
   const draft = draftPath(path);
   try {
@@ -24,7 +24,7 @@ export async function createWhole(path: string, fill: (file: NodeByteFile) => Pr
     await nameFile(draft, path);
   } catch (error) {
     const { code, message, hint } = hostError(error, `create ${path}`);
-    // The passing name means nothing to anyone.
+    // The temporary name means nothing to anyone.
     throw new GodwitError(code, message.replaceAll(draft, path), {
       cause: error,
       ...(hint === undefined ? {} : { hint }),

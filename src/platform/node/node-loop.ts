@@ -1,9 +1,4 @@
-import type { HostClock, HostLoop } from '../../door/live.ts';
-
-export const nodeClock: HostClock = {
-  nowMs: () => performance.now(),
-  epochNanoseconds: () => BigInt(Date.now()) * 1_000_000n,
-};
+import type { HostLoop } from '../../run/host-loop.ts';
 
 /** The event loop of a thread, between slices of a machine. */
 export class NodeLoop implements HostLoop {

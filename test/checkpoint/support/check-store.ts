@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { expect } from 'vitest';
-import type { CheckpointStore } from '../../../src/platform/node/checkpoint/index.ts';
+import type { CheckpointStore } from '../../../src/service/checkpoint/store/index.ts';
 import { memoryOf, recipeOf } from './recipe.ts';
 
-/** Files with passing names, in the store and its checkpoints. */
+/** Files with temporary names, in the store and its checkpoints. */
 export function leftovers(folder: string): string[] {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
   return names.filter((name) => /(?:^|\/)\.(?!lock$|godwit-lock-)/.test(name));

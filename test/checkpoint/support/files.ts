@@ -1,10 +1,11 @@
-import { MemoryByteSource } from '../../../src/checkpoint/byte-source.ts';
 import { CheckpointFile } from '../../../src/checkpoint/checkpoint-file.ts';
-import { type Codec, portableCodec } from '../../../src/checkpoint/codec.ts';
+import { MemoryByteSource } from '../../../src/checkpoint/memory-byte-source.ts';
 import type { CheckpointMeta } from '../../../src/checkpoint/meta.ts';
 import { checkpointBlocks } from '../../../src/checkpoint/page-batches.ts';
-import type { PlainData } from '../../../src/device/device.ts';
 import type { MemorySnapshot } from '../../../src/memory/snapshot.ts';
+import type { Codec } from '../../../src/platform/codec.ts';
+import type { PlainData } from '../../../src/state/plain-data.ts';
+import { portableCodec } from '../../../src/state/portable-codec.ts';
 import { PAGE } from './memory.ts';
 
 export function idOf(number: number): string {

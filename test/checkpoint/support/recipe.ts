@@ -1,4 +1,4 @@
-import type { PlainData } from '../../../src/device/device.ts';
+import type { PlainData } from '../../../src/state/plain-data.ts';
 import { Random } from '../../disk/support/random.ts';
 import { ModelMemory } from './memory.ts';
 

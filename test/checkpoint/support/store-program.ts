@@ -20,5 +20,5 @@ export async function buildStoreUser(folder: string): Promise<string> {
 
 /** The store as it is built, which has a thread to go with it. */
 export const BUILT_STORE = pathToFileURL(
-  join(import.meta.dirname, '../../../dist/platform/node/checkpoint/index.js'),
+  join(import.meta.dirname, '../../../dist/service/checkpoint/store/index.js'),
 ).href;

@@ -1,4 +1,4 @@
-import type { CheckpointStore } from '../../../src/platform/node/checkpoint/index.ts';
+import type { CheckpointStore } from '../../../src/service/checkpoint/store/index.ts';
 import type { ModelMemory } from './memory.ts';
 
 export interface MakeOptions {

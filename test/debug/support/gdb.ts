@@ -2,12 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { liveTarget } from '../../../src/debug/live-target.ts';
 import { replayTarget } from '../../../src/debug/replay-target.ts';
 import type { Finish } from '../../../src/device/finisher/test-finisher.ts';
-import type { StampedArrival } from '../../../src/door/arrivals.ts';
-import { LiveRunner } from '../../../src/door/live.ts';
 import type { MachineCore } from '../../../src/machine/core.ts';
-import { type GdbAddress, GdbServer } from '../../../src/platform/node/gdb-server.ts';
-import { NodeLoop, nodeClock } from '../../../src/platform/node/node-loop.ts';
+import { nodeClock } from '../../../src/platform/node/clock.ts';
+import { NodeLoop } from '../../../src/platform/node/node-loop.ts';
 import { Timeline } from '../../../src/replay/timeline.ts';
+import { LiveRunner } from '../../../src/run/live-runner.ts';
+import type { LoggedEvent } from '../../../src/run/replay-runner.ts';
+import { type GdbAddress, GdbServer } from '../../../src/service/debug/gdb-server.ts';
 
 export const GDB = 'gdb-multiarch';
 const PATIENCE_MS = 90_000;
@@ -77,9 +78,9 @@ export class LiveMachine {
   static async start(
     core: MachineCore,
     address: GdbAddress = 0,
-    onArrival: (stamped: StampedArrival) => void = () => {},
+    onEvent: (stamped: LoggedEvent) => void = () => {},
   ): Promise<LiveMachine> {
-    const runner = new LiveRunner(core, nodeClock, new NodeLoop(), { onArrival });
+    const runner = new LiveRunner(core, nodeClock, new NodeLoop(), { onEvent });
     const late: { machine?: LiveMachine } = {};
     const target = liveTarget({
       core,
@@ -89,7 +90,7 @@ export class LiveMachine {
         runner.stop();
       },
     });
-    runner.hold();
+    runner.halt();
     const machine = new LiveMachine(core, runner, await GdbServer.listen(address, target));
     late.machine = machine;
     return machine;
@@ -114,11 +115,11 @@ export class ReplayedMachine {
 
   static async start(
     core: MachineCore,
-    arrivals: readonly StampedArrival[],
+    events: readonly LoggedEvent[],
     endBranches: bigint,
     address: GdbAddress = 0,
   ): Promise<ReplayedMachine> {
-    const timeline = new Timeline({ core, arrivals, endBranches });
+    const timeline = new Timeline({ core, events, endBranches });
     const late: { machine?: ReplayedMachine } = {};
     const target = replayTarget({
       timeline,

@@ -1,4 +1,4 @@
-import type { ByteFile } from '../../../src/backend/disk/disk.ts';
+import type { ByteFile } from '../../../src/platform/files.ts';
 import type { Random } from './random.ts';
 
 const SECTOR = 512;

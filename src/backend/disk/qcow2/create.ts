@@ -1,5 +1,5 @@
 import { GodwitError } from '../../../common/errors.ts';
-import type { ByteFile } from '../disk.ts';
+import type { ByteFile } from '../../../platform/files.ts';
 import { assertDiskSize } from '../range.ts';
 import type { BackingReference } from './header.ts';
 import * as layout from './layout.ts';
@@ -13,7 +13,7 @@ export interface Qcow2CreateOptions {
   /** The file under the new image. A relative name is relative to the folder of the new image. */
   backing?: { path: string; format: 'raw' | 'qcow2' };
   /** Nobody will need it after a crash of the host: it is not brought to stable storage. */
-  passing?: boolean;
+  temporary?: boolean;
 }
 
 const DEFAULT_CLUSTER_BITS = 16;
@@ -29,7 +29,7 @@ interface Layout {
   l1Clusters: number;
 }
 
-/** Writes an empty image, version 3, into an empty file, and brings it to stable storage unless it is `passing`. */
+/** Writes an empty image, version 3, into an empty file, and brings it to stable storage unless it is `temporary`. */
 export async function createQcow2(file: ByteFile, options: Qcow2CreateOptions): Promise<void> {
   const plan = planLayout(options);
   const header = encodeHeader(plan, options);
@@ -37,10 +37,10 @@ export async function createQcow2(file: ByteFile, options: Qcow2CreateOptions): 
   await file.truncate(totalClusters * plan.clusterBytes);
   await file.write(plan.clusterBytes, encodeRefcountTable(plan));
   await file.write((1 + plan.refcountTableClusters) * plan.clusterBytes, encodeRefcounts(totalClusters));
-  if (!options.passing) await file.sync();
+  if (!options.temporary) await file.sync();
   // The header is last: a file without it is no image.
   await file.write(0, header);
-  if (!options.passing) await file.sync();
+  if (!options.temporary) await file.sync();
 }
 
 function planLayout(options: Qcow2CreateOptions): Layout {

@@ -1,5 +1,5 @@
 import { GodwitError } from '../../../common/errors.ts';
-import type { ByteFile } from '../disk.ts';
+import type { ByteFile } from '../../../platform/files.ts';
 
 /**
  * The file of an image, with its end kept in memory. Nothing past `endBytes` has ever been written, so it reads as zeros

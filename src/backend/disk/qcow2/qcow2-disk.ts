@@ -1,5 +1,6 @@
 import { GodwitError } from '../../../common/errors.ts';
-import type { ByteFile, Disk, Extent } from '../disk.ts';
+import type { ByteFile } from '../../../platform/files.ts';
+import type { Disk, Extent } from '../disk.ts';
 import { Mutex } from '../mutex.ts';
 import { assertRange, closedError, readonlyError } from '../range.ts';
 import { ClusterMap } from './cluster-map.ts';

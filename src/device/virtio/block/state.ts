@@ -1,5 +1,5 @@
-import type { PlainData } from '../../device.ts';
-import { StateReader } from '../../state-reader.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import { StateReader } from '../../../state/state-reader.ts';
 import { VIRTQ_SIZE_MAXIMUM } from '../queue/layout.ts';
 import type { GuestRange } from '../queue/ranges.ts';
 import { SECTOR_BYTES } from './registers.ts';

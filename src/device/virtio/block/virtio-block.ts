@@ -1,5 +1,7 @@
 import { GodwitError } from '../../../common/errors.ts';
-import type { AccessWidth, PlainData } from '../../device.ts';
+import { invariant } from '../../../common/invariant.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import type { AccessWidth } from '../../device.ts';
 import { readConfigurationBytes } from '../configuration.ts';
 import { featureSet } from '../features.ts';
 import type { DescriptorChain } from '../queue/descriptor-chain.ts';
@@ -304,7 +306,9 @@ export class VirtioBlock implements VirtioFunction {
       this.#transport.fail('the status byte of a request is gone');
       return;
     }
-    memory.bytes[spans[0]!.offset] = status;
+    const [span] = spans;
+    invariant(span, 'what was resolved of one byte has a span');
+    memory.bytes[span.offset] = status;
     this.#transport.queue(QUEUE).push(head, data.written === data.room ? data.room + 1 : data.written);
   }
 
@@ -340,7 +344,9 @@ function dataRanges(chain: DescriptorChain, kind: BlockRequest['kind']): BlockRe
 }
 
 function statusAddressOf(chain: DescriptorChain): bigint {
-  return sliceRanges(chain.writableRanges, chain.writableLength - 1, 1)[0]!.address;
+  const [last] = sliceRanges(chain.writableRanges, chain.writableLength - 1, 1);
+  invariant(last, 'a chain that is answered has a writable byte');
+  return last.address;
 }
 
 function serialBytes(serial: string): Uint8Array {

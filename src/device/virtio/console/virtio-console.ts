@@ -1,7 +1,8 @@
 import { GodwitError } from '../../../common/errors.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import { StateReader } from '../../../state/state-reader.ts';
 import { ByteQueue } from '../../byte-queue.ts';
-import type { AccessWidth, PlainData } from '../../device.ts';
-import { StateReader } from '../../state-reader.ts';
+import type { AccessWidth } from '../../device.ts';
 import { readConfigurationBytes } from '../configuration.ts';
 import { featureSet } from '../features.ts';
 import type { VirtioFunction, VirtioTransport } from '../transport.ts';

@@ -1,5 +1,6 @@
-import type { Entropy, PlainData } from '../../device.ts';
-import { StateReader } from '../../state-reader.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import { StateReader } from '../../../state/state-reader.ts';
+import type { Entropy } from '../../device.ts';
 import type { VirtioFunction, VirtioTransport } from '../transport.ts';
 
 /** Virtio 1.2, 5.4.1. */

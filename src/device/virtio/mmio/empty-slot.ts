@@ -1,5 +1,6 @@
-import type { AccessWidth, MmioDevice, PlainData } from '../../device.ts';
-import { StateReader } from '../../state-reader.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import { StateReader } from '../../../state/state-reader.ts';
+import type { AccessWidth, MmioDevice } from '../../device.ts';
 import {
   VIRTIO_MAGIC,
   VIRTIO_MMIO_MAGIC_VALUE,

@@ -1,5 +1,5 @@
-import type { PlainData } from '../../device.ts';
-import { StateReader } from '../../state-reader.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import { StateReader } from '../../../state/state-reader.ts';
 import { SplitQueue, type SplitQueueState } from '../queue/split-queue.ts';
 import { VIRTIO_MMIO_INT_CONFIG, VIRTIO_MMIO_INT_VRING } from './registers.ts';
 

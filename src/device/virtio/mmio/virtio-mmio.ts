@@ -1,4 +1,6 @@
-import type { AccessWidth, GuestMemory, InterruptLine, MmioDevice, PlainData } from '../../device.ts';
+import { present } from '../../../common/invariant.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import type { AccessWidth, GuestMemory, InterruptLine, MmioDevice } from '../../device.ts';
 import { featureSet, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from '../features.ts';
 import { VIRTQ_SIZE_MAXIMUM } from '../queue/layout.ts';
 import { SplitQueue } from '../queue/split-queue.ts';
@@ -211,7 +213,7 @@ export class VirtioMmio implements MmioDevice, VirtioTransport {
     this.#state = registers;
     this.#failure = undefined;
     this.#queues.forEach((queue, index) => {
-      queue.restore(queues[index]!);
+      queue.restore(present(queues[index], 'a state that was read has a state for each queue'));
     });
     this.#applyFeatures();
     this.#updateLine();

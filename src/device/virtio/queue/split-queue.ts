@@ -1,5 +1,6 @@
-import type { GuestMemory, PlainData } from '../../device.ts';
-import { StateReader } from '../../state-reader.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import { StateReader } from '../../../state/state-reader.ts';
+import type { GuestMemory } from '../../device.ts';
 import { type DescriptorChain, walkChain } from './descriptor-chain.ts';
 import {
   VIRTQ_AVAIL_F_NO_INTERRUPT,

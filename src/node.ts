@@ -1,0 +1,31 @@
+/**
+ * godwit as a library for Node: machines in threads of the calling process, disks, and Debian's kernel as a guest.
+ *
+ *     import { ensureGuest, Machine } from 'godwit';
+ *
+ *     const { kernelPath, initramfsPath } = await ensureGuest();
+ *     const machine = await Machine.create({ kernel: kernelPath, initrd: initramfsPath });
+ *     await machine.start();
+ */
+import './platform/node/install.ts';
+
+export * from './api/index.ts';
+export { type CreateDiskOptions, createDisk, type OpenDiskOptions, openDisk } from './backend/disk/live/open-disk.ts';
+export {
+  type DebianDisk,
+  ensureDebianDisk,
+  ensureGuest,
+  type Guest,
+  type GuestOptions,
+  QUICK_BOOT_PARAMETERS,
+} from './guest/index.ts';
+export {
+  type CheckpointDetails,
+  type CheckpointNode,
+  CheckpointStore,
+  type CheckpointSummary,
+  type ImportOptions,
+  type StoreOptions,
+  type VerifyReport,
+} from './service/checkpoint/store/index.ts';
+export { Machine } from './service/machine/machine.ts';

@@ -1,0 +1,12 @@
+/**
+ * Reading at any offset, synchronously: a guest's access to memory waits for what is read here. Its content does not change while
+ * it is open. Throws GodwitError('io'), and 'damaged' where bytes that it should have are missing.
+ */
+export interface ByteSource {
+  /** For messages. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Fills `into`. Offset and length lie within `sizeBytes`. */
+  read(offset: number, into: Uint8Array): void;
+  close(): void;
+}

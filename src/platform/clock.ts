@@ -1,0 +1,16 @@
+/** Time of a host, and its event loop. */
+export interface HostClock {
+  /** Monotonic milliseconds, with fractions. */
+  nowMs(): number;
+  /** Nanoseconds since 1970. */
+  epochNanoseconds(): bigint;
+}
+
+export interface HostTimers {
+  /** Calls `action` once after so many milliseconds, and keeps no process alive for it. Gives what prevents the call. */
+  later(delayMs: number, action: () => void): () => void;
+  /** Resolves after so many milliseconds. */
+  sleep(delayMs: number): Promise<void>;
+  /** Resolves when messages and completions that are there have been heard: one round of the event loop. */
+  turn(): Promise<void>;
+}

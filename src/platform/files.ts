@@ -1,0 +1,129 @@
+/**
+ * Files of a host, as what godwit does with them and not as a host's calls: OPFS has neither links nor modes, and opens synchronous
+ * handles only asynchronously. Paths are absolute, with `/` between names (common/paths.ts); `absolute` makes one of what a person gave.
+ * All of it throws GodwitError: 'not-found', 'denied', 'full', 'locked', 'usage' (it exists already, is no regular file), 'io'.
+ */
+import type { ByteSource } from './byte-source.ts';
+
+/** Random access to one file. What the disk formats are built on. */
+export interface ByteFile {
+  /** For messages. */
+  readonly name: string;
+  readonly readonly: boolean;
+  size(): Promise<number>;
+  /** Reads exactly `into.length` bytes; past the end of the file it gives zeros. */
+  read(offset: number, into: Uint8Array): Promise<void>;
+  /** Writes all of `data`, growing the file where needed. */
+  write(offset: number, data: Uint8Array): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  /** Gives a range back to the host where it can (hole punching); else writes nothing. Content becomes zeros if it resolves true. */
+  punchHole(offset: number, length: number): Promise<boolean>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A file that is locked while it is open: shared with other readers when it is read-only, else this one's alone. */
+export interface LockedFile extends ByteFile {
+  /** The same for all names of one file. */
+  readonly identity: string;
+  /** With symbolic links resolved. */
+  readonly realPath: string;
+  /** The file has got another name. */
+  movedTo(realPath: string): void;
+  /** Lets others read the file. The caller writes no more. */
+  share(): Promise<void>;
+}
+
+/** A file that is only appended to, and seen by others as it grows. */
+export interface AppendFile {
+  append(bytes: Uint8Array): Promise<void>;
+  /** What was appended is on stable storage. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface FileInfo {
+  readonly kind: 'file' | 'folder' | 'other';
+  readonly sizeBytes: number;
+  /** Milliseconds since 1970. */
+  readonly modifiedMs: number;
+  /** The same for all names of one file. */
+  readonly identity: string;
+}
+
+export interface FolderEntry {
+  readonly name: string;
+  readonly kind: FileInfo['kind'];
+}
+
+/** Whether somebody has lost interest; an AbortSignal is one. */
+export interface Cancellation {
+  readonly aborted: boolean;
+}
+
+export interface WriteWholeOptions {
+  /** The file may exist, and is replaced; else that is an error. */
+  readonly replace?: boolean;
+  /** Called with the bytes so far. */
+  readonly onProgress?: (bytes: number) => void;
+  readonly signal?: Cancellation;
+}
+
+export interface FileLock {
+  release(): Promise<void>;
+}
+
+export interface FileStore {
+  /** The absolute path of what a person gave. */
+  absolute(path: string): string;
+  /** With symbolic links resolved. */
+  realPath(path: string): Promise<string>;
+  /** Undefined where there is nothing. Symbolic links are followed. */
+  look(path: string): Promise<FileInfo | undefined>;
+  /** By name. */
+  list(folder: string): Promise<FolderEntry[]>;
+  /** With all folders above it; nothing happens when it is there. For its owner's eyes only, where the host has modes. */
+  makeFolder(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** Nothing happens when it is not there. */
+  removeFile(path: string): Promise<void>;
+  /** A file or a folder with all that is in it. Nothing happens when it is not there. */
+  removeTree(path: string): Promise<void>;
+  /** The same content under a second name, which must not exist: a hard link, or a copy where there are none. */
+  linkOrCopy(from: string, to: string): Promise<void>;
+  /** What was done to names in the folder survives a crash of the host, where the host can say so. */
+  syncFolder(folder: string): Promise<void>;
+
+  /** `create`: makes the file, which must not exist. */
+  open(path: string, options?: { readonly readonly?: boolean; readonly create?: boolean }): Promise<LockedFile>;
+  /** For synchronous reading. It stays readable when its name is taken away. */
+  openSource(path: string): Promise<ByteSource>;
+  /** `replace`: what has the name is emptied; else that is an error. */
+  openAppend(path: string, options?: { readonly replace?: boolean }): Promise<AppendFile>;
+  /** A whole regular file. */
+  read(path: string): Promise<Uint8Array>;
+  /** The same for who cannot wait, in the midst of a machine's execution. */
+  readNow(path: string): Uint8Array;
+
+  /**
+   * Writes a file that appears complete or not at all, whatever happens. Gives its size. With nothing left behind when it throws; what
+   * `blocks` throws, it throws as it is.
+   */
+  writeWhole(
+    path: string,
+    blocks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    options?: WriteWholeOptions,
+  ): Promise<number>;
+  /** The same for one that is filled by random access, and must not exist. */
+  createWhole(path: string, fill: (file: ByteFile) => Promise<void>): Promise<void>;
+
+  /** A lock on an existing file without opening it. Throws GodwitError('locked') at once. */
+  lock(path: string, mode: 'shared' | 'exclusive'): Promise<FileLock>;
+
+  /** A folder for files that nobody needs when this process has ended; those of processes that were killed are taken away. */
+  makeTemporaryFolder(): Promise<string>;
+  /** Whether a file, whose path has no symbolic links, lies in such a folder. What is to last must not rest on it. */
+  isTemporary(path: string): boolean;
+  /** Where a user's checkpoints are kept unless told otherwise. */
+  readonly dataFolder: string;
+}

@@ -1,0 +1,54 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { GodwitError } from '../../common/errors.ts';
+import type { ByteSource } from '../byte-source.ts';
+import { hostError } from './host-error.ts';
+
+/**
+ * A file of the host. It stays readable while it is open, also when another has taken its name or it has none any more: so a
+ * machine can start from a checkpoint that is deleted meanwhile.
+ */
+export class FileByteSource implements ByteSource {
+  readonly name: string;
+  readonly sizeBytes: number;
+  private descriptor: number;
+
+  /** Throws GodwitError 'not-found', 'denied', 'usage', 'io'. */
+  constructor(path: string) {
+    this.name = path;
+    this.descriptor = attempt(path, 'open', () => openSync(path, 'r'));
+    try {
+      const stats = attempt(path, 'open', () => fstatSync(this.descriptor));
+      if (!stats.isFile()) throw new GodwitError('usage', `${path} is not a file.`);
+      this.sizeBytes = stats.size;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  read(offset: number, into: Uint8Array): void {
+    if (this.descriptor < 0) throw new GodwitError('state', `${this.name} is closed.`);
+    for (let done = 0; done < into.length; ) {
+      const count = attempt(this.name, 'read', () =>
+        readSync(this.descriptor, into, done, into.length - done, offset + done),
+      );
+      if (count === 0) throw new GodwitError('damaged', `${this.name} became shorter while it was read.`);
+      done += count;
+    }
+  }
+
+  close(): void {
+    if (this.descriptor < 0) return;
+    const { descriptor } = this;
+    this.descriptor = -1;
+    attempt(this.name, 'close', () => closeSync(descriptor));
+  }
+}
+
+function attempt<T>(path: string, action: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw hostError(error, `${action} ${path}`);
+  }
+}

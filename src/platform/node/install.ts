@@ -1,0 +1,24 @@
+/** Makes Node.js the platform of this thread: imported first by src/node.ts, src/node-worker.ts and the command line. */
+import { installPlatform } from '../platform.ts';
+import { nodeClock, nodeTimers } from './clock.ts';
+import { nodeCodec } from './codec.ts';
+import { nodeFiles } from './files.ts';
+import { collectGarbage } from './garbage.ts';
+import { prebuiltInterpreter } from './prebuilt-interpreter.ts';
+import { nodeStreams } from './streams.ts';
+import { nodeThreads } from './threads.ts';
+import { toolName } from './tool.ts';
+
+installPlatform({
+  files: nodeFiles,
+  threads: nodeThreads,
+  clock: nodeClock,
+  timers: nodeTimers,
+  codec: nodeCodec,
+  streams: nodeStreams,
+  interpreter: prebuiltInterpreter,
+  collectGarbage,
+  get toolName() {
+    return toolName();
+  },
+});

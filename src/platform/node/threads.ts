@@ -1,0 +1,138 @@
+import { availableParallelism, constants, setPriority } from 'node:os';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { Port, RemotePort, SpawnOptions, Thread, Threads, ThreadTask, Transferable } from '../threads.ts';
+import { threadOptions } from './thread-options.ts';
+
+/** What the program of a thread (src/node-worker.ts) gets as `workerData`. */
+export interface WorkerStart {
+  readonly task: ThreadTask;
+  readonly data: unknown;
+}
+
+/** A machine or a compiler has little in its thread's own heap, and what it has it keeps. */
+const SMALL_HEAP = { maxYoungGenerationSizeMb: 3 };
+
+/** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
+function workerUrl(): URL {
+  const built = import.meta.url.endsWith('.ts') ? '../../../dist/' : '../../';
+  return new URL(`${built}node-worker.js`, import.meta.url);
+}
+
+type Native = Pick<MessagePort, 'postMessage'> & {
+  on(event: 'message', listener: (message: unknown) => void): unknown;
+  on(event: 'close' | 'exit', listener: () => void): unknown;
+};
+
+function postTo(native: Native, message: unknown, transfer: readonly Transferable[]): void {
+  native.postMessage(message, transfer as unknown as (ArrayBuffer | MessagePort)[]);
+}
+
+/** One end of a channel, or a thread's way to the one that started it. */
+export class NodePort implements Port {
+  readonly #native: MessagePort;
+
+  constructor(native: MessagePort) {
+    this.#native = native;
+  }
+
+  post(message: unknown, transfer: readonly Transferable[] = []): void {
+    postTo(this.#native, message, transfer);
+  }
+
+  onMessage(listener: (message: unknown) => void): void {
+    this.#native.on('message', listener);
+  }
+
+  onClose(listener: () => void): void {
+    this.#native.on('close', listener);
+  }
+
+  takeNow(): { readonly message: unknown } | undefined {
+    return receiveMessageOnPort(this.#native);
+  }
+
+  close(): void {
+    this.#native.close();
+  }
+}
+
+class NodeThread implements Thread {
+  readonly #worker: Worker;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+  }
+
+  post(message: unknown, transfer: readonly Transferable[] = []): void {
+    postTo(this.#worker, message, transfer);
+  }
+
+  onMessage(listener: (message: unknown) => void): void {
+    this.#worker.on('message', listener);
+  }
+
+  onClose(listener: () => void): void {
+    this.#worker.on('exit', listener);
+  }
+
+  onEnd(listener: (error: unknown) => void): void {
+    let told = false;
+    const tell = (error: unknown): void => {
+      if (!told) listener(error);
+      told = true;
+    };
+    this.#worker.on('error', tell);
+    this.#worker.on('exit', () => tell(undefined));
+  }
+
+  takeNow(): undefined {
+    return undefined;
+  }
+
+  keepAlive(wanted: boolean): void {
+    if (wanted) this.#worker.ref();
+    else this.#worker.unref();
+  }
+
+  close(): void {
+    void this.terminate();
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+function spawn(task: ThreadTask, { name, data, smallHeap = false }: SpawnOptions): Thread {
+  return new NodeThread(
+    new Worker(workerUrl(), {
+      name,
+      ...threadOptions(),
+      ...(smallHeap && { resourceLimits: SMALL_HEAP }),
+      workerData: { task, data } satisfies WorkerStart,
+    }),
+  );
+}
+
+function lowerPriority(): void {
+  // Linux has a priority for each thread.
+  if (process.platform !== 'linux') return;
+  try {
+    setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // It is only a courtesy.
+  }
+}
+
+export const nodeThreads: Threads = {
+  get processors() {
+    return availableParallelism();
+  },
+  spawn,
+  channel: () => {
+    const { port1, port2 } = new MessageChannel();
+    return { here: new NodePort(port1), there: port2 as unknown as RemotePort };
+  },
+  port: (remote) => new NodePort(remote as unknown as MessagePort),
+  lowerPriority,
+};

@@ -1,0 +1,149 @@
+/** What a checkpoint says of the machine beside its state: what is needed to make it anew. */
+import { readFileSync } from 'node:fs';
+import type { DiskConfiguration, ImageSource, MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
+import { SEED_BYTES } from '../../api/seed.ts';
+import { GodwitError } from '../../common/errors.ts';
+import type { MachineCore } from '../../machine/core.ts';
+import { bootImages, type Images } from '../../machine/linux.ts';
+import { hostError } from '../../platform/node/host-error.ts';
+import type { PlainData } from '../../state/plain-data.ts';
+import { StateReader } from '../../state/state-reader.ts';
+import { MachineDisks, type RestoredDisk } from '../disk/machine-disks.ts';
+import { CheckpointStore, type OpenCheckpoint } from './store/store.ts';
+
+const FIELDS = ['consolePort', 'terminal', 'bootArguments', 'images', 'serials'];
+const MAXIMUM_PATH_BYTES = 4096;
+const MAXIMUM_DISKS = 6;
+const MAXIMUM_TERMINAL = 0xffff;
+
+/** What cannot be told from a machine's state. */
+export type MachineDescription = Pick<
+  MachineConfiguration,
+  'consolePort' | 'terminal' | 'bootArguments' | 'kernel' | 'initrd' | 'bios' | 'disks'
+>;
+
+/** Images are needed again only when the guest resets itself; those given by path are named. */
+export function describeMachine(configuration: MachineDescription): PlainData {
+  const { consolePort, terminal, bootArguments, kernel, initrd, bios, disks } = configuration;
+  const path = (source: ImageSource | undefined) => (typeof source === 'string' ? source : null);
+  return {
+    consolePort,
+    terminal: { columns: terminal.columns, rows: terminal.rows },
+    bootArguments: bootArguments ?? null,
+    images: { kernel: path(kernel), initrd: path(initrd), bios: path(bios) },
+    serials: disks.map(({ serial }) => serial),
+  };
+}
+
+export interface DescribedMachine {
+  readonly configuration: MachineConfiguration;
+  readonly serials: readonly string[];
+}
+
+/** Throws GodwitError('damaged'). The configuration has no disks yet. */
+export function readMachine(
+  data: PlainData,
+  { memoryBytes, translation }: Pick<MachineConfiguration, 'memoryBytes' | 'translation'>,
+): DescribedMachine {
+  const reader = new StateReader('the machine that the checkpoint is of', data, FIELDS);
+  const terminal = new StateReader("the machine's terminal", reader.raw('terminal'), ['columns', 'rows']);
+  const images = new StateReader("the machine's images", reader.raw('images'), ['kernel', 'initrd', 'bios']);
+  const serials = reader.list('serials', 0, MAXIMUM_DISKS).map((serial) => textOf(serial, 'a serial number') ?? '');
+  const bootArguments = textOf(reader.raw('bootArguments'), 'the command line');
+  const image = (name: 'kernel' | 'initrd' | 'bios') => {
+    const path = textOf(images.raw(name), 'the path of an image');
+    return path === undefined ? {} : { [name]: path };
+  };
+  return {
+    serials,
+    configuration: {
+      ...image('kernel'),
+      ...image('initrd'),
+      ...image('bios'),
+      ...(bootArguments === undefined ? {} : { bootArguments }),
+      memoryBytes,
+      disks: [] as DiskConfiguration[],
+      consolePort: reader.word('consolePort', ['uart', 'virtio']),
+      terminal: {
+        columns: terminal.integer('columns', MAXIMUM_TERMINAL),
+        rows: terminal.integer('rows', MAXIMUM_TERMINAL),
+      },
+      // The machine's own seed is part of its state.
+      seed: new Uint8Array(SEED_BYTES),
+      translation,
+    },
+  };
+}
+
+function textOf(value: PlainData, what: string): string | undefined {
+  if (value === null) return undefined;
+  if (typeof value === 'string' && value.length <= MAXIMUM_PATH_BYTES) return value;
+  throw new GodwitError('damaged', `The machine that the checkpoint is of is damaged: ${what} is no text.`);
+}
+
+/** What a machine needs to go on from a checkpoint, all of it open. */
+export interface Checkpointed {
+  readonly configuration: MachineConfiguration;
+  readonly disks: MachineDisks;
+  readonly opened: OpenCheckpoint;
+  /** The folder of all checkpoints. */
+  readonly store: string;
+}
+
+/** Throws GodwitError, with nothing left open. */
+export async function openCheckpointed(request: RestoreConfiguration): Promise<Checkpointed> {
+  const store = await CheckpointStore.open(request.store === undefined ? {} : { folder: request.store });
+  const opened = await store.openCheckpoint(request.checkpoint);
+  try {
+    const { meta } = opened;
+    const { translation, diskFolder } = request;
+    const { configuration, serials } = readMachine(meta.machine, { memoryBytes: meta.memoryBytes, translation });
+    const restored = meta.disks.map(
+      ({ path, format, readonly }, i): RestoredDisk => ({
+        path: store.diskPath(path),
+        format,
+        readonly,
+        serial: serials[i] ?? '',
+      }),
+    );
+    const disks = await MachineDisks.openRestored(restored, diskFolder);
+    return { configuration: { ...configuration, disks: disks.configured }, disks, opened, store: store.folder };
+  } catch (error) {
+    opened.pages.close();
+    throw error;
+  }
+}
+
+/** The guest resets itself: the images are looked for where they were. They may be gone, which ends the machine with a clear error. */
+export function resetFrom(configuration: MachineConfiguration): (core: MachineCore) => void {
+  return (core) => {
+    const images = imagesOf(configuration);
+    if (!images) {
+      throw new GodwitError('not-found', 'The guest asked for a reset, and its images are not in the checkpoint.', {
+        hint: 'Images that are given by their path are found again.',
+      });
+    }
+    bootImages(images)(core);
+  };
+}
+
+/** What a machine boots from, read again. Undefined when that is not known; throws GodwitError when it is gone. */
+export function imagesOf({ kernel, initrd, bios, bootArguments }: MachineConfiguration): Images | undefined {
+  if (kernel === undefined && bios === undefined) return undefined;
+  const images = { kernel: read(kernel), initrd: read(initrd), bios: read(bios) };
+  return {
+    ...(images.kernel && { kernel: images.kernel }),
+    ...(images.initrd && { initrd: images.initrd }),
+    ...(images.bios && { bios: images.bios }),
+    ...(bootArguments === undefined ? {} : { bootArguments }),
+  };
+}
+
+function read(source: ImageSource | undefined): Uint8Array | undefined {
+  if (typeof source !== 'string') return source;
+  try {
+    return readFileSync(source);
+  } catch (error) {
+    throw hostError(error, `read ${source} again for a reset of the guest`);
+  }
+}

@@ -1,0 +1,297 @@
+import { randomBytes } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { CheckpointOptions, CheckpointProgress, CheckpointReport } from '../../api/checkpoint.ts';
+import type { FrozenDisk, PreparedOverlay } from '../../backend/disk/live/live-disk.ts';
+import type { CheckpointDisk } from '../../checkpoint/meta.ts';
+import { GodwitError } from '../../common/errors.ts';
+import { VMGENID_BYTES } from '../../device/vmgenid/registers.ts';
+import type { ExternalEvent, MachineCore, MachineSnapshot } from '../../machine/core.ts';
+import type { WrittenPages } from '../../memory/written-pages.ts';
+import type { DisksToFork, MachineDisks } from '../disk/machine-disks.ts';
+import { describeMachine, type MachineDescription } from './checkpointed-machine.ts';
+import { copyName, FrozenDisks } from './frozen-disks.ts';
+import { ProgressMeter } from './progress-meter.ts';
+import type { CheckpointDraft } from './store/draft.ts';
+import { isStorePath } from './store/manifest.ts';
+import { type BeginOptions, CheckpointStore } from './store/store.ts';
+
+/** A machine as it was at one moment, with its disks as they were. */
+export interface Frozen {
+  readonly snapshot: MachineSnapshot;
+  /** For copy-on-write images over the disks. */
+  readonly disks: DisksToFork;
+  /** Milliseconds in which the machine did not execute. */
+  readonly pauseMs: number;
+}
+
+/** A checkpoint in a store. */
+export interface CheckpointPlace {
+  readonly store: string;
+  readonly id: string;
+}
+
+/** The checkpoint that a machine had last, and what it has written since. */
+export interface LastCheckpoint extends CheckpointPlace {
+  readonly written: WrittenPages;
+}
+
+/** What a checkpoint is made of. */
+interface Making {
+  readonly draft: CheckpointDraft;
+  readonly name: string;
+  /** The folder of all checkpoints. */
+  readonly folder: string;
+  readonly base: WrittenPages | undefined;
+  readonly parents: 'keep' | 'copy';
+  readonly apart: boolean;
+  readonly signal: AbortSignal;
+}
+
+const SEED_BYTES = 32;
+
+/** What makes of a copy a machine of its own. */
+export function freshIdentityEvents(): ExternalEvent[] {
+  return [{ kind: 'identity', seed: randomBytes(SEED_BYTES), generationId: randomBytes(VMGENID_BYTES) }];
+}
+
+/** "2026-11-23-142530": sorts by time, and can be told apart. */
+function nameOfNow(): string {
+  return new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '');
+}
+
+/** Keeps a machine as it is at a moment, while it goes on. */
+export class Checkpointer {
+  private readonly core: MachineCore;
+  private readonly disks: MachineDisks;
+  private readonly configuration: MachineDescription;
+  private last: LastCheckpoint | undefined;
+  private parentPlace: CheckpointPlace | undefined;
+  /** One at a time: each rests on the one before. */
+  private queue: Promise<unknown> = Promise.resolve();
+  private current: AbortController | undefined;
+  private readonly onProgress: (progress: CheckpointProgress) => void;
+
+  /** `last`: for a machine that goes on from a checkpoint. `parentPlace`: for one that was forked. */
+  constructor(
+    core: MachineCore,
+    disks: MachineDisks,
+    configuration: MachineDescription,
+    {
+      onProgress,
+      last,
+      parentPlace = last,
+    }: {
+      onProgress: (progress: CheckpointProgress) => void;
+      last?: LastCheckpoint | undefined;
+      parentPlace?: CheckpointPlace | undefined;
+    },
+  ) {
+    this.onProgress = onProgress;
+    this.core = core;
+    this.disks = disks;
+    this.configuration = configuration;
+    this.last = last;
+    this.parentPlace = parentPlace;
+  }
+
+  /** The last checkpoint that the machine comes from: the parent of its next one. */
+  get parentCheckpoint(): CheckpointPlace | undefined {
+    return this.parentPlace;
+  }
+
+  /** Snapshot and disks of one moment, for a machine that goes on from it. The snapshot is to be released. */
+  async freezeForFork(): Promise<Frozen> {
+    const prepared = await this.disks.prepareOverlays(() => ({ parent: 'keep', own: false }));
+    const { snapshot, switched, pauseMs } = this.freeze(prepared, undefined);
+    try {
+      const frozen = await FrozenDisks.of(switched);
+      await frozen.keep();
+      const { configured } = this.disks;
+      return {
+        snapshot,
+        disks: { frozen: frozen.all.map(({ path, format }) => ({ path, format })), configured },
+        pauseMs,
+      };
+    } catch (error) {
+      snapshot.memory.release();
+      throw error;
+    }
+  }
+
+  /** The one moment in which the machine stands still. */
+  private freeze(prepared: readonly PreparedOverlay[], since: WrittenPages | undefined) {
+    const startedMs = performance.now();
+    const snapshot = this.snapshot(prepared, since);
+    const switched = prepared.map((overlay) => overlay.switch());
+    return { snapshot, switched, pauseMs: performance.now() - startedMs };
+  }
+
+  private snapshot(prepared: readonly PreparedOverlay[], since: WrittenPages | undefined): MachineSnapshot {
+    try {
+      return this.core.snapshot(since);
+    } catch (error) {
+      for (const overlay of prepared) void overlay.cancel().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Resolves when the checkpoint is on stable storage. Throws GodwitError; nothing of it is left then, and the machine is as it was. */
+  create(options: CheckpointOptions): Promise<CheckpointReport> {
+    const created = this.queue.then(() => this.createNext(options));
+    this.queue = created.catch(() => {});
+    return created;
+  }
+
+  /** Gives up the one that is being made. */
+  cancel(): void {
+    this.current?.abort();
+  }
+
+  /** Waits for what is under way. */
+  async close(): Promise<void> {
+    await this.queue;
+  }
+
+  private async createNext(options: CheckpointOptions): Promise<CheckpointReport> {
+    this.current = new AbortController();
+    try {
+      return await this.createUnless(this.current.signal, options);
+    } finally {
+      this.current = undefined;
+    }
+  }
+
+  private async createUnless(signal: AbortSignal, options: CheckpointOptions): Promise<CheckpointReport> {
+    const startedMs = performance.now();
+    const name = options.name ?? nameOfNow();
+    const { full = false, apart = false, disks: parents = 'keep' } = options;
+    const store = await CheckpointStore.open(options.store === undefined ? {} : { folder: options.store });
+    try {
+      const { draft, base } = await this.begin(store, name, full || apart);
+      try {
+        const folder = await realpath(store.folder);
+        const made = await this.make({ draft, name, folder, base, parents, apart, signal });
+        await this.complete(draft, made.frozen, signal);
+        if (made.written) {
+          this.last = { store: store.folder, id: draft.id, written: made.written };
+          this.parentPlace = this.last;
+        }
+        const wallMs = performance.now() - startedMs;
+        const path = join(store.folder, draft.id);
+        return { id: draft.id, name, path, pauseMs: made.pauseMs, wallMs, fileBytes: made.fileBytes };
+      } catch (error) {
+        await draft.abandon().catch(() => {});
+        throw error;
+      }
+    } finally {
+      await store.close();
+    }
+  }
+
+  /** Below the checkpoint that the machine comes from, and on top of its pages, where that is still there. */
+  private async begin(store: CheckpointStore, name: string, full: boolean) {
+    const parent = this.parentPlace?.store === store.folder ? this.parentPlace.id : undefined;
+    const base = !full && this.last?.store === store.folder ? this.last : undefined;
+    if (parent === undefined) return { draft: await store.begin({ name }), base: undefined };
+    const options: BeginOptions = { name, parent, ...(base && { base: base.id }) };
+    try {
+      return { draft: await store.begin(options), base: base?.written };
+    } catch (error) {
+      // Deleted or damaged meanwhile: nothing can be built on it.
+      if (!(error instanceof GodwitError) || !['not-found', 'damaged'].includes(error.code)) throw error;
+      return { draft: await store.begin({ name }), base: undefined };
+    }
+  }
+
+  /** It is there, with the disks that it keeps; or not, and the machine has them back. */
+  private async complete(draft: CheckpointDraft, frozen: FrozenDisks, signal: AbortSignal): Promise<void> {
+    try {
+      refuseCancelled(signal);
+      await draft.commit();
+    } catch (error) {
+      await frozen.giveBack(this.reportError);
+      throw error;
+    }
+    await frozen.keep();
+  }
+
+  private async make(making: Making) {
+    const { base, parents, apart, signal } = making;
+    const prepared = await this.disks.prepareForCheckpoint(parents);
+    if (signal.aborted) {
+      await Promise.all(prepared.map((overlay) => overlay.cancel()));
+      refuseCancelled(signal);
+    }
+    // Whatever becomes of this one, the pages counted since the last belong to this snapshot only.
+    const { last } = this;
+    if (!apart) this.last = undefined;
+    if (last && !base && !apart) this.core.ram.unwatch(last.written);
+    const createdAtMs = Date.now();
+    const { snapshot, switched, pauseMs } = this.freeze(prepared, base);
+    const written = apart ? undefined : this.core.ram.watchWrites();
+    try {
+      const frozen = await FrozenDisks.of(switched);
+      const fileBytes = await this.write(making, { snapshot, frozen, createdAtMs });
+      return { written, pauseMs, fileBytes, frozen };
+    } catch (error) {
+      if (written) this.core.ram.unwatch(written);
+      throw error;
+    } finally {
+      snapshot.memory.release();
+    }
+  }
+
+  /** Memory and disks side by side, while the machine goes on. Gives the size of the file. */
+  private async write(
+    { draft, name, folder, signal }: Making,
+    { snapshot, frozen, createdAtMs }: { snapshot: MachineSnapshot; frozen: FrozenDisks; createdAtMs: number },
+  ): Promise<number> {
+    const progress = new ProgressMeter(name, frozen.bytesToCopy, this.onProgress);
+    const content = {
+      memory: snapshot.memory,
+      state: snapshot.state,
+      point: snapshot.point,
+      machine: describeMachine(this.configuration),
+      disks: this.describeDisks(draft, frozen.all, folder),
+      hotPages: this.core.recentPages(snapshot),
+      createdAtMs,
+    };
+    const copied = frozen.copyInto(draft.folder, {
+      signal,
+      onProgress: (copiedBytes) => progress.update({ copiedBytes }),
+      onError: this.reportError,
+    });
+    const onProgress = (fileBytes: number): void => progress.update({ fileBytes });
+    const [memoryWritten, disksCopied] = await Promise.allSettled([
+      draft.write(content, { signal, onProgress }),
+      copied,
+    ]);
+    if (memoryWritten.status === 'fulfilled' && disksCopied.status === 'fulfilled') return memoryWritten.value;
+    await frozen.giveBack(this.reportError);
+    throw memoryWritten.status === 'rejected' ? memoryWritten.reason : (disksCopied as PromiseRejectedResult).reason;
+  }
+
+  /** Images that lie in the store are named relative to it, so that it knows who needs them. */
+  private describeDisks(draft: CheckpointDraft, frozen: readonly FrozenDisk[], folder: string): CheckpointDisk[] {
+    return frozen.map(({ path, format, sizeBytes, isKept, backing }, i) => ({
+      path: isKept ? path : draft.storePath(copyName(i)),
+      format: isKept ? format : 'qcow2',
+      sizeBytes,
+      readonly: this.disks.isReadonly(i),
+      backing: backing.map((under) => storePathOf(folder, under)),
+    }));
+  }
+
+  private readonly reportError = (disk: number, error: unknown): void => this.disks.report(disk, error);
+}
+
+function refuseCancelled(signal: AbortSignal): void {
+  if (signal.aborted) throw new GodwitError('state', 'The checkpoint was cancelled.');
+}
+
+/** "<id>/<file>" for what lies in the store. */
+function storePathOf(folder: string, path: string): string {
+  const inside = relative(folder, path);
+  return isStorePath(inside) ? inside : path;
+}

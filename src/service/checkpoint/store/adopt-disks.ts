@@ -1,0 +1,106 @@
+/** Makes images that a checkpoint keeps elsewhere its own: copies in its folder. */
+import { randomBytes } from 'node:crypto';
+import { realpath, unlink } from 'node:fs/promises';
+import { isAbsolute, join, relative } from 'node:path';
+import { copyImage, imagesUnderCopy } from '../../../backend/disk/live/copy.ts';
+import { openImage } from '../../../backend/disk/live/image.ts';
+import type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts';
+import { rewriteChain } from '../../../checkpoint/rewrite.ts';
+import { GodwitError } from '../../../common/errors.ts';
+import { nodeCodec } from '../../../platform/node/codec.ts';
+import { writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { absolutePath, diskFiles, filesNeeded, isRemoved, readInventory, resolveReference } from './inventory.ts';
+import { isStorePath, writeManifest } from './manifest.ts';
+import { withStoreLock } from './store-lock.ts';
+import { machineFile, openCheckpointFile } from './stored-chain.ts';
+
+const LOCK_WAIT_MS = 60_000;
+
+export interface AdoptOptions {
+  readonly signal?: AbortSignal;
+  /** Bytes of the disk that is being copied, and its size. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+/** An image that the checkpoint kept, and does not need any more. */
+export interface ReleasedImage {
+  readonly path: string;
+  /** Other checkpoints that need it. */
+  readonly neededBy: readonly string[];
+}
+
+/** Gives the images that were copied; none when the checkpoint has all of its own. Throws GodwitError; the checkpoint is as before then. */
+export async function adoptDisks(
+  folder: string,
+  reference: string,
+  { signal, onProgress }: AdoptOptions = {},
+): Promise<ReleasedImage[]> {
+  const { id, disks } = await metaOf(folder, reference);
+  const kept = disks.filter(({ path, readonly }) => isAbsolute(path) && !readonly);
+  const copies = new Map<string, CheckpointDisk>();
+  try {
+    for (const disk of kept) {
+      if (copies.has(disk.path)) continue;
+      copies.set(
+        disk.path,
+        await copyInto(folder, id, disk, { ...(signal && { signal }), ...(onProgress && { onProgress }) }),
+      );
+    }
+    if (kept.length > 0) await withStoreLock(folder, LOCK_WAIT_MS, () => pointTo(folder, id, copies));
+  } catch (error) {
+    for (const { path } of copies.values()) await unlink(absolutePath(folder, path)).catch(() => {});
+    throw error;
+  }
+  const all = await readInventory(folder);
+  return [...copies.keys()].map((path) => ({
+    path,
+    neededBy: all.filter(({ meta }) => meta && diskFiles(folder, meta).includes(path)).map((one) => one.id),
+  }));
+}
+
+async function metaOf(folder: string, reference: string): Promise<CheckpointMeta> {
+  const { id, meta, failures } = resolveReference(await readInventory(folder), reference);
+  if (meta) return meta;
+  throw failures[0] ?? new GodwitError('not-found', `The checkpoint ${id} is not there any more.`);
+}
+
+async function copyInto(
+  folder: string,
+  id: string,
+  disk: CheckpointDisk,
+  { signal, onProgress }: AdoptOptions,
+): Promise<CheckpointDisk> {
+  const { path, format, sizeBytes } = disk;
+  const image = await openImage(path, { readonly: true, format });
+  try {
+    const copy = `${id}/disk-${randomBytes(4).toString('hex')}.qcow2`;
+    const progress = onProgress && { onProgress: (doneBytes: number) => onProgress(doneBytes, sizeBytes) };
+    await copyImage(image, join(folder, copy), { ...(signal && { signal }), ...progress });
+    const root = await realpath(folder);
+    const backing = imagesUnderCopy(image).map(({ path: under }) => {
+      const inside = relative(root, under);
+      return isStorePath(inside) ? inside : under;
+    });
+    return { ...disk, path: copy, format: 'qcow2', backing };
+  } finally {
+    await image.disk.close();
+  }
+}
+
+/** With the store locked. */
+async function pointTo(folder: string, id: string, copies: ReadonlyMap<string, CheckpointDisk>): Promise<void> {
+  const checkpoint = (await readInventory(folder)).find((one) => one.id === id);
+  if (!checkpoint?.meta || isRemoved(checkpoint)) {
+    throw new GodwitError('not-found', `The checkpoint ${id} was deleted meanwhile.`);
+  }
+  const disks = checkpoint.meta.disks.map((disk) => copies.get(disk.path) ?? disk);
+  const path = machineFile(folder, id);
+  const file = openCheckpointFile(path);
+  try {
+    await writeWholeFile(path, rewriteChain({ files: [file] }, nodeCodec, { disks }), { replace: true });
+  } finally {
+    file.close();
+  }
+  const needs = filesNeeded({ ...checkpoint.meta, disks });
+  if (checkpoint.manifest) await writeManifest(checkpoint.folder, { ...checkpoint.manifest, needs });
+}

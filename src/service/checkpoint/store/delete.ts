@@ -1,0 +1,191 @@
+import { readdir, rename, rm, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { rewriteChain } from '../../../checkpoint/rewrite.ts';
+import { GodwitError } from '../../../common/errors.ts';
+import { nodeCodec } from '../../../platform/node/codec.ts';
+import { type DraftOwner, sweepDrafts } from '../../../platform/node/draft-folder.ts';
+import { hostError } from '../../../platform/node/host-error.ts';
+import { DRAFT_ENDING, syncFolder, writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { isRemoved, placeOf, readInventory, type StoredCheckpoint } from './inventory.ts';
+import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from './manifest.ts';
+import { lockFiles } from './store-lock.ts';
+import { MACHINE_FILE, machineFile, openStored } from './stored-chain.ts';
+
+/*
+ * Everything here is done while the store is locked, in steps of which each leaves all other checkpoints whole. A process that dies
+ * between two of them leaves a store in which the checkpoint is there as before, or gone.
+ */
+
+const DELETED = '.deleted-';
+const LOCK_DRAFT = '.godwit-draft-';
+const LOCK_DRAFT_MS = 60_000;
+
+/**
+ * 1. Checkpoints that build on it take its pages in, and build on its own base from then on.
+ * 2. Checkpoints whose parent it is get its parent.
+ * 3. It goes by a rename; or, where others' disks need its images, all but these goes.
+ */
+export async function deleteCheckpoint(
+  store: string,
+  target: StoredCheckpoint,
+  owners: readonly DraftOwner[],
+): Promise<void> {
+  refuseWhileDraftsNeed(target, owners);
+  const all = await readInventory(store);
+  const others = all.filter(({ id }) => id !== target.id);
+  refuseNewerOnes(others);
+  const images = (await imagesOf(target.folder)).map((name) => join(target.folder, name));
+  const locks = await lockFiles(images);
+  try {
+    await takeIn(store, target, others);
+    await reparent(target, others);
+    if (isNeeded(target, others)) await keepImages(store, target);
+    else await removeFolder(store, target.id);
+  } finally {
+    await locks.release();
+  }
+  await collectRemnants(store);
+}
+
+function refuseWhileDraftsNeed({ id }: StoredCheckpoint, owners: readonly DraftOwner[]): void {
+  const owner = owners.find(({ parent, base }) => parent === id || base === id);
+  if (!owner) return;
+  throw new GodwitError('locked', `Process ${owner.pid} is making a checkpoint that builds on ${id}.`, {
+    hint: 'Try again when it is done.',
+  });
+}
+
+/** They may build on the checkpoint in ways that this godwit does not know of. */
+function refuseNewerOnes(others: readonly StoredCheckpoint[]): void {
+  for (const { failures } of others) {
+    const newer = failures.find(({ code }) => code !== 'damaged' && code !== 'not-found');
+    if (newer) throw newer;
+  }
+}
+
+async function imagesOf(folder: string): Promise<string[]> {
+  const names = await readdir(folder);
+  return names.filter((name) => name !== MACHINE_FILE && name !== MANIFEST_FILE && !name.startsWith('.'));
+}
+
+async function takeIn(store: string, target: StoredCheckpoint, others: readonly StoredCheckpoint[]): Promise<void> {
+  for (const { id, meta } of others) {
+    if (meta?.base !== target.id) continue;
+    const path = machineFile(store, id);
+    const child = openStored(path);
+    try {
+      const base = openStored(machineFile(store, target.id));
+      try {
+        await writeWholeFile(path, rewriteChain({ files: [child, base] }, nodeCodec), { replace: true });
+      } finally {
+        base.close();
+      }
+    } finally {
+      child.close();
+    }
+  }
+}
+
+async function reparent(target: StoredCheckpoint, others: readonly StoredCheckpoint[]): Promise<void> {
+  const { parent } = placeOf(target);
+  for (const { folder, manifest } of others) {
+    if (manifest?.parent === target.id) await writeManifest(folder, { ...manifest, parent });
+  }
+}
+
+/** Whether the disks of others have images in the checkpoint's folder. What cannot be read may have any. */
+function isNeeded({ id }: StoredCheckpoint, others: readonly StoredCheckpoint[]): boolean {
+  return others.some((other) => {
+    if (isRemoved(other)) return false;
+    const needs = other.manifest?.needs ?? other.meta?.disks.flatMap(({ path, backing }) => [path, ...backing]);
+    return needs === undefined || needs.some((path) => path.startsWith(`${id}/`));
+  });
+}
+
+async function keepImages(store: string, { id, folder, manifest, meta }: StoredCheckpoint): Promise<void> {
+  if ((await imagesOf(folder)).length === 0) {
+    await removeFolder(store, id);
+    return;
+  }
+  const removed: Manifest = {
+    id,
+    createdAtMs: manifest?.createdAtMs ?? meta?.createdAtMs ?? 0,
+    memoryBytes: 0,
+    branches: '0',
+    pc: '0',
+    name: null,
+    parent: null,
+    needs: [],
+    removed: true,
+  };
+  await writeManifest(folder, removed);
+  await removeMachineFile(folder);
+}
+
+async function removeMachineFile(folder: string): Promise<void> {
+  await rm(join(folder, MACHINE_FILE), { force: true });
+}
+
+async function removeFolder(store: string, id: string): Promise<void> {
+  const doomed = join(store, `${DELETED}${id}`);
+  await rm(doomed, { recursive: true, force: true });
+  await rename(join(store, id), doomed);
+  await syncFolder(store);
+  await rm(doomed, { recursive: true, force: true });
+}
+
+/** Removed checkpoints whose images nobody needs any more. */
+async function collectRemnants(store: string): Promise<void> {
+  const all = await readInventory(store);
+  for (const remnant of all.filter(isRemoved)) {
+    if (isNeeded(remnant, all)) continue;
+    const images = (await imagesOf(remnant.folder)).map((name) => join(remnant.folder, name));
+    const locks = await lockFiles(images).catch(ignoreLocked);
+    if (!locks) continue;
+    try {
+      await removeFolder(store, remnant.id);
+    } finally {
+      await locks.release();
+    }
+  }
+}
+
+function ignoreLocked(error: unknown): undefined {
+  if (error instanceof GodwitError && error.code === 'locked') return undefined;
+  throw error;
+}
+
+/**
+ * Removes what processes have left that died, and gives the owners of drafts that are being made. Anything that has a temporary
+ * name is made while the store is locked, or in a draft: so with the lock it is nobody's.
+ */
+export async function sweepStore(store: string): Promise<DraftOwner[]> {
+  try {
+    const owners = await sweepDrafts(store);
+    for (const entry of await readdir(store, { withFileTypes: true })) {
+      const path = join(store, entry.name);
+      if (entry.name.startsWith(DELETED)) await rm(path, { recursive: true, force: true });
+      else if (entry.isDirectory() && !entry.name.startsWith('.')) await sweepFolder(path);
+      else if (entry.name.startsWith(LOCK_DRAFT)) await removeOld(path);
+    }
+    return owners;
+  } catch (error) {
+    throw hostError(error, `clean up ${store}`);
+  }
+}
+
+/** Entries of locks (image-lock.ts) are made without the store's lock, but have this name for a moment only. */
+async function removeOld(path: string): Promise<void> {
+  const stats = await stat(path).catch(() => undefined);
+  if (stats && Date.now() - stats.mtimeMs > LOCK_DRAFT_MS) await unlink(path).catch(() => {});
+}
+
+async function sweepFolder(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    if (name.startsWith('.') && name.endsWith(DRAFT_ENDING)) await unlink(path);
+    else if (name.startsWith(LOCK_DRAFT)) await removeOld(path);
+  }
+  const manifest = await readManifest(folder).catch(() => undefined);
+  if (manifest?.removed) await removeMachineFile(folder);
+}

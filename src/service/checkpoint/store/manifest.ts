@@ -1,0 +1,107 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { assertCheckpointName, isCheckpointId } from '../../../checkpoint/meta.ts';
+import { GodwitError } from '../../../common/errors.ts';
+import { hostError } from '../../../platform/node/host-error.ts';
+import { writeWholeFile } from '../../../platform/node/whole-file.ts';
+
+/** In the folder of each checkpoint: its place in the tree, which can change while its other files do not. */
+export const MANIFEST_FILE = 'checkpoint.json';
+
+/** No manifest is near as long. */
+const MAXIMUM_BYTES = 4 * 1024 ** 2;
+const FORMAT = 1;
+
+export interface Manifest {
+  readonly id: string;
+  readonly name: string | null;
+  readonly parent: string | null;
+  readonly createdAtMs: number;
+  readonly memoryBytes: number;
+  /** Execution point: two numbers as text, which JSON would not hold. */
+  readonly branches: string;
+  readonly pc: string;
+  /** Files of the store that its disks are made of, "<id>/<file>", also those of other checkpoints. */
+  readonly needs: readonly string[];
+  /** The checkpoint is deleted, and only files are left that others need. */
+  readonly removed: boolean;
+}
+
+/** "<id>/<file>", and nothing that leads elsewhere. */
+export function isStorePath(path: string): boolean {
+  const [id, file, ...rest] = path.split('/');
+  return rest.length === 0 && isCheckpointId(id ?? '') && /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(file ?? '');
+}
+
+export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
+  const body = JSON.stringify(manifest);
+  const text = `${JSON.stringify({ format: FORMAT, checksum: checksumOf(body), checkpoint: manifest }, null, 2)}\n`;
+  await writeWholeFile(join(folder, MANIFEST_FILE), [new TextEncoder().encode(text)], { replace: true });
+}
+
+/** Throws GodwitError 'not-found', 'damaged', 'unsupported', 'io'. */
+export async function readManifest(folder: string): Promise<Manifest> {
+  const path = join(folder, MANIFEST_FILE);
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw hostError(error, `read ${path}`);
+  });
+  const record = bytes.length > MAXIMUM_BYTES ? undefined : parse(bytes);
+  if (record === undefined) throw damaged(path);
+  if (typeof record.format === 'number' && record.format > FORMAT) {
+    throw new GodwitError('unsupported', `${path} has version ${record.format} of the format.`, {
+      hint: 'It was made by a newer godwit: update this one.',
+    });
+  }
+  const { checkpoint, checksum } = record;
+  if (!isManifest(checkpoint) || checksum !== checksumOf(JSON.stringify(checkpoint))) throw damaged(path);
+  return checkpoint;
+}
+
+function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of the text of what is checked: parsing and writing it again gives the same text. */
+function checksumOf(body: string): string {
+  return crc32(body).toString(16).padStart(8, '0');
+}
+
+function damaged(path: string): GodwitError {
+  return new GodwitError('damaged', `${path} is damaged.`);
+}
+
+function isManifest(value: unknown): value is Manifest {
+  if (typeof value !== 'object' || value === null) return false;
+  const record = value as Record<string, unknown>;
+  const isId = (id: unknown) => typeof id === 'string' && isCheckpointId(id);
+  const isCount = (count: unknown) => Number.isSafeInteger(count) && Number(count) >= 0;
+  const isU64 = (text: unknown) => typeof text === 'string' && /^\d{1,20}$/.test(text);
+  return (
+    isId(record.id) &&
+    (record.name === null || isName(record.name)) &&
+    (record.parent === null || isId(record.parent)) &&
+    isCount(record.createdAtMs) &&
+    isCount(record.memoryBytes) &&
+    isU64(record.branches) &&
+    isU64(record.pc) &&
+    Array.isArray(record.needs) &&
+    record.needs.every((path) => typeof path === 'string' && isStorePath(path)) &&
+    typeof record.removed === 'boolean'
+  );
+}
+
+function isName(name: unknown): boolean {
+  if (typeof name !== 'string') return false;
+  try {
+    assertCheckpointName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}

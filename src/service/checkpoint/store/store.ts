@@ -1,0 +1,339 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { ChainPageSource, closeChain } from '../../../checkpoint/chain.ts';
+import { assertCheckpointName, type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts';
+import { GodwitError } from '../../../common/errors.ts';
+import type { PageSource } from '../../../memory/page-source.ts';
+import { nodeCodec } from '../../../platform/node/codec.ts';
+import { makeDraft } from '../../../platform/node/draft-folder.ts';
+import { hostError } from '../../../platform/node/host-error.ts';
+import { toolName } from '../../../platform/node/tool.ts';
+import type { PlainData } from '../../../state/plain-data.ts';
+import { sharedWriter } from './background-writer.ts';
+import { deleteCheckpoint, sweepStore } from './delete.ts';
+import { CheckpointDraft, type DraftOrigin } from './draft.ts';
+import {
+  absolutePath,
+  type CheckpointSummary,
+  isRemoved,
+  placeOf,
+  readCheckpoint,
+  readInventory,
+  resolveReference,
+  type StoredCheckpoint,
+  summaryOf,
+} from './inventory.ts';
+import { writeManifest } from './manifest.ts';
+import { exportCheckpoint, type ImportOptions, importCheckpoint } from './portable.ts';
+import { withStoreLock } from './store-lock.ts';
+import { machineFile, openStoredChain, readMetaOf } from './stored-chain.ts';
+import { type VerifyReport, verifyCheckpoint } from './verify.ts';
+
+/** So many checkpoints a machine has to ask for a page at most. */
+const LONGEST_CHAIN = 32;
+const LOCK_WAIT_MS = 60_000;
+
+export interface StoreOptions {
+  /** Default: `$XDG_DATA_HOME/godwit/checkpoints`, or `~/.local/share/godwit/checkpoints`. */
+  readonly folder?: string;
+  /** How long to wait for another process that changes the tree. */
+  readonly lockWaitMs?: number;
+}
+
+export interface BeginOptions {
+  readonly name?: string;
+  /** The checkpoint that the machine had before: a name, an id, or the beginning of one. */
+  readonly parent?: string;
+  /** The checkpoint that the snapshot's changed pages are since, if they are known. It is mostly the parent. */
+  readonly base?: string;
+}
+
+/** A checkpoint as it is needed to start a machine from it. */
+export interface OpenCheckpoint {
+  readonly meta: CheckpointMeta;
+  readonly name: string | null;
+  readonly state: PlainData;
+  /** Closing it closes the files. It works on when the checkpoint is deleted meanwhile. */
+  readonly pages: PageSource;
+}
+
+export interface CheckpointDetails extends CheckpointSummary {
+  readonly folder: string;
+  readonly meta: CheckpointMeta | undefined;
+  readonly children: readonly string[];
+}
+
+export interface CheckpointNode {
+  readonly checkpoint: CheckpointSummary;
+  readonly children: readonly CheckpointNode[];
+}
+
+/** `$XDG_DATA_HOME/godwit/checkpoints`, or `~/.local/share/godwit/checkpoints`. */
+export function defaultCheckpointFolder(): string {
+  const base = process.env.XDG_DATA_HOME;
+  // The XDG base directory specification says to ignore relative paths.
+  return join(base?.startsWith('/') ? base : join(homedir(), '.local', 'share'), 'godwit', 'checkpoints');
+}
+
+/**
+ * Checkpoints in a folder (docs/FORMATS.md), which form a tree. Any number of processes can use it at the same time. All throw GodwitErrors.
+ *
+ *     const store = await CheckpointStore.open();
+ *     const draft = await store.begin({ name: 'booted', parent: 'before' });
+ *     await draft.write({ memory, state, point, machine });
+ *     await draft.commit();
+ */
+export class CheckpointStore {
+  readonly folder: string;
+  private readonly lockWaitMs: number;
+  private readonly writer = sharedWriter();
+  private readonly closing = new AbortController();
+
+  private constructor(folder: string, lockWaitMs: number) {
+    this.folder = folder;
+    this.lockWaitMs = lockWaitMs;
+  }
+
+  static async open({
+    folder = defaultCheckpointFolder(),
+    lockWaitMs = LOCK_WAIT_MS,
+  }: StoreOptions = {}): Promise<CheckpointStore> {
+    const path = resolve(folder);
+    await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw hostError(error, `make the folder for checkpoints ${path}`);
+    });
+    return new CheckpointStore(path, lockWaitMs);
+  }
+
+  /** Starts the thread that writes, so that the first checkpoint need not wait for it. */
+  warmUp(): void {
+    this.writer.start();
+  }
+
+  /** Cancels what is being written. */
+  async close(): Promise<void> {
+    this.closing.abort();
+  }
+
+  // Making checkpoints
+
+  /** Throws GodwitError 'usage' when the name is taken or none, 'not-found' when the parent or the base is not there. */
+  async begin({ name, parent, base }: BeginOptions = {}): Promise<CheckpointDraft> {
+    if (name !== undefined) assertCheckpointName(name);
+    // While the rest is prepared.
+    this.warmUp();
+    return this.locked(async () => {
+      await sweepStore(this.folder);
+      const all = await readInventory(this.folder, 'places');
+      refuseTakenName(all, name);
+      const idOf = (reference: string | undefined) =>
+        reference === undefined ? null : resolveReference(all, reference).id;
+      const baseId = idOf(base);
+      return this.makeDraft({
+        store: this.folder,
+        id: freshId(),
+        name: name ?? null,
+        parent: idOf(parent),
+        base: baseId,
+        flatten: baseId !== null && this.chainLength(baseId) >= LONGEST_CHAIN,
+        tool: toolName(),
+      });
+    });
+  }
+
+  private async makeDraft(origin: DraftOrigin): Promise<CheckpointDraft> {
+    const owned = await makeDraft(this.folder, origin.id, origin).catch((error: unknown) => {
+      throw hostError(error, `begin a checkpoint in ${this.folder}`);
+    });
+    return new CheckpointDraft(origin, owned, {
+      writer: this.writer,
+      closing: this.closing.signal,
+      guard: (draft, action) => this.commit(draft, action),
+    });
+  }
+
+  private async commit({ name, id }: DraftOrigin, action: () => Promise<void>): Promise<void> {
+    await this.locked(async () => {
+      const all = await readInventory(this.folder, 'places');
+      refuseTakenName(all, name ?? undefined);
+      refuseTakenId(all, id);
+      await action();
+    });
+  }
+
+  // Looking at them
+
+  /** All checkpoints, oldest first. */
+  async list(): Promise<CheckpointSummary[]> {
+    const all = await readInventory(this.folder);
+    const present = all.filter((checkpoint) => !isRemoved(checkpoint));
+    return Promise.all(present.map((checkpoint) => summaryOf(checkpoint, all)));
+  }
+
+  /** The same as a tree. Checkpoints whose parent is not there are roots. */
+  async tree(): Promise<CheckpointNode[]> {
+    return treeOf(await this.list());
+  }
+
+  async show(reference: string): Promise<CheckpointDetails> {
+    const all = await readInventory(this.folder);
+    const checkpoint = resolveReference(all, reference);
+    const children = all.filter((other) => placeOf(other).parent === checkpoint.id && !isRemoved(other));
+    return {
+      ...(await summaryOf(checkpoint, all)),
+      folder: checkpoint.folder,
+      meta: checkpoint.meta,
+      children: children.map(({ id }) => id),
+    };
+  }
+
+  /** The id of a checkpoint that is named by its name, its id, or the beginning of one. */
+  async resolve(reference: string): Promise<string> {
+    return (await this.lookUp(reference)).id;
+  }
+
+  /** Where a disk's image is (`CheckpointDisk.path`). */
+  diskPath(path: string): string {
+    return absolutePath(this.folder, path);
+  }
+
+  /** Opens a checkpoint to start a machine from it. Pages are read, and checked, when they are asked for. */
+  async openCheckpoint(reference: string): Promise<OpenCheckpoint> {
+    const { id, name } = await this.lookUp(reference);
+    const chain = openStoredChain(this.folder, machineFile(this.folder, id));
+    try {
+      const top = chain.files[0]!;
+      return { meta: top.meta, name, state: top.state(), pages: new ChainPageSource(chain, nodeCodec) };
+    } catch (error) {
+      closeChain(chain);
+      throw error;
+    }
+  }
+
+  /** Reads everything that a checkpoint needs, and says what is wrong with it. */
+  async verify(reference: string): Promise<VerifyReport> {
+    const { id } = await this.lookUp(reference);
+    const checkpoint = await readCheckpoint(this.folder, id);
+    if (!checkpoint) throw new GodwitError('not-found', `The checkpoint ${id} was deleted meanwhile.`);
+    return verifyCheckpoint(this.folder, checkpoint);
+  }
+
+  // Changing them
+
+  /** Removes a checkpoint. Those that build on it stay whole. Throws GodwitError('locked') while a machine uses its disks. */
+  async delete(reference: string): Promise<void> {
+    await this.locked(async () => {
+      const owners = await sweepStore(this.folder);
+      const target = resolveReference(await readInventory(this.folder, 'places'), reference);
+      await deleteCheckpoint(this.folder, target, owners).catch((error: unknown) => {
+        throw hostError(error, `delete the checkpoint ${target.id}`);
+      });
+    });
+  }
+
+  /** Gives a checkpoint another name, or none. */
+  async rename(reference: string, name: string | null): Promise<void> {
+    if (name !== null) assertCheckpointName(name);
+    await this.locked(async () => {
+      const all = await readInventory(this.folder, 'places');
+      const { id, folder, manifest, failures } = resolveReference(all, reference);
+      if (!manifest) throw failures[0]!;
+      refuseTakenName(
+        all.filter((other) => other.id !== id),
+        name ?? undefined,
+      );
+      await writeManifest(folder, { ...manifest, name });
+    });
+  }
+
+  /** Puts a checkpoint, all its pages and the content of its disks into one file. The file must not exist. */
+  async export(
+    reference: string,
+    path: string,
+    options: { onProgress?: (bytes: number) => void; signal?: AbortSignal } = {},
+  ): Promise<number> {
+    const { id, name } = await this.lookUp(reference);
+    const chain = openStoredChain(this.folder, machineFile(this.folder, id));
+    try {
+      return await exportCheckpoint(this.folder, chain, name, path, options);
+    } finally {
+      closeChain(chain);
+    }
+  }
+
+  /** Makes a checkpoint of a file that `export` wrote, and gives its id. Everything in it is checked. */
+  async import(path: string, options: ImportOptions = {}): Promise<string> {
+    return importCheckpoint(path, options, async (id, name) => {
+      if (name !== null) assertCheckpointName(name);
+      return this.locked(async () => {
+        await sweepStore(this.folder);
+        const all = await readInventory(this.folder, 'places');
+        refuseTakenId(all, id);
+        refuseTakenName(all, name ?? undefined);
+        return this.makeDraft({
+          store: this.folder,
+          id: id ?? freshId(),
+          name,
+          parent: null,
+          base: null,
+          flatten: false,
+          tool: toolName(),
+        });
+      });
+    });
+  }
+
+  /** Removes what processes have left that died. All that changes the store does that first. */
+  async cleanUp(): Promise<void> {
+    await this.locked(() => sweepStore(this.folder));
+  }
+
+  private async lookUp(reference: string): Promise<{ id: string; name: string | null }> {
+    const known = isCheckpointId(reference) ? await readCheckpoint(this.folder, reference, 'places') : undefined;
+    const checkpoint = resolveReference(known ? [known] : await readInventory(this.folder, 'places'), reference);
+    return { id: checkpoint.id, name: placeOf(checkpoint).name };
+  }
+
+  /** How many files a page may be looked for in, starting with this one. */
+  private chainLength(id: string): number {
+    let length = 1;
+    for (let { base } = readMetaOf(machineFile(this.folder, id)); base !== null && length < LONGEST_CHAIN; length++) {
+      ({ base } = readMetaOf(machineFile(this.folder, base)));
+    }
+    return length;
+  }
+
+  private locked<T>(action: () => Promise<T>): Promise<T> {
+    return withStoreLock(this.folder, this.lockWaitMs, action);
+  }
+}
+
+export function treeOf(checkpoints: readonly CheckpointSummary[]): CheckpointNode[] {
+  const ids = new Set(checkpoints.map(({ id }) => id));
+  const below = (parent: string | null): CheckpointNode[] =>
+    checkpoints
+      .filter((one) => (one.parent !== null && ids.has(one.parent) ? one.parent : null) === parent)
+      .map((checkpoint) => ({ checkpoint, children: below(checkpoint.id) }));
+  return below(null);
+}
+
+function freshId(): string {
+  return randomBytes(8).toString('hex');
+}
+
+function refuseTakenName(all: readonly StoredCheckpoint[], name: string | undefined): void {
+  const owner = all.find((one) => name !== undefined && placeOf(one).name === name && !isRemoved(one));
+  if (!owner) return;
+  throw new GodwitError('usage', `There is a checkpoint "${name}" already.`, {
+    hint: `Give another name, or delete that one first (${owner.id}).`,
+  });
+}
+
+function refuseTakenId(all: readonly StoredCheckpoint[], id: string | undefined): void {
+  if (id === undefined || !all.some((one) => one.id === id)) return;
+  throw new GodwitError('usage', `The checkpoint ${id} is in the store already.`, {
+    hint: 'Import it under a fresh id to have it twice.',
+  });
+}

@@ -1,0 +1,76 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { openDisk } from '../../../backend/disk/live/open-disk.ts';
+import { type CheckpointChain, closeChain } from '../../../checkpoint/chain.ts';
+import type { CheckpointMeta } from '../../../checkpoint/meta.ts';
+import { GodwitError } from '../../../common/errors.ts';
+import { absolutePath, type StoredCheckpoint } from './inventory.ts';
+import { machineFile, openStoredChain } from './stored-chain.ts';
+
+const TURN_MS = 5;
+
+export interface VerifyReport {
+  readonly id: string;
+  /** Sentences. None: the checkpoint and all that it needs are whole. */
+  readonly problems: readonly string[];
+  /** Bytes of checkpoint files that were read. */
+  readonly checkedBytes: number;
+}
+
+/** Reads the manifest, every byte of the file and of those that it builds on, and opens all disks. */
+export async function verifyCheckpoint(store: string, checkpoint: StoredCheckpoint): Promise<VerifyReport> {
+  const { id, meta, failures } = checkpoint;
+  const problems = failures.map(({ message }) => message);
+  let checkedBytes = 0;
+  if (meta) {
+    try {
+      checkedBytes = await verifyChain(openStoredChain(store, machineFile(store, id)));
+    } catch (error) {
+      problems.push(messageOf(error));
+    }
+    problems.push(...(await verifyDisks(store, meta)));
+  }
+  return { id, problems, checkedBytes };
+}
+
+async function verifyChain(chain: CheckpointChain): Promise<number> {
+  try {
+    let checkedBytes = 0;
+    for (const file of chain.files) {
+      await inTurns(file.verify());
+      checkedBytes += file.sizeBytes;
+    }
+    return checkedBytes;
+  } finally {
+    closeChain(chain);
+  }
+}
+
+/** Does all steps, with turns for others between them. */
+export async function inTurns(steps: Iterable<void>): Promise<void> {
+  let endMs = performance.now() + TURN_MS;
+  for (const _ of steps) {
+    if (performance.now() < endMs) continue;
+    await nextTurn();
+    endMs = performance.now() + TURN_MS;
+  }
+}
+
+async function verifyDisks(store: string, meta: CheckpointMeta): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { path, format, sizeBytes } of meta.disks) {
+    const place = absolutePath(store, path);
+    try {
+      const disk = await openDisk(place, { readonly: true, format });
+      await disk.close();
+      if (disk.sizeBytes !== sizeBytes) problems.push(`The disk ${place} has another size than it had.`);
+    } catch (error) {
+      problems.push(messageOf(error));
+    }
+  }
+  return problems;
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof GodwitError) return error.message;
+  throw error;
+}

@@ -1,0 +1,200 @@
+/** Finds machines of other processes, and asks things of them. */
+import { connect, type Socket } from 'node:net';
+import type { CheckpointProgress } from '../../api/checkpoint.ts';
+import { fromWireError, type WireError } from '../../api/wire-error.ts';
+import { GodwitError } from '../../common/errors.ts';
+import { assertMachineName, controlFolder, socketNames, socketPath } from '../../platform/node/control-folder.ts';
+import { errorCodeOf, hostError } from '../../platform/node/host-error.ts';
+import { SocketLines } from './control-lines.ts';
+import {
+  CONTROL_VERSION,
+  type ControlAction,
+  type ControlActions,
+  MAX_ANSWER_BYTES,
+  type MachineFacts,
+  parseObject,
+} from './control-protocol.ts';
+
+/** A process that does not answer so long is taken for one that hangs. */
+const GREETING_LIMIT_MS = 5000;
+
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: GodwitError): void;
+  onProgress?: ((progress: CheckpointProgress) => void) | undefined;
+}
+
+/** A connection to a machine of another process. */
+export class ControlClient {
+  readonly name: string;
+  private readonly socket: Socket;
+  private readonly waiting = new Map<number, Waiting>();
+  private greeted: Waiting | undefined;
+  private nextId = 1;
+  private closed: GodwitError | undefined;
+
+  /** Throws GodwitError 'not-found' when there is no such machine, 'unsupported' when it speaks another version, 'io' when it does not answer. */
+  static async open(name: string): Promise<ControlClient> {
+    assertMachineName(name);
+    const socket = await connectTo(socketPath(await controlFolder(), name), name);
+    const client = new ControlClient(name, socket);
+    try {
+      await client.greeting();
+      return client;
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  private constructor(name: string, socket: Socket) {
+    this.name = name;
+    this.socket = socket;
+    socket.on('error', () => {});
+    socket.on('close', () => this.end(new GodwitError('io', `The machine "${name}" ended, or its process did.`)));
+    new SocketLines(socket, MAX_ANSWER_BYTES, {
+      line: (line) => this.receive(line),
+      overflow: () => this.fail('its answer is too long'),
+    });
+  }
+
+  private greeting(): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.greeted = { resolve, reject };
+      const limit = setTimeout(() => {
+        reject(new GodwitError('io', `The machine "${this.name}" does not answer.`));
+      }, GREETING_LIMIT_MS);
+      limit.unref();
+    });
+  }
+
+  request<Action extends ControlAction>(
+    action: Action,
+    parameters: ControlActions[Action]['parameters'],
+    onProgress?: (progress: CheckpointProgress) => void,
+  ): Promise<ControlActions[Action]['result']> {
+    if (this.closed) return Promise.reject(this.closed);
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, onProgress });
+      this.socket.write(`${JSON.stringify({ id, action, parameters })}\n`);
+    });
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  private receive(line: string): void {
+    let message: Readonly<Record<string, unknown>>;
+    try {
+      message = parseObject(line);
+    } catch {
+      this.fail('its answer is no JSON');
+      return;
+    }
+    if (this.greeted) this.greet(message);
+    else this.dispatch(message);
+  }
+
+  private greet({ godwit, tool }: Readonly<Record<string, unknown>>): void {
+    const { greeted } = this;
+    this.greeted = undefined;
+    if (godwit === CONTROL_VERSION) {
+      greeted?.resolve(undefined);
+      return;
+    }
+    const other = typeof tool === 'string' ? tool.slice(0, 80) : 'something else';
+    greeted?.reject(
+      new GodwitError(
+        'unsupported',
+        `The machine "${this.name}" runs in ${other}, which is controlled in another way.`,
+      ),
+    );
+  }
+
+  private dispatch({ id, result, error, progress }: Readonly<Record<string, unknown>>): void {
+    const waiting = this.waiting.get(id as number);
+    if (progress !== undefined) {
+      waiting?.onProgress?.(progress as CheckpointProgress);
+      return;
+    }
+    this.waiting.delete(id as number);
+    if (error === undefined) waiting?.resolve(result === null ? undefined : result);
+    else waiting?.reject(fromWireError(error as WireError));
+  }
+
+  private fail(why: string): void {
+    this.end(new GodwitError('io', `The machine "${this.name}" cannot be understood: ${why}.`));
+    this.socket.destroy();
+  }
+
+  private end(error: GodwitError): void {
+    this.closed ??= error;
+    this.greeted?.reject(error);
+    for (const { reject } of this.waiting.values()) reject(error);
+    this.waiting.clear();
+  }
+}
+
+function connectTo(path: string, name: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', (error) => {
+      const code = errorCodeOf(error);
+      const isGone = code === 'ENOENT' || code === 'ECONNREFUSED';
+      reject(isGone ? noMachine(name) : hostError(error, `connect to the machine "${name}"`));
+    });
+  });
+}
+
+function noMachine(name: string): GodwitError {
+  return new GodwitError('not-found', `No machine "${name}" is running.`, {
+    hint: '"godwit ps" lists those that are.',
+  });
+}
+
+/** All machines of this user that answer. Those that do not are named, with the reason. */
+export async function listMachines(): Promise<{
+  machines: MachineFacts[];
+  silent: { name: string; error: GodwitError }[];
+}> {
+  const names = await socketNames(await controlFolder());
+  const machines: MachineFacts[] = [];
+  const silent: { name: string; error: GodwitError }[] = [];
+  await Promise.all(
+    names.map(async (name) => {
+      try {
+        machines.push(await factsOf(name));
+      } catch (error) {
+        if (!(error instanceof GodwitError)) throw error;
+        // A socket whose process died; the next machine that starts takes it away.
+        if (error.code !== 'not-found') silent.push({ name, error });
+      }
+    }),
+  );
+  const byName = (a: { name: string }, b: { name: string }): number => names.indexOf(a.name) - names.indexOf(b.name);
+  return { machines: machines.sort(byName), silent: silent.sort(byName) };
+}
+
+async function factsOf(name: string): Promise<MachineFacts> {
+  const client = await ControlClient.open(name);
+  try {
+    return await client.request('status', undefined);
+  } finally {
+    client.close();
+  }
+}
+
+/** The machine of that name; without one, the only machine there is. Throws GodwitError 'not-found', 'usage'. */
+export async function findMachine(name: string | undefined): Promise<ControlClient> {
+  if (name !== undefined) return await ControlClient.open(name);
+  const { machines } = await listMachines();
+  const [only] = machines;
+  if (!only) throw new GodwitError('not-found', 'No machine is running.', { hint: 'Start one with "godwit run".' });
+  if (machines.length === 1) return await ControlClient.open(only.name);
+  throw new GodwitError('usage', `${machines.length} machines are running: name one with --machine.`, {
+    hint: `They are ${machines.map((machine) => machine.name).join(', ')}.`,
+  });
+}

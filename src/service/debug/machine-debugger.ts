@@ -1,0 +1,27 @@
+import type { DebugOptions } from '../../api/debug.ts';
+import { GodwitError } from '../../common/errors.ts';
+import { type LiveTargetParts, liveTarget } from '../../debug/live-target.ts';
+import { GdbServer } from './gdb-server.ts';
+
+/** The door for debuggers of one live machine. */
+export class MachineDebugger {
+  private readonly parts: LiveTargetParts;
+  private server: GdbServer | undefined;
+
+  constructor(parts: LiveTargetParts) {
+    this.parts = parts;
+  }
+
+  /** Gives the address as gdb takes it. Throws GodwitError. */
+  async listen({ listen, stopped = false }: DebugOptions): Promise<string> {
+    if (this.server) throw new GodwitError('state', `Debuggers can connect to ${this.server.address} already.`);
+    this.server = await GdbServer.listen(listen, liveTarget(this.parts));
+    if (stopped) this.parts.runner.halt();
+    return this.server.address;
+  }
+
+  /** The machine has ended; a debugger that waits for it is told so. */
+  async close(exitCode: number): Promise<void> {
+    await this.server?.close(exitCode);
+  }
+}

@@ -1,0 +1,135 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import type { ImageSource, MachineConfiguration } from '../../api/options.ts';
+import { GodwitError } from '../../common/errors.ts';
+import type { Images } from '../../machine/linux.ts';
+import { hostError } from '../../platform/node/host-error.ts';
+
+const KINDS = { kernel: 'the kernel', initrd: 'the initrd', bios: 'the firmware' } as const;
+type Kind = keyof typeof KINDS;
+const LIMIT_BYTES = 2 ** 31 - 1;
+const WASM_PAGE_BYTES = 65_536;
+
+/** The part of a machine's configuration that says what it boots from. */
+export type BootConfiguration = Pick<MachineConfiguration, Kind | 'bootArguments'>;
+
+/** What can be read as often as one likes, and is the same each time. */
+interface Image {
+  read(): Uint8Array;
+  close(): void;
+}
+
+/**
+ * The files that a machine boots from. They stay open and are read again when the guest resets itself, so that nobody has to keep
+ * tens of megabytes for that; a file that is replaced meanwhile stays what it was. One that is written to ends the machine at its next
+ * reset: it would not be the same machine.
+ */
+export class MachineFiles {
+  private readonly images: Map<Kind, Image>;
+  private readonly bootArguments: string | undefined;
+
+  private constructor(images: Map<Kind, Image>, bootArguments: string | undefined) {
+    this.images = images;
+    this.bootArguments = bootArguments;
+  }
+
+  /** Throws GodwitError, with nothing left open. */
+  static async open(configuration: BootConfiguration): Promise<MachineFiles> {
+    const images = new Map<Kind, Image>();
+    const files = new MachineFiles(images, configuration.bootArguments);
+    try {
+      for (const kind of Object.keys(KINDS) as Kind[]) {
+        const source = configuration[kind];
+        if (source !== undefined) images.set(kind, await openImage(KINDS[kind], source));
+      }
+    } catch (error) {
+      files.close();
+      throw error;
+    }
+    return files;
+  }
+
+  /** Throws GodwitError for a file that is not what it was. */
+  read(): Images {
+    const images: Partial<Record<Kind, Uint8Array>> = {};
+    for (const [kind, image] of this.images) images[kind] = image.read();
+    const { bootArguments } = this;
+    return { ...images, ...(bootArguments !== undefined && { bootArguments }) };
+  }
+
+  close(): void {
+    for (const image of this.images.values()) image.close();
+    this.images.clear();
+  }
+}
+
+async function openImage(what: string, source: ImageSource): Promise<Image> {
+  if (typeof source !== 'string') return content(source);
+  try {
+    // A pipe gives what it has only once.
+    if (!(await stat(source)).isFile()) return content(await readFile(source));
+    return new FileImage(what, source);
+  } catch (error) {
+    throw hostError(error, `read ${what} ${source}`);
+  }
+}
+
+function content(bytes: Uint8Array): Image {
+  return { read: () => bytes, close: () => {} };
+}
+
+/**
+ * Memory for something large that is soon given back, from the system and not from the C library: glibc takes the size of what it gives
+ * back for the usual one, and from then on keeps so much free memory in each thread's arena.
+ */
+function transientBytes(sizeBytes: number): Uint8Array {
+  const pages = Math.ceil(sizeBytes / WASM_PAGE_BYTES);
+  return new Uint8Array(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer, 0, sizeBytes);
+}
+
+class FileImage implements Image {
+  private readonly what: string;
+  private readonly path: string;
+  private readonly file: number;
+  private readonly sizeBytes: number;
+  private readonly modified: bigint;
+
+  constructor(what: string, path: string) {
+    this.what = what;
+    this.path = path;
+    this.file = openSync(path, 'r');
+    const { size, mtimeNs } = fstatSync(this.file, { bigint: true });
+    this.sizeBytes = Number(size);
+    this.modified = mtimeNs;
+  }
+
+  read(): Uint8Array {
+    if (this.sizeBytes > LIMIT_BYTES) {
+      throw new GodwitError('limit', `Cannot read ${this.what} ${this.path}: it has more than 2 GiB.`);
+    }
+    const bytes = transientBytes(this.sizeBytes);
+    let done = 0;
+    try {
+      for (let count = 1; done < bytes.length && count > 0; done += count) {
+        count = readSync(this.file, bytes, done, bytes.length - done, done);
+      }
+    } catch (error) {
+      throw hostError(error, `read ${this.what} ${this.path}`);
+    }
+    const { size, mtimeNs } = fstatSync(this.file, { bigint: true });
+    if (done < bytes.length || Number(size) !== this.sizeBytes || mtimeNs !== this.modified) {
+      throw new GodwitError(
+        'state',
+        `The machine cannot be started again: somebody wrote to ${this.what} ${this.path}.`,
+        {
+          hint: 'Replace a file that a machine boots from, and leave the old one as it was.',
+        },
+      );
+    }
+    return bytes;
+  }
+
+  close(): void {
+    closeSync(this.file);
+  }
+}

@@ -1,0 +1,177 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { FromMachine } from '../../api/actions.ts';
+import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
+import { GodwitError } from '../../common/errors.ts';
+import type { RegionCompiler } from '../../execute/jit/compiler.ts';
+import { joinEngine } from '../../machine/core.ts';
+import type { Engine } from '../../machine/engine.ts';
+import { MemoryLock } from '../../memory/lock.ts';
+import { FrameSnapshot } from '../../memory/snapshot.ts';
+import { collectGarbage } from '../../platform/node/garbage.ts';
+import { Origin } from './fork-origin.ts';
+import type { Envelope, ForkRequest, Joining, PeerMessage, ToHost } from './host-messages.ts';
+import { MachineServer } from './machine-server.ts';
+import { Peers } from './peers.ts';
+
+export type SendEnvelope = (envelope: Envelope<FromMachine>, transfer: ArrayBuffer[]) => void;
+
+type Invitation = Extract<PeerMessage, { kind: 'join' }>;
+
+function invitation(first: MessagePort): Promise<Invitation> {
+  return new Promise((resolve, reject) => {
+    first.once('message', resolve);
+    first.once('close', () => reject(new GodwitError('state', "The first machine's thread has ended.")));
+  });
+}
+
+/** Number of the machine that a fork group begins with, and of its thread. */
+export const FIRST_MACHINE = 0;
+export const FIRST_THREAD = 0;
+
+/**
+ * The machines of one thread: one that was configured, and forks, which share its memory and may be in other threads of its fork group. Each
+ * runs in slices between which the others of the thread get their turn; what goes wrong in one ends that one.
+ */
+export class MachineHost {
+  /** Number of the thread in its fork group. */
+  readonly thread: number;
+  /** For the memory that they share. */
+  readonly compiler: RegionCompiler;
+  private readonly servers = new Map<number, MachineServer>();
+  /** Machines that have something open. */
+  private readonly users = new Set<MachineServer>();
+  private leftovers: (() => Promise<void> | void)[] = [];
+  private readonly post: SendEnvelope;
+  /** The last machine is gone. */
+  private readonly empty: () => void;
+  private readonly peers = new Peers((request) => this.adopt(request));
+  private lock: MemoryLock | undefined;
+  private engine: Engine | undefined;
+  private origin: Origin | undefined;
+  private nextNumber = FIRST_MACHINE;
+  /** Called when the last machine of the thread is gone. */
+  private readonly whenLast: (() => void)[] = [];
+
+  constructor(post: SendEnvelope, compiler: RegionCompiler, empty: () => void, thread: number = FIRST_THREAD) {
+    this.compiler = compiler;
+    this.post = post;
+    this.empty = empty;
+    this.thread = thread;
+  }
+
+  /** Throws GodwitError, with nothing left open. */
+  async open(configuration: MachineConfiguration | RestoreConfiguration): Promise<void> {
+    await this.add((send) =>
+      'checkpoint' in configuration
+        ? MachineServer.restore(configuration, send, this)
+        : MachineServer.open(configuration, send, this),
+    );
+  }
+
+  /** Of the first machine: what its forks run in, and what they go back to. */
+  setOrigin(engine: Engine, origin: Origin): void {
+    this.engine ??= engine;
+    this.origin ??= origin;
+  }
+
+  /** Waits for the first thread's word, and is ready for forks then. Throws GodwitError when what the fork group goes back to is gone. */
+  async join({ lock, first }: Joining): Promise<void> {
+    const { memory, origin } = await invitation(first);
+    this.lock = new MemoryLock(lock, this.thread);
+    const { compiler } = this;
+    const { translation } = origin.configuration;
+    this.engine = await joinEngine({ memory, lock: this.lock }, { translation, compiler, collectGarbage });
+    this.origin = await Origin.open(origin);
+    this.peers.connect(FIRST_THREAD, first);
+  }
+
+  /** Gives the machine that `make` makes its number. */
+  async add(
+    make: (send: (message: FromMachine, transfer?: ArrayBuffer[]) => void) => Promise<MachineServer>,
+  ): Promise<number> {
+    const machine = this.nextNumber++;
+    const send = (message: FromMachine, transfer: ArrayBuffer[] = []): void => {
+      this.post({ machine, message }, transfer);
+      if (message.kind === 'ended' || message.kind === 'failed') this.remove(machine);
+    };
+    this.servers.set(machine, await make(send));
+    return machine;
+  }
+
+  /** Makes a machine of a snapshot, which is released. Gives its number in this thread. */
+  async fork(memory: FrameSnapshot, request: Omit<ForkRequest, 'memory'>): Promise<number> {
+    const { engine, origin } = this;
+    try {
+      const seed = { engine: engine!, origin: origin!, memory, ...request };
+      const machine = await this.add((send) => MachineServer.fork(seed, send, this));
+      this.servers.get(machine)!.begin(request);
+      return machine;
+    } finally {
+      memory.release();
+    }
+  }
+
+  /** Has another thread of the fork group do that. */
+  forkElsewhere(thread: number, memory: FrameSnapshot, request: Omit<ForkRequest, 'memory'>): Promise<number> {
+    return this.peers.fork(thread, { ...request, memory: memory.handOver() });
+  }
+
+  private adopt({ memory, ...request }: ForkRequest): Promise<number> {
+    return this.fork(FrameSnapshot.of(this.engine!.arena, memory, this.origin!.pages), request);
+  }
+
+  /** It uses what machines of this fork group share. */
+  addMachine(server: MachineServer): void {
+    this.users.add(server);
+  }
+
+  /** It has closed all that is its own. `leftover` takes away what its forks may use, when the last one has left. */
+  async removeMachine(server: MachineServer, leftover: () => Promise<void> | void): Promise<void> {
+    this.leftovers.push(leftover);
+    this.users.delete(server);
+    // Of several threads none knows whether others have forks: the main thread does.
+    if (this.users.size === 0 && !this.lock) await this.clearUp();
+  }
+
+  private async clearUp(): Promise<void> {
+    for (const action of this.leftovers.splice(0)) await action();
+    this.origin?.close();
+  }
+
+  receive(message: Exclude<ToHost, { kind: 'shut-down' }>): void {
+    if ('machine' in message) {
+      this.servers.get(message.machine)?.receive(message.message);
+      return;
+    }
+    switch (message.kind) {
+      case 'share':
+        this.share(message);
+        break;
+      case 'connect':
+        this.peers.connect(message.thread, message.port);
+        break;
+    }
+  }
+
+  private share({ thread, port, lock }: Extract<ToHost, { kind: 'share' }>): void {
+    const { arena } = this.engine!;
+    this.lock ??= new MemoryLock(lock, this.thread);
+    arena.shareBy(this.lock);
+    this.peers.connect(thread, port);
+    this.peers.post(thread, { kind: 'join', memory: arena.memory, origin: this.origin!.description });
+  }
+
+  /** After the last machine of the fork group. One that nobody knows of ends with it. */
+  async shutDown(): Promise<void> {
+    for (const server of this.servers.values()) server.stop();
+    if (this.servers.size > 0) await new Promise<void>((resolve) => this.whenLast.push(resolve));
+    await this.clearUp();
+    this.peers.close();
+  }
+
+  private remove(machine: number): void {
+    this.servers.delete(machine);
+    if (this.servers.size === 0) for (const resolve of this.whenLast.splice(0)) resolve();
+    if (this.servers.size === 0 && !this.lock) this.empty();
+  }
+}

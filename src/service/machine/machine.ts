@@ -1,0 +1,91 @@
+import type { ForkOptions, RestoreOptions } from '../../api/checkpoint.ts';
+import { MachineHandle } from '../../api/machine.ts';
+import { checkThreads, configureMachine, configureRestore, type MachineOptions } from '../../api/options.ts';
+import { prebuiltInterpreter } from '../../platform/node/prebuilt-interpreter.ts';
+import { prewarmedWorker } from '../warm/prewarmed-worker.ts';
+import { ForkGroup } from './fork-group.ts';
+import { FIRST_MACHINE, FIRST_THREAD } from './machine-host.ts';
+
+/** How many machines this process has restored. */
+let restores = 0;
+
+/**
+ * A machine in a thread of this process.
+ *
+ *     const machine = await Machine.create({ kernel: 'Image', initrd: 'initramfs.cpio', append: 'console=ttyS0' });
+ *     await machine.start();
+ *     await machine.console.waitFor('# ');
+ *     await machine.console.write('poweroff\r');
+ *     const { exitCode } = await machine.finished;
+ *
+ * A machine that was created holds its thread and the locks of its disks until it ends: `stop` it.
+ */
+export class Machine extends MachineHandle {
+  private readonly forkGroup: ForkGroup;
+  /** From a state that another machine was in. */
+  private readonly goesOn: boolean;
+  /** Which of the threads that it shares with its forks it runs in. */
+  readonly thread: number;
+
+  /**
+   * Checks the options, opens the files and puts the images into memory; nothing executes yet.
+   * @throws GodwitError 'usage' or 'limit' for options that make no sense, and 'not-found', 'denied', 'damaged', 'unsupported',
+   * 'locked', 'io' for files. Nothing stays open then.
+   */
+  static async create(options: MachineOptions): Promise<Machine> {
+    const configuration = await configureMachine(options);
+    const forkGroup = new ForkGroup(configuration, await prebuiltInterpreter(), checkThreads(options));
+    const machine = new Machine(forkGroup, FIRST_THREAD, FIRST_MACHINE, { status: 'created', goesOn: false });
+    await forkGroup.ready;
+    return machine;
+  }
+
+  /**
+   * A machine that goes on from a checkpoint, named by its name or id; nothing executes yet. Its memory is read when it is
+   * touched, so a large machine is there as soon as a small one. Unless an exact twin is asked for it is an individual of its own.
+   * @throws GodwitError 'not-found', 'damaged', 'unsupported' for the checkpoint; 'usage', 'locked', 'io' for its disks
+   */
+  static async restore(
+    checkpoint: string,
+    options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without' | 'threads'> = {},
+  ): Promise<Machine> {
+    const request = configureRestore(checkpoint, options);
+    const interpreter = await prebuiltInterpreter();
+    const forkGroup = new ForkGroup(request, interpreter, checkThreads(options));
+    const machine = new Machine(forkGroup, FIRST_THREAD, FIRST_MACHINE, { status: 'created', goesOn: true });
+    await forkGroup.ready;
+    // Where several are restored there will be more.
+    if (++restores > 1) prewarmedWorker.prepare({ request, interpreter });
+    return machine;
+  }
+
+  private constructor(
+    forkGroup: ForkGroup,
+    thread: number,
+    machine: number,
+    { status, goesOn }: { readonly status: 'created' | 'running'; readonly goesOn: boolean },
+  ) {
+    super(forkGroup.link(thread, machine), status);
+    this.goesOn = goesOn;
+    this.forkGroup = forkGroup;
+    this.thread = thread;
+    forkGroup.attach(thread, machine, this);
+  }
+
+  /**
+   * A second machine that goes on from where this one is, in the same memory: they share what neither of them writes. A machine and its
+   * forks are spread over as many threads as the computer has processors.
+   * Unless an exact twin is asked for it is an individual of its own: its kernel gets fresh random numbers and is told so. Its disks are
+   * copy-on-write images that are gone when it ends.
+   * A machine that was restored or forked can be forked before it is started; all then go on from the same point. It has no exact twin before, unless it
+   * is one itself. To read all that forks
+   * print, make them with `start: false` and start them when their consoles are read.
+   * @throws GodwitError 'state' when this machine was created and has not been started, or has ended, or has no exact twin yet, 'limit' when their memory is used up
+   */
+  async fork(options: ForkOptions = {}): Promise<Machine> {
+    const { forkGroup } = this;
+    const report = await this.requestFork(options, this.goesOn, (send) => forkGroup.fork(this.thread, send));
+    const { thread, machine, started } = report;
+    return new Machine(forkGroup, thread, machine, { status: started ? 'running' : 'created', goesOn: true });
+  }
+}

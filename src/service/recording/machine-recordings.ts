@@ -1,0 +1,214 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { RecordingReport } from '../../api/recording.ts';
+import { GodwitError } from '../../common/errors.ts';
+import type { Finish } from '../../device/finisher/test-finisher.ts';
+import type { MachineCore } from '../../machine/core.ts';
+import type { Images } from '../../machine/linux.ts';
+import { nodeRecordingHost } from '../../platform/node/node-recording-host.ts';
+import { toolName } from '../../platform/node/tool.ts';
+import type { EndReason } from '../../recording/end.ts';
+import { FlightRecorder, type Segment } from '../../recording/flight-recorder.ts';
+import { Recorder } from '../../recording/recorder.ts';
+import type { RecordedMachine } from '../../recording/start.ts';
+import type { LiveOptions } from '../../run/live-runner.ts';
+import { flightFolder, joinFlight, makeFlightFolder, removeFlightFolder, segmentPath } from './flight-files.ts';
+import { RecordingFile } from './recording-file.ts';
+
+export interface MachineRecordingsParts {
+  readonly core: MachineCore;
+  readonly machine: RecordedMachine;
+  /** What the machine boots from, if that is known. */
+  readonly images: () => Images | undefined;
+  /** A recording failed, and the machine goes on without. */
+  readonly onFailure: (error: GodwitError) => void;
+  /** Recording is much slower than the machine: it is to wait, or to go on. */
+  readonly hold: (held: boolean) => void;
+}
+
+interface FileSegment extends Segment {
+  readonly path: string;
+}
+
+interface Flight {
+  readonly path: string;
+  readonly folder: string;
+  readonly recorder: FlightRecorder<FileSegment>;
+}
+
+/** The recordings of one machine: any number of files, by their path, and a flight recorder. */
+export class MachineRecordings {
+  private readonly parts: MachineRecordingsParts;
+  private readonly recorders = new Map<string, Recorder>();
+  private flight: Flight | undefined;
+  private closed = false;
+
+  constructor(parts: MachineRecordingsParts) {
+    this.parts = parts;
+  }
+
+  /** For the one who runs the machine. */
+  readonly hooks: Required<Pick<LiveOptions, 'onEvent' | 'onSlice'>> = {
+    onEvent: (stamped) => {
+      for (const recorder of this.recorders.values()) recorder.event(stamped);
+      this.flight?.recorder.event(stamped);
+    },
+    onSlice: (outcome, busyMs) => {
+      for (const recorder of this.recorders.values()) recorder.slice(outcome, busyMs);
+      this.flight?.recorder.slice(outcome, busyMs);
+    },
+  };
+
+  /** Why what a debugger writes would be missing in a recording; undefined: nothing is recorded. */
+  get debuggersMayNotWrite(): string | undefined {
+    const records = this.recorders.size > 0 || this.flight !== undefined;
+    return records ? 'The machine is being recorded: a replay could not know what a debugger changed.' : undefined;
+  }
+
+  /** Records from where the machine is now. `replace`: a file of that name is replaced. Throws GodwitError. */
+  async start(file: string, { replace = false } = {}): Promise<void> {
+    const path = resolve(file);
+    if (this.recorders.has(path)) throw new GodwitError('state', `${path} is being recorded already.`);
+    const sink = await this.unlessClosed(await RecordingFile.create(path, { replace }));
+    this.recorders.set(
+      path,
+      this.makeRecorder(sink, () => this.recorders.delete(path)),
+    );
+  }
+
+  /** The machine may have ended while the file was opened. */
+  private async unlessClosed(sink: RecordingFile): Promise<RecordingFile> {
+    if (!this.closed) return sink;
+    await sink.remove();
+    throw new GodwitError('state', 'The machine has ended.');
+  }
+
+  private makeRecorder(sink: RecordingFile, gone: () => void): Recorder {
+    const { core, machine, images, onFailure, hold } = this.parts;
+    return new Recorder({
+      core,
+      machine,
+      images: () => unlessGone(images),
+      sink,
+      host: nodeRecordingHost,
+      tool: toolName(),
+      onCongestion: hold,
+      onFailure: (error) => {
+        gone();
+        onFailure(error);
+      },
+      onEnd: () => {
+        gone();
+        onFailure(
+          new GodwitError('state', `The recording ${sink.path} ends here: what the guest boots from is not known.`),
+        );
+      },
+    });
+  }
+
+  /** Ends a recording, or the flight recorder, which makes a recording of what it kept; without a path, the only one. */
+  async stop(file?: string): Promise<RecordingReport> {
+    const path = file === undefined ? this.onlyPath() : resolve(file);
+    if (this.flight?.path === path) return await this.stopFlight(this.flight, 'stopped');
+    const recorder = this.recorders.get(path);
+    if (!recorder) throw new GodwitError('state', `${path} is not being recorded.`);
+    this.recorders.delete(path);
+    await recorder.stop();
+    return { path, fileBytes: recorder.fileBytes, ...recorder.counts };
+  }
+
+  private onlyPath(): string {
+    const paths = [...this.recorders.keys(), ...(this.flight ? [this.flight.path] : [])];
+    const [only] = paths;
+    if (only === undefined) throw new GodwitError('state', 'Nothing is recorded.');
+    if (paths.length === 1) return only;
+    throw new GodwitError('usage', `${paths.length} recordings are being made: name the one that is to end.`, {
+      hint: `They are ${paths.join(', ')}.`,
+    });
+  }
+
+  /** Keeps the last minutes, in parts beside `file`, until `stop` or `close` makes one recording of them there. Throws GodwitError. */
+  async startFlight(file: string, minutes: number, { replace = false } = {}): Promise<void> {
+    const path = resolve(file);
+    if (this.flight) throw new GodwitError('state', 'A flight recorder is running already.');
+    if (!replace && existsSync(path)) throw new GodwitError('usage', `Cannot record to ${path}: it exists already.`);
+    const folder = flightFolder(path);
+    await makeFlightFolder(folder);
+    let number = 0;
+    const first = await this.unlessClosed(await RecordingFile.create(segmentPath(folder, ++number)));
+    let next: RecordingFile | undefined = first;
+    const begin = (): FileSegment => {
+      const sink = next ?? RecordingFile.createLater(segmentPath(folder, ++number));
+      next = undefined;
+      const recorder = this.makeRecorder(sink, () => {
+        this.flight = undefined;
+      });
+      return { recorder, path: sink.path, remove: () => sink.remove() };
+    };
+    const recorder = new FlightRecorder({ keepMs: minutes * 60_000, nowMs: nodeRecordingHost.nowMs, begin });
+    this.flight = { path, folder, recorder };
+  }
+
+  /**
+   * Makes a recording of the last minutes while the flight recorder goes on. Its own file, which it would write at the end, is replaced;
+   * others only when `replace` says so. Throws GodwitError.
+   */
+  async saveFlight(file: string, { replace = false } = {}): Promise<number> {
+    const path = resolve(file);
+    const { flight } = this;
+    if (!flight) throw new GodwitError('state', 'There is no flight recorder.');
+    await flight.recorder.sync();
+    return await joinFlight(pathsOf(flight), path, { replace: replace || path === flight.path });
+  }
+
+  private async stopFlight(flight: Flight, reason: EndReason): Promise<RecordingReport> {
+    this.flight = undefined;
+    const { path, folder, recorder } = flight;
+    await recorder.stop(reason);
+    const counts = recorder.segments.map((segment) => segment.recorder.counts);
+    const fileBytes = await joinFlight(pathsOf(flight), path, { replace: true });
+    await recorder.remove();
+    await removeFlightFolder(folder);
+    const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+    return {
+      path,
+      fileBytes,
+      events: sum(counts.map(({ events }) => events)),
+      digests: sum(counts.map(({ digests }) => digests)),
+    };
+  }
+
+  /** The machine ends. `finish`: what the guest did; undefined: it was stopped. Resolves when all files are whole. */
+  async close(finish: Finish | undefined): Promise<void> {
+    this.closed = true;
+    const reason = reasonOf(finish);
+    const recorders = [...this.recorders.values()];
+    this.recorders.clear();
+    await Promise.all(recorders.map((recorder) => recorder.stop(reason)));
+    try {
+      if (this.flight) await this.stopFlight(this.flight, reason);
+    } catch (error) {
+      if (!(error instanceof GodwitError)) throw error;
+      this.parts.onFailure(error);
+    }
+  }
+}
+
+function pathsOf({ recorder }: Flight): string[] {
+  return recorder.segments.map((segment) => segment.path);
+}
+
+/** Files that the machine booted from may have been removed. */
+function unlessGone(images: () => Images | undefined): Images | undefined {
+  try {
+    return images();
+  } catch (error) {
+    if (error instanceof GodwitError) return undefined;
+    throw error;
+  }
+}
+
+function reasonOf(finish: Finish | undefined): EndReason {
+  if (finish === undefined || finish.kind === 'reset') return 'stopped';
+  return finish.kind === 'pass' ? 'power-off' : 'failure';
+}

@@ -1,0 +1,248 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
+import type { MachineCore } from '../../machine/core.ts';
+import type { Recording } from '../../recording/recording.ts';
+import { Replayer, type ReplayOptions, type ReplayStop } from '../../recording/replayer.ts';
+
+/** A place in a recording, as people name it. */
+export type Seek =
+  | { readonly kind: 'time'; readonly seconds: number }
+  | { readonly kind: 'branch'; readonly branches: bigint }
+  /** The first time that the console has shown this; `again`: the first time from here on. */
+  | { readonly kind: 'text'; readonly text: string; readonly again?: boolean };
+
+export type PlayerEnd =
+  | { readonly kind: 'end'; readonly stop: Extract<ReplayStop, { kind: 'end' }> }
+  /** `interrupt` was called. */
+  | { readonly kind: 'interrupted' };
+
+export interface PlayerParts {
+  readonly recording: Recording;
+  /** What the console shows, in order. The replay waits for it. */
+  readonly output: (bytes: Uint8Array) => Promise<void>;
+  readonly options?: Omit<ReplayOptions, 'output'>;
+}
+
+const TICKS_PER_MS = TIMEBASE_HZ / 1000;
+const SLICE_MS = 5;
+const FIRST_SLICE = 50_000;
+/** Slices while looking for a time or a text: no guest prints much in that. */
+const LONGEST_SLICE = 4_000_000;
+/** How often a replay that is ahead of the clock looks at it. */
+const PACE_MS = 8;
+/** A replay that is further behind the clock than that does not hurry to make it up. */
+const PATIENCE_MS = 100;
+
+/** Plays a recording: shows its console, as quickly as it was or otherwise, with pauses, and goes to places in it. */
+export class Player {
+  readonly replayer: Replayer;
+  private readonly parts: PlayerParts;
+  private readonly shown = new ShownText();
+  private readonly printed: Uint8Array[] = [];
+  private isLive = false;
+  private sliceBranches = FIRST_SLICE;
+  private speedNow = 1;
+  private paused = false;
+  private interrupted = false;
+  private wake: (() => void) | undefined;
+  /** Guest time `ticks` is shown at `ms` of the host. */
+  private origin = { ms: 0, ticks: 0 };
+
+  static async open(parts: PlayerParts): Promise<Player> {
+    const printed: { add: (bytes: Uint8Array) => void } = { add: () => {} };
+    const port = parts.recording.start.consolePort;
+    const replayer = await Replayer.open(parts.recording, {
+      ...parts.options,
+      output: (from, bytes) => {
+        if (from === port) printed.add(new Uint8Array(bytes));
+      },
+    });
+    const player = new Player(parts, replayer);
+    printed.add = (bytes) => player.print(bytes);
+    return player;
+  }
+
+  private constructor(parts: PlayerParts, replayer: Replayer) {
+    this.parts = parts;
+    this.replayer = replayer;
+  }
+
+  private print(bytes: Uint8Array): void {
+    if (this.isLive) void this.parts.output(bytes);
+    else this.printed.push(bytes);
+  }
+
+  /** The machine as it is now, for others to go on with; its output goes where the player's went. Nothing is played any more. */
+  takeMachine(): MachineCore {
+    this.isLive = true;
+    return this.replayer.detach();
+  }
+
+  /** Guest time since the beginning of the recording. */
+  get seconds(): number {
+    return Number(this.replayer.core.ticks - this.parts.recording.start.ticks) / TIMEBASE_HZ;
+  }
+
+  /** How long the recording is. */
+  get totalSeconds(): number {
+    const { recording } = this.parts;
+    return Number(recording.endTicks - recording.start.ticks) / TIMEBASE_HZ;
+  }
+
+  /** Times as quick as it was; Infinity: as quick as can be. */
+  get speed(): number {
+    return this.speedNow;
+  }
+
+  set speed(speed: number) {
+    this.speedNow = speed;
+    this.rebase();
+  }
+
+  get isPaused(): boolean {
+    return this.paused;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.rebase();
+    this.wake?.();
+  }
+
+  /** `play` or `seek` resolves soon. */
+  interrupt(): void {
+    this.interrupted = true;
+    this.wake?.();
+  }
+
+  private rebase(): void {
+    this.origin = { ms: performance.now(), ticks: Number(this.replayer.core.ticks) };
+  }
+
+  /** Shows everything from here on, until the end or `interrupt`. Throws DivergenceError. */
+  async play(): Promise<PlayerEnd> {
+    this.interrupted = false;
+    this.rebase();
+    while (!this.interrupted) {
+      if (this.paused) {
+        await this.sleep(undefined);
+        continue;
+      }
+      const due = this.dueTicks();
+      const stop = await this.slice(due);
+      if (stop.kind === 'end') return { kind: 'end', stop };
+      if (due !== undefined && this.isAhead(due)) await this.sleep(PACE_MS);
+    }
+    return { kind: 'interrupted' };
+  }
+
+  /** Guest time that the clock has come to. Undefined: there is no clock. */
+  private dueTicks(): bigint | undefined {
+    if (this.speedNow === Number.POSITIVE_INFINITY) return undefined;
+    const now = performance.now();
+    const due = this.origin.ticks + (now - this.origin.ms) * TICKS_PER_MS * this.speedNow;
+    const here = Number(this.replayer.core.ticks);
+    if (due - here > PATIENCE_MS * TICKS_PER_MS * this.speedNow && !this.replayer.core.hart.waiting) this.rebase();
+    return BigInt(Math.floor(due));
+  }
+
+  private isAhead(due: bigint): boolean {
+    const { core } = this.replayer;
+    return core.ticks >= due || core.hart.waiting;
+  }
+
+  /** Goes to a place as quickly as can be; what is printed on the way is shown. False: it is not in the recording. */
+  async seek(place: Seek): Promise<boolean> {
+    this.interrupted = false;
+    if (place.kind === 'text' && place.again) this.shown.clear();
+    if (this.isBeyondEnd(place)) return false;
+    const until = place.kind === 'time' ? this.ticksAt(place.seconds) : undefined;
+    while (!this.interrupted) {
+      if (this.isAt(place, until)) return true;
+      const stop = await this.slice(until, place.kind === 'branch' ? place.branches : undefined);
+      if (stop.kind === 'end') return this.isAt(place, until);
+      if (until !== undefined && this.replayer.core.hart.waiting) return true;
+    }
+    return false;
+  }
+
+  /** Known without going there. */
+  private isBeyondEnd(place: Seek): boolean {
+    if (place.kind === 'time') return this.ticksAt(place.seconds) > this.parts.recording.endTicks;
+    return place.kind === 'branch' && place.branches > this.parts.recording.endPoint.branches;
+  }
+
+  /** The place is behind, and this player goes forth only: another is to begin at the beginning. */
+  isBehind(place: Seek): boolean {
+    const { core } = this.replayer;
+    if (place.kind === 'time') return this.ticksAt(place.seconds) < core.ticks;
+    return place.kind === 'branch' && place.branches < core.hart.branches;
+  }
+
+  private ticksAt(seconds: number): bigint {
+    return this.parts.recording.start.ticks + BigInt(Math.round(seconds * TIMEBASE_HZ));
+  }
+
+  private isAt(place: Seek, until: bigint | undefined): boolean {
+    const { core } = this.replayer;
+    if (place.kind === 'branch') return core.hart.branches >= place.branches;
+    if (place.kind === 'text') return this.shown.has(place.text);
+    return core.ticks >= until!;
+  }
+
+  private async slice(untilTicks: bigint | undefined, branches?: bigint): Promise<ReplayStop> {
+    const { replayer } = this;
+    const startedMs = performance.now();
+    const end = replayer.core.hart.branches + BigInt(this.sliceBranches);
+    const stop = replayer.run(branches !== undefined && branches < end ? branches : end, untilTicks);
+    const ms = Math.max(performance.now() - startedMs, 0.05);
+    const factor = Math.min(2, Math.max(0.25, SLICE_MS / ms));
+    this.sliceBranches = Math.round(Math.min(LONGEST_SLICE, Math.max(FIRST_SLICE / 10, this.sliceBranches * factor)));
+    await this.show();
+    await nextTurn();
+    return stop;
+  }
+
+  private async show(): Promise<void> {
+    const { printed } = this;
+    if (printed.length === 0) return;
+    const bytes = new Uint8Array(Buffer.concat(printed.splice(0)));
+    this.shown.add(bytes);
+    await this.parts.output(bytes);
+  }
+
+  private sleep(ms: number | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+const KEPT_CHARACTERS = 1024 ** 2;
+
+/** What the console showed, as text; the last of it. */
+class ShownText {
+  private text = '';
+  private readonly decoder = new TextDecoder();
+
+  add(bytes: Uint8Array): void {
+    this.text += this.decoder.decode(bytes, { stream: true });
+    if (this.text.length > 2 * KEPT_CHARACTERS) this.text = this.text.slice(-KEPT_CHARACTERS);
+  }
+
+  clear(): void {
+    this.text = '';
+  }
+
+  has(text: string): boolean {
+    return this.text.includes(text);
+  }
+}

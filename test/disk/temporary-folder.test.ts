@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isTemporary, makeTemporaryFolder } from '../../src/platform/node/temporary-folder.ts';
+
+let parent: string;
+let before: string | undefined;
+beforeEach(() => {
+  before = process.env.TMPDIR;
+  parent = mkdtempSync(join(tmpdir(), 'godwit-passing-test-'));
+  process.env.TMPDIR = parent;
+});
+afterEach(() => {
+  if (before === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = before;
+  rmSync(parent, { recursive: true });
+});
+
+describe('folders for temporary images', () => {
+  it('are taken away when their process is dead, and no others are', async () => {
+    const own = await makeTemporaryFolder();
+    expect(isTemporary(join(own, 'disk0.qcow2'))).toBe(true);
+    const owner = JSON.parse(readFileSync(join(own, '.owner.json'), 'utf8'));
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    const made = (name: string, content: string | undefined): string => {
+      const folder = join(parent, name);
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'disk0.qcow2'), 'image');
+      if (content !== undefined) writeFileSync(join(folder, '.owner.json'), content);
+      return folder;
+    };
+    const dead = made('godwit-passing-dead', JSON.stringify({ ...owner, pid }));
+    const earlierBoot = made('godwit-passing-boot', JSON.stringify({ ...owner, boot: 'another' }));
+    const others = [
+      own,
+      made('godwit-passing-new', undefined),
+      made('godwit-passing-odd', '{"pid":1.5}'),
+      made('godwit-passing-torn', '{"pid'),
+      made('godwit-passing-far', JSON.stringify({ ...owner, pid, machine: 'another' })),
+      made('something-else', JSON.stringify({ ...owner, pid })),
+    ];
+    others.push(await makeTemporaryFolder());
+    expect([dead, earlierBoot].filter((folder) => existsSync(folder))).toEqual([]);
+    expect(others.filter((folder) => !existsSync(folder))).toEqual([]);
+  });
+});

@@ -1,0 +1,2 @@
+/** Tests run in Node.js; those that need another host install it. */
+import '../../src/platform/node/install.ts';
