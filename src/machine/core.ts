@@ -87,8 +87,9 @@ export interface PreparedMachine {
   /** Pages may be put there ahead (`place`). Nothing else is to be done with it. */
   readonly ram: GuestRam;
   /**
-   * Goes on where another machine was saved, as `MachineCore.restore`; pages that are there already are not asked for. Once only. Throws
-   * GodwitError('damaged') for a state that is none, or not of a machine with these options: then nothing is left of it.
+   * Goes on where another machine was saved, as `MachineCore.restore`; pages that are there already are not asked for.
+   * Once only. Throws GodwitError('damaged') for a state that is none, or not of a machine with these options: then
+   * nothing is left of it.
    */
   begin(state: PlainData, pages: PageSource): MachineCore;
   /** It is not needed. */
@@ -182,7 +183,10 @@ export class MachineCore {
     return core.live(() => core.beginLife());
   }
 
-  /** Makes all of a machine that does not depend on its state, which takes some milliseconds, so that beginning takes less than one. */
+  /**
+   * Makes all of a machine that does not depend on its state, which takes some milliseconds, so that beginning takes
+   * less than one.
+   */
   static async prepare(options: CoreOptions): Promise<PreparedMachine> {
     const core = new MachineCore(await makeEngine(options), options, NO_SOURCE_YET);
     let isUsed = false;

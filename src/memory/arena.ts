@@ -30,11 +30,11 @@ export interface ArenaOptions {
 }
 
 /**
- * One WebAssembly.Memory and what is given out of it. Blocks are never given back; frames are. Untouched parts cost no host
- * memory, so the whole size is reserved at once and the views stay valid.
+ * One WebAssembly.Memory and what is given out of it. Blocks are never given back; frames are. Untouched parts cost no
+ * host memory, so the whole size is reserved at once and the views stay valid.
  *
- * Several threads may have an arena each over the same memory. What they share lies in it, and is guarded by a lock that all of them must have
- * from then on (`shareBy`); what is decoded is each thread's own, and so is its frame table.
+ * Several threads may have an arena each over the same memory. What they share lies in it, and is guarded by a lock
+ * that all of them must have from then on (`shareBy`); what is decoded is each thread's own, and so is its frame table.
  */
 export class Arena {
   readonly memory: WebAssembly.Memory;
@@ -54,7 +54,9 @@ export class Arena {
   private readonly freeBlocks = new Map<number, number[]>();
   private lock: MemoryLock | undefined;
 
-  /** A new memory, or one that another thread made. Throws GodwitError('limit') when the host does not give that much. */
+  /**
+   * A new memory, or one that another thread made. Throws GodwitError('limit') when the host does not give that much.
+   */
   constructor(from: ArenaOptions | JoinedMemory) {
     this.memory = 'memory' in from ? from.memory : reserve(from);
     const { buffer } = this.memory;

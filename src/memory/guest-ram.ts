@@ -1,4 +1,5 @@
 import { GodwitError } from '../common/errors.ts';
+import { invariant } from '../common/invariant.ts';
 import type { FrameSpan, GuestMemory } from '../device/device.ts';
 import type { Arena } from './arena.ts';
 import { FRAME_BYTES, RAM_BASE } from './layout.ts';
@@ -97,7 +98,10 @@ export class GuestRam implements GuestMemory, MapListener {
     for (const watcher of this.watchers) watcher.add(page);
   }
 
-  /** Memory as it is now, in the time that a copy of the map's root takes. `since`: what was written, to be part of the snapshot. */
+  /**
+   * Memory as it is now, in the time that a copy of the map's root takes. `since`: what was written, to be part of the
+   * snapshot.
+   */
   snapshot(since?: WrittenPages): FrameSnapshot {
     const root = this.map.share();
     this.events.writesProtected();
@@ -112,7 +116,10 @@ export class GuestRam implements GuestMemory, MapListener {
     });
   }
 
-  /** Notes the pages that are written from now on, until `unwatch`. To be called right after `snapshot`, before the guest runs. */
+  /**
+   * Notes the pages that are written from now on, until `unwatch`. To be called right after `snapshot`, before the
+   * guest runs.
+   */
   watchWrites(): WrittenPages {
     const pages = new WrittenPages(this.pageCount);
     this.watchers.add(pages);
@@ -120,8 +127,8 @@ export class GuestRam implements GuestMemory, MapListener {
   }
 
   /**
-   * Ends one watch and begins another, without a snapshot: the first write to each page is noticed again. `watched`: undefined the
-   * first time.
+   * Ends one watch and begins another, without a snapshot: the first write to each page is noticed again. `watched`:
+   * undefined the first time.
    */
   restartWatch(watched: WrittenPages | undefined): WrittenPages {
     if (watched) this.watchers.delete(watched);
@@ -157,8 +164,8 @@ export class GuestRam implements GuestMemory, MapListener {
   }
 
   /**
-   * Copies a page into the 4096 bytes of `into`, from where it is: one that is only in the source stays there. False when it is all zeros
-   * by its nature. Throws what the source throws: GodwitError('damaged' | 'io').
+   * Copies a page into the 4096 bytes of `into`, from where it is: one that is only in the source stays there. False
+   * when it is all zeros by its nature. Throws what the source throws: GodwitError('damaged' | 'io').
    */
   readPage(page: number, into: Uint8Array): boolean {
     return this.map.readPage(page, this.source, into);
@@ -169,11 +176,11 @@ export class GuestRam implements GuestMemory, MapListener {
   }
 
   /**
-   * A page (number) comes in that nobody asked for: `content` is the 4096 bytes that the source would give, undefined for zeros. False, and
-   * nothing is done, when it is not absent any more. It is not taken for written.
+   * A page (number) comes in that nobody asked for: `content` is the 4096 bytes that the source would give, undefined
+   * for zeros. False, and nothing is done, when it is not absent any more. It is not taken for written.
    */
   place(page: number, content: Uint8Array | undefined): boolean {
-    if (content && content.length !== FRAME_BYTES) throw new RangeError(`a page has ${FRAME_BYTES} bytes`);
+    invariant(content === undefined || content.length === FRAME_BYTES, 'what is placed is a whole page');
     return this.map.place(page, content);
   }
 
@@ -200,10 +207,11 @@ export class GuestRam implements GuestMemory, MapListener {
   }
 
   /**
-   * Pages (numbers) lose what stands behind them and are as if the machine had never touched them: they come from the source again, if there
-   * is one, or are zeros. What a snapshot, a fork or a loan has of them stays. Their frames are reused; the host does not get them back.
-   * The guest sees another content, so this is for pages that it has not seen yet, or has given up at an execution point. Not while the hart
-   * runs in one of them. Whoever watches writes takes them for written. Throws GodwitError('limit') when memory is used up.
+   * Pages (numbers) lose what stands behind them and are as if the machine had never touched them: they come from the
+   * source again, if there is one, or are zeros. What a snapshot, a fork or a loan has of them stays. Their frames are
+   * reused; the host does not get them back. The guest sees another content, so this is for pages that it has not seen
+   * yet, or has given up at an execution point. Not while the hart runs in one of them. Whoever watches writes takes
+   * them for written. Throws GodwitError('limit') when memory is used up.
    */
   forget(pages: Iterable<number>): void {
     this.drop(pages, false);
@@ -225,9 +233,10 @@ export class GuestRam implements GuestMemory, MapListener {
   }
 
   /**
-   * Lends a guest-physical range to the host, which may read it until it gives it back while the guest goes on and notices nothing. Costs a
-   * reference to each frame; the first write to each page afterwards copies it (`loans`). Lent memory may outlive the machine, and is
-   * independent of snapshots. `undefined`: not wholly RAM. Throws what the source throws: GodwitError('damaged' | 'io').
+   * Lends a guest-physical range to the host, which may read it until it gives it back while the guest goes on and
+   * notices nothing. Costs a reference to each frame; the first write to each page afterwards copies it (`loans`). Lent
+   * memory may outlive the machine, and is independent of snapshots. `undefined`: not wholly RAM. Throws what the
+   * source throws: GodwitError('damaged' | 'io').
    */
   lend(address: bigint, length: number): Loan | undefined {
     const offset = this.offsetOf(address, length);

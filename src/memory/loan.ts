@@ -1,8 +1,8 @@
 import type { FrameSpan } from '../device/device.ts';
 
 /**
- * A range of guest RAM as it was when it was lent. The host may read its bytes for as long as it likes, while the guest goes on: what the
- * guest or a device writes there goes to a copy.
+ * A range of guest RAM as it was when it was lent. The host may read its bytes for as long as it likes, while the guest
+ * goes on: what the guest or a device writes there goes to a copy.
  */
 export interface Loan {
   /** Where the bytes lie in `GuestRam.bytes`, in order. Not to be written. */

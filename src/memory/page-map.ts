@@ -1,3 +1,4 @@
+import { violation } from '../common/invariant.ts';
 import type { Arena } from './arena.ts';
 import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, LEAF_SHARED, MAP_ENTRIES } from './layout.ts';
 import { numbersBelow, unionOf } from './page-lists.ts';
@@ -10,13 +11,19 @@ const ENTRY_FLAGS = FRAME_PRESENT | FRAME_WRITABLE;
 export interface MapListener {
   /** Another frame stands behind the page; host addresses of the one before are stale for this machine. */
   replaced(page: number, before: number, now: number): void;
-  /** What other threads have decoded from the frame is revoked, though its content is what it was: it is about to be written. */
+  /**
+   * What other threads have decoded from the frame is revoked, though its content is what it was: it is about to be
+   * written.
+   */
   revoked(frame: number): void;
   /** The last reference to a frame is gone. */
   freed(frame: number): void;
   /** The page is about to be written for the first time since all pages were shared. */
   written(page: number): void;
-  /** Nothing stands behind the page any more, or the frame of zeros; host addresses of what stood there are stale for this machine. */
+  /**
+   * Nothing stands behind the page any more, or the frame of zeros; host addresses of what stood there are stale for
+   * this machine.
+   */
   dropped(page: number): void;
 }
 
@@ -28,9 +35,10 @@ export interface LentFrame {
 }
 
 /**
- * One guest-physical map (layout.ts), copy-on-write in both levels. `share` gives a second root over the same leaves; who writes
- * first, to either, gets a leaf and a frame of its own. Every first write to a page after `share` comes through `writableEntry`,
- * which is how dirty pages are known. Maps over the same leaves may be used by several threads, each map by one.
+ * One guest-physical map (layout.ts), copy-on-write in both levels. `share` gives a second root over the same leaves;
+ * who writes first, to either, gets a leaf and a frame of its own. Every first write to a page after `share` comes
+ * through `writableEntry`, which is how dirty pages are known. Maps over the same leaves may be used by several
+ * threads, each map by one.
  */
 export class PageMap {
   readonly root: number;
@@ -49,7 +57,8 @@ export class PageMap {
 
   /** A mistake of ours, which would otherwise change what lies behind the map. */
   private checkPage(page: number): void {
-    if (!(page >= 0 && page < this.pageCount)) throw new RangeError(`there is no page ${page}`);
+    const { pageCount } = this;
+    if (!(page >= 0 && page < pageCount)) throw violation(`a page lies in RAM: page ${page} of ${pageCount}`);
   }
 
   /** The leaf that covers a page, without its flag; 0: none. */
@@ -86,7 +95,10 @@ export class PageMap {
     }
   }
 
-  /** Puts what the source would give behind an absent page, without asking it. `content`: undefined for zeros. False: it is not absent. */
+  /**
+   * Puts what the source would give behind an absent page, without asking it. `content`: undefined for zeros. False: it
+   * is not absent.
+   */
   place(page: number, content: Uint8Array | undefined): boolean {
     this.checkPage(page);
     if (this.entry(page) & FRAME_PRESENT) return false;
@@ -142,7 +154,10 @@ export class PageMap {
     return result;
   }
 
-  /** Copies a page into the 4096 bytes of `into`, and fetches nothing into this memory. False when it is all zeros by its nature. */
+  /**
+   * Copies a page into the 4096 bytes of `into`, and fetches nothing into this memory. False when it is all zeros by
+   * its nature.
+   */
   readPage(page: number, source: PageSource | undefined, into: Uint8Array): boolean {
     const { bytes, zeroFrame } = this.arena;
     const frame = this.frameOf(page);
@@ -155,9 +170,9 @@ export class PageMap {
   }
 
   /**
-   * Takes away what stands behind pages, in this map only, and gives back what nothing else names. `asZeros`: they read as zeros from
-   * now on; else they are absent, as if never touched, and come from their source again. Throws GodwitError('limit') when there is no
-   * room for a leaf of their own; the pages before are dropped then.
+   * Takes away what stands behind pages, in this map only, and gives back what nothing else names. `asZeros`: they read
+   * as zeros from now on; else they are absent, as if never touched, and come from their source again. Throws
+   * GodwitError('limit') when there is no room for a leaf of their own; the pages before are dropped then.
    */
   drop(pages: Iterable<number>, asZeros: boolean, listener: MapListener): void {
     const leaves = new Set<number>();
@@ -198,7 +213,10 @@ export class PageMap {
     this.giveBack(leaf);
   }
 
-  /** References the page's frame, and write-protects it in this map: whoever writes the page next gets a frame of its own. */
+  /**
+   * References the page's frame, and write-protects it in this map: whoever writes the page next gets a frame of its
+   * own.
+   */
   lend(page: number, source: PageSource | undefined): LentFrame {
     this.readableEntry(page, source);
     const { arena } = this;
@@ -301,8 +319,8 @@ export class PageMap {
   }
 
   /**
-   * Pages that may be other than zero, rising: those with a frame of their own, and those that are absent and that the source has. Reads
-   * nothing. Pages that come in meanwhile do no harm.
+   * Pages that may be other than zero, rising: those with a frame of their own, and those that are absent and that the
+   * source has. Reads nothing. Pages that come in meanwhile do no harm.
    */
   *touchedPages(source: PageSource | undefined): Generator<number> {
     if (source === undefined) {
@@ -314,7 +332,9 @@ export class PageMap {
     for (const page of unionOf(this.presentPages(), stored)) if (this.frameOf(page) !== zeroFrame) yield page;
   }
 
-  /** Pages with a frame of their own, rising: neither those that are absent nor those that were only read and are zeros. */
+  /**
+   * Pages with a frame of their own, rising: neither those that are absent nor those that were only read and are zeros.
+   */
   *presentPages(): Generator<number> {
     const { zeroFrame } = this.arena;
     for (let page = 0; page < this.pageCount; page++) {

@@ -3,22 +3,31 @@ import { PageMap } from './page-map.ts';
 import type { PageSource } from './page-source.ts';
 import type { WrittenPages } from './written-pages.ts';
 
-/** Guest RAM as it was at one execution point. It shares frames with the machine, which copies what it writes from then on. */
+/**
+ * Guest RAM as it was at one execution point. It shares frames with the machine, which copies what it writes from then
+ * on.
+ */
 export interface MemorySnapshot {
   /** Guest RAM in pages of 4 KiB. */
   readonly pageCount: number;
   /** The arena's memory: index it with what `frameOf` gives. */
   readonly bytes: Uint8Array;
-  /** Host offset of a page's frame; 0 when it is all zeros. What is only in the source of a restored machine is fetched for it. */
+  /**
+   * Host offset of a page's frame; 0 when it is all zeros. What is only in the source of a restored machine is fetched
+   * for it.
+   */
   frameOf(page: number): number;
   /**
-   * Copies a page into the 4096 bytes of `into`; false when it is all zeros by its nature. Where `frameOf` would fetch a page for the
-   * machine to keep, this leaves the machine's memory as it is.
+   * Copies a page into the 4096 bytes of `into`; false when it is all zeros by its nature. Where `frameOf` would fetch
+   * a page for the machine to keep, this leaves the machine's memory as it is.
    */
   readPage(page: number, into: Uint8Array): boolean;
   /** Pages that may be other than zero, rising. Reads none of them. */
   touchedPages(): Iterable<number>;
-  /** Pages that may differ from what the snapshot was taken against, rising; undefined: it was not taken against another. */
+  /**
+   * Pages that may differ from what the snapshot was taken against, rising; undefined: it was not taken against
+   * another.
+   */
   changedPages(): Iterable<number> | undefined;
   /** Gives back the frames that only the snapshot has. Once is enough; more does nothing. */
   release(): void;

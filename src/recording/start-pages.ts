@@ -9,8 +9,8 @@ const MOST_PENDING_BYTES = 2 * 1024 ** 2;
 const PAGES_PER_TURN = 256;
 
 /**
- * Saves the memory that a recording starts with while the machine goes on. `turn` resolves when others have had their turn;
- * `isCancelled` ends it early. Gives whether all is written.
+ * Saves the memory that a recording starts with while the machine goes on. `turn` resolves when others have had their
+ * turn; `isCancelled` ends it early. Gives whether all is written.
  */
 export async function savePages(
   memory: MemorySnapshot,
@@ -39,7 +39,10 @@ export async function savePages(
   return true;
 }
 
-/** Pages for one record. They are copied from where they are: what a restored machine has not touched yet is not brought into its memory. */
+/**
+ * Pages for one record. They are copied from where they are: what a restored machine has not touched yet is not brought
+ * into its memory.
+ */
 class PagesRecord {
   private pages: number[] = [];
   private readonly content = new Uint8Array(RECORD_PAGES * PAGE_BYTES);

@@ -57,7 +57,8 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
 
   /**
    * (hart, physical page number): another frame came to stand behind the page. The host half of every translation of it
-   * is revoked; the guest half stays, so that no page walk comes of it. The TLBs lie one behind the other and have entries alike.
+   * is revoked; the guest half stays, so that no page walk comes of it. The TLBs lie one behind the other and have
+   * entries alike.
    */
   const revokePage = module.function('revoke_page', ['i32', 'i32'], undefined, (f, hart, page) => {
     const entry = f.local('i32');
