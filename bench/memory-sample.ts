@@ -28,7 +28,7 @@ const PAGE_BYTES = 4096;
 
 function touchedBytes({ ram }: MachineCore): number {
   let pages = 0;
-  for (const _ of ram.touchedPages()) pages++;
+  for (const _ of ram.presentPages()) pages++;
   return pages * PAGE_BYTES;
 }
 

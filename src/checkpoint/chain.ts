@@ -68,6 +68,10 @@ export class ChainPageSource implements PageSource {
     return this.stack.companions(page);
   }
 
+  storedPages(): Iterable<number> {
+    return this.stack.storedPages();
+  }
+
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;

@@ -169,8 +169,8 @@ export const SPACE_COUNT = 64;
  *     24  addend     i32  host address = low half of the virtual address + addend
  *     28  page       u32  physical page number << 2 | TLB_READ | TLB_WRITE
  *
- * The first two say what the host allows now (copy-on-write, translated code, MMIO withhold them); the third is the guest's.
- * Taking host permission away therefore never causes a new page walk, which the guest could notice.
+ * The first two say what the host allows now (copy-on-write, translated code, MMIO revoke them); the third is the guest's.
+ * Revoking host permission therefore never causes a new page walk, which the guest could notice.
  * Fetch: the read tag allows running the decoded page at `addend`; the rest is alike.
  */
 export const TLB_ENTRY_BYTES = 32;

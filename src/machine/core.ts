@@ -11,7 +11,7 @@ import * as L from '../hart/layout.ts';
 import { type JoinedMemory, MEMORY_LIMIT_BYTES } from '../memory/arena.ts';
 import { GuestRam } from '../memory/guest-ram.ts';
 import { MAP_ENTRIES, RAM_BASE } from '../memory/layout.ts';
-import type { PageSource } from '../memory/page-source.ts';
+import { NO_SOURCE_YET, type PageSource } from '../memory/page-source.ts';
 import type { FrameSnapshot } from '../memory/snapshot.ts';
 import type { WrittenPages } from '../memory/written-pages.ts';
 import type { PlainData } from '../state/plain-data.ts';
@@ -82,10 +82,18 @@ export interface CoreOptions {
   readonly collectGarbage?: () => void;
 }
 
-/** What a machine goes on from: a state, and memory that belongs to it. */
-interface Continuation {
-  readonly state: PlainData;
-  readonly memory: FrameSnapshot | PageSource;
+/** A machine whose engine, memory and board are there before its state is known. It is begun, or disposed of. */
+export interface PreparedMachine {
+  /** Pages may be put there ahead (`place`). Nothing else is to be done with it. */
+  readonly ram: GuestRam;
+  /**
+   * Goes on where another machine was saved, as `MachineCore.restore`; pages that are there already are not asked for.
+   * Once only. Throws GodwitError('damaged') for a state that is none, or not of a machine with these options: then
+   * nothing is left of it.
+   */
+  begin(state: PlainData, pages: PageSource): MachineCore;
+  /** It is not needed. */
+  dispose(): void;
 }
 
 /** A machine as it was at one execution point. Holds frames until it is released. */
@@ -130,7 +138,8 @@ export class MachineCore {
   private finish: Finish | undefined;
   private epochNanoseconds: bigint;
 
-  private constructor(engine: Engine, options: CoreOptions, from?: Continuation) {
+  /** Without a state: `live` gives it one. `memory`: what it begins with. */
+  private constructor(engine: Engine, options: CoreOptions, memory?: FrameSnapshot | PageSource) {
     this.engine = engine;
     this.options = options;
     this.epochNanoseconds = options.epochNanoseconds ?? 0n;
@@ -140,13 +149,15 @@ export class MachineCore {
     const events = {
       codeWritten: (frame: number) => engine.decoded.forget(frame),
       frameReplaced: (page: number, before: number, now: number) =>
-        engine.frameReplaced(address, page + RAM_BASE / PAGE_BYTES, before, now),
-      frameRenewed: (frame: number) => engine.decoded.renewed(frame),
+        engine.frameReplaced(address, physicalPage(page), before, now),
+      frameRevoked: (frame: number) => engine.decoded.revoked(frame),
       frameFreed: (frame: number) => engine.decoded.forget(frame),
       // A hart whose TLBs are not filled has no host address to lose.
-      writesWithheld: () => this.waitingTranslations ?? engine.interpreter.withhold_writes(address),
+      writesProtected: () => this.waitingTranslations ?? engine.interpreter.write_protect(address),
+      pagesProtected: (pages: readonly number[]) => engine.pagesProtected(address, pages.map(physicalPage)),
+      pagesDropped: (pages: readonly number[]) => engine.pagesDropped(address, pages.map(physicalPage)),
     };
-    this.ram = new GuestRam(engine.arena, options.memoryBytes, events, from?.memory);
+    this.ram = new GuestRam(engine.arena, options.memoryBytes, events, memory);
     this.entropy = new SeededEntropy(options.seed);
     this.clock = {
       ticks: () => this.ticks,
@@ -154,17 +165,47 @@ export class MachineCore {
     };
     this.board = this.makeBoard();
     this.connect();
+  }
+
+  /** Begins, or leaves nothing behind. */
+  private live(begin: () => void): this {
     try {
-      if (from) this.resumeFrom(from.state);
-      else this.beginLife();
+      begin();
     } catch (error) {
       this.dispose();
       throw error;
     }
+    return this;
   }
 
   static async create(options: CoreOptions): Promise<MachineCore> {
-    return new MachineCore(await makeEngine(options), options);
+    const core = new MachineCore(await makeEngine(options), options);
+    return core.live(() => core.beginLife());
+  }
+
+  /**
+   * Makes all of a machine that does not depend on its state, which takes some milliseconds, so that beginning takes
+   * less than one.
+   */
+  static async prepare(options: CoreOptions): Promise<PreparedMachine> {
+    const core = new MachineCore(await makeEngine(options), options, NO_SOURCE_YET);
+    let isUsed = false;
+    const use = (): void => {
+      if (isUsed) throw new GodwitError('state', 'The machine has begun, or was disposed of.');
+      isUsed = true;
+    };
+    return {
+      ram: core.ram,
+      begin: (state, pages) => {
+        use();
+        core.ram.beginFrom(pages);
+        return core.live(() => core.resumeFrom(state));
+      },
+      dispose: () => {
+        use();
+        core.dispose();
+      },
+    };
   }
 
   /**
@@ -173,17 +214,18 @@ export class MachineCore {
    * Throws GodwitError('damaged') for a state that is none, or not of a machine with these options.
    */
   static async restore(options: CoreOptions, state: PlainData, pages: PageSource): Promise<MachineCore> {
-    return new MachineCore(await makeEngine(options), options, { state, memory: pages });
+    return (await MachineCore.prepare(options)).begin(state, pages);
   }
 
   /** A second machine that goes on from a snapshot of this one, in the same memory: they share what neither writes. */
   fork({ state, memory }: ForkState, options: ForkOptions): MachineCore {
-    return new MachineCore(this.engine, { ...this.options, ...options }, { state, memory });
+    return MachineCore.adopt(this.engine, { ...this.options, ...options }, { state, memory });
   }
 
   /** The same in another thread's engine over the same memory. `snapshot` is what `FrameSnapshot.of` gives there. */
   static adopt(engine: Engine, options: CoreOptions, { state, memory }: ForkState): MachineCore {
-    return new MachineCore(engine, options, { state, memory });
+    const core = new MachineCore(engine, options, memory);
+    return core.live(() => core.resumeFrom(state));
   }
 
   private makeBoard(): Board {
@@ -549,6 +591,11 @@ export class MachineCore {
 }
 
 const MACHINE_FIELDS = ['hart', 'board', 'entropy', 'epochNanoseconds', 'finish'];
+
+/** By the page of RAM. */
+function physicalPage(page: number): number {
+  return page + RAM_BASE / PAGE_BYTES;
+}
 
 function readFinish(data: PlainData): Finish | undefined {
   if (data === null) return undefined;

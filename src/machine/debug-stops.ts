@@ -76,7 +76,7 @@ export class DebugStops {
     const waitsFor =
       (this.watchpoints.length > 0 ? L.DEBUG_WATCHPOINTS : 0) | (this.breakpoints.size > 0 ? L.DEBUG_BREAKPOINTS : 0);
     this.hart.put(L.DEBUG_STOPS, BigInt(waitsFor));
-    this.hart.withholdAll();
+    this.hart.revokeTranslations();
   }
 
   /** Whether the machine would stop before executing at an address now. */

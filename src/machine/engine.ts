@@ -63,6 +63,8 @@ const PATIENCE_RUNS = 4;
 /** The host's collector runs after so much new WebAssembly: V8 counts little of what goes with it as garbage. */
 const COLLECTED_BYTES = 6 * 1024 ** 2;
 const MODULES_PER_RUN = 8;
+/** Looking through a hart's TLBs for a page takes about 2 us; filling them again about as long as for so many pages. */
+const PAGES_ONE_BY_ONE = 32;
 
 export interface EngineOptions {
   /** Memory of its own, or one that other threads run machines in too. */
@@ -162,7 +164,7 @@ export class Engine {
   disconnect(hart: number): void {
     this.ports.delete(hart);
     // Places that became hot there may still wait, and would find pages in its TLB that serve other frames by then.
-    this.withholdCode(hart);
+    this.revokeCode(hart);
     if (this.entered === hart) this.entered = 0;
   }
 
@@ -178,9 +180,21 @@ export class Engine {
    * before, if others still have it, is decoded again when they do.
    */
   frameReplaced(hart: number, physicalPage: number, before: number, now: number): void {
-    this.interpreter.withhold_page(hart, physicalPage);
+    this.interpreter.revoke_page(hart, physicalPage);
     if (before === this.arena.zeroFrame || !this.decoded.move(before, now)) return;
-    for (const other of this.ports.keys()) if (other !== hart) this.withholdCode(other);
+    for (const other of this.ports.keys()) if (other !== hart) this.revokeCode(other);
+  }
+
+  /** The first write to each of these physical pages of the hart (numbers) must be noticed. */
+  pagesProtected(hart: number, physicalPages: readonly number[]): void {
+    if (physicalPages.length > PAGES_ONE_BY_ONE) this.interpreter.write_protect(hart);
+    else for (const page of physicalPages) this.interpreter.revoke_page(hart, page);
+  }
+
+  /** What stood behind these physical pages of the hart (numbers) does so no more. */
+  pagesDropped(hart: number, physicalPages: readonly number[]): void {
+    if (physicalPages.length > PAGES_ONE_BY_ONE) this.interpreter.revoke_all(hart);
+    else for (const page of physicalPages) this.interpreter.revoke_page(hart, page);
   }
 
   /** Between runs: makes room where the limits are reached, and translates what became hot some time ago. */
@@ -261,7 +275,7 @@ export class Engine {
     if (page !== undefined) return page;
     if (!this.decoded.evict(this.runningPages(), (other) => this.translator.has(other))) {
       this.decoded.clear();
-      for (const hart of this.ports.keys()) this.withholdCode(hart);
+      for (const hart of this.ports.keys()) this.revokeCode(hart);
     }
     return this.decoded.take(frame)!;
   }
@@ -282,11 +296,11 @@ export class Engine {
   /** A page that is stored to all the time, without anything decoded being hit. */
   private codeIdle(page: number): void {
     if (!this.decoded.release(page)) return;
-    for (const hart of this.ports.keys()) this.withholdCode(hart, page);
+    for (const hart of this.ports.keys()) this.revokeCode(hart, page);
   }
 
-  /** Takes the host half of a hart's fetch translations away: of all, or of those to one decoded page. */
-  private withholdCode(hart: number, page?: number): void {
+  /** Revokes the host half of a hart's fetch translations: of all, or of those to one decoded page. */
+  private revokeCode(hart: number, page?: number): void {
     const { words, longs } = this.arena;
     for (let i = 0; i < FETCH_TLB_ENTRIES; i++) {
       const entry = fetchEntry(hart, i);

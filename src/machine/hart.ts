@@ -113,8 +113,8 @@ export class Hart implements HartInterrupts {
     this.put(L.STOP_BRANCHES, 0n);
   }
 
-  /** Takes the host half of all translations away: the next access to each page goes the long way. */
-  withholdAll(): void {
+  /** Revokes the host half of all translations: the next access to each page goes the long way. */
+  revokeTranslations(): void {
     const entries = L.DATA_TLB_ENTRIES + L.FETCH_TLB_ENTRIES;
     for (let i = 0; i < entries; i++) {
       const entry = L.DATA_TLB + i * L.TLB_ENTRY_BYTES;

@@ -30,11 +30,11 @@ export interface ArenaOptions {
 }
 
 /**
- * One WebAssembly.Memory and what is given out of it. Blocks are never given back; frames are. Untouched parts cost no host
- * memory, so the whole size is reserved at once and the views stay valid.
+ * One WebAssembly.Memory and what is given out of it. Blocks are never given back; frames are. Untouched parts cost no
+ * host memory, so the whole size is reserved at once and the views stay valid.
  *
- * Several threads may have an arena each over the same memory. What they share lies in it, and is guarded by a lock that all of them must have
- * from then on (`shareBy`); what is decoded is each thread's own, and so is its frame table.
+ * Several threads may have an arena each over the same memory. What they share lies in it, and is guarded by a lock
+ * that all of them must have from then on (`shareBy`); what is decoded is each thread's own, and so is its frame table.
  */
 export class Arena {
   readonly memory: WebAssembly.Memory;
@@ -54,7 +54,9 @@ export class Arena {
   private readonly freeBlocks = new Map<number, number[]>();
   private lock: MemoryLock | undefined;
 
-  /** A new memory, or one that another thread made. Throws GodwitError('limit') when the host does not give that much. */
+  /**
+   * A new memory, or one that another thread made. Throws GodwitError('limit') when the host does not give that much.
+   */
   constructor(from: ArenaOptions | JoinedMemory) {
     this.memory = 'memory' in from ? from.memory : reserve(from);
     const { buffer } = this.memory;
@@ -190,7 +192,7 @@ export class Arena {
     const left = words[index]! - 1;
     words[index] = left;
     if (left > 0) return false;
-    this.renew(frame);
+    this.revoke(frame);
     words[frame >>> 2] = words[FIRST_FREE_FRAME]!;
     words[FIRST_FREE_FRAME] = frame;
     words[FREE_FRAMES]!++;
@@ -198,12 +200,13 @@ export class Arena {
     return true;
   }
 
-  /** Changes when what other threads have decoded from a frame may be right no more. */
+  /** Another one each time that what threads have decoded from a frame is revoked. */
   versionOf(frame: number): number {
     return this.words[(this.versions >>> 2) + (frame >>> 12)]!;
   }
 
-  renew(frame: number): void {
+  /** What any thread has decoded from the frame may be right no more. Between `enter` and `exit`. */
+  revoke(frame: number): void {
     this.words[(this.versions >>> 2) + (frame >>> 12)]!++;
   }
 

@@ -1,7 +1,10 @@
 import { GodwitError } from '../common/errors.ts';
+import { invariant } from '../common/invariant.ts';
 import type { FrameSpan, GuestMemory } from '../device/device.ts';
 import type { Arena } from './arena.ts';
 import { FRAME_BYTES, RAM_BASE } from './layout.ts';
+import { LentFrames, type Loan, type LoanStatistics } from './loan.ts';
+import { unionOf } from './page-lists.ts';
 import { type MapListener, PageMap } from './page-map.ts';
 import type { PageSource } from './page-source.ts';
 import { FrameSnapshot } from './snapshot.ts';
@@ -13,12 +16,16 @@ export interface RamEvents {
   codeWritten(frame: number): void;
   /** Another frame stands behind the page. */
   frameReplaced(page: number, before: number, now: number): void;
-  /** The frame has another version, and its content still. */
-  frameRenewed(frame: number): void;
+  /** What other threads have decoded from the frame is revoked; its content is what it was. */
+  frameRevoked(frame: number): void;
   /** Nothing names the frame any more. */
   frameFreed(frame: number): void;
   /** From now on the first write to each page must be noticed. */
-  writesWithheld(): void;
+  writesProtected(): void;
+  /** The same for these pages only. */
+  pagesProtected(pages: readonly number[]): void;
+  /** What stood behind these pages does so no more. */
+  pagesDropped(pages: readonly number[]): void;
 }
 
 /** The guest's RAM: a guest-physical map over frames of an arena, and access to it by address. */
@@ -31,6 +38,9 @@ export class GuestRam implements GuestMemory, MapListener {
   private readonly events: RamEvents;
   private source: PageSource | undefined;
   private readonly watchers = new Set<WrittenPages>();
+  private readonly lent = new LentFrames();
+  /** Of the call that is under way. */
+  private droppedPages: number[] = [];
 
   /** `from`: memory as it was at a snapshot, or what a restored machine's pages come from. */
   constructor(arena: Arena, sizeBytes: number, events: RamEvents, from: FrameSnapshot | PageSource | undefined) {
@@ -68,11 +78,16 @@ export class GuestRam implements GuestMemory, MapListener {
   }
 
   replaced(page: number, before: number, now: number): void {
+    this.lent.noteCopyOf(before);
     this.events.frameReplaced(page, before, now);
   }
 
-  renewed(frame: number): void {
-    this.events.frameRenewed(frame);
+  dropped(page: number): void {
+    this.droppedPages.push(page);
+  }
+
+  revoked(frame: number): void {
+    this.events.frameRevoked(frame);
   }
 
   freed(frame: number): void {
@@ -83,10 +98,13 @@ export class GuestRam implements GuestMemory, MapListener {
     for (const watcher of this.watchers) watcher.add(page);
   }
 
-  /** Memory as it is now, in the time that a copy of the map's root takes. `since`: what was written, to be part of the snapshot. */
+  /**
+   * Memory as it is now, in the time that a copy of the map's root takes. `since`: what was written, to be part of the
+   * snapshot.
+   */
   snapshot(since?: WrittenPages): FrameSnapshot {
     const root = this.map.share();
-    this.events.writesWithheld();
+    this.events.writesProtected();
     if (since) this.watchers.delete(since);
     return new FrameSnapshot({
       map: new PageMap(this.arena, this.pageCount, root),
@@ -98,7 +116,10 @@ export class GuestRam implements GuestMemory, MapListener {
     });
   }
 
-  /** Notes the pages that are written from now on, until `unwatch`. To be called right after `snapshot`, before the guest runs. */
+  /**
+   * Notes the pages that are written from now on, until `unwatch`. To be called right after `snapshot`, before the
+   * guest runs.
+   */
   watchWrites(): WrittenPages {
     const pages = new WrittenPages(this.pageCount);
     this.watchers.add(pages);
@@ -106,13 +127,13 @@ export class GuestRam implements GuestMemory, MapListener {
   }
 
   /**
-   * Ends one watch and begins another, without a snapshot: the first write to each page is noticed again. `watched`: undefined the
-   * first time.
+   * Ends one watch and begins another, without a snapshot: the first write to each page is noticed again. `watched`:
+   * undefined the first time.
    */
-  watchAnew(watched: WrittenPages | undefined): WrittenPages {
+  restartWatch(watched: WrittenPages | undefined): WrittenPages {
     if (watched) this.watchers.delete(watched);
-    this.map.withholdWrites();
-    this.events.writesWithheld();
+    this.map.writeProtect();
+    this.events.writesProtected();
     return this.watchWrites();
   }
 
@@ -120,23 +141,57 @@ export class GuestRam implements GuestMemory, MapListener {
     this.watchers.delete(pages);
   }
 
-  /** The frame of a page, or 0 when it was never touched. */
+  /** The frame of a page; 0: it was never touched, or not since the machine was restored, or is forgotten. */
   frameOf(page: number): number {
     return this.map.frameOf(page);
   }
 
-  /** Pages that have a frame, rising. */
+  /** The frame of a page, which comes in from the source if it is only there. 0: never touched, and zeros. */
+  loadedFrameOf(page: number): number {
+    const { map, source } = this;
+    if (source) map.readableEntry(page, source);
+    return map.frameOf(page);
+  }
+
+  /** Pages that may be other than zero, rising, those included that are only in the source. Reads none of them. */
   touchedPages(): Iterable<number> {
-    return this.map.touchedPages();
+    return this.map.touchedPages(this.source);
+  }
+
+  /** Of these, pages that have a frame, rising: what the machine takes of the host's memory. */
+  presentPages(): Iterable<number> {
+    return this.map.presentPages();
+  }
+
+  /**
+   * Copies a page into the 4096 bytes of `into`, from where it is: one that is only in the source stays there. False
+   * when it is all zeros by its nature. Throws what the source throws: GodwitError('damaged' | 'io').
+   */
+  readPage(page: number, into: Uint8Array): boolean {
+    return this.map.readPage(page, this.source, into);
   }
 
   leaves(): Iterable<{ readonly page: number; readonly address: number }> {
     return this.map.leaves();
   }
 
+  /**
+   * A page (number) comes in that nobody asked for: `content` is the 4096 bytes that the source would give, undefined
+   * for zeros. False, and nothing is done, when it is not absent any more. It is not taken for written.
+   */
+  place(page: number, content: Uint8Array | undefined): boolean {
+    invariant(content === undefined || content.length === FRAME_BYTES, 'what is placed is a whole page');
+    return this.map.place(page, content);
+  }
+
+  /** From now on absent pages come from there. For a machine that has not begun. */
+  beginFrom(source: PageSource): void {
+    this.source = source;
+  }
+
   /** Pages that nobody asked for since the machine was restored come in now. */
   loadAll(): void {
-    if (this.source) for (let page = 0; page < this.pageCount; page++) this.map.readableEntry(page, this.source);
+    if (this.source) for (const page of this.map.touchedPages(this.source)) this.map.readableEntry(page, this.source);
   }
 
   /** A page comes in before it is asked for. */
@@ -146,27 +201,100 @@ export class GuestRam implements GuestMemory, MapListener {
 
   /** All zeros again. */
   clear(): void {
-    this.loadAll();
+    // Leaves that others share have nothing absent then but what is zeros in the source too.
+    this.discard(this.touchedPages());
     this.source = undefined;
-    for (const page of this.map.touchedPages()) {
-      const entry = this.map.writableEntry(page, this.source, this);
-      const frame = (entry & ~(FRAME_BYTES - 1)) >>> 0;
-      this.bytes.fill(0, frame, frame + FRAME_BYTES);
-      this.codeChanged(frame);
+  }
+
+  /**
+   * Pages (numbers) lose what stands behind them and are as if the machine had never touched them: they come from the
+   * source again, if there is one, or are zeros. What a snapshot, a fork or a loan has of them stays. Their frames are
+   * reused; the host does not get them back. The guest sees another content, so this is for pages that it has not seen
+   * yet, or has given up at an execution point. Not while the hart runs in one of them. Whoever watches writes takes
+   * them for written. Throws GodwitError('limit') when memory is used up.
+   */
+  forget(pages: Iterable<number>): void {
+    this.drop(pages, false);
+  }
+
+  /** As `forget`, but the pages are zeros from now on, whatever the source has. */
+  discard(pages: Iterable<number>): void {
+    this.drop(pages, this.source !== undefined);
+  }
+
+  private drop(pages: Iterable<number>, asZeros: boolean): void {
+    try {
+      this.map.drop(pages, asZeros, this);
+    } finally {
+      const dropped = this.droppedPages;
+      this.droppedPages = [];
+      if (dropped.length > 0) this.events.pagesDropped(dropped);
     }
+  }
+
+  /**
+   * Lends a guest-physical range to the host, which may read it until it gives it back while the guest goes on and
+   * notices nothing. Costs a reference to each frame; the first write to each page afterwards copies it (`loans`). Lent
+   * memory may outlive the machine, and is independent of snapshots. `undefined`: not wholly RAM. Throws what the
+   * source throws: GodwitError('damaged' | 'io').
+   */
+  lend(address: bigint, length: number): Loan | undefined {
+    const offset = this.offsetOf(address, length);
+    if (offset < 0) return undefined;
+    const spans: FrameSpan[] = [];
+    const loan = { spans, giveBack: () => this.takeBack(spans) };
+    const writable: number[] = [];
+    try {
+      for (let at = offset; at < offset + length; ) {
+        const inFrame = at & (FRAME_BYTES - 1);
+        const count = Math.min(FRAME_BYTES - inFrame, offset + length - at);
+        const { frame, wasWritable } = this.map.lend(at >>> 12, this.source);
+        if (frame !== this.arena.zeroFrame) this.lent.add(frame);
+        spans.push({ offset: frame + inFrame, length: count });
+        if (wasWritable) writable.push(at >>> 12);
+        at += count;
+      }
+    } catch (error) {
+      loan.giveBack();
+      throw error;
+    } finally {
+      if (writable.length > 0) this.events.pagesProtected(writable);
+    }
+    return loan;
+  }
+
+  private takeBack(spans: FrameSpan[]): void {
+    for (const { offset } of spans.splice(0)) {
+      const frame = (offset & ~(FRAME_BYTES - 1)) >>> 0;
+      if (frame === this.arena.zeroFrame) continue;
+      this.lent.remove(frame);
+      if (this.map.giveBack(frame)) this.freed(frame);
+    }
+  }
+
+  /** What is lent now, and what that cost. */
+  get loans(): LoanStatistics {
+    return this.lent.statistics;
   }
 
   /** Memory as it was at the snapshot. Whoever watches writes takes every page that differs now for written. */
   revert(snapshot: FrameSnapshot): void {
-    const before = this.map;
+    const { map: before, source } = this;
     this.map = new PageMap(this.arena, this.pageCount, snapshot.map.share());
     this.source = snapshot.source;
-    if (this.watchers.size > 0) {
-      for (let page = 0; page < this.pageCount; page++) {
-        if (before.frameOf(page) !== this.map.frameOf(page)) this.written(page);
-      }
-    }
+    if (this.watchers.size > 0) this.noteDifferences(before, source);
     before.release((frame) => this.freed(frame));
+  }
+
+  private noteDifferences(before: PageMap, source: PageSource | undefined): void {
+    const { map } = this;
+    for (let page = 0; page < this.pageCount; page++)
+      if (before.frameOf(page) !== map.frameOf(page)) this.written(page);
+    if (source === this.source) return;
+    // Across a reset of a restored machine: what is absent in both is not the same.
+    for (const page of unionOf(before.touchedPages(source), map.touchedPages(this.source))) {
+      if (map.frameOf(page) === 0) this.written(page);
+    }
   }
 
   /** Gives back all frames. The machine does not run again. */

@@ -6,9 +6,9 @@
  *     references   u32 per frame of the memory: how many maps (for leaves: roots) name it
  *     blocks       harts, maps, decoded pages, frames: given out by Arena
  *
- * Guest-physical map: a root of 1024 u32, each the address of a leaf (0: none) that covers 4 MiB | LEAF_SHARED; a leaf is
- * 1024 u32, one per page: host offset of the frame | FRAME_* flags. Both are frames themselves. Two levels, so that a fork
- * copies 4 KiB and shares the leaves.
+ * Guest-physical map: a root of 1024 u32, each the address of a leaf (0: none) that covers 4 MiB | LEAF_SHARED; a leaf
+ * is 1024 u32, one per page: host offset of the frame | FRAME_* flags. Both are frames themselves. Two levels, so that
+ * a fork copies 4 KiB and shares the leaves.
  */
 export const FRAME_BYTES = 4096;
 export const MAP_ENTRIES = 1024;

@@ -8,8 +8,8 @@ const FREE = 0;
 const SPINS = 200;
 
 /**
- * Mutual exclusion between the threads of one memory (U. Drepper, "Futexes Are Tricky", 2011, mutex 2, with the holder's number in
- * place of 1). The same thread may take it again. Not for a thread that must not sleep.
+ * Mutual exclusion between the threads of one memory (U. Drepper, "Futexes Are Tricky", 2011, mutex 2, with the
+ * holder's number in place of 1). The same thread may take it again. Not for a thread that must not sleep.
  */
 export class MemoryLock {
   private readonly word: Int32Array;

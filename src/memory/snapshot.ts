@@ -3,17 +3,31 @@ import { PageMap } from './page-map.ts';
 import type { PageSource } from './page-source.ts';
 import type { WrittenPages } from './written-pages.ts';
 
-/** Guest RAM as it was at one execution point. It shares frames with the machine, which copies what it writes from then on. */
+/**
+ * Guest RAM as it was at one execution point. It shares frames with the machine, which copies what it writes from then
+ * on.
+ */
 export interface MemorySnapshot {
   /** Guest RAM in pages of 4 KiB. */
   readonly pageCount: number;
   /** The arena's memory: index it with what `frameOf` gives. */
   readonly bytes: Uint8Array;
-  /** Host offset of a page's frame; 0 when it is all zeros. */
+  /**
+   * Host offset of a page's frame; 0 when it is all zeros. What is only in the source of a restored machine is fetched
+   * for it.
+   */
   frameOf(page: number): number;
-  /** Pages that may be other than zero, rising. */
+  /**
+   * Copies a page into the 4096 bytes of `into`; false when it is all zeros by its nature. Where `frameOf` would fetch
+   * a page for the machine to keep, this leaves the machine's memory as it is.
+   */
+  readPage(page: number, into: Uint8Array): boolean;
+  /** Pages that may be other than zero, rising. Reads none of them. */
   touchedPages(): Iterable<number>;
-  /** Pages that may differ from what the snapshot was taken against, rising; undefined: it was not taken against another. */
+  /**
+   * Pages that may differ from what the snapshot was taken against, rising; undefined: it was not taken against
+   * another.
+   */
   changedPages(): Iterable<number> | undefined;
   /** Gives back the frames that only the snapshot has. Once is enough; more does nothing. */
   release(): void;
@@ -83,12 +97,17 @@ export class FrameSnapshot implements MemorySnapshot {
     return frame >>> 0 === zeroFrame ? 0 : frame >>> 0;
   }
 
-  *touchedPages(): Generator<number> {
-    if (this.parts.source === undefined) {
-      yield* this.parts.map.touchedPages();
-      return;
-    }
-    for (let page = 0; page < this.pageCount; page++) if (this.frameOf(page) !== 0) yield page;
+  readPage(page: number, into: Uint8Array): boolean {
+    return this.parts.map.readPage(page, this.parts.source, into);
+  }
+
+  touchedPages(): Iterable<number> {
+    return this.parts.map.touchedPages(this.parts.source);
+  }
+
+  /** Of these, pages that are here: not those that are only in the source. Rising. */
+  presentPages(): Iterable<number> {
+    return this.parts.map.presentPages();
   }
 
   changedPages(): Iterable<number> | undefined {

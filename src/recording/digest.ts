@@ -34,7 +34,7 @@ export class DigestTaker {
   /** The first digest is of what is written from now on. */
   constructor(core: MachineCore) {
     this.core = core;
-    this.watched = core.ram.watchAnew(undefined);
+    this.watched = core.ram.restartWatch(undefined);
   }
 
   /** How many pages were written since the last digest. */
@@ -49,7 +49,7 @@ export class DigestTaker {
       devices: deviceHashes(core),
       memory: hashPages(core, watched),
     };
-    this.watched = core.ram.watchAnew(watched);
+    this.watched = core.ram.restartWatch(watched);
     return digest;
   }
 
@@ -73,7 +73,8 @@ function hashPages({ engine, ram }: MachineCore, watched: WrittenPages): PageHas
   const { interpreter } = engine;
   let index = 0;
   for (const page of watched.pages()) {
-    const frame = ram.frameOf(page);
+    // A page that was forgotten is not here, and may be other than zeros.
+    const frame = ram.loadedFrameOf(page);
     pages[index] = page;
     hashes[index] = frame === 0 ? 0 : Number(BigInt.asUintN(32, interpreter.hash(frame, FRAME_BYTES, BigInt(page))));
     index++;

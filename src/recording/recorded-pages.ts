@@ -41,6 +41,11 @@ export class PageDirectory {
     this.known += count;
   }
 
+  /** Pages that are there, rising. */
+  *pages(): Generator<number> {
+    for (let page = 0; page < this.pageCount; page++) if (this.where[page] !== 0) yield page;
+  }
+
   /** Where a page is; undefined: it is all zeros. */
   find(page: number): { readonly place: RecordPlace; readonly record: number; readonly index: number } | undefined {
     const packed = this.where[page] ?? 0;
@@ -73,6 +78,10 @@ export class RecordedPages implements PageSource {
     const start = 4 + 4 * count + found.index * PAGE_BYTES;
     into.set(content.subarray(start, start + PAGE_BYTES));
     return true;
+  }
+
+  storedPages(): Iterable<number> {
+    return this.directory.pages();
   }
 
   private content(record: number, place: RecordPlace): Uint8Array {

@@ -9,8 +9,8 @@ const MOST_PENDING_BYTES = 2 * 1024 ** 2;
 const PAGES_PER_TURN = 256;
 
 /**
- * Saves the memory that a recording starts with while the machine goes on. `turn` resolves when others have had their turn;
- * `isCancelled` ends it early. Gives whether all is written.
+ * Saves the memory that a recording starts with while the machine goes on. `turn` resolves when others have had their
+ * turn; `isCancelled` ends it early. Gives whether all is written.
  */
 export async function savePages(
   memory: MemorySnapshot,
@@ -18,17 +18,16 @@ export async function savePages(
   turn: () => Promise<void>,
   isCancelled: () => boolean,
 ): Promise<boolean> {
-  let batch: number[] = [];
+  const record = new PagesRecord();
   let saved = 0;
   let looked = 0;
   const flush = (): void => {
-    if (batch.length > 0) writer.append(PAGES, pagesContent(memory, batch));
-    saved += batch.length;
-    batch = [];
+    saved += record.pageCount;
+    if (record.pageCount > 0) writer.append(PAGES, record.take());
   };
   for (const page of memory.touchedPages()) {
-    if (!isZero(memory, page)) batch.push(page);
-    if (batch.length === RECORD_PAGES) flush();
+    record.add(memory, page);
+    if (record.pageCount === RECORD_PAGES) flush();
     if (++looked % PAGES_PER_TURN === 0) await turn();
     while (writer.pendingBytes > MOST_PENDING_BYTES && !writer.failed) await turn();
     if (isCancelled() || writer.failed) return false;
@@ -40,23 +39,38 @@ export async function savePages(
   return true;
 }
 
-function isZero(memory: MemorySnapshot, page: number): boolean {
-  const frame = memory.frameOf(page);
-  if (frame === 0) return true;
-  const { buffer, byteOffset } = memory.bytes;
-  const words = new Uint32Array(buffer, byteOffset + frame, PAGE_BYTES / 4);
-  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
-  return true;
-}
+/**
+ * Pages for one record. They are copied from where they are: what a restored machine has not touched yet is not brought
+ * into its memory.
+ */
+class PagesRecord {
+  private pages: number[] = [];
+  private readonly content = new Uint8Array(RECORD_PAGES * PAGE_BYTES);
+  private readonly words = new Uint32Array(this.content.buffer);
 
-function pagesContent(memory: MemorySnapshot, pages: readonly number[]): Uint8Array {
-  const content = new Uint8Array(4 + pages.length * (4 + PAGE_BYTES));
-  const view = new DataView(content.buffer);
-  view.setUint32(0, pages.length, true);
-  pages.forEach((page, index) => {
-    view.setUint32(4 + 4 * index, page, true);
-    const frame = memory.frameOf(page);
-    content.set(memory.bytes.subarray(frame, frame + PAGE_BYTES), 4 + 4 * pages.length + index * PAGE_BYTES);
-  });
-  return content;
+  get pageCount(): number {
+    return this.pages.length;
+  }
+
+  /** Leaves out a page that is all zeros. */
+  add(memory: MemorySnapshot, page: number): void {
+    const start = this.pages.length * PAGE_BYTES;
+    if (!memory.readPage(page, this.content.subarray(start, start + PAGE_BYTES))) return;
+    const words = this.words.subarray(start / 4, (start + PAGE_BYTES) / 4);
+    if (words.some((word) => word !== 0)) this.pages.push(page);
+  }
+
+  /** The record's content (docs/FORMATS.md). It is empty then. */
+  take(): Uint8Array {
+    const { pages } = this;
+    const record = new Uint8Array(4 + pages.length * (4 + PAGE_BYTES));
+    const view = new DataView(record.buffer);
+    view.setUint32(0, pages.length, true);
+    pages.forEach((page, index) => {
+      view.setUint32(4 + 4 * index, page, true);
+    });
+    record.set(this.content.subarray(0, pages.length * PAGE_BYTES), 4 + 4 * pages.length);
+    this.pages = [];
+    return record;
+  }
 }

@@ -228,6 +228,13 @@ function expectSoundCompanions(source: ChainPageSource, pageCount: number): void
   expect(Array.from({ length: pageCount }, (_, page) => page).filter((page) => !isSound(page))).toEqual([]);
 }
 
+/** What it says it has is what it reads. */
+function expectSoundList(source: ChainPageSource, pageCount: number): void {
+  const into = new Uint8Array(4096);
+  const readable = Array.from({ length: pageCount }, (_, page) => page).filter((page) => source.read(page, into));
+  expect([...source.storedPages()]).toEqual(readable);
+}
+
 describe.each(Object.entries(codecs))('a checkpoint file, with the %s codec', (_, codec) => {
   const seeds = Array.from({ length: 4 * seedFactor }, (_, index) => index + 1);
 
@@ -246,6 +253,7 @@ describe.each(Object.entries(codecs))('a checkpoint file, with the %s codec', (_
     expect(source.hotPages).toEqual(hotPages);
     expect(memory.firstDifference((page, into) => source.read(page, into))).toBeUndefined();
     expectSoundCompanions(source, memory.pageCount);
+    expectSoundList(source, memory.pageCount);
     for (const _ of file.verify());
   });
 
@@ -282,8 +290,11 @@ describe.each(Object.entries(codecs))('a checkpoint file, with the %s codec', (_
       }
     };
     check();
-    for (const depth of models.keys())
-      expectSoundCompanions(new ChainPageSource(chainOf(depth), codec), memory.pageCount);
+    for (const depth of models.keys()) {
+      const source = new ChainPageSource(chainOf(depth), codec);
+      expectSoundCompanions(source, memory.pageCount);
+      expectSoundList(source, memory.pageCount);
+    }
     // Delete all but the last in random order: who built on one takes it in.
     const present = new Set(files.keys());
     while (present.size > 1) {

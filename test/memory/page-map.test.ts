@@ -21,9 +21,10 @@ describe('the guest-physical map', () => {
 
   const listenerOf = (pair: { written: Set<number> }): MapListener => ({
     replaced: () => {},
-    renewed: () => {},
+    revoked: () => {},
     freed: () => {},
     written: (page) => pair.written.add(page),
+    dropped: () => {},
   });
 
   it.each([1, 2, 3, 4, 5, 6])('keeps maps that share frames apart: random operations, seed %i', (seed) => {
@@ -76,7 +77,13 @@ describe('the guest-physical map', () => {
     const arena = new Arena({ bytes: 64 * MIB, shared: false });
     const map = new PageMap(arena, PAGES);
     let noticed = 0;
-    const listener: MapListener = { replaced: () => {}, renewed: () => {}, freed: () => {}, written: () => noticed++ };
+    const listener: MapListener = {
+      replaced: () => {},
+      revoked: () => {},
+      freed: () => {},
+      written: () => noticed++,
+      dropped: () => {},
+    };
     map.writableEntry(7, undefined, listener);
     map.writableEntry(7, undefined, listener);
     map.writableEntry(8, undefined, listener);
@@ -93,7 +100,13 @@ describe('the guest-physical map', () => {
   it('shares a memory of any size for the price of its root', () => {
     const arena = new Arena({ bytes: 64 * MIB, shared: false });
     const map = new PageMap(arena, PAGES);
-    const listener: MapListener = { replaced: () => {}, renewed: () => {}, freed: () => {}, written: () => {} };
+    const listener: MapListener = {
+      replaced: () => {},
+      revoked: () => {},
+      freed: () => {},
+      written: () => {},
+      dropped: () => {},
+    };
     for (let page = 0; page < PAGES; page++) map.writableEntry(page, undefined, listener);
     const before = arena.frameCount;
     map.share();

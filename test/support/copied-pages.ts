@@ -12,8 +12,8 @@ export class CopiedPages implements PageSource {
 
   constructor(memory: MemorySnapshot) {
     for (const page of memory.touchedPages()) {
-      const frame = memory.frameOf(page);
-      this.pages.set(page, memory.bytes.slice(frame, frame + FRAME_BYTES));
+      const content = new Uint8Array(FRAME_BYTES);
+      if (memory.readPage(page, content)) this.pages.set(page, content);
     }
   }
 
@@ -21,6 +21,10 @@ export class CopiedPages implements PageSource {
     const content = this.pages.get(page);
     if (content) into.set(content);
     return content !== undefined;
+  }
+
+  storedPages(): Iterable<number> {
+    return this.pages.keys();
   }
 
   companions(page: number): number[] {

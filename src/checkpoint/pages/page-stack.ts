@@ -70,6 +70,28 @@ export class PageStack {
     return [];
   }
 
+  /** Pages that `read` finds, rising. Looks only into the indexes. */
+  *storedPages(): Generator<number> {
+    const chunkCount = Math.ceil(this.pageCount / CHUNK_PAGES);
+    for (let chunk = this.nextChunk(0); chunk < chunkCount; chunk = this.nextChunk(chunk + 1)) {
+      yield* pagesOf(chunk, this.presentIn(chunk));
+    }
+  }
+
+  private presentIn(chunk: number): number {
+    let wanted = chunkMask(chunk, this.pageCount);
+    let present = 0;
+    for (const { index } of this.levels) {
+      const at = index.find(chunk);
+      if (at < 0) continue;
+      const found = index.entry(at);
+      present |= found.present & wanted;
+      wanted &= found.inherited;
+      if (wanted === 0) break;
+    }
+    return present;
+  }
+
   /** The levels as one: every chunk that is not wholly inherited, or wholly zeros without a base; in rising order. */
   *chunks(): Generator<Chunk> {
     const chunkCount = Math.ceil(this.pageCount / CHUNK_PAGES);

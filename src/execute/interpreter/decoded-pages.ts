@@ -122,8 +122,8 @@ export class DecodedPages {
     return page;
   }
 
-  /** The frame has its next version with the content that it had. */
-  renewed(frame: number): void {
+  /** What other threads have decoded from the frame is revoked. Its content is what it was, so ours stays. */
+  revoked(frame: number): void {
     const page = this.arena.words[this.tableIndex(frame)]!;
     if (page === 0) return;
     const before = this.arena.view.getUint32(page + SLOTS_VERSION, true);

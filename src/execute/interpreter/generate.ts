@@ -51,9 +51,11 @@ export interface InterpreterExports {
   timer_update(hart: number): void;
   update_contexts(hart: number): void;
   tlb_flush_all(hart: number): void;
-  withhold_writes(hart: number): void;
-  /** Takes the host half of every translation of this physical page (number) away. */
-  withhold_page(hart: number, page: number): void;
+  write_protect(hart: number): void;
+  /** Revokes the host half of every translation of this physical page (number). */
+  revoke_page(hart: number, page: number): void;
+  /** The same of all translations. */
+  revoke_all(hart: number): void;
   pmp_updated(hart: number): void;
   csr_read(hart: number, address: number, writes: number): bigint;
   csr_write(hart: number, address: number, value: bigint): number;
@@ -77,8 +79,9 @@ export function generateInterpreter(options: InterpreterOptions): Uint8Array<Arr
     timer.update,
     tlb.updateContexts,
     tlb.flushAll,
-    physical.withholdWrites,
-    physical.withholdPage,
+    physical.writeProtect,
+    physical.revokePage,
+    physical.revokeAll,
     pmp.updated,
     csr.csrRead,
     csr.csrWrite,

@@ -43,8 +43,8 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
   const isCurrent = (hart: I32, frame: I32, decoded: I32): I32 =>
     hart.load(FRAME_VERSIONS).add(frame.shrU(12).shl(2)).load().eq(decoded.load(SLOTS_VERSION));
 
-  /** Withholds host write permission from every data translation, so that stores to what became code are seen. */
-  const withholdWrites = module.function('withhold_writes', ['i32'], undefined, (f, hart) => {
+  /** Write-protects every data translation in its host half, so that stores to what became code are seen. */
+  const writeProtect = module.function('write_protect', ['i32'], undefined, (f, hart) => {
     const entry = f.local('i32');
     const end = f.let(hart.get.add(DATA_TLB + DATA_TLB_ENTRIES * TLB_ENTRY_BYTES));
     f.set(entry, hart.get.add(DATA_TLB));
@@ -56,10 +56,11 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
   });
 
   /**
-   * (hart, physical page number): another frame came to stand behind the page. Every translation of it loses its host half; the
-   * guest half stays, so that no page walk comes of it. The TLBs lie one behind the other and have entries alike.
+   * (hart, physical page number): another frame came to stand behind the page. The host half of every translation of it
+   * is revoked; the guest half stays, so that no page walk comes of it. The TLBs lie one behind the other and have
+   * entries alike.
    */
-  const withholdPage = module.function('withhold_page', ['i32', 'i32'], undefined, (f, hart, page) => {
+  const revokePage = module.function('revoke_page', ['i32', 'i32'], undefined, (f, hart, page) => {
     const entry = f.local('i32');
     const end = f.let(hart.get.add(FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES));
     f.set(entry, hart.get.add(DATA_TLB));
@@ -73,7 +74,20 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
     });
   });
 
-  return { frameOf, decodedPage, isCurrent, withholdWrites, withholdPage };
+  /** (hart): the host half of every translation is revoked. */
+  const revokeAll = module.function('revoke_all', ['i32'], undefined, (f, hart) => {
+    const entry = f.local('i32');
+    const end = f.let(hart.get.add(FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES));
+    f.set(entry, hart.get.add(DATA_TLB));
+    f.loop((again) => {
+      f.store(entry.get, i32(-1).extendS(), TLB_READ_TAG);
+      f.store(entry.get, i32(-1).extendS(), TLB_WRITE_TAG);
+      f.set(entry, entry.get.add(TLB_ENTRY_BYTES));
+      f.branchIf(again, entry.get.ltU(end));
+    });
+  });
+
+  return { frameOf, decodedPage, isCurrent, writeProtect, revokePage, revokeAll };
 }
 
 export type Physical = ReturnType<typeof definePhysical>;

@@ -145,7 +145,7 @@ async function act({ core, pages }: Restored, isWanted: IsWanted): Promise<void>
   try {
     await run(fork, isWanted);
     if (core.board.disks.length > 0 && !isWanted()) await openDisk();
-    await bringIn(core, [...fork.ram.touchedPages()], isWanted);
+    await bringIn(core, [...fork.ram.presentPages()], isWanted);
   } finally {
     fork.dispose();
   }

@@ -43,6 +43,12 @@ export class ModelMemory {
       pageCount: this.pageCount,
       bytes,
       frameOf: (page) => frames.get(page) ?? 0,
+      readPage: (page, into) => {
+        const content = this.pages.get(page);
+        into.fill(0);
+        if (content) into.set(content);
+        return content !== undefined;
+      },
       touchedPages: () => touched,
       changedPages: () => (incremental ? changed : undefined),
       release: () => {},

@@ -62,7 +62,7 @@ function returnKnown(f: FunctionBuilder, entry: I32, tag: I64, offset: I64, acce
 }
 
 /**
- * `found` is what `translate` returned, `allowed` what the PMP check did. The host half is withheld until it is asked
+ * `found` is what `translate` returned, `allowed` what the PMP check did. The host half is missing until it is asked
  * for.
  */
 function fillGuestHalf(f: FunctionBuilder, entry: I32, tag: I64, found: I64, allowed: I32): void {

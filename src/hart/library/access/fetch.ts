@@ -118,7 +118,7 @@ function allowRun(f: FunctionBuilder, { host, physical }: FetchParts, { hart, en
   // not matter.
   f.if(slots.get.eqz().or(physical.isCurrent(hart, frame, slots.get).eqz()), () => {
     f.set(slots, f.call(host.codePage, hart, frame));
-    f.do(physical.withholdWrites, hart);
+    f.do(physical.writeProtect, hart);
   });
   f.store(entry, slots.get, L.FETCH_TLB + L.TLB_ADDEND);
   f.store(entry, tag, L.FETCH_TLB + L.TLB_READ_TAG);
