@@ -28,7 +28,8 @@ export interface CheckpointMeta {
   /** What wrote it: "godwit 0.1.0". */
   readonly tool: string;
   readonly memoryBytes: number;
-  readonly point: { readonly branches: bigint; readonly pc: bigint };
+  /** The hart whose turn it was, and where it was. */
+  readonly point: { readonly hart: number; readonly branches: bigint; readonly pc: bigint };
   /** Whatever else is needed to make the machine anew. */
   readonly machine: PlainData;
   readonly disks: readonly CheckpointDisk[];
@@ -36,6 +37,7 @@ export interface CheckpointMeta {
 
 const MAXIMUM_TEXT = 4096;
 const MAXIMUM_DISKS = 64;
+const MAXIMUM_HARTS = 4096;
 const MAXIMUM_BACKING = 1024;
 const ID = /^[0-9a-f]{16}$/;
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
@@ -60,7 +62,7 @@ export function metaToPlainData(meta: CheckpointMeta): PlainData {
   const { point, disks, ...rest } = meta;
   return {
     ...rest,
-    point: { branches: point.branches, pc: point.pc },
+    point: { hart: point.hart, branches: point.branches, pc: point.pc },
     disks: disks.map(({ path, format, sizeBytes, readonly, backing }) => {
       return { path, format, sizeBytes, readonly, backing: [...backing] };
     }),
@@ -81,7 +83,7 @@ export function metaFromPlainData(what: string, data: PlainData): CheckpointMeta
     'machine',
     'disks',
   ]);
-  const point = new StateReader(what, reader.raw('point'), ['branches', 'pc']);
+  const point = new StateReader(what, reader.raw('point'), ['hart', 'branches', 'pc']);
   const name = optionalText(reader, 'name');
   reader.require(name === null || (NAME.test(name) && !ID.test(name)), 'the field "name" is no name');
   const memoryBytes = reader.integer('memoryBytes', 2 ** 42);
@@ -94,7 +96,7 @@ export function metaFromPlainData(what: string, data: PlainData): CheckpointMeta
     createdAtMs: reader.integer('createdAtMs', Number.MAX_SAFE_INTEGER),
     tool: textOf(reader, 'tool'),
     memoryBytes,
-    point: { branches: point.u64('branches'), pc: point.u64('pc') },
+    point: { hart: point.integer('hart', MAXIMUM_HARTS - 1), branches: point.u64('branches'), pc: point.u64('pc') },
     machine: reader.raw('machine'),
     disks: reader.list('disks', 0, MAXIMUM_DISKS).map((disk) => diskFromPlainData(what, disk)),
   };

@@ -27,8 +27,10 @@ import { digestOf } from './plain-digest.ts';
 import { recentPages } from './recent-pages.ts';
 import { callSbi } from './sbi-calls.ts';
 
-/** Position in execution: between two counted transfers pc only rises, so the pair is unique. */
+/** Position in execution: between two counted transfers of a hart its pc only rises, so that no two are the same. */
 export interface ExecutionPoint {
+  /** Number of the hart whose turn it is, and whose branches and pc the others are. */
+  readonly hart: number;
   readonly branches: bigint;
   readonly pc: bigint;
 }
@@ -117,7 +119,9 @@ const NEVER = -1n;
 export class MachineCore {
   readonly engine: Engine;
   readonly ram: GuestRam;
-  readonly hart: Hart;
+  readonly harts: readonly [Hart, ...Hart[]];
+  /** The hart whose turn it is: harts run one at a time. */
+  readonly current: Hart;
   /** A debugger's. */
   readonly stops: DebugStops;
   readonly board: Board;
@@ -134,9 +138,10 @@ export class MachineCore {
     this.engine = engine;
     this.options = options;
     this.epochNanoseconds = options.epochNanoseconds ?? 0n;
-    this.hart = new Hart(engine.arena);
-    this.stops = new DebugStops(this.hart);
-    const { address } = this.hart;
+    this.harts = [new Hart(engine.arena, 0)];
+    this.current = this.harts[0];
+    this.stops = new DebugStops(this.current);
+    const { address } = this.current;
     const events = {
       codeWritten: (frame: number) => engine.decoded.forget(frame),
       frameReplaced: (page: number, before: number, now: number) =>
@@ -189,7 +194,7 @@ export class MachineCore {
   private makeBoard(): Board {
     const { options } = this;
     return new Board({
-      hart: this.hart,
+      hart: this.current,
       memory: this.ram,
       clock: this.clock,
       entropy: this.entropy,
@@ -203,7 +208,7 @@ export class MachineCore {
   }
 
   private connect(): void {
-    const { hart, engine, board } = this;
+    const { current: hart, engine, board } = this;
     const { bus } = board;
     const field = (offset: number, value: number): void => {
       engine.arena.words[(hart.address + offset) >>> 2] = value;
@@ -236,7 +241,7 @@ export class MachineCore {
 
   private powerOn(): void {
     this.finish = undefined;
-    this.hart.reset(0n);
+    this.current.reset(0n);
     this.options.load(this);
     this.refresh();
   }
@@ -245,7 +250,7 @@ export class MachineCore {
     const reader = new StateReader('the machine', state, MACHINE_FIELDS);
     this.board.restore(reader.raw('board'));
     // After the devices, which put their interrupt lines into the hart and make it look at them.
-    this.waitingTranslations = restoreHart(this.engine.arena, this.hart, reader.raw('hart'));
+    this.waitingTranslations = restoreHart(this.engine.arena, this.current, reader.raw('hart'));
     this.entropy.restore(reader.raw('entropy'));
     this.epochNanoseconds = reader.u64('epochNanoseconds');
     this.finish = readFinish(reader.raw('finish'));
@@ -254,19 +259,19 @@ export class MachineCore {
 
   /** Before the hart runs. */
   private enter(): void {
-    this.engine.enter(this.hart.address);
+    this.engine.enter(this.current.address);
     if (!this.waitingTranslations) return;
-    restoreTranslations(this.engine.arena, this.hart, this.waitingTranslations);
+    restoreTranslations(this.engine.arena, this.current, this.waitingTranslations);
     this.waitingTranslations = undefined;
   }
 
   /** Empties the TLBs, for a hart that begins anew. */
   private refresh(): void {
-    const { address } = this.hart;
+    const { address } = this.current;
     this.waitingTranslations = undefined;
     this.engine.arena.bytes.fill(0, address + L.SPACES, address + L.SPACES + 8 * L.SPACE_COUNT);
-    this.hart.put(L.NEXT_SPACE, 0n);
-    this.hart.put(L.LAST_SATP, 0n);
+    this.current.put(L.NEXT_SPACE, 0n);
+    this.current.put(L.LAST_SATP, 0n);
     this.engine.interpreter.tlb_flush_all(address);
     this.derive();
   }
@@ -274,7 +279,7 @@ export class MachineCore {
   /** Sets what follows from the saved state. */
   private derive(): void {
     const { interpreter } = this.engine;
-    const { address } = this.hart;
+    const { address } = this.current;
     interpreter.pmp_updated(address);
     interpreter.update_contexts(address);
     this.updateTimers();
@@ -282,26 +287,36 @@ export class MachineCore {
 
   /** Guest time: 10 MHz ticks. */
   get ticks(): bigint {
-    return BigInt.asUintN(64, this.engine.interpreter.time(this.hart.address));
+    return BigInt.asUintN(64, this.engine.interpreter.time(this.current.address));
   }
 
   get point(): ExecutionPoint {
-    return { branches: this.hart.branches, pc: this.hart.pc };
+    return { hart: this.current.index, branches: this.current.branches, pc: this.current.pc };
+  }
+
+  /** Whether every hart waits for an interrupt. */
+  get waiting(): boolean {
+    return this.harts.every(isWaiting);
+  }
+
+  /** By all harts together. */
+  get instructionsRetired(): bigint {
+    return this.harts.reduce((sum, hart) => sum + hart.instructionsRetired, 0n);
   }
 
   /** Ticks per branch, fixed-point. */
   get clockRate(): bigint {
-    return this.hart.get(L.TIME_RATE);
+    return this.current.get(L.TIME_RATE);
   }
 
   private updateTimers(): void {
-    this.hart.put(L.DEVICE_DEADLINE, this.board.rtc.nextAlarmTicks() ?? NEVER);
-    this.engine.interpreter.timer_update(this.hart.address);
+    this.current.put(L.DEVICE_DEADLINE, this.board.rtc.nextAlarmTicks() ?? NEVER);
+    this.engine.interpreter.timer_update(this.current.address);
   }
 
   private finishWith(finish: Finish): void {
     this.finish = finish;
-    this.hart.requestExit();
+    this.current.requestExit();
   }
 
   private printByte(byte: number): void {
@@ -321,7 +336,7 @@ export class MachineCore {
    * A slice that ends early is reported as what ended it.
    */
   run(branches: bigint): Outcome {
-    const { hart, engine } = this;
+    const { current: hart, engine } = this;
     if (this.finish) return { kind: 'finished', finish: this.finish };
     this.enter();
     engine.translate();
@@ -344,11 +359,11 @@ export class MachineCore {
   }
 
   private sliceOutcome(branches: bigint): Outcome | undefined {
-    this.hart.put(L.EXIT_REQUEST, 0n);
+    this.current.put(L.EXIT_REQUEST, 0n);
     if (this.finish) return { kind: 'finished', finish: this.finish };
     this.board.rtc.tick();
     this.updateTimers();
-    return this.hart.branches >= branches ? { kind: 'slice' } : undefined;
+    return this.current.branches >= branches ? { kind: 'slice' } : undefined;
   }
 
   private debugOutcome(): Outcome {
@@ -359,14 +374,14 @@ export class MachineCore {
   private waitOutcome(): Outcome | undefined {
     this.board.rtc.tick();
     this.updateTimers();
-    if (this.hart.interruptsPending) return undefined;
+    if (this.current.interruptsPending) return undefined;
     if (this.finish) return { kind: 'finished', finish: this.finish };
     return { kind: 'waiting', deadline: this.nextDeadline() };
   }
 
   /** Guest time of the next interrupt that comes by itself. */
   nextDeadline(): bigint | undefined {
-    const { hart } = this;
+    const { current: hart } = this;
     const deadlines = [hart.unsigned(L.STIMECMP), hart.unsigned(L.MTIMECMP), hart.unsigned(L.DEVICE_DEADLINE)];
     const now = this.ticks;
     const ahead = deadlines.filter((ticks) => ticks > now && ticks < 1n << 63n);
@@ -375,22 +390,22 @@ export class MachineCore {
 
   /** While the hart waits: guest time jumps to the deadline. No event, since it follows from the state. */
   skipTo(deadline: bigint): void {
-    if (!this.hart.waiting) throw new GodwitError('state', 'guest time is skipped only while the hart waits');
+    if (!this.waiting) throw new GodwitError('state', 'guest time is skipped only while the hart waits');
     this.setClock(deadline, this.clockRate);
   }
 
   private setClock(ticks: bigint, rate: bigint): void {
-    this.hart.put(L.TIME_BASE_TICKS, ticks);
-    this.hart.put(L.TIME_BASE_BRANCHES, this.hart.branches);
-    this.hart.put(L.TIME_RATE, rate);
+    this.current.put(L.TIME_BASE_TICKS, ticks);
+    this.current.put(L.TIME_BASE_BRANCHES, this.current.branches);
+    this.current.put(L.TIME_RATE, rate);
     this.board.rtc.tick();
     this.updateTimers();
-    this.hart.interruptsChanged();
+    this.current.interruptsChanged();
   }
 
   /** True when events may be delivered here: at a counted transfer, or waiting. */
   get acceptsEvents(): boolean {
-    return this.hart.waiting || this.hart.get(L.EVENT_PENDING) !== 0n || this.hart.branches === 0n;
+    return this.waiting || this.current.get(L.EVENT_PENDING) !== 0n || this.current.branches === 0n;
   }
 
   /** Something from outside reaches the machine at this execution point. */
@@ -434,11 +449,11 @@ export class MachineCore {
 
   /** Goes on to this execution point exactly. The branch count must not be behind. */
   runTo({ branches, pc }: ExecutionPoint): Outcome {
-    if (this.hart.branches < branches) {
+    if (this.current.branches < branches) {
       const outcome = this.run(branches);
-      if (outcome.kind !== 'slice' || this.hart.branches > branches) return outcome;
+      if (outcome.kind !== 'slice' || this.current.branches > branches) return outcome;
     }
-    while (this.hart.pc !== pc && this.hart.branches === branches) {
+    while (this.current.pc !== pc && this.current.branches === branches) {
       const outcome = this.stepTo(pc);
       if (outcome.kind !== 'slice') return outcome;
     }
@@ -451,7 +466,7 @@ export class MachineCore {
   }
 
   private stepTo(pc: bigint): Outcome {
-    const { hart, engine } = this;
+    const { current: hart, engine } = this;
     this.enter();
     hart.put(L.STOP_PC, pc);
     hart.put(L.SLICE_END, hart.branches + 1n);
@@ -492,7 +507,7 @@ export class MachineCore {
   save(): PlainData {
     this.flushOutput();
     return {
-      hart: saveHart(this.engine.arena, this.hart, this.waitingTranslations),
+      hart: saveHart(this.engine.arena, this.current, this.waitingTranslations),
       board: this.board.save(),
       entropy: this.entropy.save(),
       epochNanoseconds: this.epochNanoseconds,
@@ -507,7 +522,7 @@ export class MachineCore {
   snapshot(since?: WrittenPages): MachineSnapshot {
     return {
       point: this.point,
-      instructionsRetired: this.hart.instructionsRetired,
+      instructionsRetired: this.instructionsRetired,
       state: this.save(),
       memory: this.ram.snapshot(since),
     };
@@ -523,21 +538,21 @@ export class MachineCore {
   revert({ state, memory }: MachineSnapshot): void {
     this.flushOutput();
     this.ram.revert(memory);
-    this.hart.put(L.MAP_ROOT, BigInt(this.ram.mapRoot));
+    this.current.put(L.MAP_ROOT, BigInt(this.ram.mapRoot));
     this.resumeFrom(state);
   }
 
   /** Gives the machine's memory back, for its forks and siblings to use. It is not to be used any more. */
   dispose(): void {
     this.ram.release();
-    this.engine.disconnect(this.hart.address);
-    this.hart.release(this.engine.arena);
+    this.engine.disconnect(this.current.address);
+    this.current.release(this.engine.arena);
   }
 
   /** A 64-bit digest of everything the guest could notice. Equal states give equal digests on every host. */
   digest(): bigint {
     const { interpreter } = this.engine;
-    const { address } = this.hart;
+    const { address } = this.current;
     let sum = digestOf(this.board.save()) + digestOf(this.entropy.save());
     sum += interpreter.hash(address, L.SAVED_END, 1n);
     this.ram.loadAll();
@@ -549,6 +564,10 @@ export class MachineCore {
 }
 
 const MACHINE_FIELDS = ['hart', 'board', 'entropy', 'epochNanoseconds', 'finish'];
+
+function isWaiting(hart: Hart): boolean {
+  return hart.waiting;
+}
 
 function readFinish(data: PlainData): Finish | undefined {
   if (data === null) return undefined;

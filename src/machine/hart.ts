@@ -27,11 +27,14 @@ const INITIAL_RATE = 1n << 23n;
 /** The host's view of one hart block (hart/layout.ts). 64-bit fields are signed bigint unless said otherwise. */
 export class Hart implements HartInterrupts {
   readonly hartCount = 1;
+  /** Its number among the machine's harts. */
+  readonly index: number;
   readonly address: number;
   private readonly longs: BigInt64Array;
   private readonly base: number;
 
-  constructor(arena: Arena) {
+  constructor(arena: Arena, index: number) {
+    this.index = index;
     this.address = arena.takeBlock(L.HART_BYTES);
     this.longs = arena.longs;
     this.base = this.address / 8;

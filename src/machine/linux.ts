@@ -16,7 +16,7 @@ export function bootImages(source: Images | (() => Images)): (core: MachineCore)
     core.entropy.fill(seed);
     const plan = planBoot({ ...images, memoryBytes: core.ram.sizeBytes, seed });
     loadBoot(plan, core.ram);
-    const { hart } = core;
+    const { current: hart } = core;
     hart.pc = plan.entry;
     if (plan.mode === 'supervisor') hart.enterSupervisor();
     hart.setX(10, plan.registers.a0);

@@ -45,7 +45,7 @@ export class DigestTaker {
   take(): StateDigest {
     const { core, watched } = this;
     const digest = {
-      registers: core.engine.arena.bytes.slice(core.hart.address, core.hart.address + L.SAVED_END),
+      registers: core.engine.arena.bytes.slice(core.current.address, core.current.address + L.SAVED_END),
       devices: deviceHashes(core),
       memory: hashPages(core, watched),
     };

@@ -1,8 +1,9 @@
 /**
  * The log of a recording: entries one after the other, each with the execution point at which it happened.
  *
- *     u8      kind: ENTRY_*; with SAME_POINT, branches and pc are left out
- *     varint  branches since the entry before; for the first of a record, all
+ *     u8      kind: ENTRY_*; with SAME_POINT, hart, branches and pc are those of the entry before
+ *     varint  hart
+ *     varint  branches since the entry before of that hart; for its first in a record, all
  *     u64     pc
  *     ...     what the kind says
  *
@@ -45,10 +46,34 @@ export type Entry =
   | { readonly kind: 'digest'; readonly point: ExecutionPoint; readonly digest: Uint8Array }
   | { readonly kind: 'marker'; readonly point: ExecutionPoint; readonly marker: Marker };
 
+/** How far each hart has come in a record. */
+class BranchesOfHarts {
+  private readonly counts = new Map<number, bigint>();
+
+  clear(): void {
+    this.counts.clear();
+  }
+
+  /** By how many branches its hart has come further. */
+  advance({ hart, branches }: ExecutionPoint): number {
+    const before = this.counts.get(hart) ?? 0n;
+    this.counts.set(hart, branches);
+    return Number(branches - before);
+  }
+
+  /** Where a hart is that has come further by so many branches. */
+  add(hart: number, more: number): bigint {
+    const branches = (this.counts.get(hart) ?? 0n) + BigInt(more);
+    this.counts.set(hart, branches);
+    return branches;
+  }
+}
+
 /** Gathers entries until they are taken as the content of one record. */
 export class EntryWriter {
   private readonly bytes = new ByteWriter();
   private last: ExecutionPoint | undefined;
+  private readonly branches = new BranchesOfHarts();
 
   get length(): number {
     return this.bytes.length;
@@ -56,18 +81,20 @@ export class EntryWriter {
 
   take(): Uint8Array {
     this.last = undefined;
+    this.branches.clear();
     return this.bytes.take();
   }
 
   private begin(kind: number, point: ExecutionPoint): void {
     const { bytes, last } = this;
     this.last = point;
-    if (last && last.branches === point.branches && last.pc === point.pc) {
+    if (last && last.hart === point.hart && last.branches === point.branches && last.pc === point.pc) {
       bytes.u8(kind | SAME_POINT);
       return;
     }
     bytes.u8(kind);
-    bytes.varint(Number(point.branches - (last?.branches ?? 0n)));
+    bytes.varint(point.hart);
+    bytes.varint(this.branches.advance(point));
     bytes.u64(point.pc);
   }
 
@@ -126,10 +153,14 @@ export class EntryWriter {
  * Throws a RangeError or GodwitError('damaged') where the content makes no sense.
  */
 export function* readEntries(reader: ByteReader, reload: () => Uint8Array): Generator<Entry> {
-  let point: ExecutionPoint = { branches: 0n, pc: 0n };
+  let point: ExecutionPoint = { hart: 0, branches: 0n, pc: 0n };
+  const counts = new BranchesOfHarts();
   while (!reader.atEnd) {
     const kind = reader.u8();
-    if (!(kind & SAME_POINT)) point = { branches: point.branches + BigInt(reader.varint()), pc: reader.u64() };
+    if (!(kind & SAME_POINT)) {
+      const hart = reader.varint();
+      point = { hart, branches: counts.add(hart, reader.varint()), pc: reader.u64() };
+    }
     switch (kind & ~SAME_POINT) {
       case ENTRY_DIGEST:
         yield { kind: 'digest', point, digest: reader.block().slice() };

@@ -131,7 +131,7 @@ class Reading {
   images: Images | undefined;
   notice: string | undefined;
   startBytes = 0;
-  last: ExecutionPoint = { branches: 0n, pc: 0n };
+  last: ExecutionPoint = { hart: 0, branches: 0n, pc: 0n };
   private pagesWhole = false;
   private readonly source: ByteSource;
   private readonly codec: Codec;

@@ -35,6 +35,7 @@ export interface RecordedStart extends RecordedMachine {
 const FIELDS = ['tool', 'epochMs', 'memoryBytes', 'disks', 'consolePort', 'point', 'ticks', 'instructionsRetired'];
 const MEMORY_MAXIMUM = 4 * 1024 ** 3;
 const DISKS_MAXIMUM = 64;
+const HARTS_MAXIMUM = 4096;
 const TEXT_MAXIMUM = 256;
 
 export function startToPlainData(start: RecordedStart): PlainData {
@@ -65,8 +66,8 @@ export function startFromPlainData(data: PlainData): RecordedStart {
 }
 
 export function pointFrom(data: PlainData): ExecutionPoint {
-  const reader = new StateReader('an execution point', data, ['branches', 'pc']);
-  return { branches: reader.u64('branches'), pc: reader.u64('pc') };
+  const reader = new StateReader('an execution point', data, ['hart', 'branches', 'pc']);
+  return { hart: reader.integer('hart', HARTS_MAXIMUM - 1), branches: reader.u64('branches'), pc: reader.u64('pc') };
 }
 
 function diskFrom(data: PlainData): RecordedDisk {

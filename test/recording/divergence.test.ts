@@ -108,7 +108,7 @@ describe('a replay that goes another way', async () => {
     const page = untouched[random(untouched.length)]!;
     core.ram.writeU32(RAM_BASE + BigInt(page) * 4096n + 4092n, 1);
     // Nothing runs in M-mode.
-    core.hart.put(MSCRATCH, 0x1234n);
+    core.current.put(MSCRATCH, 0x1234n);
     const { divergence } = divergenceOf(() => replayer.run(second!.point.branches + 1n));
     expect(divergence).toMatchObject({
       interval: { index: 1, from: first!.point, to: second!.point },

@@ -208,6 +208,7 @@ describe('entries of the log', () => {
     for (let i = 0; i < 500; i++) {
       if (random(3) > 0) branches += BigInt(random(2 ** 30));
       const point = {
+        hart: 0,
         branches,
         pc: random(2) === 0 ? 0xffff_ffff_8000_0000n + BigInt(random(1000)) : BigInt(RTC.base),
       };

@@ -102,7 +102,7 @@ describe('snapshots', async () => {
     expect(arena.frameCount - before).toBe(51);
     for (const [i, fork] of forks.entries()) {
       fork.deliver({ kind: 'input', port: 'uart', bytes: new TextEncoder().encode(`echo ${i}\r`) });
-      runTo(fork, fork.hart.branches + 20_000n + BigInt(i) * 1000n);
+      runTo(fork, fork.current.branches + 20_000n + BigInt(i) * 1000n);
     }
     expect(new Set(forks.map((fork) => fork.digest())).size).toBe(50);
     for (const fork of forks) fork.dispose();

@@ -21,7 +21,7 @@ export function metaOf(memoryPages: number, change: Partial<CheckpointMeta> = {}
     createdAtMs: 1_800_000_000_000,
     tool: 'godwit test',
     memoryBytes: memoryPages * PAGE,
-    point: { branches: 2n ** 63n + 5n, pc: 0xffff_ffff_8000_0000n },
+    point: { hart: 0, branches: 2n ** 63n + 5n, pc: 0xffff_ffff_8000_0000n },
     machine: { append: 'console=ttyS0', seed: new Uint8Array([1, 2, 3]) },
     disks: [],
     ...change,

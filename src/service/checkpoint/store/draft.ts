@@ -16,7 +16,7 @@ import { MACHINE_FILE } from './stored-chain.ts';
 export interface CheckpointContent {
   readonly memory: MemorySnapshot;
   readonly state: PlainData;
-  readonly point: { readonly branches: bigint; readonly pc: bigint };
+  readonly point: { readonly hart: number; readonly branches: bigint; readonly pc: bigint };
   /** Whatever else is needed to make the machine anew. */
   readonly machine: PlainData;
   readonly disks?: readonly CheckpointDisk[];
@@ -110,7 +110,7 @@ export class CheckpointDraft {
       createdAtMs: createdAtMs ?? Date.now(),
       tool,
       memoryBytes: memory.pageCount * 4096,
-      point: { branches: point.branches, pc: point.pc },
+      point: { hart: point.hart, branches: point.branches, pc: point.pc },
       machine,
       disks,
     };
@@ -133,6 +133,7 @@ export class CheckpointDraft {
       parent,
       createdAtMs: meta.createdAtMs,
       memoryBytes: meta.memoryBytes,
+      hart: meta.point.hart,
       branches: String(meta.point.branches),
       pc: String(meta.point.pc),
       needs: filesNeeded(meta),

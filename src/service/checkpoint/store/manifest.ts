@@ -19,7 +19,8 @@ export interface Manifest {
   readonly parent: string | null;
   readonly createdAtMs: number;
   readonly memoryBytes: number;
-  /** Execution point: two numbers as text, which JSON would not hold. */
+  /** Execution point: two of its numbers as text, which JSON would not hold. */
+  readonly hart: number;
   readonly branches: string;
   readonly pc: string;
   /** Files of the store that its disks are made of, "<id>/<file>", also those of other checkpoints. */
@@ -88,6 +89,7 @@ function isManifest(value: unknown): value is Manifest {
     (record.parent === null || isId(record.parent)) &&
     isCount(record.createdAtMs) &&
     isCount(record.memoryBytes) &&
+    isCount(record.hart) &&
     isU64(record.branches) &&
     isU64(record.pc) &&
     Array.isArray(record.needs) &&
