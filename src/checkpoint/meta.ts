@@ -1,4 +1,5 @@
 import { GodwitError } from '../common/errors.ts';
+import { boardVersionNamed } from '../machine/board-versions.ts';
 import type { PlainData } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { PAGE_BYTES } from './pages/layout.ts';
@@ -27,6 +28,8 @@ export interface CheckpointMeta {
   readonly createdAtMs: number;
   /** What wrote it: "godwit 0.1.0". */
   readonly tool: string;
+  /** The board version of the machine (machine/board-versions.ts); null where its state names none. */
+  readonly board: string | null;
   readonly memoryBytes: number;
   /** The hart whose turn it was, and where it was. */
   readonly point: { readonly hart: number; readonly branches: bigint; readonly pc: bigint };
@@ -35,6 +38,7 @@ export interface CheckpointMeta {
   readonly disks: readonly CheckpointDisk[];
 }
 
+const VERSION = 1;
 const MAXIMUM_TEXT = 4096;
 const MAXIMUM_DISKS = 64;
 const MAXIMUM_HARTS = 4096;
@@ -61,6 +65,7 @@ export function assertCheckpointName(name: string): void {
 export function metaToPlainData(meta: CheckpointMeta): PlainData {
   const { point, disks, ...rest } = meta;
   return {
+    version: VERSION,
     ...rest,
     point: { hart: point.hart, branches: point.branches, pc: point.pc },
     disks: disks.map(({ path, format, sizeBytes, readonly, backing }) => {
@@ -69,15 +74,16 @@ export function metaToPlainData(meta: CheckpointMeta): PlainData {
   };
 }
 
-/** Throws GodwitError('damaged'). */
+/** Throws GodwitError 'damaged' and 'unsupported'. */
 export function metaFromPlainData(what: string, data: PlainData): CheckpointMeta {
-  const reader = new StateReader(what, data, [
+  const reader = StateReader.part(what, data, VERSION, [
     'id',
     'name',
     'parent',
     'base',
     'createdAtMs',
     'tool',
+    'board',
     'memoryBytes',
     'point',
     'machine',
@@ -95,11 +101,16 @@ export function metaFromPlainData(what: string, data: PlainData): CheckpointMeta
     base: optionalId(reader, 'base'),
     createdAtMs: reader.integer('createdAtMs', Number.MAX_SAFE_INTEGER),
     tool: textOf(reader, 'tool'),
+    board: boardFrom(what, optionalText(reader, 'board')),
     memoryBytes,
     point: { hart: point.integer('hart', MAXIMUM_HARTS - 1), branches: point.u64('branches'), pc: point.u64('pc') },
     machine: reader.raw('machine'),
     disks: reader.list('disks', 0, MAXIMUM_DISKS).map((disk) => diskFromPlainData(what, disk)),
   };
+}
+
+function boardFrom(what: string, name: string | null): string | null {
+  return name === null ? null : boardVersionNamed(what, name).name;
 }
 
 function diskFromPlainData(what: string, data: PlainData): CheckpointDisk {

@@ -17,12 +17,13 @@ import type { WrittenPages } from '../memory/written-pages.ts';
 import type { PlainData } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { Board, type DiskDescription } from './board.ts';
+import { type BoardVersion, boardVersionOf, CURRENT_BOARD } from './board-versions.ts';
 import { RTC } from './boot/memory-map.ts';
 import { type DebugHit, DebugStops } from './debug-stops.ts';
 import { Engine, type EngineOptions, TRANSLATION_DEFAULTS, type TranslationOptions } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
 import { Hart } from './hart.ts';
-import { restoreHart, restoreTranslations, saveHart, type WaitingTranslations } from './hart-state.ts';
+import { restoreHart, restoreTranslations, saveHart } from './hart-state.ts';
 import { digestOf } from './plain-digest.ts';
 import { recentPages } from './recent-pages.ts';
 import { callSbi } from './sbi-calls.ts';
@@ -130,7 +131,6 @@ export class MachineCore {
   private readonly options: CoreOptions;
   private uartBuffer: Uint8Array | undefined;
   private uartCount = 0;
-  private waitingTranslations: WaitingTranslations | undefined;
   private finish: Finish | undefined;
   private epochNanoseconds: bigint;
 
@@ -149,7 +149,7 @@ export class MachineCore {
       frameRenewed: (frame: number) => engine.decoded.renewed(frame),
       frameFreed: (frame: number) => engine.decoded.forget(frame),
       // A hart whose TLBs are not filled has no host address to lose.
-      writesWithheld: () => this.waitingTranslations ?? engine.interpreter.withhold_writes(address),
+      writesWithheld: () => this.current.waitingTranslations ?? engine.interpreter.withhold_writes(address),
     };
     this.ram = new GuestRam(engine.arena, options.memoryBytes, events, from?.memory);
     this.entropy = new SeededEntropy(options.seed);
@@ -157,7 +157,7 @@ export class MachineCore {
       ticks: () => this.ticks,
       epochNanoseconds: () => this.epochNanoseconds + this.ticks * 100n,
     };
-    this.board = this.makeBoard();
+    this.board = this.makeBoard((from && boardVersionOf(from.state)) ?? CURRENT_BOARD);
     this.connect();
     try {
       if (from) this.resumeFrom(from.state);
@@ -191,10 +191,11 @@ export class MachineCore {
     return new MachineCore(engine, options, { state, memory });
   }
 
-  private makeBoard(): Board {
+  private makeBoard(version: BoardVersion): Board {
     const { options } = this;
     return new Board({
-      hart: this.current,
+      version,
+      harts: this.harts,
       memory: this.ram,
       clock: this.clock,
       entropy: this.entropy,
@@ -247,10 +248,13 @@ export class MachineCore {
   }
 
   private resumeFrom(state: PlainData): void {
-    const reader = new StateReader('the machine', state, MACHINE_FIELDS);
+    const reader = StateReader.part('the machine', state, MACHINE_VERSION, MACHINE_FIELDS);
+    const board = reader.text('boardVersion');
+    reader.require(board === this.board.version.name, `it is of the board ${board}`);
+    const harts = reader.list('harts', this.harts.length, this.harts.length);
     this.board.restore(reader.raw('board'));
-    // After the devices, which put their interrupt lines into the hart and make it look at them.
-    this.waitingTranslations = restoreHart(this.engine.arena, this.current, reader.raw('hart'));
+    // After the devices, which put their interrupt lines into the harts and make them look at them.
+    for (const hart of this.harts) restoreHart(this.engine.arena, hart, harts[hart.index]!);
     this.entropy.restore(reader.raw('entropy'));
     this.epochNanoseconds = reader.u64('epochNanoseconds');
     this.finish = readFinish(reader.raw('finish'));
@@ -259,16 +263,17 @@ export class MachineCore {
 
   /** Before the hart runs. */
   private enter(): void {
-    this.engine.enter(this.current.address);
-    if (!this.waitingTranslations) return;
-    restoreTranslations(this.engine.arena, this.current, this.waitingTranslations);
-    this.waitingTranslations = undefined;
+    const { current: hart, engine } = this;
+    engine.enter(hart.address);
+    if (!hart.waitingTranslations) return;
+    restoreTranslations(engine.arena, hart, hart.waitingTranslations);
+    hart.waitingTranslations = undefined;
   }
 
   /** Empties the TLBs, for a hart that begins anew. */
   private refresh(): void {
     const { address } = this.current;
-    this.waitingTranslations = undefined;
+    this.current.waitingTranslations = undefined;
     this.engine.arena.bytes.fill(0, address + L.SPACES, address + L.SPACES + 8 * L.SPACE_COUNT);
     this.current.put(L.NEXT_SPACE, 0n);
     this.current.put(L.LAST_SATP, 0n);
@@ -507,7 +512,9 @@ export class MachineCore {
   save(): PlainData {
     this.flushOutput();
     return {
-      hart: saveHart(this.engine.arena, this.current, this.waitingTranslations),
+      version: MACHINE_VERSION,
+      boardVersion: this.board.version.name,
+      harts: this.harts.map((hart) => saveHart(this.engine.arena, hart)),
       board: this.board.save(),
       entropy: this.entropy.save(),
       epochNanoseconds: this.epochNanoseconds,
@@ -530,8 +537,8 @@ export class MachineCore {
 
   /** Pages of RAM (numbers) that the machine had in use lately, the most urgent first. */
   recentPages({ state, memory }: MachineSnapshot): number[] {
-    const { hart } = state as { hart: PlainData };
-    return recentPages(this.engine.arena, hart, memory);
+    const { harts } = state as { harts: PlainData[] };
+    return recentPages(this.engine.arena, harts, memory);
   }
 
   /** Back to what the machine was at a snapshot of it. */
@@ -545,16 +552,17 @@ export class MachineCore {
   /** Gives the machine's memory back, for its forks and siblings to use. It is not to be used any more. */
   dispose(): void {
     this.ram.release();
-    this.engine.disconnect(this.current.address);
-    this.current.release(this.engine.arena);
+    for (const hart of this.harts) {
+      this.engine.disconnect(hart.address);
+      hart.release(this.engine.arena);
+    }
   }
 
   /** A 64-bit digest of everything the guest could notice. Equal states give equal digests on every host. */
   digest(): bigint {
     const { interpreter } = this.engine;
-    const { address } = this.current;
     let sum = digestOf(this.board.save()) + digestOf(this.entropy.save());
-    sum += interpreter.hash(address, L.SAVED_END, 1n);
+    for (const hart of this.harts) sum += digestOf({ hart: hart.index, ...hart.savedRegisters() });
     this.ram.loadAll();
     for (const { page, address: leaf } of this.ram.leaves()) {
       sum += interpreter.hash_leaf(leaf, page, Math.min(MAP_ENTRIES, this.ram.pageCount - page));
@@ -563,7 +571,8 @@ export class MachineCore {
   }
 }
 
-const MACHINE_FIELDS = ['hart', 'board', 'entropy', 'epochNanoseconds', 'finish'];
+const MACHINE_VERSION = 1;
+const MACHINE_FIELDS = ['boardVersion', 'harts', 'board', 'entropy', 'epochNanoseconds', 'finish'];
 
 function isWaiting(hart: Hart): boolean {
   return hart.waiting;

@@ -14,7 +14,7 @@ export function bootImages(source: Images | (() => Images)): (core: MachineCore)
     const images = typeof source === 'function' ? source() : source;
     const seed = new Uint8Array(SEED_BYTES);
     core.entropy.fill(seed);
-    const plan = planBoot({ ...images, memoryBytes: core.ram.sizeBytes, seed });
+    const plan = planBoot({ ...images, ...core.board.description, memoryBytes: core.ram.sizeBytes, seed });
     loadBoot(plan, core.ram);
     const { current: hart } = core;
     hart.pc = plan.entry;

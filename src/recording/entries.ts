@@ -9,12 +9,13 @@
  *
  * ENTRY_CLOCK: u64 ticks, u64 rate. ENTRY_INPUT: u8 port, block of bytes. ENTRY_BLOCK: varint disk, varint id, u8 status, and
  * for a read that went well a block of bytes. ENTRY_EVENT: a block with the event as plain data. ENTRY_DIGEST: a block (digest-codec.ts).
- * ENTRY_MARKER: u64 ticks, varint milliseconds since 1970. A block is a varint length and that many bytes.
+ * ENTRY_MARKER: u64 ticks, varint milliseconds since 1970. A kind that a reader does not know is made by a newer godwit; from 0x40 on it has a
+ * block behind the point, and is passed over. A block is a varint length and that many bytes.
  */
 
-import { GodwitError } from '../common/errors.ts';
 import type { ConsolePort, ExecutionPoint, ExternalEvent } from '../machine/core.ts';
 import type { LoggedEvent } from '../run/replay-runner.ts';
+import { madeByNewer } from '../state/format-errors.ts';
 import type { PlainData } from '../state/plain-data.ts';
 import { decodePlainData, encodePlainData } from '../state/plain-data-codec.ts';
 import { StateReader } from '../state/state-reader.ts';
@@ -26,6 +27,8 @@ const ENTRY_BLOCK = 3;
 const ENTRY_EVENT = 4;
 const ENTRY_DIGEST = 5;
 const ENTRY_MARKER = 6;
+/** Kinds from here on have one block behind the point, and are passed over by those who do not know them. */
+const OPTIONAL = 0x40;
 const SAME_POINT = 0x80;
 
 const PORTS: readonly ConsolePort[] = ['uart', 'virtio'];
@@ -161,6 +164,10 @@ export function* readEntries(reader: ByteReader, reload: () => Uint8Array): Gene
       const hart = reader.varint();
       point = { hart, branches: counts.add(hart, reader.varint()), pc: reader.u64() };
     }
+    if (kind & OPTIONAL) {
+      reader.block();
+      continue;
+    }
     switch (kind & ~SAME_POINT) {
       case ENTRY_DIGEST:
         yield { kind: 'digest', point, digest: reader.block().slice() };
@@ -188,7 +195,7 @@ function readEvent(kind: number, reader: ByteReader, reload: () => Uint8Array): 
     case ENTRY_EVENT:
       return eventFromPlainData(decodePlainData(reader.block(), 'an event'));
     default:
-      throw new RangeError(`there is an entry of the unknown kind ${kind}`);
+      throw madeByNewer('A recording', `it has an entry of the kind ${kind}, which this one does not know`);
   }
 }
 
@@ -229,8 +236,6 @@ function eventFromPlainData(data: PlainData): ExternalEvent {
       return { kind: 'identity', seed, generationId };
     }
     default:
-      throw new GodwitError('unsupported', 'There is an event of a kind that this godwit does not know.', {
-        hint: 'It was recorded by a newer godwit: update this one.',
-      });
+      throw madeByNewer('A recording', 'it has an event of a kind that this one does not know');
   }
 }

@@ -11,6 +11,7 @@ import type { RecordingHost, RecordingSink } from './host.ts';
 import { imagesToPlainData } from './images.ts';
 import { END, EVENTS, IMAGES, START } from './layout.ts';
 import { RecordWriter } from './record-writer.ts';
+import { REGISTER_NAMES } from './registers.ts';
 import { type RecordedMachine, startToPlainData } from './start.ts';
 import { savePages } from './start-pages.ts';
 
@@ -90,6 +91,8 @@ export class Recorder {
         startToPlainData({
           ...parts.machine,
           tool: parts.tool,
+          board: core.board.version.name,
+          registerNames: REGISTER_NAMES,
           epochMs: host.epochMs(),
           point,
           ticks: core.ticks,

@@ -181,7 +181,7 @@ export class Replayer {
   /** Exactly to a point at which execution had stopped for the first time, with so many events delivered. */
   private reach(digest: StoredDigest, point: ExecutionPoint, delivered: number): void {
     const { core, runner } = this;
-    const waits = isWaiting(digest);
+    const waits = isWaiting(digest, this.recording.start.registerNames);
     const isThere = () => core.current.pc === point.pc && core.waiting === waits;
     this.goTo(point.branches);
     this.guard(point, () => {
@@ -195,7 +195,7 @@ export class Replayer {
   }
 
   private compare(recorded: StoredDigest, point: ExecutionPoint): void {
-    const difference = compareDigests(recorded, this.digests.take());
+    const difference = compareDigests(recorded, this.digests.take(), this.recording.start.registerNames);
     if (difference) throw new DivergenceError({ ...difference, ...this.interval(point), event: undefined });
     this.sound = point;
   }

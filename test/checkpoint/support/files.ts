@@ -20,6 +20,7 @@ export function metaOf(memoryPages: number, change: Partial<CheckpointMeta> = {}
     base: null,
     createdAtMs: 1_800_000_000_000,
     tool: 'godwit test',
+    board: 'virt-1',
     memoryBytes: memoryPages * PAGE,
     point: { hart: 0, branches: 2n ** 63n + 5n, pc: 0xffff_ffff_8000_0000n },
     machine: { append: 'console=ttyS0', seed: new Uint8Array([1, 2, 3]) },

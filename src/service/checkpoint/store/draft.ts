@@ -2,6 +2,7 @@ import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
+import { boardVersionOf } from '../../../machine/board-versions.ts';
 import type { MemorySnapshot } from '../../../memory/snapshot.ts';
 import { disownDraft, type OwnedDraft } from '../../../platform/node/draft-folder.ts';
 import { hostError } from '../../../platform/node/host-error.ts';
@@ -100,7 +101,7 @@ export class CheckpointDraft {
     return bytes;
   }
 
-  private metaOf({ memory, point, machine, disks = [], createdAtMs }: CheckpointContent): CheckpointMeta {
+  private metaOf({ memory, state, point, machine, disks = [], createdAtMs }: CheckpointContent): CheckpointMeta {
     const { id, name, parent, base, tool } = this.origin;
     return {
       id,
@@ -109,6 +110,7 @@ export class CheckpointDraft {
       base: memory.changedPages() === undefined ? null : base,
       createdAtMs: createdAtMs ?? Date.now(),
       tool,
+      board: boardVersionOf(state)?.name ?? null,
       memoryBytes: memory.pageCount * 4096,
       point: { hart: point.hart, branches: point.branches, pc: point.pc },
       machine,
