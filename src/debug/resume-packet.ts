@@ -17,8 +17,9 @@ function isFor(hart: number, thread: string): boolean {
 }
 
 /**
- * What the hart whose turn it is is to do after a `vCont` packet's actions (gdb manual, E.2), such as `;r80200000,80200010:1;c`: the first that is for
- * it. Undefined: the packet makes no sense, or none of it is for the hart.
+ * What the hart whose turn it is is to do after a `vCont` packet's actions (gdb manual, E.2), such as
+ * `;r80200000,80200010:1;c`: the first that is for it. Undefined: the packet makes no sense, or none of it is for the
+ * hart.
  */
 export function parseResume(actions: string, hart: number): Resume | undefined {
   for (const action of actions.split(';').slice(1)) {

@@ -1,8 +1,9 @@
 import * as L from './layout.ts';
 
 /**
- * The registers that a saved hart has, by the names of the RISC-V specifications where they have one. Names are for good: saved state, digests in
- * recordings and messages go by them, whatever place layout.ts gives a register. x0 is always 0 and in none of them.
+ * The registers that a saved hart has, by the names of the RISC-V specifications where they have one. Names are for
+ * good: saved state, digests in recordings and messages go by them, whatever place layout.ts gives a register. x0 is
+ * always 0 and in none of them.
  */
 export interface SavedRegister {
   readonly name: string;

@@ -3,8 +3,9 @@ import type { PlainData } from '../state/plain-data.ts';
 import { HART_EXTENSIONS } from './boot/isa-string.ts';
 
 /**
- * What a guest finds: all that may differ between machines of one godwit and the next, and must not for one that was saved. Saved states and
- * recordings name their board version and go on with it for ever. New behaviour is a new version; one that was released is never changed.
+ * What a guest finds: all that may differ between machines of one godwit and the next, and must not for one that was
+ * saved. Saved states and recordings name their board version and go on with it for ever. New behaviour is a new
+ * version; one that was released is never changed.
  */
 export interface BoardVersion {
   readonly name: string;
@@ -14,7 +15,10 @@ export interface BoardVersion {
   readonly mmu: 'sv39' | 'sv48';
   /** How many virtio-mmio slots there are (boot/memory-map.ts has their places). */
   readonly virtioSlots: number;
-  /** So many of them are in the device tree in any case, the others only with a device: each that is shown costs a guest some of its boot. */
+  /**
+   * So many of them are in the device tree in any case, the others only with a device: each that is shown costs a guest
+   * some of its boot.
+   */
   readonly virtioSlotsShown: number;
 }
 

@@ -45,6 +45,8 @@ export interface BoardParts {
   readonly transmitConsole: (bytes: Uint8Array) => void;
 }
 
+const DISK_NAME = 'virtio-blk@';
+
 /** Slots: disks from the first on, then the console, then the random number generator. */
 const CONSOLE_AND_ENTROPY = 2;
 
@@ -79,7 +81,7 @@ export class Board implements Stateful {
     this.rtc = new GoldfishRtc({ clock: parts.clock, line: this.plic.line(map.RTC_INTERRUPT) });
     this.generationId = new VmGenerationId({ line: this.plic.line(map.VMGENID_INTERRUPT) });
     this.console = new VirtioConsole({ name: 'virtio-console@0', transmit: parts.transmitConsole, ...parts.terminal });
-    this.disks = parts.disks.map((disk, i) => new VirtioBlock({ name: `virtio-blk@${i}`, ...disk }));
+    this.disks = parts.disks.map((disk, i) => new VirtioBlock({ name: `${DISK_NAME}${i}`, ...disk }));
     const finisher = new TestFinisher({ finish: parts.finish });
     const clint = makeClint(parts, harts);
     this.bus.add(map.FINISHER.base, finisher);
@@ -130,9 +132,17 @@ export class Board implements Stateful {
   /** Throws GodwitError 'damaged' or 'unsupported'. */
   restore(state: PlainData): void {
     const names = this.devices.map(({ name }) => name);
+    const disk = Object.keys(state ?? {}).find((name) => isDisk(name) && !names.includes(name));
+    if (disk !== undefined) {
+      throw new GodwitError('damaged', `The saved state has the disk "${disk}", which this machine has not.`);
+    }
     const reader = new StateReader('the devices', state, names);
     for (const device of this.devices) device.restore(reader.raw(device.name));
   }
+}
+
+function isDisk(name: string): boolean {
+  return name.startsWith(DISK_NAME);
 }
 
 /** Where CLINT and PLIC put their outputs, with several harts. */

@@ -7,9 +7,9 @@ import { isOptional, StateReader } from '../state/state-reader.ts';
 import type { Hart } from './hart.ts';
 
 /**
- * A hart's state as plain data: its registers by their names, and what its TLBs hold of the guest's translations. The latter belong to it: when
- * a guest notices a change of its page tables depends on them, so a machine that goes on without them would go on differently. Host
- * addresses are left out; they are found again when they are needed.
+ * A hart's state as plain data: its registers by their names, and what its TLBs hold of the guest's translations. The
+ * latter belong to it: when a guest notices a change of its page tables depends on them, so a machine that goes on
+ * without them would go on differently. Host addresses are left out; they are found again when they are needed.
  */
 const VERSION = 1;
 const FIELDS = ['registers', 'translations'];
@@ -37,7 +37,10 @@ const SPACES_BYTES = 8 * L.SPACE_COUNT;
 /** Data and fetch TLB lie one behind the other. */
 const ENTRIES = L.DATA_TLB_ENTRIES + L.FETCH_TLB_ENTRIES;
 const TLB_BYTES = ENTRIES * L.TLB_ENTRY_BYTES;
-/** One saved entry: u32 number of the entry (those of the fetch TLB after those for data), u32 TLB_PAGE, u32 low and high half of the tag. */
+/**
+ * One saved entry: u32 number of the entry (those of the fetch TLB after those for data), u32 TLB_PAGE, u32 low and
+ * high half of the tag.
+ */
 const RECORD_WORDS = 4;
 const NOTHING = 0xffff_ffff;
 
@@ -170,8 +173,8 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
 }
 
 /**
- * Throws GodwitError 'damaged' or 'unsupported' before it changes anything. What is derived from the state is to be made anew afterwards, and the
- * translations, which wait in the hart, are to be put in before it runs.
+ * Throws GodwitError 'damaged' or 'unsupported' before it changes anything. What is derived from the state is to be
+ * made anew afterwards, and the translations, which wait in the hart, are to be put in before it runs.
  */
 export function restoreHart(arena: Arena, hart: Hart, data: PlainData): void {
   const { registers, translations } = readHartState(`hart ${hart.index}`, data);

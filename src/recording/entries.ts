@@ -7,10 +7,11 @@
  *     u64     pc
  *     ...     what the kind says
  *
- * ENTRY_CLOCK: u64 ticks, u64 rate. ENTRY_INPUT: u8 port, block of bytes. ENTRY_BLOCK: varint disk, varint id, u8 status, and
- * for a read that went well a block of bytes. ENTRY_EVENT: a block with the event as plain data. ENTRY_DIGEST: a block (digest-codec.ts).
- * ENTRY_MARKER: u64 ticks, varint milliseconds since 1970. A kind that a reader does not know is made by a newer godwit; from 0x40 on it has a
- * block behind the point, and is passed over. A block is a varint length and that many bytes.
+ * ENTRY_CLOCK: u64 ticks, u64 rate. ENTRY_INPUT: u8 port, block of bytes. ENTRY_BLOCK: varint disk, varint id, u8
+ * status, and for a read that went well a block of bytes. ENTRY_EVENT: a block with the event as plain data.
+ * ENTRY_DIGEST: a block (digest-codec.ts). ENTRY_MARKER: u64 ticks, varint milliseconds since 1970. A kind that a
+ * reader does not know is made by a newer godwit; from 0x40 on it has a block behind the point, and is passed over. A
+ * block is a varint length and that many bytes.
  */
 
 import type { ConsolePort, ExecutionPoint, ExternalEvent } from '../machine/core.ts';
@@ -152,8 +153,8 @@ export class EntryWriter {
 }
 
 /**
- * The entries of one record. `reload` gives the content of the record again, later: what disks answered is not kept in memory.
- * Throws a RangeError or GodwitError('damaged') where the content makes no sense.
+ * The entries of one record. `reload` gives the content of the record again, later: what disks answered is not kept in
+ * memory. Throws a RangeError or GodwitError('damaged') where the content makes no sense.
  */
 export function* readEntries(reader: ByteReader, reload: () => Uint8Array): Generator<Entry> {
   let point: ExecutionPoint = { hart: 0, branches: 0n, pc: 0n };

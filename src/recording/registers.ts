@@ -6,10 +6,16 @@ export interface RegisterDifference {
   readonly replayed: bigint;
 }
 
-/** Names of the registers in the digests that this godwit takes, in their order. A recording says those of its own at its start. */
+/**
+ * Names of the registers in the digests that this godwit takes, in their order. A recording says those of its own at
+ * its start.
+ */
 export const REGISTER_NAMES: readonly string[] = SAVED_REGISTERS.map(({ name }) => name);
 
-/** Of the registers of each hart, 8 bytes each: as they were recorded, in the order of `names`, and as a replay has them. */
+/**
+ * Of the registers of each hart, 8 bytes each: as they were recorded, in the order of `names`, and as a replay has
+ * them.
+ */
 export function registersThatDiffer(
   recorded: readonly Uint8Array[],
   replayed: readonly Uint8Array[],
@@ -40,7 +46,10 @@ function differencesOf(recorded: Uint8Array, replayed: Uint8Array, names: readon
   });
 }
 
-/** Where these registers are in the digests of this godwit; -1: nowhere, which only registers can be that are marked as optional. */
+/**
+ * Where these registers are in the digests of this godwit; -1: nowhere, which only registers can be that are marked as
+ * optional.
+ */
 function placesOf(names: readonly string[]): number[] {
   return names.map((name) => REGISTER_NAMES.indexOf(name));
 }

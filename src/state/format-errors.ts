@@ -1,8 +1,8 @@
 import { GodwitError } from '../common/errors.ts';
 
 /**
- * What is said of saved data that is sound and that this godwit does not read. What is broken is GodwitError('damaged'), of which each reader has
- * its own.
+ * What is said of saved data that is sound and that this godwit does not read. What is broken is
+ * GodwitError('damaged'), of which each reader has its own.
  */
 export function madeByNewer(what: string, because: string): GodwitError {
   return new GodwitError('unsupported', `${what} was made by a newer godwit: ${because}.`, {

@@ -13,6 +13,8 @@ export type PlainData =
 export interface Stateful {
   /** A record with a field `version`, and all that this version of the part has. */
   save(): PlainData;
-  /** Throws GodwitError 'damaged' or 'unsupported' when the data is not what `save` gives, before it changes anything. */
+  /**
+   * Throws GodwitError 'damaged' or 'unsupported' when the data is not what `save` gives, before it changes anything.
+   */
   restore(state: PlainData): void;
 }

@@ -12,9 +12,9 @@ export function isOptional(name: string): boolean {
 }
 
 /**
- * Reads one record of saved state, checking every field. A device reads all its fields before it changes anything, so that
- * a damaged state leaves it as it was. docs/FORMATS.md has the rules: a part has a version, what a reader does not know was made by a
- * newer godwit, and what is marked as optional may be unknown or missing.
+ * Reads one record of saved state, checking every field. A device reads all its fields before it changes anything, so
+ * that a damaged state leaves it as it was. docs/FORMATS.md has the rules: a part has a version, what a reader does not
+ * know was made by a newer godwit, and what is marked as optional may be unknown or missing.
  */
 export class StateReader {
   readonly #what: string;
@@ -30,7 +30,10 @@ export class StateReader {
     return reader;
   }
 
-  /** `what` names the part of the machine for messages; a record within a part has the fields that the part's version has. */
+  /**
+   * `what` names the part of the machine for messages; a record within a part has the fields that the part's version
+   * has.
+   */
   constructor(what: string, state: PlainData, fields: readonly string[]) {
     this.#what = what;
     if (state === null || typeof state !== 'object' || Array.isArray(state) || state instanceof Uint8Array) {

@@ -1,8 +1,8 @@
 /**
- * The whole board on one page: the addresses and interrupt numbers of QEMU's `virt` machine, so that whatever boots there
- * boots here. The generation id and the slots from the ninth on, which that machine has not, are where its map and its
- * interrupts are free: QEMU's firmware configuration is at 0x1010_0000, its PCIe and IOMMU have the interrupts 32 to 39, its
- * platform bus those from 64 on.
+ * The whole board on one page: the addresses and interrupt numbers of QEMU's `virt` machine, so that whatever boots
+ * there boots here. The generation id and the slots from the ninth on, which that machine has not, are where its map
+ * and its interrupts are free: QEMU's firmware configuration is at 0x1010_0000, its PCIe and IOMMU have the interrupts
+ * 32 to 39, its platform bus those from 64 on.
  *
  *   0x0010_0000  test finisher        power off, reset
  *   0x0010_1000  goldfish RTC         interrupt 11

@@ -15,8 +15,8 @@ import {
 const VERSION = 1;
 
 /**
- * Virtio-mmio slots without a device, side by side: DeviceID is 0, which tells drivers to leave them alone (virtio 1.2, 4.2.3.1). What takes one of
- * them has a state of its own, so a machine's state need not have this one's.
+ * Virtio-mmio slots without a device, side by side: DeviceID is 0, which tells drivers to leave them alone (virtio 1.2,
+ * 4.2.3.1). What takes one of them has a state of its own, so a machine's state need not have this one's.
  */
 export class EmptyVirtioSlots implements MmioDevice {
   readonly name = 'empty virtio slots';
