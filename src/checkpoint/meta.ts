@@ -1,5 +1,4 @@
 import { GodwitError } from '../common/errors.ts';
-import { boardVersionNamed } from '../machine/board-versions.ts';
 import type { PlainData } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { PAGE_BYTES } from './pages/layout.ts';
@@ -101,16 +100,12 @@ export function metaFromPlainData(what: string, data: PlainData): CheckpointMeta
     base: optionalId(reader, 'base'),
     createdAtMs: reader.integer('createdAtMs', Number.MAX_SAFE_INTEGER),
     tool: textOf(reader, 'tool'),
-    board: boardFrom(what, optionalText(reader, 'board')),
+    board: optionalText(reader, 'board'),
     memoryBytes,
     point: { hart: point.integer('hart', MAXIMUM_HARTS - 1), branches: point.u64('branches'), pc: point.u64('pc') },
     machine: reader.raw('machine'),
     disks: reader.list('disks', 0, MAXIMUM_DISKS).map((disk) => diskFromPlainData(what, disk)),
   };
-}
-
-function boardFrom(what: string, name: string | null): string | null {
-  return name === null ? null : boardVersionNamed(what, name).name;
 }
 
 function diskFromPlainData(what: string, data: PlainData): CheckpointDisk {

@@ -23,7 +23,7 @@ export class StateReader {
   /** A record that is a part, with a version of its own: `version` is what is known of it. */
   static part(what: string, state: PlainData, version: number, fields: readonly string[]): StateReader {
     const found = (state as { version?: unknown } | null)?.version;
-    if (typeof found === 'number' && Number.isSafeInteger(found))
+    if (typeof found === 'number' && Number.isSafeInteger(found) && found >= 0)
       requireVersion(`The state of ${what}`, found, version);
     const reader = new StateReader(what, state, [VERSION, ...fields]);
     reader.integer(VERSION, version);

@@ -181,11 +181,14 @@ describe('a container', () => {
   });
 
   it.each([
-    ['nothing', new Uint8Array(0)],
-    ['text', new TextEncoder().encode('#!/bin/sh\n'.repeat(20))],
-    ['another format', Uint8Array.of(0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3)],
-  ])('is not %s', (_, bytes) => {
-    expect(failure(bytes)).toMatchObject({ code: 'unsupported', message: 'x.godwit is not a test file of godwit.' });
+    ['nothing', new Uint8Array(0), 'an empty file'],
+    ['text', new TextEncoder().encode('#!/bin/sh\n'.repeat(20)), 'a text'],
+    ['another format', Uint8Array.of(0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3), 'a qcow2 disk'],
+  ])('is not %s', (_, bytes, is) => {
+    expect(failure(bytes)).toMatchObject({
+      code: 'unsupported',
+      message: `x.godwit is not a test file of godwit, but ${is}.`,
+    });
   });
 
   it('that is cut short anywhere is damaged', () => {

@@ -215,7 +215,7 @@ describe('virtio-mmio registers', () => {
       ...damagedStates(queue).map((damaged) => ({ ...state, queues: [damaged] })),
       { ...state, queues: [] },
       { ...state, deviceId: 2 },
-      { ...state, device: { surprise: 1 } },
+      { ...state, device: { version: null } },
       { ...state, interruptStatus: 4 },
       { ...state, queues: [{ ...queue, size: 3 }] },
       { ...state, queues: [{ ...queue, inUse: 1 }] },

@@ -133,6 +133,9 @@ describe('the saved state of a machine', () => {
       await expect(restore(withDevice(state, device, { version: 2 })), device).rejects.toMatchObject(newer(/format 2/));
       await expect(restore(withDevice(state, device, { more: 2 })), device).rejects.toMatchObject(newer(/"more"/));
       await restore(withDevice(state, device, { 'more?': 2 }));
+      await expect(restore(withDevice(state, device, { version: -1 })), device).rejects.toMatchObject({
+        code: 'damaged',
+      });
       await expect(restore(withDevice(state, device, { version: 0 })), device).rejects.toMatchObject({
         code: 'unsupported',
         message: expect.stringContaining('older godwit'),
