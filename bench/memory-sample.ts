@@ -35,7 +35,7 @@ function touchedBytes({ ram }: MachineCore): number {
 export function sampleMemory(core: MachineCore): MemorySample {
   const { rss, heapTotal } = process.memoryUsage();
   const { modules, regions, liveBytes, bytes, evictions, decodedPages, decodedPagesEvicted } = core.engine.statistics(
-    core.hart.address,
+    core.current.address,
   );
   return {
     atMs: performance.now(),
@@ -43,7 +43,7 @@ export function sampleMemory(core: MachineCore): MemorySample {
     fileBytes: residentFileBytesOf(process.pid) ?? 0,
     guestBytes: touchedBytes(core),
     heapBytes: heapTotal,
-    instructions: Number(core.hart.instructionsRetired),
+    instructions: Number(core.instructionsRetired),
     modules,
     regions,
     liveCodeBytes: liveBytes,

@@ -44,7 +44,7 @@ function ownCpuMs(): number {
   return (user + system) / 1000;
 }
 
-function engineCounts({ engine, hart }: MachineCore): Record<string, number> {
+function engineCounts({ engine, current: hart }: MachineCore): Record<string, number> {
   const { exits, ...counts } = engine.statistics(hart.address);
   const named = Object.entries(exits).map(([cause, count]) => [`exit ${cause}`, count] as const);
   return { ...counts, ...Object.fromEntries(named) };
@@ -67,7 +67,7 @@ async function main(options: GodwitProcessOptions): Promise<void> {
     (bytes, core) => {
       const atMs = performance.now();
       const cpuMs = ownCpuMs();
-      const instructions = Number(core.hart.instructionsRetired);
+      const instructions = Number(core.instructionsRetired);
       for (const text of lines.push(bytes)) {
         const engine = parseMarker(text) && engineCounts(core);
         tell({ kind: 'line', line: { text, atMs, cpuMs, instructions, ...(engine && { engine }) } });

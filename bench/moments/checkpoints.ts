@@ -93,7 +93,7 @@ function measurePauses(guest: BusyGuest): number[] {
 
 /** Instructions in a millisecond, with the turns of the event loop that a machine gives its host. */
 async function throughput(guest: BusyGuest, goOn: (ms: number) => boolean): Promise<number> {
-  const { hart } = guest.core;
+  const { current: hart } = guest.core;
   const startedMs = performance.now();
   const before = hart.instructionsRetired;
   while (goOn(performance.now() - startedMs)) {

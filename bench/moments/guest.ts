@@ -39,7 +39,7 @@ export async function bootToPrompt(memoryMebibytes: number): Promise<BootedGuest
     },
   });
   const door = new ReplayRunner(core, []);
-  while (!text.includes(PROMPT)) door.run(core.hart.branches + STEP_BRANCHES);
+  while (!text.includes(PROMPT)) door.run(core.current.branches + STEP_BRANCHES);
   return { core, printed: () => text };
 }
 
@@ -72,7 +72,7 @@ export class BusyGuest {
       reservedBytes: MEMORY_LIMIT_BYTES,
       shared: true,
       seed: new Uint8Array(32),
-      load: ({ ram, hart }) => {
+      load: ({ ram, current: hart }) => {
         ram.copyIn(BigInt(RAM_BASE), program);
         hart.pc = BigInt(RAM_BASE);
       },
@@ -97,7 +97,7 @@ export class BusyGuest {
   }
 
   runBranches(branches: bigint): void {
-    new ReplayRunner(this.core, []).run(this.core.hart.branches + branches);
+    new ReplayRunner(this.core, []).run(this.core.current.branches + branches);
   }
 }
 

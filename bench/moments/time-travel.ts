@@ -52,8 +52,8 @@ export async function measureTimeTravel(minutes: number): Promise<TimeTravelFigu
 function runFor(core: MachineCore, ticks: bigint): bigint {
   const door = new ReplayRunner(core, []);
   const end = core.ticks + ticks;
-  while (core.ticks < end) door.run(core.hart.branches + RUN_BRANCHES);
-  return core.hart.branches;
+  while (core.ticks < end) door.run(core.current.branches + RUN_BRANCHES);
+  return core.current.branches;
 }
 
 function measurePlaces(timeline: Timeline, endBranches: bigint): Pick<TimeTravelFigures, 'seekMs' | 'stepBackMs'> {

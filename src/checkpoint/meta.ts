@@ -27,15 +27,20 @@ export interface CheckpointMeta {
   readonly createdAtMs: number;
   /** What wrote it: "godwit 0.1.0". */
   readonly tool: string;
+  /** The board version of the machine (machine/board-versions.ts); null where its state names none. */
+  readonly board: string | null;
   readonly memoryBytes: number;
-  readonly point: { readonly branches: bigint; readonly pc: bigint };
+  /** The hart whose turn it was, and where it was. */
+  readonly point: { readonly hart: number; readonly branches: bigint; readonly pc: bigint };
   /** Whatever else is needed to make the machine anew. */
   readonly machine: PlainData;
   readonly disks: readonly CheckpointDisk[];
 }
 
+const VERSION = 1;
 const MAXIMUM_TEXT = 4096;
 const MAXIMUM_DISKS = 64;
+const MAXIMUM_HARTS = 4096;
 const MAXIMUM_BACKING = 1024;
 const ID = /^[0-9a-f]{16}$/;
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
@@ -59,29 +64,31 @@ export function assertCheckpointName(name: string): void {
 export function metaToPlainData(meta: CheckpointMeta): PlainData {
   const { point, disks, ...rest } = meta;
   return {
+    version: VERSION,
     ...rest,
-    point: { branches: point.branches, pc: point.pc },
+    point: { hart: point.hart, branches: point.branches, pc: point.pc },
     disks: disks.map(({ path, format, sizeBytes, readonly, backing }) => {
       return { path, format, sizeBytes, readonly, backing: [...backing] };
     }),
   };
 }
 
-/** Throws GodwitError('damaged'). */
+/** Throws GodwitError 'damaged' and 'unsupported'. */
 export function metaFromPlainData(what: string, data: PlainData): CheckpointMeta {
-  const reader = new StateReader(what, data, [
+  const reader = StateReader.part(what, data, VERSION, [
     'id',
     'name',
     'parent',
     'base',
     'createdAtMs',
     'tool',
+    'board',
     'memoryBytes',
     'point',
     'machine',
     'disks',
   ]);
-  const point = new StateReader(what, reader.raw('point'), ['branches', 'pc']);
+  const point = new StateReader(what, reader.raw('point'), ['hart', 'branches', 'pc']);
   const name = optionalText(reader, 'name');
   reader.require(name === null || (NAME.test(name) && !ID.test(name)), 'the field "name" is no name');
   const memoryBytes = reader.integer('memoryBytes', 2 ** 42);
@@ -93,8 +100,9 @@ export function metaFromPlainData(what: string, data: PlainData): CheckpointMeta
     base: optionalId(reader, 'base'),
     createdAtMs: reader.integer('createdAtMs', Number.MAX_SAFE_INTEGER),
     tool: textOf(reader, 'tool'),
+    board: optionalText(reader, 'board'),
     memoryBytes,
-    point: { branches: point.u64('branches'), pc: point.u64('pc') },
+    point: { hart: point.integer('hart', MAXIMUM_HARTS - 1), branches: point.u64('branches'), pc: point.u64('pc') },
     machine: reader.raw('machine'),
     disks: reader.list('disks', 0, MAXIMUM_DISKS).map((disk) => diskFromPlainData(what, disk)),
   };

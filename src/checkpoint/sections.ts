@@ -21,11 +21,13 @@ export function diskPages(disk: number): PageSections {
   return { index: 'DIDX', data: 'DDAT', instance: disk };
 }
 
-export const CHECKPOINT_KIND = 'CKPT';
+/** 1 was before saved state had names and versions. */
+const CHECKPOINT_VERSION = 2;
 
 export const CHECKPOINT: ContainerExpectations = {
-  kind: CHECKPOINT_KIND,
+  kind: 'CKPT',
   kindName: 'checkpoint',
+  version: CHECKPOINT_VERSION,
   known: [META, STATE, HOT_PAGES, 'PDAT', 'PIDX', 'DDAT', 'DIDX'],
 };
 

@@ -6,7 +6,7 @@ import { type CheckpointMeta, metaToPlainData } from './meta.ts';
 import { type Chunk, PageEncoder } from './pages/encoder.ts';
 import { CHUNK_PAGES, PAGE_BYTES } from './pages/layout.ts';
 import type { PageSections } from './pages/stored-pages.ts';
-import { CHECKPOINT_KIND, HOT_PAGES, MAXIMUM_HOT_PAGES, MEMORY_PAGES, META, STATE } from './sections.ts';
+import { CHECKPOINT, HOT_PAGES, MAXIMUM_HOT_PAGES, MEMORY_PAGES, META, STATE } from './sections.ts';
 
 /**
  * That much of what a machine used last, 16 MiB, is stored uncompressed. Inflating was more than half of the time until a restored shell had
@@ -40,7 +40,7 @@ export class CheckpointWriter {
   /** `state` is plain data that is encoded already. */
   *encodedHead(meta: CheckpointMeta, state: Uint8Array, hotPages: ArrayLike<number>): Generator<Uint8Array> {
     const { container } = this;
-    yield container.start(CHECKPOINT_KIND);
+    yield container.start(CHECKPOINT);
     container.begin(META, { required: true });
     yield container.add(encodePlainData(metaToPlainData(meta)));
     container.begin(STATE, { required: true });

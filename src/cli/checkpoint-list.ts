@@ -90,7 +90,7 @@ function describeDetails(details: CheckpointDetails, nameOf: (id: string) => str
     ['Created', formatTime(createdAtMs)],
     ['Memory', formatByteSize(memoryBytes)],
     ['Size', formatByteSize(sizeBytes)],
-    ['Point', `branch ${point.branches}, pc 0x${point.pc.toString(16)}`],
+    ['Point', `branch ${point.branches}, pc 0x${point.pc.toString(16)}, hart ${point.hart}`],
     ['Parent', parent === null ? '-' : nameOf(parent)],
     ['Children', children.map(nameOf).join(', ') || '-'],
     ['Shares pages of', base === null ? '-' : nameOf(base)],

@@ -45,7 +45,7 @@ async function branchesAt(recording: Recording, options: ReplayCommandOptions): 
   });
   const found = await player.seek(place);
   const core = player.takeMachine();
-  const { branches } = core.hart;
+  const { branches } = core.current;
   core.dispose();
   if (found) return branches;
   throw new GodwitError('usage', `The recording does not come to that ${place.kind}.`);

@@ -164,7 +164,7 @@ export class ReplaySession {
   /** While it is shown. A place that does not exist changes nothing. */
   private async obeySeek(place: Seek): Promise<void> {
     const before = this.player!;
-    const { branches } = before.replayer.core.hart;
+    const { branches } = before.replayer.core.current;
     if (before.isBehind(place)) await this.beginAgain();
     const found = await this.player!.seek(place);
     if (!found && this.request === undefined) {
@@ -328,7 +328,7 @@ export class ReplaySession {
   private showStatus(): void {
     const player = this.player!;
     const speed = Number.isFinite(player.speed) ? `${player.speed}x` : 'max';
-    const { branches } = player.replayer.core.hart;
+    const { branches } = player.replayer.core.current;
     const { seconds, totalSeconds } = player;
     this.status(`${seconds.toFixed(2)} s of ${totalSeconds.toFixed(2)} s, branch ${branches}, ${speed}: paused`);
   }

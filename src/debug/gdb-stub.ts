@@ -12,7 +12,7 @@ import {
 import { monitor } from './monitor.ts';
 import { encodePacket, PACKET_BYTES, PacketReader, type Received, removeEscapes } from './packet.ts';
 import { GENERAL, GENERAL_COUNT, type Register, registerNumbered } from './registers.ts';
-import { parseResume } from './resume-packet.ts';
+import { hartOf, parseResume, threadOf } from './resume-packet.ts';
 import { DebugSession } from './session.ts';
 import type { Resume, Reverse, Stop } from './stop.ts';
 import { StopList } from './stop-list.ts';
@@ -271,7 +271,7 @@ export class GdbStub {
     if (stop.kind === 'exited') return `W${stop.code.toString(16).padStart(2, '0')}`;
     const signal = (stop.kind === 'interrupt' ? SIGINT : SIGTRAP).toString(16).padStart(2, '0');
     const values = EXPEDITED.map((number) => `${number.toString(16)}:${this.registerText(registerNumbered(number)!)};`);
-    return `T${signal}${this.describeReason(stop)}${values.join('')}thread:1;`;
+    return `T${signal}${this.describeReason(stop)}${values.join('')}thread:${this.thread};`;
   }
 
   private describeReason(stop: Stop): string {
@@ -307,7 +307,7 @@ export class GdbStub {
   private variable(text: string): string | undefined {
     if (text === 'vCont?') return 'vCont;c;C;s;S;r';
     if (text.startsWith('vCont;')) {
-      const resume = parseResume(text.slice('vCont'.length));
+      const resume = parseResume(text.slice('vCont'.length), this.options.target.core.current.index);
       if (!resume) return INVALID;
       this.session.goOn(resume);
       return undefined;
@@ -319,19 +319,26 @@ export class GdbStub {
     return '';
   }
 
+  /** Of the hart whose turn it is. */
+  private get thread(): string {
+    return threadOf(this.options.target.core.current.index);
+  }
+
   private query(text: string): string | undefined {
     if (text.startsWith('qSupported')) return this.supported;
     if (text.startsWith('qXfer:features:read:')) return this.transfer(text.slice('qXfer:features:read:'.length));
     if (text.startsWith('qRcmd,')) return this.command(text.slice('qRcmd,'.length));
-    if (text.startsWith('qThreadExtraInfo')) return textToHex('hart 0');
+    if (text.startsWith('qThreadExtraInfo,'))
+      return textToHex(`hart ${hartOf(text.slice('qThreadExtraInfo,'.length))}`);
+    if (text === 'qC') return `QC${this.thread}`;
+    if (text === 'qfThreadInfo')
+      return `m${this.options.target.core.harts.map(({ index }) => threadOf(index)).join(',')}`;
     if (text.startsWith('qAttached')) return '1';
     if (text === 'qqemu.PhyMemMode') return this.session.view.physical ? '1' : '0';
     return Object.hasOwn(this.queries, text) ? this.queries[text]! : '';
   }
 
   private readonly queries: Readonly<Record<string, string>> = {
-    qC: 'QC1',
-    qfThreadInfo: 'm1',
     qsThreadInfo: 'l',
     'qqemu.Supported': 'PhyMemMode',
   };

@@ -32,7 +32,7 @@ export class GuestView {
 
   /** Physical address behind a virtual one, as the page tables are now; undefined: none. */
   translate(address: bigint): bigint | undefined {
-    const { hart } = this.machine();
+    const { current: hart } = this.machine();
     const satp = hart.unsigned(L.SATP);
     const mode = Number(satp >> 60n);
     if (this.physical || mode === 0 || hart.get(L.PRIVILEGE) === BigInt(Privilege.M)) return address;

@@ -47,7 +47,7 @@ function csr({ session }: MonitorContext, [name = '', text]: readonly string[]):
 }
 
 function point({ session }: MonitorContext): string[] {
-  const { hart, ticks } = session.target.core;
+  const { current: hart, ticks } = session.target.core;
   return [
     `branches ${hart.branches}, pc ${formatAddress(hart.pc)}`,
     `instructions ${hart.instructionsRetired}, guest time ${Number(ticks) / 1e7} s, mode ${
@@ -69,7 +69,7 @@ function physical({ session }: MonitorContext, [state]: readonly string[]): stri
 }
 
 function onlyHere({ session }: MonitorContext, [state]: readonly string[]): string[] {
-  if (state === 'on') session.onlySpace = session.target.core.hart.unsigned(L.SATP);
+  if (state === 'on') session.onlySpace = session.target.core.current.unsigned(L.SATP);
   else if (state === 'off') session.onlySpace = undefined;
   else if (state !== undefined) throw new GodwitError('usage', 'It is "process on" or "process off".');
   const { onlySpace } = session;
@@ -91,7 +91,7 @@ function statistics({ session }: MonitorContext): string[] {
   const { core } = session.target;
   const { regions, translated, dropped, bytes } = core.engine.translator.stats;
   return [
-    `instructions ${core.hart.instructionsRetired}, branches ${core.hart.branches}`,
+    `instructions ${core.instructionsRetired}, branches ${core.current.branches}`,
     `memory ${core.ram.sizeBytes} bytes, frames in use ${core.engine.arena.frameCount}`,
     `translated code: ${regions} regions live, ${translated} made, ${dropped} dropped, ${bytes} bytes`,
   ];

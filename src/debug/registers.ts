@@ -42,16 +42,16 @@ const general: Register[] = X_NAMES.map((name, number) => ({
   number,
   name,
   kind: POINTERS.get(name as 'ra') ?? 'integer',
-  read: ({ hart }) => hart.x(number),
-  write: ({ hart }, value) => hart.setX(number, value),
+  read: ({ current: hart }) => hart.x(number),
+  write: ({ current: hart }, value) => hart.setX(number, value),
 }));
 
 const pc: Register = {
   number: PC_NUMBER,
   name: 'pc',
   kind: 'code',
-  read: ({ hart }) => hart.pc,
-  write: ({ hart }, value) => {
+  read: ({ current: hart }) => hart.pc,
+  write: ({ current: hart }, value) => {
     hart.pc = value & ~1n;
   },
 };
@@ -60,8 +60,8 @@ const floats: Register[] = F_NAMES.map((name, index) => ({
   number: FIRST_FLOAT + index,
   name,
   kind: 'float',
-  read: ({ hart }) => hart.get(L.F_REGISTERS + 8 * index),
-  write: ({ hart }, value) => {
+  read: ({ current: hart }) => hart.get(L.F_REGISTERS + 8 * index),
+  write: ({ current: hart }, value) => {
     hart.put(L.F_REGISTERS + 8 * index, value);
     const status = hart.get(L.MSTATUS);
     if ((status & MSTATUS_FS) !== 0n) hart.put(L.MSTATUS, status | MSTATUS_FS);
@@ -75,7 +75,7 @@ const MINSTRET = 0xb02;
 const CSR_TRACES = [L.PRIVILEGE, L.TRAP_CAUSE, L.TRAP_VALUE, L.TRAP_PENDING];
 
 /** Accesses a CSR as M-mode may, and floating-point ones as if floating point were on. */
-function asMachineMode<T>({ hart }: MachineCore, address: number, access: () => T): T {
+function asMachineMode<T>({ current: hart }: MachineCore, address: number, access: () => T): T {
   const kept = CSR_TRACES.map((field) => hart.get(field));
   const status = hart.get(L.MSTATUS);
   const floating = address <= FLOAT_CSR_LAST;
@@ -93,13 +93,13 @@ function asMachineMode<T>({ hart }: MachineCore, address: number, access: () => 
 
 function readCsr(core: MachineCore, address: number): bigint {
   const { interpreter } = core.engine;
-  return asMachineMode(core, address, () => interpreter.csr_read(core.hart.address, address, 0));
+  return asMachineMode(core, address, () => interpreter.csr_read(core.current.address, address, 0));
 }
 
 /** As the instruction would, but from any mode; what bits the register takes is up to it. */
 function writeCsr(core: MachineCore, address: number, value: bigint): void {
   const { interpreter } = core.engine;
-  const { hart } = core;
+  const { current: hart } = core;
   // An instruction that writes these is counted after its write; a debugger's write is no instruction.
   const counted = address === MCYCLE || address === MINSTRET ? value + 1n : value;
   if (address <= FLOAT_CSR_LAST)
@@ -125,8 +125,8 @@ const privilege: Register = {
   number: PRIVILEGE_NUMBER,
   name: 'priv',
   kind: 'integer',
-  read: ({ hart }) => hart.get(L.PRIVILEGE),
-  write: ({ hart, engine }, value) => {
+  read: ({ current: hart }) => hart.get(L.PRIVILEGE),
+  write: ({ current: hart, engine }, value) => {
     if (!MODES.includes(value)) return;
     hart.put(L.PRIVILEGE, value);
     engine.interpreter.update_contexts(hart.address);

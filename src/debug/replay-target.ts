@@ -32,7 +32,7 @@ export function replayTarget(parts: ReplayTargetParts): DebugTarget {
     moving = true;
     try {
       while (going) {
-        going(timeline.core.hart.branches + STRETCH_BRANCHES);
+        going(timeline.core.current.branches + STRETCH_BRANCHES);
         await loop.yield();
       }
     } catch (error) {

@@ -1,17 +1,30 @@
 import { parseAddress } from './hex.ts';
 import type { Resume } from './stop.ts';
 
-/** There is one hart, which debuggers see as thread 1. */
-const THREADS = new Set(['', '1', '01', '-1', '0']);
+/** Debuggers see hart n as thread n + 1: to them 0 is any thread, and -1 all. */
+export function threadOf(hart: number): string {
+  return (hart + 1).toString(16);
+}
+
+export function hartOf(thread: string): number {
+  return Number.parseInt(thread, 16) - 1;
+}
+
+const ANY_THREAD = new Set(['', '-1', '0']);
+
+function isFor(hart: number, thread: string): boolean {
+  return ANY_THREAD.has(thread) || hartOf(thread) === hart;
+}
 
 /**
- * What the hart is to do after a `vCont` packet's actions (gdb manual, E.2), such as `;r80200000,80200010:1;c`: the first that is for
- * it. Undefined: the packet makes no sense, or none of it is for the hart.
+ * What the hart whose turn it is is to do after a `vCont` packet's actions (gdb manual, E.2), such as
+ * `;r80200000,80200010:1;c`: the first that is for it. Undefined: the packet makes no sense, or none of it is for the
+ * hart.
  */
-export function parseResume(actions: string): Resume | undefined {
+export function parseResume(actions: string, hart: number): Resume | undefined {
   for (const action of actions.split(';').slice(1)) {
     const [what = '', thread = ''] = action.split(':');
-    if (THREADS.has(thread)) return parseAction(what);
+    if (isFor(hart, thread)) return parseAction(what);
   }
   return undefined;
 }

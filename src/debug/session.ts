@@ -12,7 +12,7 @@ const RANGE_STEPS = 20_000;
 const PASSES = 5000;
 
 function isSame(a: ExecutionPoint, b: ExecutionPoint): boolean {
-  return a.branches === b.branches && a.pc === b.pc;
+  return a.hart === b.hart && a.branches === b.branches && a.pc === b.pc;
 }
 
 function isBefore(a: ExecutionPoint, b: ExecutionPoint): boolean {
@@ -88,7 +88,7 @@ export class DebugSession {
     this.interrupted = false;
     this.resume = resume;
     if (this.hasTold(true)) this.leaving = 'watchpoint';
-    else this.leaving = this.core.stops.hasBreakpoint(this.core.hart.pc) ? 'breakpoint' : undefined;
+    else this.leaving = this.core.stops.hasBreakpoint(this.core.current.pc) ? 'breakpoint' : undefined;
     this.target.resume((branches) => this.execute(branches));
   }
 
@@ -107,12 +107,12 @@ export class DebugSession {
   private hasTold(forward: boolean): boolean {
     const { told, core } = this;
     if (told?.forward !== forward) return false;
-    return isSame(told.point, core.point) && told.instructions === core.hart.instructionsRetired;
+    return isSame(told.point, core.point) && told.instructions === core.instructionsRetired;
   }
 
   private stop(stop: Stop): Ran {
     const forward = this.resume !== 'backwards';
-    const { point, hart } = this.core;
+    const { point, current: hart } = this.core;
     this.told = stop.kind === 'watchpoint' ? { point, instructions: hart.instructionsRetired, forward } : undefined;
     this.resume = undefined;
     this.target.halt();
@@ -153,7 +153,7 @@ export class DebugSession {
       if (stop) return this.stop(stop);
       if (ran.kind === 'end') return this.stop({ kind: 'history', end: 'end' });
       if (ran.kind !== 'slice') return ran;
-      const { pc } = this.core.hart;
+      const { pc } = this.core.current;
       if (resume.kind !== 'range' || pc < resume.start || pc >= resume.end) return this.stop({ kind: 'step' });
       if (this.core.stops.hasBreakpoint(pc)) return this.stop({ kind: 'breakpoint', address: pc });
     }
@@ -175,7 +175,7 @@ export class DebugSession {
 
   /** A step of the target that gets somewhere; one that skips idle time does not. */
   private move(passing: 'breakpoints' | 'everything'): Ran {
-    const { hart, stops } = this.core;
+    const { current: hart, stops } = this.core;
     stops.hit = undefined;
     for (let tries = 0; ; tries++) {
       const before = { pc: hart.pc, instructions: hart.instructionsRetired, branches: hart.branches };
@@ -195,7 +195,7 @@ export class DebugSession {
 
   /** Does the instruction that an access was found in, and gives what is to be told of it when it is undone. */
   private makeAccess(hit: WatchHit): { ran: Ran; stop?: Stop | undefined } {
-    const { hart, stops } = this.core;
+    const { current: hart, stops } = this.core;
     const watches = stops.watchpointsAt(hit).map((watch) => ({ watch, before: this.look(watch) }));
     const { instructionsRetired } = hart;
     const ran = this.move('everything');
@@ -266,7 +266,7 @@ export class DebugSession {
     let found: Found | undefined;
     while (isBefore(this.core.point, until)) {
       let watch: WatchHit | undefined;
-      if (this.core.hart.branches < until.branches) {
+      if (this.core.current.branches < until.branches) {
         const ran = this.target.run(until.branches);
         if (ran.kind === 'finished' || ran.kind === 'end') break;
         if (ran.kind !== 'debug') continue;

@@ -8,7 +8,7 @@ const STORES: ReadonlySet<string> = new Set(['sb', 'sh', 'sw', 'sd']);
 const FLOAT_STORES: ReadonlySet<string> = new Set(['fsw', 'fsd']);
 
 /** What the store where the hart stands is about to write; undefined: it is none, or one that computes what it writes. */
-function storedValue({ hart }: MachineCore, view: GuestView): bigint | undefined {
+function storedValue({ current: hart }: MachineCore, view: GuestView): bigint | undefined {
   const code = view.read(hart.pc, 4);
   if (!code || code.length < 2) return undefined;
   const low = code[0]! | (code[1]! << 8);

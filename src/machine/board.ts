@@ -10,12 +10,15 @@ import type { BlockBackend } from '../device/virtio/block/backend.ts';
 import { VirtioBlock } from '../device/virtio/block/virtio-block.ts';
 import { VirtioConsole } from '../device/virtio/console/virtio-console.ts';
 import { VirtioEntropy } from '../device/virtio/entropy/virtio-entropy.ts';
-import { EmptyVirtioSlot as EmptySlot } from '../device/virtio/mmio/empty-slot.ts';
+import { EmptyVirtioSlots } from '../device/virtio/mmio/empty-slots.ts';
 import { VirtioMmio } from '../device/virtio/mmio/virtio-mmio.ts';
 import type { VirtioFunction } from '../device/virtio/transport.ts';
 import { VmGenerationId } from '../device/vmgenid/vm-generation-id.ts';
 import { MTIMECMP } from '../hart/layout.ts';
 import type { PlainData, Stateful } from '../state/plain-data.ts';
+import { StateReader } from '../state/state-reader.ts';
+import type { BoardVersion } from './board-versions.ts';
+import type { BoardDescription } from './boot/device-tree.ts';
 import * as map from './boot/memory-map.ts';
 import type { Hart } from './hart.ts';
 
@@ -28,7 +31,8 @@ export interface DiskDescription {
 }
 
 export interface BoardParts {
-  readonly hart: Hart;
+  readonly version: BoardVersion;
+  readonly harts: readonly [Hart, ...Hart[]];
   readonly memory: GuestMemory;
   readonly clock: GuestClock;
   readonly entropy: Entropy;
@@ -41,12 +45,18 @@ export interface BoardParts {
   readonly transmitConsole: (bytes: Uint8Array) => void;
 }
 
-/** Slots: disks from the first on, then the console; the last has the random number generator. */
+const DISK_NAME = 'virtio-blk@';
+
+/** Slots: disks from the first on, then the console, then the random number generator. */
 const CONSOLE_AND_ENTROPY = 2;
-export const DISKS_MAXIMUM = map.VIRTIO_MMIO_SLOT_COUNT - CONSOLE_AND_ENTROPY;
+
+export function disksMaximum({ virtioSlots }: BoardVersion): number {
+  return virtioSlots - CONSOLE_AND_ENTROPY;
+}
 
 /** QEMU's `virt` board, and a VM generation id: every device at its address, with its interrupt. */
 export class Board implements Stateful {
+  readonly version: BoardVersion;
   readonly bus = new MmioBus();
   readonly plic: Plic;
   readonly uart: Uart16550;
@@ -56,37 +66,56 @@ export class Board implements Stateful {
   readonly disks: readonly VirtioBlock[];
   /** All of them, by their addresses. */
   private readonly devices: readonly MmioDevice[];
+  private usedSlots = 0;
 
   constructor(parts: BoardParts) {
-    if (parts.disks.length > DISKS_MAXIMUM) {
-      throw new GodwitError('limit', `the board has room for ${DISKS_MAXIMUM} disks, not ${parts.disks.length}`);
+    const { version } = parts;
+    const most = disksMaximum(version);
+    if (parts.disks.length > most) {
+      throw new GodwitError('limit', `the board has room for ${most} disks, not ${parts.disks.length}`);
     }
-    const harts: HartInterrupts = parts.hart;
+    this.version = version;
+    const harts = interruptsOf(parts.harts);
     this.plic = new Plic({ harts });
     this.uart = new Uart16550({ transmit: parts.transmitUart, line: this.plic.line(map.UART_INTERRUPT) });
     this.rtc = new GoldfishRtc({ clock: parts.clock, line: this.plic.line(map.RTC_INTERRUPT) });
     this.generationId = new VmGenerationId({ line: this.plic.line(map.VMGENID_INTERRUPT) });
-    this.console = new VirtioConsole({ name: 'console0', transmit: parts.transmitConsole, ...parts.terminal });
-    this.disks = parts.disks.map((disk, i) => new VirtioBlock({ name: `disk${i}`, ...disk }));
-    this.bus.add(map.FINISHER.base, new TestFinisher({ finish: parts.finish }));
+    this.console = new VirtioConsole({ name: 'virtio-console@0', transmit: parts.transmitConsole, ...parts.terminal });
+    this.disks = parts.disks.map((disk, i) => new VirtioBlock({ name: `${DISK_NAME}${i}`, ...disk }));
+    const finisher = new TestFinisher({ finish: parts.finish });
+    const clint = makeClint(parts, harts);
+    this.bus.add(map.FINISHER.base, finisher);
     this.bus.add(map.RTC.base, this.rtc);
     this.bus.add(map.VMGENID.base, this.generationId);
-    this.bus.add(map.CLINT.base, makeClint(parts));
+    this.bus.add(map.CLINT.base, clint);
     this.bus.add(map.PLIC.base, this.plic);
     this.bus.add(map.UART.base, this.uart);
-    const entropy = new VirtioEntropy({ name: 'entropy0', entropy: parts.entropy });
-    this.addSlots(parts.memory, [...this.disks, this.console, entropy]);
-    this.devices = this.bus.devices.map(({ device }) => device);
+    const entropy = new VirtioEntropy({ name: 'virtio-rng@0', entropy: parts.entropy });
+    const slots = this.addSlots(parts.memory, [...this.disks, this.console, entropy]);
+    this.devices = [finisher, this.rtc, this.generationId, clint, this.plic, this.uart, ...slots];
+    this.addEmptySlots();
   }
 
-  private addSlots(memory: GuestMemory, functions: readonly VirtioFunction[]): void {
-    for (let slot = 0; slot < map.VIRTIO_MMIO_SLOT_COUNT; slot++) {
-      const name = `virtio${slot}`;
-      const device = functions[slot];
+  private addSlots(memory: GuestMemory, functions: readonly VirtioFunction[]): VirtioMmio[] {
+    this.usedSlots = functions.length;
+    return functions.map((device, slot) => {
       const line = this.plic.line(map.virtioSlotInterrupt(slot));
-      const mmio = device ? new VirtioMmio({ name, memory, line, device }) : new EmptySlot(name);
+      const mmio = new VirtioMmio({ name: device.name, memory, line, device });
       this.bus.add(map.virtioSlotRegion(slot).base, mmio);
-    }
+      return mmio;
+    });
+  }
+
+  /** They have no state: what takes one of them later has one of its own. */
+  private addEmptySlots(): void {
+    const count = this.version.virtioSlots - this.usedSlots;
+    if (count > 0) this.bus.add(map.virtioSlotRegion(this.usedSlots).base, new EmptyVirtioSlots(count));
+  }
+
+  /** What of the device tree follows from the board. */
+  get description(): Pick<BoardDescription, 'isa' | 'mmu' | 'virtioSlots'> {
+    const { isa, mmu, virtioSlotsShown } = this.version;
+    return { isa, mmu, virtioSlots: Math.max(virtioSlotsShown, this.usedSlots) };
   }
 
   /** All devices to the state after power-on. */
@@ -100,21 +129,37 @@ export class Board implements Stateful {
     return states;
   }
 
+  /** Throws GodwitError 'damaged' or 'unsupported'. */
   restore(state: PlainData): void {
-    const states = (state ?? {}) as { [name: string]: PlainData };
-    const missing = this.devices.find(({ name }) => states[name] === undefined);
-    if (missing) throw new GodwitError('damaged', `the state of the device ${missing.name} is missing`);
-    for (const device of this.devices) device.restore(states[device.name]!);
+    const names = this.devices.map(({ name }) => name);
+    const disk = Object.keys(state ?? {}).find((name) => isDisk(name) && !names.includes(name));
+    if (disk !== undefined) {
+      throw new GodwitError('damaged', `The saved state has the disk "${disk}", which this machine has not.`);
+    }
+    const reader = new StateReader('the devices', state, names);
+    for (const device of this.devices) device.restore(reader.raw(device.name));
   }
 }
 
-function makeClint({ hart, clock, timersChanged }: BoardParts): Clint {
+function isDisk(name: string): boolean {
+  return name.startsWith(DISK_NAME);
+}
+
+/** Where CLINT and PLIC put their outputs, with several harts. */
+function interruptsOf(harts: readonly Hart[]): HartInterrupts {
+  return {
+    hartCount: harts.length,
+    set: (hart, interrupt, level) => harts[hart]?.setInterrupt(interrupt, level),
+  };
+}
+
+function makeClint({ harts, clock, timersChanged }: BoardParts, interrupts: HartInterrupts): Clint {
   const compare = {
-    get: () => hart.unsigned(MTIMECMP),
-    set: (_hart: number, value: bigint) => {
-      hart.put(MTIMECMP, value);
+    get: (hart: number) => harts[hart]!.unsigned(MTIMECMP),
+    set: (hart: number, value: bigint) => {
+      harts[hart]!.put(MTIMECMP, value);
       timersChanged();
     },
   };
-  return new Clint({ harts: hart, clock, compare });
+  return new Clint({ harts: interrupts, clock, compare });
 }

@@ -17,18 +17,21 @@ import type { WrittenPages } from '../memory/written-pages.ts';
 import type { PlainData } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { Board, type DiskDescription } from './board.ts';
+import { type BoardVersion, boardVersionOf, CURRENT_BOARD } from './board-versions.ts';
 import { RTC } from './boot/memory-map.ts';
 import { type DebugHit, DebugStops } from './debug-stops.ts';
 import { Engine, type EngineOptions, TRANSLATION_DEFAULTS, type TranslationOptions } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
 import { Hart } from './hart.ts';
-import { restoreHart, restoreTranslations, saveHart, type WaitingTranslations } from './hart-state.ts';
+import { restoreHart, restoreTranslations, saveHart } from './hart-state.ts';
 import { digestOf } from './plain-digest.ts';
 import { recentPages } from './recent-pages.ts';
 import { callSbi } from './sbi-calls.ts';
 
-/** Position in execution: between two counted transfers pc only rises, so the pair is unique. */
+/** Position in execution: between two counted transfers of a hart its pc only rises, so that no two are the same. */
 export interface ExecutionPoint {
+  /** Number of the hart whose turn it is, and whose branches and pc the others are. */
+  readonly hart: number;
   readonly branches: bigint;
   readonly pc: bigint;
 }
@@ -125,27 +128,30 @@ const NEVER = -1n;
 export class MachineCore {
   readonly engine: Engine;
   readonly ram: GuestRam;
-  readonly hart: Hart;
+  readonly harts: readonly [Hart, ...Hart[]];
+  /** The hart whose turn it is: harts run one at a time. */
+  readonly current: Hart;
   /** A debugger's. */
   readonly stops: DebugStops;
-  readonly board: Board;
+  /** From `live` on. */
+  board!: Board;
   readonly entropy: SeededEntropy;
   readonly clock: GuestClock;
   private readonly options: CoreOptions;
   private uartBuffer: Uint8Array | undefined;
   private uartCount = 0;
-  private waitingTranslations: WaitingTranslations | undefined;
   private finish: Finish | undefined;
   private epochNanoseconds: bigint;
 
-  /** Without a state: `live` gives it one. `memory`: what it begins with. */
+  /** Without a board and a state: `live` gives it both. `memory`: what it begins with. */
   private constructor(engine: Engine, options: CoreOptions, memory?: FrameSnapshot | PageSource) {
     this.engine = engine;
     this.options = options;
     this.epochNanoseconds = options.epochNanoseconds ?? 0n;
-    this.hart = new Hart(engine.arena);
-    this.stops = new DebugStops(this.hart);
-    const { address } = this.hart;
+    this.harts = [new Hart(engine.arena, 0)];
+    this.current = this.harts[0];
+    this.stops = new DebugStops(this.current);
+    const { address } = this.current;
     const events = {
       codeWritten: (frame: number) => engine.decoded.forget(frame),
       frameReplaced: (page: number, before: number, now: number) =>
@@ -153,7 +159,7 @@ export class MachineCore {
       frameRevoked: (frame: number) => engine.decoded.revoked(frame),
       frameFreed: (frame: number) => engine.decoded.forget(frame),
       // A hart whose TLBs are not filled has no host address to lose.
-      writesProtected: () => this.waitingTranslations ?? engine.interpreter.write_protect(address),
+      writesProtected: () => this.current.waitingTranslations ?? engine.interpreter.write_protect(address),
       pagesProtected: (pages: readonly number[]) => engine.pagesProtected(address, pages.map(physicalPage)),
       pagesDropped: (pages: readonly number[]) => engine.pagesDropped(address, pages.map(physicalPage)),
     };
@@ -163,12 +169,12 @@ export class MachineCore {
       ticks: () => this.ticks,
       epochNanoseconds: () => this.epochNanoseconds + this.ticks * 100n,
     };
-    this.board = this.makeBoard();
-    this.connect();
   }
 
-  /** Begins, or leaves nothing behind. */
-  private live(begin: () => void): this {
+  /** Begins on a board of this version, or leaves nothing behind. */
+  private live(version: BoardVersion, begin: () => void): this {
+    this.board = this.makeBoard(version);
+    this.connect();
     try {
       begin();
     } catch (error) {
@@ -180,7 +186,7 @@ export class MachineCore {
 
   static async create(options: CoreOptions): Promise<MachineCore> {
     const core = new MachineCore(await makeEngine(options), options);
-    return core.live(() => core.beginLife());
+    return core.live(CURRENT_BOARD, () => core.beginLife());
   }
 
   /**
@@ -199,7 +205,7 @@ export class MachineCore {
       begin: (state, pages) => {
         use();
         core.ram.beginFrom(pages);
-        return core.live(() => core.resumeFrom(state));
+        return core.live(boardVersionOf(state) ?? CURRENT_BOARD, () => core.resumeFrom(state));
       },
       dispose: () => {
         use();
@@ -225,13 +231,14 @@ export class MachineCore {
   /** The same in another thread's engine over the same memory. `snapshot` is what `FrameSnapshot.of` gives there. */
   static adopt(engine: Engine, options: CoreOptions, { state, memory }: ForkState): MachineCore {
     const core = new MachineCore(engine, options, memory);
-    return core.live(() => core.resumeFrom(state));
+    return core.live(boardVersionOf(state) ?? CURRENT_BOARD, () => core.resumeFrom(state));
   }
 
-  private makeBoard(): Board {
+  private makeBoard(version: BoardVersion): Board {
     const { options } = this;
     return new Board({
-      hart: this.hart,
+      version,
+      harts: this.harts,
       memory: this.ram,
       clock: this.clock,
       entropy: this.entropy,
@@ -245,7 +252,7 @@ export class MachineCore {
   }
 
   private connect(): void {
-    const { hart, engine, board } = this;
+    const { current: hart, engine, board } = this;
     const { bus } = board;
     const field = (offset: number, value: number): void => {
       engine.arena.words[(hart.address + offset) >>> 2] = value;
@@ -278,16 +285,19 @@ export class MachineCore {
 
   private powerOn(): void {
     this.finish = undefined;
-    this.hart.reset(0n);
+    this.current.reset(0n);
     this.options.load(this);
     this.refresh();
   }
 
   private resumeFrom(state: PlainData): void {
-    const reader = new StateReader('the machine', state, MACHINE_FIELDS);
+    const reader = StateReader.part('the machine', state, MACHINE_VERSION, MACHINE_FIELDS);
+    const board = reader.text('boardVersion');
+    reader.require(board === this.board.version.name, `it is of the board ${board}`);
+    const harts = reader.list('harts', this.harts.length, this.harts.length);
     this.board.restore(reader.raw('board'));
-    // After the devices, which put their interrupt lines into the hart and make it look at them.
-    this.waitingTranslations = restoreHart(this.engine.arena, this.hart, reader.raw('hart'));
+    // After the devices, which put their interrupt lines into the harts and make them look at them.
+    for (const hart of this.harts) restoreHart(this.engine.arena, hart, harts[hart.index]!);
     this.entropy.restore(reader.raw('entropy'));
     this.epochNanoseconds = reader.u64('epochNanoseconds');
     this.finish = readFinish(reader.raw('finish'));
@@ -296,19 +306,20 @@ export class MachineCore {
 
   /** Before the hart runs. */
   private enter(): void {
-    this.engine.enter(this.hart.address);
-    if (!this.waitingTranslations) return;
-    restoreTranslations(this.engine.arena, this.hart, this.waitingTranslations);
-    this.waitingTranslations = undefined;
+    const { current: hart, engine } = this;
+    engine.enter(hart.address);
+    if (!hart.waitingTranslations) return;
+    restoreTranslations(engine.arena, hart, hart.waitingTranslations);
+    hart.waitingTranslations = undefined;
   }
 
   /** Empties the TLBs, for a hart that begins anew. */
   private refresh(): void {
-    const { address } = this.hart;
-    this.waitingTranslations = undefined;
+    const { address } = this.current;
+    this.current.waitingTranslations = undefined;
     this.engine.arena.bytes.fill(0, address + L.SPACES, address + L.SPACES + 8 * L.SPACE_COUNT);
-    this.hart.put(L.NEXT_SPACE, 0n);
-    this.hart.put(L.LAST_SATP, 0n);
+    this.current.put(L.NEXT_SPACE, 0n);
+    this.current.put(L.LAST_SATP, 0n);
     this.engine.interpreter.tlb_flush_all(address);
     this.derive();
   }
@@ -316,7 +327,7 @@ export class MachineCore {
   /** Sets what follows from the saved state. */
   private derive(): void {
     const { interpreter } = this.engine;
-    const { address } = this.hart;
+    const { address } = this.current;
     interpreter.pmp_updated(address);
     interpreter.update_contexts(address);
     this.updateTimers();
@@ -324,26 +335,36 @@ export class MachineCore {
 
   /** Guest time: 10 MHz ticks. */
   get ticks(): bigint {
-    return BigInt.asUintN(64, this.engine.interpreter.time(this.hart.address));
+    return BigInt.asUintN(64, this.engine.interpreter.time(this.current.address));
   }
 
   get point(): ExecutionPoint {
-    return { branches: this.hart.branches, pc: this.hart.pc };
+    return { hart: this.current.index, branches: this.current.branches, pc: this.current.pc };
+  }
+
+  /** Whether every hart waits for an interrupt. */
+  get waiting(): boolean {
+    return this.harts.every(isWaiting);
+  }
+
+  /** By all harts together. */
+  get instructionsRetired(): bigint {
+    return this.harts.reduce((sum, hart) => sum + hart.instructionsRetired, 0n);
   }
 
   /** Ticks per branch, fixed-point. */
   get clockRate(): bigint {
-    return this.hart.get(L.TIME_RATE);
+    return this.current.get(L.TIME_RATE);
   }
 
   private updateTimers(): void {
-    this.hart.put(L.DEVICE_DEADLINE, this.board.rtc.nextAlarmTicks() ?? NEVER);
-    this.engine.interpreter.timer_update(this.hart.address);
+    this.current.put(L.DEVICE_DEADLINE, this.board.rtc.nextAlarmTicks() ?? NEVER);
+    this.engine.interpreter.timer_update(this.current.address);
   }
 
   private finishWith(finish: Finish): void {
     this.finish = finish;
-    this.hart.requestExit();
+    this.current.requestExit();
   }
 
   private printByte(byte: number): void {
@@ -363,7 +384,7 @@ export class MachineCore {
    * A slice that ends early is reported as what ended it.
    */
   run(branches: bigint): Outcome {
-    const { hart, engine } = this;
+    const { current: hart, engine } = this;
     if (this.finish) return { kind: 'finished', finish: this.finish };
     this.enter();
     engine.translate();
@@ -386,11 +407,11 @@ export class MachineCore {
   }
 
   private sliceOutcome(branches: bigint): Outcome | undefined {
-    this.hart.put(L.EXIT_REQUEST, 0n);
+    this.current.put(L.EXIT_REQUEST, 0n);
     if (this.finish) return { kind: 'finished', finish: this.finish };
     this.board.rtc.tick();
     this.updateTimers();
-    return this.hart.branches >= branches ? { kind: 'slice' } : undefined;
+    return this.current.branches >= branches ? { kind: 'slice' } : undefined;
   }
 
   private debugOutcome(): Outcome {
@@ -401,14 +422,14 @@ export class MachineCore {
   private waitOutcome(): Outcome | undefined {
     this.board.rtc.tick();
     this.updateTimers();
-    if (this.hart.interruptsPending) return undefined;
+    if (this.current.interruptsPending) return undefined;
     if (this.finish) return { kind: 'finished', finish: this.finish };
     return { kind: 'waiting', deadline: this.nextDeadline() };
   }
 
   /** Guest time of the next interrupt that comes by itself. */
   nextDeadline(): bigint | undefined {
-    const { hart } = this;
+    const { current: hart } = this;
     const deadlines = [hart.unsigned(L.STIMECMP), hart.unsigned(L.MTIMECMP), hart.unsigned(L.DEVICE_DEADLINE)];
     const now = this.ticks;
     const ahead = deadlines.filter((ticks) => ticks > now && ticks < 1n << 63n);
@@ -417,22 +438,22 @@ export class MachineCore {
 
   /** While the hart waits: guest time jumps to the deadline. No event, since it follows from the state. */
   skipTo(deadline: bigint): void {
-    if (!this.hart.waiting) throw new GodwitError('state', 'guest time is skipped only while the hart waits');
+    if (!this.waiting) throw new GodwitError('state', 'guest time is skipped only while the hart waits');
     this.setClock(deadline, this.clockRate);
   }
 
   private setClock(ticks: bigint, rate: bigint): void {
-    this.hart.put(L.TIME_BASE_TICKS, ticks);
-    this.hart.put(L.TIME_BASE_BRANCHES, this.hart.branches);
-    this.hart.put(L.TIME_RATE, rate);
+    this.current.put(L.TIME_BASE_TICKS, ticks);
+    this.current.put(L.TIME_BASE_BRANCHES, this.current.branches);
+    this.current.put(L.TIME_RATE, rate);
     this.board.rtc.tick();
     this.updateTimers();
-    this.hart.interruptsChanged();
+    this.current.interruptsChanged();
   }
 
   /** True when events may be delivered here: at a counted transfer, or waiting. */
   get acceptsEvents(): boolean {
-    return this.hart.waiting || this.hart.get(L.EVENT_PENDING) !== 0n || this.hart.branches === 0n;
+    return this.waiting || this.current.get(L.EVENT_PENDING) !== 0n || this.current.branches === 0n;
   }
 
   /** Something from outside reaches the machine at this execution point. */
@@ -476,11 +497,11 @@ export class MachineCore {
 
   /** Goes on to this execution point exactly. The branch count must not be behind. */
   runTo({ branches, pc }: ExecutionPoint): Outcome {
-    if (this.hart.branches < branches) {
+    if (this.current.branches < branches) {
       const outcome = this.run(branches);
-      if (outcome.kind !== 'slice' || this.hart.branches > branches) return outcome;
+      if (outcome.kind !== 'slice' || this.current.branches > branches) return outcome;
     }
-    while (this.hart.pc !== pc && this.hart.branches === branches) {
+    while (this.current.pc !== pc && this.current.branches === branches) {
       const outcome = this.stepTo(pc);
       if (outcome.kind !== 'slice') return outcome;
     }
@@ -493,7 +514,7 @@ export class MachineCore {
   }
 
   private stepTo(pc: bigint): Outcome {
-    const { hart, engine } = this;
+    const { current: hart, engine } = this;
     this.enter();
     hart.put(L.STOP_PC, pc);
     hart.put(L.SLICE_END, hart.branches + 1n);
@@ -534,7 +555,9 @@ export class MachineCore {
   save(): PlainData {
     this.flushOutput();
     return {
-      hart: saveHart(this.engine.arena, this.hart, this.waitingTranslations),
+      version: MACHINE_VERSION,
+      boardVersion: this.board.version.name,
+      harts: this.harts.map((hart) => saveHart(this.engine.arena, hart)),
       board: this.board.save(),
       entropy: this.entropy.save(),
       epochNanoseconds: this.epochNanoseconds,
@@ -549,7 +572,7 @@ export class MachineCore {
   snapshot(since?: WrittenPages): MachineSnapshot {
     return {
       point: this.point,
-      instructionsRetired: this.hart.instructionsRetired,
+      instructionsRetired: this.instructionsRetired,
       state: this.save(),
       memory: this.ram.snapshot(since),
     };
@@ -557,31 +580,32 @@ export class MachineCore {
 
   /** Pages of RAM (numbers) that the machine had in use lately, the most urgent first. */
   recentPages({ state, memory }: MachineSnapshot): number[] {
-    const { hart } = state as { hart: PlainData };
-    return recentPages(this.engine.arena, hart, memory);
+    const { harts } = state as { harts: PlainData[] };
+    return recentPages(this.engine.arena, harts, memory);
   }
 
   /** Back to what the machine was at a snapshot of it. */
   revert({ state, memory }: MachineSnapshot): void {
     this.flushOutput();
     this.ram.revert(memory);
-    this.hart.put(L.MAP_ROOT, BigInt(this.ram.mapRoot));
+    this.current.put(L.MAP_ROOT, BigInt(this.ram.mapRoot));
     this.resumeFrom(state);
   }
 
   /** Gives the machine's memory back, for its forks and siblings to use. It is not to be used any more. */
   dispose(): void {
     this.ram.release();
-    this.engine.disconnect(this.hart.address);
-    this.hart.release(this.engine.arena);
+    for (const hart of this.harts) {
+      this.engine.disconnect(hart.address);
+      hart.release(this.engine.arena);
+    }
   }
 
   /** A 64-bit digest of everything the guest could notice. Equal states give equal digests on every host. */
   digest(): bigint {
     const { interpreter } = this.engine;
-    const { address } = this.hart;
     let sum = digestOf(this.board.save()) + digestOf(this.entropy.save());
-    sum += interpreter.hash(address, L.SAVED_END, 1n);
+    for (const hart of this.harts) sum += digestOf({ hart: hart.index, ...hart.savedRegisters() });
     this.ram.loadAll();
     for (const { page, address: leaf } of this.ram.leaves()) {
       sum += interpreter.hash_leaf(leaf, page, Math.min(MAP_ENTRIES, this.ram.pageCount - page));
@@ -590,7 +614,12 @@ export class MachineCore {
   }
 }
 
-const MACHINE_FIELDS = ['hart', 'board', 'entropy', 'epochNanoseconds', 'finish'];
+const MACHINE_VERSION = 1;
+const MACHINE_FIELDS = ['boardVersion', 'harts', 'board', 'entropy', 'epochNanoseconds', 'finish'];
+
+function isWaiting(hart: Hart): boolean {
+  return hart.waiting;
+}
 
 /** By the page of RAM. */
 function physicalPage(page: number): number {

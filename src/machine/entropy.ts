@@ -1,7 +1,9 @@
 import { GodwitError } from '../common/errors.ts';
 import type { Entropy } from '../device/device.ts';
 import type { PlainData, Stateful } from '../state/plain-data.ts';
+import { StateReader } from '../state/state-reader.ts';
 
+const VERSION = 1;
 const SEED_BYTES = 32;
 const BLOCK_BYTES = 64;
 const CONSTANTS = [0x61707865, 0x3320646e, 0x79622d32, 0x6b206574];
@@ -72,15 +74,15 @@ export class SeededEntropy implements Entropy, Stateful {
   }
 
   save(): PlainData {
-    return { seed: this.seed.slice(), counter: this.counter };
+    return { version: VERSION, seed: this.seed.slice(), counter: this.counter };
   }
 
   restore(state: PlainData): void {
-    const { seed, counter } = (state ?? {}) as { seed?: PlainData; counter?: PlainData };
-    if (!(seed instanceof Uint8Array) || seed.length !== SEED_BYTES || typeof counter !== 'bigint' || counter < 0n) {
-      throw new GodwitError('damaged', "the state of the machine's entropy is damaged");
-    }
-    this.seed = seed.slice();
+    const reader = StateReader.part('the random numbers', state, VERSION, ['seed', 'counter']);
+    const seed = reader.bytes('seed', SEED_BYTES);
+    const counter = reader.u64('counter');
+    reader.require(seed.length === SEED_BYTES, 'the seed is too short');
+    this.seed = seed;
     this.counter = counter;
   }
 }

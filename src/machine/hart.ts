@@ -1,4 +1,4 @@
-import type { ExternalInterrupt, HartInterrupts } from '../device/device.ts';
+import type { ExternalInterrupt } from '../device/device.ts';
 import {
   ENVCFG_CBCFE,
   ENVCFG_CBIE,
@@ -12,6 +12,7 @@ import {
   STIP,
 } from '../hart/constants.ts';
 import * as L from '../hart/layout.ts';
+import { SAVED_REGISTERS } from '../hart/saved-registers.ts';
 import type { Arena } from '../memory/arena.ts';
 
 const LINE_BITS: Readonly<Record<ExternalInterrupt, bigint>> = {
@@ -25,13 +26,17 @@ const NEVER = -1n;
 const INITIAL_RATE = 1n << 23n;
 
 /** The host's view of one hart block (hart/layout.ts). 64-bit fields are signed bigint unless said otherwise. */
-export class Hart implements HartInterrupts {
-  readonly hartCount = 1;
+export class Hart {
+  /** Its number among the machine's harts. */
+  readonly index: number;
   readonly address: number;
+  /** Of a hart that has not run since it was restored (hart-state.ts). */
+  waitingTranslations: Uint32Array | undefined;
   private readonly longs: BigInt64Array;
   private readonly base: number;
 
-  constructor(arena: Arena) {
+  constructor(arena: Arena, index: number) {
+    this.index = index;
     this.address = arena.takeBlock(L.HART_BYTES);
     this.longs = arena.longs;
     this.base = this.address / 8;
@@ -95,7 +100,7 @@ export class Hart implements HartInterrupts {
     this.put(L.STOP_BRANCHES, 0n);
   }
 
-  set(_hart: number, interrupt: ExternalInterrupt, level: boolean): void {
+  setInterrupt(interrupt: ExternalInterrupt, level: boolean): void {
     const bit = LINE_BITS[interrupt];
     const lines = this.get(L.MIP_LINES);
     this.put(L.MIP_LINES, level ? lines | bit : lines & ~bit);
@@ -139,6 +144,11 @@ export class Hart implements HartInterrupts {
     this.put(L.STIMECMP, NEVER);
     this.put(L.DEVICE_DEADLINE, NEVER);
     this.pc = pc;
+  }
+
+  /** By name. For digests, which must not depend on the places. */
+  savedRegisters(): Record<string, bigint> {
+    return Object.fromEntries(SAVED_REGISTERS.map(({ name, offset }) => [name, this.unsigned(offset)]));
   }
 
   /** What firmware leaves behind for a supervisor: everything delegated that an SBI does not need itself. */

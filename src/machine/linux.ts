@@ -14,9 +14,9 @@ export function bootImages(source: Images | (() => Images)): (core: MachineCore)
     const images = typeof source === 'function' ? source() : source;
     const seed = new Uint8Array(SEED_BYTES);
     core.entropy.fill(seed);
-    const plan = planBoot({ ...images, memoryBytes: core.ram.sizeBytes, seed });
+    const plan = planBoot({ ...images, ...core.board.description, memoryBytes: core.ram.sizeBytes, seed });
     loadBoot(plan, core.ram);
-    const { hart } = core;
+    const { current: hart } = core;
     hart.pc = plan.entry;
     if (plan.mode === 'supervisor') hart.enterSupervisor();
     hart.setX(10, plan.registers.a0);

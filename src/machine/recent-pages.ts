@@ -10,9 +10,10 @@ const PAGE_BYTES = 4096;
  * Pages of RAM (numbers) that a machine had in use lately: what it will need first when it goes on. Those that its TLBs tell of come
  * first, then those that hold code which it has run. Both in rising order, since neighbours are stored together.
  */
-export function recentPages(arena: Arena, hart: PlainData, memory: FrameSnapshot): number[] {
+export function recentPages(arena: Arena, harts: readonly PlainData[], memory: FrameSnapshot): number[] {
   const first = RAM_BASE / PAGE_BYTES;
-  const translated = translatedPages(hart)
+  const translated = harts
+    .flatMap(translatedPages)
     .map((page) => page - first)
     .filter((page) => page >= 0 && page < memory.pageCount)
     .sort((a, b) => a - b);

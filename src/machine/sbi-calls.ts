@@ -9,7 +9,7 @@ const ECALL_BYTES = 4n;
 
 /** Serves the environment call that the hart stands at, and moves it on. */
 export function callSbi(core: MachineCore): void {
-  const { hart } = core;
+  const { current: hart } = core;
   hart.pc += ECALL_BYTES;
   handleEcall(
     { id: 0, x: (register) => hart.x(register), setX: (register, value) => hart.setX(register, value) },
@@ -19,7 +19,7 @@ export function callSbi(core: MachineCore): void {
 
 /** What firmware would do for a supervisor, on a board with one hart. */
 function services(core: MachineCore): SbiServices {
-  const { hart, board, engine } = core;
+  const { current: hart, board, engine } = core;
   const setSoftwareInterrupt = (level: boolean): void => {
     const bits = hart.get(MIP_SOFTWARE);
     hart.put(MIP_SOFTWARE, level ? bits | SSIP : bits & ~SSIP);

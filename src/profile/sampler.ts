@@ -48,7 +48,7 @@ export class Sampler {
     this.options = options;
     this.samplesMaximum = samplesMaximum;
     this.everyBranches = BigInt(options.everyBranches ?? EVERY_BRANCHES);
-    this.next = core.hart.branches + this.everyBranches;
+    this.next = core.current.branches + this.everyBranches;
     this.runOn = core.run.bind(core);
     core.run = (branches) => this.run(branches);
   }
@@ -62,17 +62,18 @@ export class Sampler {
     for (;;) {
       const started = this.options.nowMs();
       const outcome = this.runOn(this.next < branches ? this.next : branches);
-      const due = core.hart.branches >= this.next;
-      const translated = core.hart.get(L.STOPPED_IN_REGION) !== 0n;
+      const due = core.current.branches >= this.next;
+      const translated = core.current.get(L.STOPPED_IN_REGION) !== 0n;
       this.pendingMs += this.options.nowMs() - started;
       if (due) {
-        this.next = core.hart.branches + this.everyBranches;
+        this.next = core.current.branches + this.everyBranches;
         const stopped = outcome.kind === 'slice' ? this.stepOn() : outcome;
         this.take(translated);
         if (stopped.kind !== 'slice') return stopped;
         // Arrivals need a counted transfer to stand at.
-        if (core.hart.branches >= branches) return core.acceptsEvents ? stopped : this.runOn(core.hart.branches + 1n);
-      } else if (outcome.kind !== 'slice' || core.hart.branches >= branches) return outcome;
+        if (core.current.branches >= branches)
+          return core.acceptsEvents ? stopped : this.runOn(core.current.branches + 1n);
+      } else if (outcome.kind !== 'slice' || core.current.branches >= branches) return outcome;
     }
   }
 
@@ -87,7 +88,7 @@ export class Sampler {
   }
 
   private take(translated: boolean): void {
-    const { hart } = this.core;
+    const { current: hart } = this.core;
     const privilege = Number(hart.get(L.PRIVILEGE));
     this.taken.push({ pc: hart.pc, privilege, translated, milliseconds: this.pendingMs });
     this.pendingMs = 0;

@@ -1,22 +1,22 @@
 /**
  * Digests as they are stored, and comparing one that was stored with one that a replay took.
  *
- *     block   registers
+ *     varint  number of harts; each a block with its registers, u64 each, whose names are in the recording's start
  *     varint  number of devices; each a block with its name, and a u64
  *     varint  pages that were written
  *     u8      0: page by page: varint pages since the one before, u32 hash. Up to MOST_PAGES
  *             1: by groups of 1024 pages: varint how many; each varint groups since the one before, varint pages, u32 sum of hashes
  */
-import { SAVED_END, WAITING } from '../hart/layout.ts';
 import { MAP_ENTRIES } from '../memory/layout.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import type { PageHashes, StateDigest } from './digest.ts';
-import { type RegisterDifference, registersThatDiffer } from './registers.ts';
+import { REGISTER_NAMES, type RegisterDifference, registerNamed, registersThatDiffer } from './registers.ts';
 
 const MOST_PAGES = 512;
 const BY_PAGE = 0;
 const BY_GROUP = 1;
 const MAXIMUM_DEVICES = 1024;
+const MAXIMUM_HARTS = 4096;
 /** Guest memory ends there. */
 const MAXIMUM_PAGES = 2 ** 20;
 
@@ -27,7 +27,8 @@ interface GroupHash {
 
 /** A digest as it was recorded. */
 export interface StoredDigest {
-  readonly registers: Uint8Array;
+  /** Registers of each. */
+  readonly harts: readonly Uint8Array[];
   readonly devices: ReadonlyMap<string, bigint>;
   readonly writtenPages: number;
   /** By page, where they were few; else by group. */
@@ -45,9 +46,10 @@ export interface DigestDifference {
   readonly exactPages: boolean;
 }
 
-export function encodeDigest({ registers, devices, memory }: StateDigest): Uint8Array {
+export function encodeDigest({ harts, devices, memory }: StateDigest): Uint8Array {
   const bytes = new ByteWriter();
-  bytes.block(registers);
+  bytes.varint(harts.length);
+  for (const registers of harts) bytes.block(registers);
   bytes.varint(devices.size);
   for (const [name, hash] of devices) {
     bytes.text(name);
@@ -96,14 +98,14 @@ function groupsOf({ pages, hashes }: PageHashes): Map<number, GroupHash> {
 /** Throws a RangeError. */
 export function decodeDigest(content: Uint8Array): StoredDigest {
   const reader = new ByteReader(content);
-  const registers = reader.block();
+  const harts = Array.from({ length: bounded(reader.varint(), MAXIMUM_HARTS) }, () => reader.block());
   const devices = new Map<string, bigint>();
   const deviceCount = bounded(reader.varint(), MAXIMUM_DEVICES);
   for (let i = 0; i < deviceCount; i++) devices.set(reader.text(), reader.u64());
   const writtenPages = bounded(reader.varint(), MAXIMUM_PAGES);
   const isByPage = reader.u8() === BY_PAGE;
   return {
-    registers,
+    harts,
     devices,
     writtenPages,
     pages: isByPage ? decodePages(reader, writtenPages) : undefined,
@@ -111,10 +113,9 @@ export function decodeDigest(content: Uint8Array): StoredDigest {
   };
 }
 
-/** Whether the hart was waiting for an interrupt. */
-export function isWaiting({ registers }: StoredDigest): boolean {
-  if (registers.length < SAVED_END) return false;
-  return new DataView(registers.buffer, registers.byteOffset).getBigUint64(WAITING, true) !== 0n;
+/** Whether every hart was waiting for an interrupt. `names`: of the registers. */
+export function isWaiting({ harts }: StoredDigest, names: readonly string[]): boolean {
+  return harts.every((registers) => (registerNamed('waiting', registers, names) ?? 0n) !== 0n);
 }
 
 function bounded(value: number, maximum: number): number {
@@ -143,9 +144,13 @@ function decodeGroups(reader: ByteReader): Map<number, GroupHash> {
   return groups;
 }
 
-/** Undefined: they are the same. */
-export function compareDigests(recorded: StoredDigest, replayed: StateDigest): DigestDifference | undefined {
-  const registers = registersThatDiffer(recorded.registers, replayed.registers);
+/** Undefined: they are the same. `registerNames`: as they were recorded. Throws a RangeError. */
+export function compareDigests(
+  recorded: StoredDigest,
+  replayed: StateDigest,
+  registerNames: readonly string[] = REGISTER_NAMES,
+): DigestDifference | undefined {
+  const registers = registersThatDiffer(recorded.harts, replayed.harts, registerNames);
   const names = new Set([...recorded.devices.keys(), ...replayed.devices.keys()]);
   const devices = [...names].filter((name) => recorded.devices.get(name) !== replayed.devices.get(name));
   const pages = recorded.pages

@@ -1,4 +1,4 @@
-import * as L from '../hart/layout.ts';
+import { SAVED_REGISTERS, SAVED_REGISTERS_START } from '../hart/saved-registers.ts';
 import type { MachineCore } from '../machine/core.ts';
 import { digestOf } from '../machine/plain-digest.ts';
 import { FRAME_BYTES } from '../memory/layout.ts';
@@ -9,8 +9,8 @@ import type { WrittenPages } from '../memory/written-pages.ts';
  * starts mean equal machines.
  */
 export interface StateDigest {
-  /** The saved registers of the hart, as they lie in hart/layout.ts. */
-  readonly registers: Uint8Array;
+  /** Of each hart the saved registers, in the order of REGISTER_NAMES. */
+  readonly harts: readonly Uint8Array[];
   /** Hashes of the state of each device, and of what else there is. */
   readonly devices: ReadonlyMap<string, bigint>;
   readonly memory: PageHashes;
@@ -45,7 +45,7 @@ export class DigestTaker {
   take(): StateDigest {
     const { core, watched } = this;
     const digest = {
-      registers: core.engine.arena.bytes.slice(core.hart.address, core.hart.address + L.SAVED_END),
+      harts: core.harts.map(({ address }) => registersOf(core, address)),
       devices: deviceHashes(core),
       memory: hashPages(core, watched),
     };
@@ -57,6 +57,11 @@ export class DigestTaker {
   stop(): void {
     this.core.ram.unwatch(this.watched);
   }
+}
+
+function registersOf({ engine }: MachineCore, hart: number): Uint8Array {
+  const start = hart + SAVED_REGISTERS_START;
+  return engine.arena.bytes.slice(start, start + 8 * SAVED_REGISTERS.length);
 }
 
 function deviceHashes(core: MachineCore): ReadonlyMap<string, bigint> {

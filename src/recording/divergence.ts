@@ -25,8 +25,8 @@ export class DivergenceError extends GodwitError {
   }
 }
 
-export function formatPoint({ branches, pc }: ExecutionPoint): string {
-  return `branch ${branches}, pc 0x${pc.toString(16)}`;
+export function formatPoint({ hart, branches, pc }: ExecutionPoint): string {
+  return `branch ${branches}, pc 0x${pc.toString(16)}, hart ${hart}`;
 }
 
 function describe({ interval, registers, devices, pages, exactPages, event }: Divergence): string {

@@ -16,17 +16,18 @@ export interface RecordedEnd {
   readonly digest: Uint8Array | null;
 }
 
+const VERSION = 1;
 const FIELDS = ['reason', 'point', 'ticks', 'instructionsRetired', 'epochMs', 'digest'];
 const REASONS: readonly EndReason[] = ['stopped', 'power-off', 'failure', 'unknown-images'];
 const DIGEST_MAXIMUM_BYTES = 1024 ** 2;
 
 export function endToPlainData(end: RecordedEnd): PlainData {
-  return { ...end, point: { ...end.point } };
+  return { version: VERSION, ...end, point: { ...end.point } };
 }
 
 /** Throws GodwitError('damaged'). */
 export function endFromPlainData(data: PlainData): RecordedEnd {
-  const reader = new StateReader('a recording, its end', data, FIELDS);
+  const reader = StateReader.part('a recording, its end', data, VERSION, FIELDS);
   return {
     reason: reader.word('reason', REASONS),
     point: pointFrom(reader.raw('point')),

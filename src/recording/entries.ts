@@ -1,19 +1,22 @@
 /**
  * The log of a recording: entries one after the other, each with the execution point at which it happened.
  *
- *     u8      kind: ENTRY_*; with SAME_POINT, branches and pc are left out
- *     varint  branches since the entry before; for the first of a record, all
+ *     u8      kind: ENTRY_*; with SAME_POINT, hart, branches and pc are those of the entry before
+ *     varint  hart
+ *     varint  branches since the entry before of that hart; for its first in a record, all
  *     u64     pc
  *     ...     what the kind says
  *
- * ENTRY_CLOCK: u64 ticks, u64 rate. ENTRY_INPUT: u8 port, block of bytes. ENTRY_BLOCK: varint disk, varint id, u8 status, and
- * for a read that went well a block of bytes. ENTRY_EVENT: a block with the event as plain data. ENTRY_DIGEST: a block (digest-codec.ts).
- * ENTRY_MARKER: u64 ticks, varint milliseconds since 1970. A block is a varint length and that many bytes.
+ * ENTRY_CLOCK: u64 ticks, u64 rate. ENTRY_INPUT: u8 port, block of bytes. ENTRY_BLOCK: varint disk, varint id, u8
+ * status, and for a read that went well a block of bytes. ENTRY_EVENT: a block with the event as plain data.
+ * ENTRY_DIGEST: a block (digest-codec.ts). ENTRY_MARKER: u64 ticks, varint milliseconds since 1970. A kind that a
+ * reader does not know is made by a newer godwit; from 0x40 on it has a block behind the point, and is passed over. A
+ * block is a varint length and that many bytes.
  */
 
-import { GodwitError } from '../common/errors.ts';
 import type { ConsolePort, ExecutionPoint, ExternalEvent } from '../machine/core.ts';
 import type { LoggedEvent } from '../run/replay-runner.ts';
+import { madeByNewer } from '../state/format-errors.ts';
 import type { PlainData } from '../state/plain-data.ts';
 import { decodePlainData, encodePlainData } from '../state/plain-data-codec.ts';
 import { StateReader } from '../state/state-reader.ts';
@@ -25,6 +28,8 @@ const ENTRY_BLOCK = 3;
 const ENTRY_EVENT = 4;
 const ENTRY_DIGEST = 5;
 const ENTRY_MARKER = 6;
+/** Kinds from here on have one block behind the point, and are passed over by those who do not know them. */
+const OPTIONAL = 0x40;
 const SAME_POINT = 0x80;
 
 const PORTS: readonly ConsolePort[] = ['uart', 'virtio'];
@@ -45,10 +50,34 @@ export type Entry =
   | { readonly kind: 'digest'; readonly point: ExecutionPoint; readonly digest: Uint8Array }
   | { readonly kind: 'marker'; readonly point: ExecutionPoint; readonly marker: Marker };
 
+/** How far each hart has come in a record. */
+class BranchesOfHarts {
+  private readonly counts = new Map<number, bigint>();
+
+  clear(): void {
+    this.counts.clear();
+  }
+
+  /** By how many branches its hart has come further. */
+  advance({ hart, branches }: ExecutionPoint): number {
+    const before = this.counts.get(hart) ?? 0n;
+    this.counts.set(hart, branches);
+    return Number(branches - before);
+  }
+
+  /** Where a hart is that has come further by so many branches. */
+  add(hart: number, more: number): bigint {
+    const branches = (this.counts.get(hart) ?? 0n) + BigInt(more);
+    this.counts.set(hart, branches);
+    return branches;
+  }
+}
+
 /** Gathers entries until they are taken as the content of one record. */
 export class EntryWriter {
   private readonly bytes = new ByteWriter();
   private last: ExecutionPoint | undefined;
+  private readonly branches = new BranchesOfHarts();
 
   get length(): number {
     return this.bytes.length;
@@ -56,18 +85,20 @@ export class EntryWriter {
 
   take(): Uint8Array {
     this.last = undefined;
+    this.branches.clear();
     return this.bytes.take();
   }
 
   private begin(kind: number, point: ExecutionPoint): void {
     const { bytes, last } = this;
     this.last = point;
-    if (last && last.branches === point.branches && last.pc === point.pc) {
+    if (last && last.hart === point.hart && last.branches === point.branches && last.pc === point.pc) {
       bytes.u8(kind | SAME_POINT);
       return;
     }
     bytes.u8(kind);
-    bytes.varint(Number(point.branches - (last?.branches ?? 0n)));
+    bytes.varint(point.hart);
+    bytes.varint(this.branches.advance(point));
     bytes.u64(point.pc);
   }
 
@@ -122,14 +153,22 @@ export class EntryWriter {
 }
 
 /**
- * The entries of one record. `reload` gives the content of the record again, later: what disks answered is not kept in memory.
- * Throws a RangeError or GodwitError('damaged') where the content makes no sense.
+ * The entries of one record. `reload` gives the content of the record again, later: what disks answered is not kept in
+ * memory. Throws a RangeError or GodwitError('damaged') where the content makes no sense.
  */
 export function* readEntries(reader: ByteReader, reload: () => Uint8Array): Generator<Entry> {
-  let point: ExecutionPoint = { branches: 0n, pc: 0n };
+  let point: ExecutionPoint = { hart: 0, branches: 0n, pc: 0n };
+  const counts = new BranchesOfHarts();
   while (!reader.atEnd) {
     const kind = reader.u8();
-    if (!(kind & SAME_POINT)) point = { branches: point.branches + BigInt(reader.varint()), pc: reader.u64() };
+    if (!(kind & SAME_POINT)) {
+      const hart = reader.varint();
+      point = { hart, branches: counts.add(hart, reader.varint()), pc: reader.u64() };
+    }
+    if (kind & OPTIONAL) {
+      reader.block();
+      continue;
+    }
     switch (kind & ~SAME_POINT) {
       case ENTRY_DIGEST:
         yield { kind: 'digest', point, digest: reader.block().slice() };
@@ -157,7 +196,7 @@ function readEvent(kind: number, reader: ByteReader, reload: () => Uint8Array): 
     case ENTRY_EVENT:
       return eventFromPlainData(decodePlainData(reader.block(), 'an event'));
     default:
-      throw new RangeError(`there is an entry of the unknown kind ${kind}`);
+      throw madeByNewer('A recording', `it has an entry of the kind ${kind}, which this one does not know`);
   }
 }
 
@@ -198,8 +237,6 @@ function eventFromPlainData(data: PlainData): ExternalEvent {
       return { kind: 'identity', seed, generationId };
     }
     default:
-      throw new GodwitError('unsupported', 'There is an event of a kind that this godwit does not know.', {
-        hint: 'It was recorded by a newer godwit: update this one.',
-      });
+      throw madeByNewer('A recording', 'it has an event of a kind that this one does not know');
   }
 }

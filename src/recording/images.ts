@@ -2,12 +2,14 @@ import type { Images } from '../machine/linux.ts';
 import type { PlainData } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
 
+const VERSION = 1;
 /** Guest memory ends there, and images are placed in it. */
 const IMAGE_MAXIMUM_BYTES = 4 * 1024 ** 3;
 const ARGUMENTS_MAXIMUM = 65_536;
 
 export function imagesToPlainData({ kernel, initrd, bios, bootArguments }: Images): PlainData {
   return {
+    version: VERSION,
     kernel: kernel ?? null,
     initrd: initrd ?? null,
     bios: bios ?? null,
@@ -17,7 +19,7 @@ export function imagesToPlainData({ kernel, initrd, bios, bootArguments }: Image
 
 /** Throws GodwitError('damaged'). */
 export function imagesFromPlainData(data: PlainData): Images {
-  const reader = new StateReader('a recording, what the machine boots from', data, [
+  const reader = StateReader.part('a recording, what the machine boots from', data, VERSION, [
     'kernel',
     'initrd',
     'bios',

@@ -25,7 +25,8 @@
  * A reader passes over records of unknown types whose first character is a small letter, and refuses the others.
  */
 export const RECORDING_KIND = 'RECO';
-export const RECORDING_VERSION = 1;
+/** 1 was before saved state had names and versions. */
+export const RECORDING_VERSION = 2;
 
 export const RECORD_HEADER_BYTES = 16;
 export const RECORD = { length: 0, type: 4, inflated: 8, checksum: 12 } as const;

@@ -11,6 +11,7 @@ import type { RecordingHost, RecordingSink } from './host.ts';
 import { imagesToPlainData } from './images.ts';
 import { END, EVENTS, IMAGES, START } from './layout.ts';
 import { RecordWriter } from './record-writer.ts';
+import { REGISTER_NAMES } from './registers.ts';
 import { type RecordedMachine, startToPlainData } from './start.ts';
 import { savePages } from './start-pages.ts';
 
@@ -79,7 +80,7 @@ export class Recorder {
     this.parts = parts;
     const { core, host, sink } = parts;
     this.writer = new RecordWriter(host, sink, (error) => this.fail(error));
-    this.stoppedBranches = core.hart.branches;
+    this.stoppedBranches = core.current.branches;
     this.intervalMs = parts.digestEveryMs ?? DIGEST_LEAST_MS;
     // Before the watch for writes, which begins with the snapshot.
     const { memory, state, point, instructionsRetired } = core.snapshot();
@@ -90,6 +91,8 @@ export class Recorder {
         startToPlainData({
           ...parts.machine,
           tool: parts.tool,
+          board: core.board.version.name,
+          registerNames: REGISTER_NAMES,
           epochMs: host.epochMs(),
           point,
           ticks: core.ticks,
@@ -165,7 +168,7 @@ export class Recorder {
   slice(outcome: Outcome, busyMs: number): void {
     if (this.over) return;
     const { core } = this.parts;
-    const { branches } = core.hart;
+    const { branches } = core.current;
     this.busyMs += busyMs;
     // A waiting hart is seen more than once at a place, and time may be skipped in between: a replay knows only how it was at first.
     const { ticks } = core;
@@ -279,13 +282,13 @@ export class Recorder {
   private endContent(reason: EndReason): Uint8Array {
     const { core, host } = this.parts;
     const { pause } = this;
-    const isKnown = pause !== undefined && pause.branches === core.hart.branches && pause.ticks === core.ticks;
+    const isKnown = pause !== undefined && pause.branches === core.current.branches && pause.ticks === core.ticks;
     return encodePlainData(
       endToPlainData({
         reason,
         point: core.point,
         ticks: core.ticks,
-        instructionsRetired: core.hart.instructionsRetired,
+        instructionsRetired: core.instructionsRetired,
         epochMs: host.epochMs(),
         digest: isKnown ? encodeDigest(this.digests.take()) : null,
       }),

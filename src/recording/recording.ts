@@ -5,6 +5,7 @@ import type { PageSource } from '../memory/page-source.ts';
 import type { ByteSource } from '../platform/byte-source.ts';
 import type { Codec } from '../platform/codec.ts';
 import type { LoggedEvent } from '../run/replay-runner.ts';
+import { madeByNewer } from '../state/format-errors.ts';
 import { decodePlainData } from '../state/plain-data-codec.ts';
 import { ByteReader } from './bytes.ts';
 import { endFromPlainData, type RecordedEnd } from './end.ts';
@@ -131,7 +132,9 @@ class Reading {
   images: Images | undefined;
   notice: string | undefined;
   startBytes = 0;
-  last: ExecutionPoint = { branches: 0n, pc: 0n };
+  last: ExecutionPoint = { hart: 0, branches: 0n, pc: 0n };
+  /** Branches of each hart. */
+  private readonly reached = new Map<number, bigint>();
   private pagesWhole = false;
   private readonly source: ByteSource;
   private readonly codec: Codec;
@@ -189,9 +192,7 @@ class Reading {
     const { type } = place;
     if (!KNOWN_RECORDS.includes(type)) {
       if (/^[a-z]/.test(type)) return;
-      throw new GodwitError('unsupported', `${this.source.name} needs "${type}", which this godwit does not know.`, {
-        hint: 'It was made by a newer godwit: update this one.',
-      });
+      throw madeByNewer(this.source.name, `it needs "${type}", which this one does not know`);
     }
     const content = readRecord(this.source, this.codec, place);
     if (type === START || type === PAGES) this.startBytes += RECORD_HEADER_BYTES + place.storedBytes;
@@ -209,6 +210,7 @@ class Reading {
     this.start = startFromPlainData(decodePlainData(content, this.source.name));
     this.directory = new PageDirectory(this.start.memoryBytes / PAGE_BYTES);
     this.last = this.start.point;
+    this.reached.set(this.last.hart, this.last.branches);
   }
 
   private takePagesEnd(directory: PageDirectory, content: Uint8Array): void {
@@ -232,10 +234,10 @@ class Reading {
 
   private checkOrder(entries: readonly Entry[]): void {
     const disks = this.start!.disks.length;
-    let { branches } = this.last;
     for (const entry of entries) {
-      if (entry.point.branches < branches) throw new RangeError('its entries are out of order');
-      branches = entry.point.branches;
+      const { hart, branches } = entry.point;
+      if (branches < (this.reached.get(hart) ?? 0n)) throw new RangeError('its entries are out of order');
+      this.reached.set(hart, branches);
       if (entry.kind !== 'event' || entry.event.kind !== 'block') continue;
       if (entry.event.disk >= disks) throw new RangeError('a disk answers that does not exist');
     }

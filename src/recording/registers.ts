@@ -1,4 +1,4 @@
-import * as L from '../hart/layout.ts';
+import { SAVED_REGISTERS } from '../hart/saved-registers.ts';
 
 export interface RegisterDifference {
   readonly name: string;
@@ -6,34 +6,57 @@ export interface RegisterDifference {
   readonly replayed: bigint;
 }
 
-/** The scalars of a hart by their offset, with the names of hart/layout.ts in small letters. */
-const SCALARS: ReadonlyMap<number, string> = new Map(
-  Object.entries(L)
-    .filter(([name, offset]) => offset >= L.SAVED_START && offset < L.SAVED_END && name !== 'SAVED_START')
-    .map(([name, offset]) => [offset, name.toLowerCase()]),
-);
+/**
+ * Names of the registers in the digests that this godwit takes, in their order. A recording says those of its own at
+ * its start.
+ */
+export const REGISTER_NAMES: readonly string[] = SAVED_REGISTERS.map(({ name }) => name);
 
-function nameOf(offset: number): string {
-  if (offset < L.F_REGISTERS) return `x${(offset - L.X_REGISTERS) / 8}`;
-  if (offset < L.SAVED_START) return `f${(offset - L.F_REGISTERS) / 8}`;
-  for (let start = offset; start >= L.SAVED_START; start -= 8) {
-    const name = SCALARS.get(start);
-    // Arrays have a name only for their first element.
-    if (name !== undefined) return start === offset ? name : `${name}[${(offset - start) / 8}]`;
+/**
+ * Of the registers of each hart, 8 bytes each: as they were recorded, in the order of `names`, and as a replay has
+ * them.
+ */
+export function registersThatDiffer(
+  recorded: readonly Uint8Array[],
+  replayed: readonly Uint8Array[],
+  names: readonly string[],
+): RegisterDifference[] {
+  if (recorded.length !== replayed.length) {
+    return [{ name: 'harts', recorded: BigInt(recorded.length), replayed: BigInt(replayed.length) }];
   }
-  return `offset 0x${offset.toString(16)}`;
+  return recorded.flatMap((values, hart) => {
+    const differences = differencesOf(values, replayed[hart]!, names);
+    return recorded.length === 1
+      ? differences
+      : differences.map((each) => ({ ...each, name: `${each.name} of hart ${hart}` }));
+  });
 }
 
-/** Of two copies of a hart's saved registers. */
-export function registersThatDiffer(recorded: Uint8Array, replayed: Uint8Array): RegisterDifference[] {
-  if (recorded.length !== replayed.length) return [{ name: 'all', recorded: 0n, replayed: 0n }];
-  const a = new DataView(recorded.buffer, recorded.byteOffset, recorded.length);
-  const b = new DataView(replayed.buffer, replayed.byteOffset, replayed.length);
-  const differences: RegisterDifference[] = [];
-  for (let offset = 0; offset + 8 <= recorded.length; offset += 8) {
-    const before = a.getBigUint64(offset, true);
-    const now = b.getBigUint64(offset, true);
-    if (before !== now) differences.push({ name: nameOf(offset), recorded: before, replayed: now });
-  }
-  return differences;
+function differencesOf(recorded: Uint8Array, replayed: Uint8Array, names: readonly string[]): RegisterDifference[] {
+  if (recorded.length !== 8 * names.length) throw new RangeError('a digest has not the registers that it should have');
+  const now = new DataView(replayed.buffer, replayed.byteOffset, replayed.length);
+  const before = new DataView(recorded.buffer, recorded.byteOffset, recorded.length);
+  const places = names === REGISTER_NAMES ? undefined : placesOf(names);
+  return names.flatMap((name, index) => {
+    const value = before.getBigUint64(8 * index, true);
+    const place = places ? places[index]! : index;
+    if (place < 0) return [];
+    const other = now.getBigUint64(8 * place, true);
+    return value === other ? [] : [{ name, recorded: value, replayed: other }];
+  });
+}
+
+/**
+ * Where these registers are in the digests of this godwit; -1: nowhere, which only registers can be that are marked as
+ * optional.
+ */
+function placesOf(names: readonly string[]): number[] {
+  return names.map((name) => REGISTER_NAMES.indexOf(name));
+}
+
+/** The register of this name of one hart; undefined where there is none. */
+export function registerNamed(name: string, values: Uint8Array, names: readonly string[]): bigint | undefined {
+  const index = names.indexOf(name);
+  if (index < 0 || values.length < 8 * index + 8) return undefined;
+  return new DataView(values.buffer, values.byteOffset).getBigUint64(8 * index, true);
 }

@@ -127,36 +127,38 @@ export class Replayer {
   /** Undefined: the machine waits for a time after `untilTicks`. */
   private finish(point: ExecutionPoint, untilTicks: bigint | undefined): Finish | undefined {
     const stop = this.guard(point, () => this.runner.run(point.branches + 1n, untilTicks));
-    const { branches, pc } = this.core.point;
+    const { hart, branches, pc } = this.core.point;
     if (stop.kind !== 'finished') {
       if (branches <= point.branches) return undefined;
       throw this.diverged(point, 'the guest goes on where it had ended');
     }
-    if (branches !== point.branches || pc !== point.pc) throw this.diverged(point, 'the guest ends in another place');
+    if (hart !== point.hart || branches !== point.branches || pc !== point.pc) {
+      throw this.diverged(point, 'the guest ends in another place');
+    }
     return stop.finish;
   }
 
   /** False: the machine waits for a time after `untilTicks`. */
   private goTo(branches: bigint, untilTicks?: bigint): boolean {
-    const point = { branches, pc: this.core.hart.pc };
+    const point = { ...this.core.point, branches };
     const stop = this.guard(point, () => this.runner.run(branches, untilTicks));
     if (stop.kind === 'finished') throw this.diverged(this.core.point, 'the guest ends where it had gone on');
-    return this.core.hart.branches >= branches;
+    return this.core.current.branches >= branches;
   }
 
   /** To the last that is known of a recording that broke off, or that ended where time had been skipped. */
   private runOn(point: ExecutionPoint): void {
     const { core, runner, recording } = this;
     this.goTo(point.branches);
-    const isThere = () => core.hart.pc === point.pc || core.hart.waiting;
+    const isThere = () => core.current.pc === point.pc || core.waiting;
     this.guard(point, () => {
-      while (core.hart.branches === point.branches && (runner.delivered < recording.events.length || !isThere())) {
+      while (core.current.branches === point.branches && (runner.delivered < recording.events.length || !isThere())) {
         runner.step();
       }
     });
     // It had come to its next deadline and not gone on yet.
     const { end } = recording;
-    const isHere = core.hart.waiting && core.hart.branches === point.branches;
+    const isHere = core.waiting && core.current.branches === point.branches;
     if (end && isHere && core.ticks < end.ticks) core.skipTo(end.ticks);
   }
 
@@ -179,21 +181,21 @@ export class Replayer {
   /** Exactly to a point at which execution had stopped for the first time, with so many events delivered. */
   private reach(digest: StoredDigest, point: ExecutionPoint, delivered: number): void {
     const { core, runner } = this;
-    const waits = isWaiting(digest);
-    const isThere = () => core.hart.pc === point.pc && core.hart.waiting === waits;
+    const waits = isWaiting(digest, this.recording.start.registerNames);
+    const isThere = () => core.current.pc === point.pc && core.waiting === waits;
     this.goTo(point.branches);
     this.guard(point, () => {
       // A hart that waited there had come a little further than the transfer.
-      while (!isThere() && !core.hart.waiting && core.hart.branches === point.branches) runner.step();
+      while (!isThere() && !core.waiting && core.current.branches === point.branches) runner.step();
     });
-    if (!isThere() || core.hart.branches !== point.branches) {
+    if (!isThere() || core.current.branches !== point.branches) {
       throw this.diverged(point, 'the machine does not come by there');
     }
     if (runner.delivered !== delivered) throw this.diverged(point, 'what is recorded before did not all arrive');
   }
 
   private compare(recorded: StoredDigest, point: ExecutionPoint): void {
-    const difference = compareDigests(recorded, this.digests.take());
+    const difference = compareDigests(recorded, this.digests.take(), this.recording.start.registerNames);
     if (difference) throw new DivergenceError({ ...difference, ...this.interval(point), event: undefined });
     this.sound = point;
   }

@@ -1,7 +1,10 @@
 import { GodwitError } from '../common/errors.ts';
+import { boardVersionNamed } from '../machine/board-versions.ts';
 import type { ConsolePort, ExecutionPoint } from '../machine/core.ts';
+import { madeByNewer } from '../state/format-errors.ts';
 import type { PlainData } from '../state/plain-data.ts';
-import { StateReader } from '../state/state-reader.ts';
+import { isOptional, StateReader } from '../state/state-reader.ts';
+import { REGISTER_NAMES } from './registers.ts';
 
 export interface RecordedDisk {
   readonly sizeBytes: number;
@@ -24,6 +27,10 @@ export interface RecordedStart extends RecordedMachine {
   readonly tool: string;
   /** Milliseconds since 1970, of the host. */
   readonly epochMs: number;
+  /** The board version (machine/board-versions.ts). */
+  readonly board: string;
+  /** Of the registers in the digests, in their order. */
+  readonly registerNames: readonly string[];
   readonly point: ExecutionPoint;
   /** Guest time. */
   readonly ticks: bigint;
@@ -32,15 +39,20 @@ export interface RecordedStart extends RecordedMachine {
   readonly state: PlainData;
 }
 
-const FIELDS = ['tool', 'epochMs', 'memoryBytes', 'disks', 'consolePort', 'point', 'ticks', 'instructionsRetired'];
+const VERSION = 1;
+const MACHINE_FIELDS = ['memoryBytes', 'disks', 'consolePort'];
+const FIELDS = ['tool', 'epochMs', 'board', 'registerNames', 'point', 'ticks', 'instructionsRetired', 'state'];
 const MEMORY_MAXIMUM = 4 * 1024 ** 3;
 const DISKS_MAXIMUM = 64;
+const HARTS_MAXIMUM = 4096;
 const TEXT_MAXIMUM = 256;
 
 export function startToPlainData(start: RecordedStart): PlainData {
-  const { point, disks, ...rest } = start;
+  const { point, disks, registerNames, ...rest } = start;
   return {
+    version: VERSION,
     ...rest,
+    registerNames: registerNames.join(' '),
     point: { ...point },
     disks: disks.map(({ sizeBytes, readonly, serial }) => ({ sizeBytes, readonly, serial })),
   };
@@ -48,12 +60,14 @@ export function startToPlainData(start: RecordedStart): PlainData {
 
 /** Throws GodwitError('damaged'). */
 export function startFromPlainData(data: PlainData): RecordedStart {
-  const reader = new StateReader('a recording, its start', data, [...FIELDS, 'state']);
+  const reader = StateReader.part('a recording, its start', data, VERSION, [...FIELDS, ...MACHINE_FIELDS]);
   const memoryBytes = reader.integer('memoryBytes', MEMORY_MAXIMUM);
   reader.require(memoryBytes > 0 && memoryBytes % 1024 ** 2 === 0, 'the memory is not whole MiB');
   return {
     tool: text(reader, 'tool'),
     epochMs: reader.integer('epochMs', Number.MAX_SAFE_INTEGER),
+    board: boardVersionNamed('A recording', text(reader, 'board')).name,
+    registerNames: registerNamesFrom(reader.text('registerNames')),
     memoryBytes,
     disks: reader.list('disks', 0, DISKS_MAXIMUM).map(diskFrom),
     consolePort: reader.word('consolePort', ['uart', 'virtio']),
@@ -64,9 +78,18 @@ export function startFromPlainData(data: PlainData): RecordedStart {
   };
 }
 
+/** Those that this godwit has nothing to compare with are refused: a replay would not be a check. */
+function registerNamesFrom(text: string): readonly string[] {
+  if (text === REGISTER_NAMES.join(' ')) return REGISTER_NAMES;
+  const names = text.split(' ');
+  const unknown = names.find((name) => !REGISTER_NAMES.includes(name) && !isOptional(name));
+  if (unknown === undefined) return names;
+  throw madeByNewer('A recording', `it has the register "${unknown}", which this one does not know`);
+}
+
 export function pointFrom(data: PlainData): ExecutionPoint {
-  const reader = new StateReader('an execution point', data, ['branches', 'pc']);
-  return { branches: reader.u64('branches'), pc: reader.u64('pc') };
+  const reader = new StateReader('an execution point', data, ['hart', 'branches', 'pc']);
+  return { hart: reader.integer('hart', HARTS_MAXIMUM - 1), branches: reader.u64('branches'), pc: reader.u64('pc') };
 }
 
 function diskFrom(data: PlainData): RecordedDisk {

@@ -36,7 +36,7 @@ export function isBefore(a: ExecutionPoint, b: ExecutionPoint): boolean {
 }
 
 function isSame(a: ExecutionPoint, b: ExecutionPoint): boolean {
-  return a.branches === b.branches && a.pc === b.pc;
+  return a.hart === b.hart && a.branches === b.branches && a.pc === b.pc;
 }
 
 /**
@@ -74,7 +74,7 @@ export class Timeline {
   }
 
   get atEnd(): boolean {
-    return this.core.hart.branches >= this.endBranches;
+    return this.core.current.branches >= this.endBranches;
   }
 
   /**
@@ -83,12 +83,12 @@ export class Timeline {
    */
   runForward(branches: bigint, stop?: () => boolean): Arrived {
     const target = branches < this.endBranches ? branches : this.endBranches;
-    while (this.core.hart.branches < target) {
-      const stride = (this.core.hart.branches / STRIDE_BRANCHES + 1n) * STRIDE_BRANCHES;
+    while (this.core.current.branches < target) {
+      const stride = (this.core.current.branches / STRIDE_BRANCHES + 1n) * STRIDE_BRANCHES;
       const { kind } = this.runner.run(stride < target ? stride : target);
       if (kind === 'finished') return 'end';
       if (kind === 'debug') return 'stopped';
-      if (this.core.hart.branches >= stride) this.takeWaypoint();
+      if (this.core.current.branches >= stride) this.takeWaypoint();
       if (stop?.()) return 'there';
     }
     return branches <= this.endBranches ? 'there' : 'end';
@@ -114,7 +114,7 @@ export class Timeline {
     if (!isBefore(this.point, point) || this.isFar(point.branches)) this.rewind(point.branches);
     const arrived = this.approach(point.branches);
     if (arrived === 'end' && !isSame(this.point, point)) return 'end';
-    while (this.core.hart.branches === point.branches && this.core.hart.pc !== point.pc) {
+    while (this.core.current.branches === point.branches && this.core.current.pc !== point.pc) {
       if (this.stepForward() === 'end') return 'end';
     }
     if (!isSame(this.point, point)) {
@@ -132,13 +132,13 @@ export class Timeline {
       this.rewind(this.beginning.branches);
       return 'beginning';
     }
-    if (branches < this.core.hart.branches || this.isFar(branches)) this.rewind(branches);
+    if (branches < this.core.current.branches || this.isFar(branches)) this.rewind(branches);
     return this.approach(branches);
   }
 
   /** Whether there is a waypoint between here and there. */
   private isFar(branches: bigint): boolean {
-    return this.waypoints.atOrBefore(branches).snapshot.point.branches > this.core.hart.branches;
+    return this.waypoints.atOrBefore(branches).snapshot.point.branches > this.core.current.branches;
   }
 
   /** Back (or on) to the last waypoint at or before this branch count. */
@@ -151,7 +151,7 @@ export class Timeline {
 
   private approach(branches: bigint): Arrived {
     for (const distance of APPROACH_BRANCHES) {
-      if (branches - distance <= this.core.hart.branches) continue;
+      if (branches - distance <= this.core.current.branches) continue;
       if (this.runForward(branches - distance) === 'end') return 'end';
       this.takeWaypoint();
     }

@@ -50,7 +50,7 @@ export class Waypoints {
 
   /** Keeps the machine as it is now, unless there is a waypoint with this branch count. */
   take(delivered: number, outputPosition: () => number): void {
-    const { branches } = this.core.hart;
+    const { branches } = this.core.current;
     const at = this.indexAfter(branches);
     const before = this.sorted[at - 1];
     if (before && branchesOf(before) === branches) return;

@@ -26,9 +26,9 @@ export interface Individual extends Identity {
 export function takeFreshIdentity(core: MachineCore, individual: Individual): LoggedEvent[] {
   const { seed, generationId, wallNanoseconds } = individual;
   const events = catchUp(core, ticksAtWall(core, wallNanoseconds));
-  if (!core.acceptsEvents && core.run(core.hart.branches + 1n).kind === 'finished') return events;
+  if (!core.acceptsEvents && core.run(core.current.branches + 1n).kind === 'finished') return events;
   const epoch = epochCorrection(core, wallNanoseconds);
-  if (core.hart.waiting) events.push(stamp(core, { kind: 'clock', ticks: core.ticks, rate: core.clockRate }));
+  if (core.waiting) events.push(stamp(core, { kind: 'clock', ticks: core.ticks, rate: core.clockRate }));
   if (epoch) events.push(stamp(core, epoch));
   events.push(stamp(core, { kind: 'identity', seed, generationId }));
   return events;

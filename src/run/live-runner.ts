@@ -71,7 +71,7 @@ export class LiveRunner {
   }
 
   private startClock(): LiveClock {
-    return new LiveClock(this.host.nowMs(), Number(this.core.ticks), Number(this.core.hart.branches));
+    return new LiveClock(this.host.nowMs(), Number(this.core.ticks), Number(this.core.current.branches));
   }
 
   /** Bytes for a console. They wait here until the device has room; nothing is lost. */
@@ -139,7 +139,7 @@ export class LiveRunner {
   }
 
   get stats(): LiveStatistics {
-    const { hart, ticks } = this.core;
+    const { current: hart, ticks } = this.core;
     return {
       instructions: hart.instructionsRetired,
       branches: hart.branches,
@@ -168,7 +168,7 @@ export class LiveRunner {
 
   private async stayPaused(): Promise<void> {
     while (this.stands && !this.stopped) await this.loop.sleep(IDLE_MS);
-    this.clock.restart(this.host.nowMs(), Number(this.core.ticks), Number(this.core.hart.branches));
+    this.clock.restart(this.host.nowMs(), Number(this.core.ticks), Number(this.core.current.branches));
   }
 
   /** Deliveries, a slice, and what follows from how it ended. */
@@ -179,7 +179,7 @@ export class LiveRunner {
     const started = host.nowMs();
     const farBehind = this.behindMs(core.ticks) > FAR_BEHIND_MS;
     const slice = farBehind ? Math.min(BRANCHES_BETWEEN_JUMPS, this.sliceBranches) : this.sliceBranches;
-    const outcome = this.execute(core.hart.branches + BigInt(slice));
+    const outcome = this.execute(core.current.branches + BigInt(slice));
     const now = host.nowMs();
     this.busyMs += now - started;
     this.options.onSlice?.(outcome, now - started);
@@ -191,7 +191,7 @@ export class LiveRunner {
     }
     // Not at a counted transfer, where the clock could be set.
     if (outcome.kind === 'debug') return undefined;
-    clock.observe(now, Number(core.hart.branches));
+    clock.observe(now, Number(core.current.branches));
     if (outcome.kind === 'slice') {
       if (!farBehind) this.fitSlice(now - started);
       await this.keepTime();
@@ -212,7 +212,7 @@ export class LiveRunner {
     if (event) this.setClock(now, event.ticks, event.rate);
     if (aheadMs === undefined) return;
     await this.loop.sleep(aheadMs);
-    clock.resumed(host.nowMs(), Number(core.hart.branches));
+    clock.resumed(host.nowMs(), Number(core.current.branches));
   }
 
   private behindMs(ticks: bigint): number {
@@ -231,7 +231,7 @@ export class LiveRunner {
   private setClock(nowMs: number, ticks: bigint, rate: bigint): void {
     if (ticks - this.core.ticks > LONG_JUMP_TICKS) {
       this.lastJumpMs = nowMs;
-      this.lastJumpBranches = this.core.hart.branches;
+      this.lastJumpBranches = this.core.current.branches;
     }
     this.deliver({ kind: 'clock', ticks, rate });
   }
@@ -242,7 +242,7 @@ export class LiveRunner {
     const [now, wall] = [host.nowMs(), host.epochNanoseconds()];
     const epoch = epochCorrection(core, wall);
     clock.aim(now, Number(epoch ? core.ticks : ticksAtWall(core, wall)));
-    if (this.behindMs(core.ticks) > STEP_MS || core.hart.waiting) this.tellTime();
+    if (this.behindMs(core.ticks) > STEP_MS || core.waiting) this.tellTime();
     if (epoch) this.deliver(epoch);
   }
 
@@ -252,7 +252,7 @@ export class LiveRunner {
     const remaining = deadline === undefined ? IDLE_MS : clock.msUntil(Number(deadline), host.nowMs());
     if (!this.somethingToDeliver && remaining > 0.5) await this.loop.sleep(Math.min(remaining, IDLE_MS));
     const now = host.nowMs();
-    clock.resumed(now, Number(core.hart.branches));
+    clock.resumed(now, Number(core.current.branches));
     if (this.stands || this.stopped || deadline === undefined) return;
     if (this.isSettling(deadline)) core.skipTo(deadline);
     else if (this.behindMs(deadline) > STEP_MS) await this.oversleep();
@@ -262,7 +262,7 @@ export class LiveRunner {
   /** After a jump a guest has timers to serve. Once it rests it takes a jump of any length, so it is let come to rest first. */
   private isSettling(deadline: bigint): boolean {
     if (this.behindMs(deadline) <= FAR_BEHIND_MS || this.core.awaitsDisk || atRest(this.core)) return false;
-    return this.core.hart.branches - this.lastJumpBranches < BigInt(BRANCHES_BETWEEN_JUMPS);
+    return this.core.current.branches - this.lastJumpBranches < BigInt(BRANCHES_BETWEEN_JUMPS);
   }
 
   /** The wall is well past what the guest waits for. */
@@ -288,7 +288,7 @@ export class LiveRunner {
   }
 
   private deliverAll(): void {
-    if (this.core.hart.waiting) this.tellTime();
+    if (this.core.waiting) this.tellTime();
     for (const event of this.events.splice(0)) this.deliver(event);
     for (const port of ['uart', 'virtio'] as const) this.deliverTyped(port);
   }

@@ -53,7 +53,7 @@ export class ReplayRunner {
   step(): Finish | undefined {
     const { core } = this;
     for (let due = this.events[this.next]; due && this.isHere(due); due = this.events[this.next]) this.deliver(due);
-    if (core.hart.waiting) return this.wait();
+    if (core.waiting) return this.wait();
     const outcome = core.step();
     if (outcome.kind !== 'finished') return undefined;
     if (this.isEnd(outcome.finish)) return outcome.finish;
@@ -80,8 +80,8 @@ export class ReplayRunner {
     const { core } = this;
     for (;;) {
       const due = this.events[this.next];
-      const here = core.hart.branches;
-      if (here >= branches && !core.hart.waiting) return { kind: 'slice' };
+      const here = core.current.branches;
+      if (here >= branches && !core.waiting) return { kind: 'slice' };
       if (due && here === due.point.branches && this.deliverIfHere(due)) continue;
       if (here >= branches) return { kind: 'slice' };
       // an event at this branch count but a later pc is for a hart that waits there.
@@ -89,14 +89,14 @@ export class ReplayRunner {
       const outcome = core.run(next === here ? here + 1n : next);
       if (outcome.kind === 'debug') return outcome;
       if (outcome.kind === 'waiting') {
-        if (due && core.hart.branches === due.point.branches && this.deliverIfHere(due)) continue;
+        if (due && core.current.branches === due.point.branches && this.deliverIfHere(due)) continue;
         if (outcome.deadline === undefined) throw this.diverged('it waits for something that is not in the recording');
         if (untilTicks !== undefined && outcome.deadline > untilTicks) return { kind: 'slice' };
         core.skipTo(outcome.deadline);
       } else if (outcome.kind === 'finished') {
         if (this.isEnd(outcome.finish)) return outcome;
         core.reset();
-      } else if (due && core.hart.branches > due.point.branches) {
+      } else if (due && core.current.branches > due.point.branches) {
         throw this.diverged('it passed the point of the next event');
       }
     }
@@ -114,7 +114,8 @@ export class ReplayRunner {
 
   private isHere({ point }: LoggedEvent): boolean {
     const { core } = this;
-    return core.hart.branches === point.branches && core.hart.pc === point.pc && core.acceptsEvents;
+    const { hart, branches, pc } = core.point;
+    return hart === point.hart && branches === point.branches && pc === point.pc && core.acceptsEvents;
   }
 
   private deliver(due: LoggedEvent): void {
@@ -123,8 +124,8 @@ export class ReplayRunner {
   }
 
   private diverged(what: string): GodwitError {
-    const { branches, pc } = this.core.point;
-    const place = `branch ${branches}, pc 0x${pc.toString(16)}`;
+    const { hart, branches, pc } = this.core.point;
+    const place = `branch ${branches}, pc 0x${pc.toString(16)}, hart ${hart}`;
     return new GodwitError(
       'damaged',
       `the machine does not follow the recording: ${what} (${place}, event ${this.next})`,

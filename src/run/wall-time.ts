@@ -41,7 +41,7 @@ export function epochCorrection(core: MachineCore, wallNanoseconds: bigint): Ext
 
 /** Whether the guest waits and will for a while, for nothing that a disk owes it. */
 export function atRest(core: MachineCore): boolean {
-  if (!core.hart.waiting || core.hart.interruptsPending || core.awaitsDisk) return false;
+  if (!core.waiting || core.current.interruptsPending || core.awaitsDisk) return false;
   const deadline = core.nextDeadline();
   return deadline === undefined || deadline - core.ticks >= REST;
 }
@@ -60,7 +60,7 @@ export function stepTowards(core: MachineCore, target: bigint): bigint {
 export function catchUp(core: MachineCore, target: bigint): LoggedEvent[] {
   const events: LoggedEvent[] = [];
   while (target - core.ticks > NEAR) {
-    if (!core.acceptsEvents && core.run(core.hart.branches + 1n).kind === 'finished') break;
+    if (!core.acceptsEvents && core.run(core.current.branches + 1n).kind === 'finished') break;
     events.push(stamp(core, { kind: 'clock', ticks: stepTowards(core, target), rate: core.clockRate }));
     if (target - core.ticks > NEAR && !runOn(core)) break;
   }
@@ -69,8 +69,8 @@ export function catchUp(core: MachineCore, target: bigint): LoggedEvent[] {
 
 /** Until the guest rests, or for a little while. False when it has ended, or stopped for a debugger. */
 function runOn(core: MachineCore): boolean {
-  const end = core.hart.branches + BigInt(BRANCHES_BETWEEN_JUMPS);
-  while (core.hart.branches < end) {
+  const end = core.current.branches + BigInt(BRANCHES_BETWEEN_JUMPS);
+  while (core.current.branches < end) {
     const outcome = core.run(end);
     if (outcome.kind === 'slice') continue;
     if (outcome.kind !== 'waiting') return false;

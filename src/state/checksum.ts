@@ -1,6 +1,6 @@
 /**
- * CRC-32 as in gzip and PNG (ISO 3309, polynomial 0x04c11db7 reflected). Hosts have it built in, so that checking a file costs
- * little there; this one is for those that do not.
+ * CRC-32 as in gzip and PNG (ISO 3309, polynomial 0x04c11db7 reflected). Hosts have it built in, so that checking a
+ * file costs little there; this one is for those that do not.
  */
 const SLICES = 8;
 const tables = makeTables();

@@ -8,9 +8,9 @@ import type { PlainData } from './plain-data.ts';
 const MAXIMUM_BIGNUM_BYTES = 4096;
 
 /**
- * Plain data as CBOR (RFC 8949) in its length-first deterministic encoding (4.2.3: shortest forms, keys in order of length, then of
- * bytes), so that equal data gives equal bytes. A bigint is always a bignum (tags 2 and 3) and a number never is, so what is
- * read has the types of what was written.
+ * Plain data as CBOR (RFC 8949) in its length-first deterministic encoding (4.2.3: shortest forms, keys in order of
+ * length, then of bytes), so that equal data gives equal bytes. A bigint is always a bignum (tags 2 and 3) and a number
+ * never is, so what is read has the types of what was written.
  */
 export function encodePlainData(data: PlainData): Uint8Array {
   return encode(data, {

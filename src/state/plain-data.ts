@@ -11,7 +11,10 @@ export type PlainData =
 
 /** A part of the machine whose state can be taken and put back. */
 export interface Stateful {
+  /** A record with a field `version`, and all that this version of the part has. */
   save(): PlainData;
-  /** Throws GodwitError('damaged') when the data is not what `save` gives, before it changes anything. */
+  /**
+   * Throws GodwitError 'damaged' or 'unsupported' when the data is not what `save` gives, before it changes anything.
+   */
   restore(state: PlainData): void;
 }

@@ -1,27 +1,57 @@
 import { GodwitError } from '../common/errors.ts';
+import { madeByNewer, requireVersion } from './format-errors.ts';
 import type { PlainData } from './plain-data.ts';
 
+const VERSION = 'version';
+/** A name that ends so is of something that a reader may leave out when it does not know it. */
+const OPTIONAL_MARK = '?';
+
+/** Whether a field or a device may be left out by those who do not know it. */
+export function isOptional(name: string): boolean {
+  return name.endsWith(OPTIONAL_MARK);
+}
+
 /**
- * Reads one record of saved state, checking every field. A device reads all its fields before it changes anything, so that
- * a damaged state leaves it as it was.
+ * Reads one record of saved state, checking every field. A device reads all its fields before it changes anything, so
+ * that a damaged state leaves it as it was. docs/FORMATS.md has the rules: a part has a version, what a reader does not
+ * know was made by a newer godwit, and what is marked as optional may be unknown or missing.
  */
 export class StateReader {
   readonly #what: string;
   readonly #record: { [key: string]: PlainData };
 
-  /** `what` names the part of the machine for messages; the record must have exactly the given fields. */
+  /** A record that is a part, with a version of its own: `version` is what is known of it. */
+  static part(what: string, state: PlainData, version: number, fields: readonly string[]): StateReader {
+    const found = (state as { version?: unknown } | null)?.version;
+    if (typeof found === 'number' && Number.isSafeInteger(found) && found >= 0)
+      requireVersion(`The state of ${what}`, found, version);
+    const reader = new StateReader(what, state, [VERSION, ...fields]);
+    reader.integer(VERSION, version);
+    return reader;
+  }
+
+  /**
+   * `what` names the part of the machine for messages; a record within a part has the fields that the part's version
+   * has.
+   */
   constructor(what: string, state: PlainData, fields: readonly string[]) {
     this.#what = what;
     if (state === null || typeof state !== 'object' || Array.isArray(state) || state instanceof Uint8Array) {
       throw this.#damaged('it is not a record');
     }
     this.#record = state;
-    for (const name of fields) {
-      if (!Object.hasOwn(state, name)) throw this.#damaged(`the field "${name}" is missing`);
-    }
     for (const name of Object.keys(state)) {
-      if (!fields.includes(name)) throw this.#damaged(`the field "${name}" is unknown`);
+      if (fields.includes(name) || isOptional(name)) continue;
+      throw madeByNewer(`The state of ${what}`, `it has "${name}", which this one does not know`);
     }
+    for (const name of fields) {
+      if (Object.hasOwn(state, name) || isOptional(name)) continue;
+      throw this.#damaged(`the field "${name}" is missing`);
+    }
+  }
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.#record, name);
   }
 
   /** An integer from 0 to `maximum`. */
@@ -50,6 +80,12 @@ export class StateReader {
     if (!(value instanceof Uint8Array)) throw this.#damaged(`the field "${name}" is not a byte array`);
     if (value.length > maximumLength) throw this.#damaged(`the field "${name}" is too long`);
     return value.slice();
+  }
+
+  text(name: string): string {
+    const value = this.#record[name];
+    if (typeof value !== 'string') throw this.#damaged(`the field "${name}" is not a text`);
+    return value;
   }
 
   /** One of the given words. */

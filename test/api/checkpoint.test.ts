@@ -182,7 +182,7 @@ describe('checkpoints of a running machine', () => {
       const restored = await MachineCore.restore(options, opened.state, opened.pages);
       expect(rehearsed.point).toEqual(restored.point);
       expect(rehearsed.digest()).toBe(restored.digest());
-      const end = restored.hart.branches + 1_000_000n;
+      const end = restored.current.branches + 1_000_000n;
       for (const core of [rehearsed, restored]) new ReplayRunner(core, []).run(end);
       expect(rehearsed.point).toEqual(restored.point);
       expect(rehearsed.digest()).toBe(restored.digest());

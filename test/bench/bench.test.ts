@@ -106,7 +106,7 @@ describe('kernels', async () => {
     session = new ConsoleSession((text) => machine.runner.input('uart', new TextEncoder().encode(text)));
     machine = await createLiveMachine({ ...suiteMachine(images), initrdPath }, 'jit', (bytes, core) => {
       for (const text of lines.push(bytes)) {
-        session.line({ text, atMs: 0, cpuMs: undefined, instructions: Number(core.hart.instructionsRetired) });
+        session.line({ text, atMs: 0, cpuMs: undefined, instructions: Number(core.instructionsRetired) });
       }
     });
     const ready = session.ready();

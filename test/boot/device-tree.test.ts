@@ -155,7 +155,7 @@ describe('the device tree', () => {
   it.each([
     ['a negative size', { memoryBytes: -1 }],
     ['half a byte', { memoryBytes: 0.5 }],
-    ['nine slots', { memoryBytes: MIB, virtioSlots: 9 }],
+    ['33 slots', { memoryBytes: MIB, virtioSlots: 33 }],
     ['no harts', { memoryBytes: MIB, hartCount: 0 }],
     ['a zero byte in the command line', { memoryBytes: MIB, bootArguments: 'a\0b' }],
     ['an extension that is none', { memoryBytes: MIB, isa: ['i', 'Zba'] }],

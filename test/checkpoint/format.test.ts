@@ -115,10 +115,10 @@ describe.each(Object.entries(codecs))('the %s codec', (_, codec) => {
 });
 
 describe('a container', () => {
-  const expected = { kind: 'TEST', kindName: 'test file', known: ['KNOW'] };
+  const expected = { kind: 'TEST', kindName: 'test file', version: 7, known: ['KNOW'] };
   const make = (...types: { type: string; required?: boolean }[]): Uint8Array => {
     const writer = new ContainerWriter(portableCodec);
-    const blocks = [writer.start('TEST')];
+    const blocks = [writer.start(expected)];
     for (const { type, required = false } of types) {
       writer.begin(type, { required });
       blocks.push(writer.add(new TextEncoder().encode(`content of ${type}`)));
@@ -152,17 +152,24 @@ describe('a container', () => {
   it('is refused when it needs something unknown, and not when that is optional', () => {
     expect(failure(make({ type: 'ELSE', required: true }))).toMatchObject({
       code: 'unsupported',
-      message: 'x.godwit needs "ELSE", which this godwit does not know.',
-      hint: expect.stringContaining('update'),
+      message: 'x.godwit was made by a newer godwit: it needs "ELSE", which this one does not know.',
+      hint: expect.stringContaining('Update'),
     });
     expect(failure(make({ type: 'ELSE' }))).toBeUndefined();
   });
 
   it('of a newer version says so', () => {
-    expect(failure(withHeader(HEADER.version, 2))).toMatchObject({
+    expect(failure(withHeader(HEADER.version, 8))).toMatchObject({
       code: 'unsupported',
-      message: 'x.godwit has version 2 of the format.',
-      hint: expect.stringContaining('newer godwit'),
+      message: 'x.godwit was made by a newer godwit: it has format 8, and this one reads format 7.',
+      hint: 'Update this godwit.',
+    });
+  });
+
+  it('of an older version says so', () => {
+    expect(failure(withHeader(HEADER.version, 6))).toMatchObject({
+      code: 'unsupported',
+      message: 'x.godwit was made by an older godwit (format 6), which this one does not read.',
     });
   });
 
@@ -174,11 +181,14 @@ describe('a container', () => {
   });
 
   it.each([
-    ['nothing', new Uint8Array(0)],
-    ['text', new TextEncoder().encode('#!/bin/sh\n'.repeat(20))],
-    ['another format', Uint8Array.of(0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3)],
-  ])('is not %s', (_, bytes) => {
-    expect(failure(bytes)).toMatchObject({ code: 'unsupported', message: 'x.godwit is not a test file of godwit.' });
+    ['nothing', new Uint8Array(0), 'an empty file'],
+    ['text', new TextEncoder().encode('#!/bin/sh\n'.repeat(20)), 'a text'],
+    ['another format', Uint8Array.of(0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3), 'a qcow2 disk'],
+  ])('is not %s', (_, bytes, is) => {
+    expect(failure(bytes)).toMatchObject({
+      code: 'unsupported',
+      message: `x.godwit is not a test file of godwit, but ${is}.`,
+    });
   });
 
   it('that is cut short anywhere is damaged', () => {

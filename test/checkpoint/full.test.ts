@@ -64,7 +64,7 @@ describe('a full file system', () => {
       await draft.write({
         memory: memory.snapshot(parent !== undefined, true),
         state: null,
-        point: { branches: 0n, pc: 0n },
+        point: { hart: 0, branches: 0n, pc: 0n },
         machine: recipe,
       });
       await draft.commit();

@@ -169,7 +169,7 @@ describe('a damaged portable file', () => {
     await draft.write({
       memory: model.snapshot(false),
       state: { pc: 1n },
-      point: { branches: 1n, pc: 2n },
+      point: { hart: 0, branches: 1n, pc: 2n },
       machine: null,
       disks: [
         { path: draft.storePath('disk0.qcow2'), format: 'qcow2', sizeBytes: 300_000, readonly: false, backing: [] },

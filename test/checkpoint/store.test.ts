@@ -81,7 +81,7 @@ describe.each([
     const content = {
       memory: memory.snapshot(false, shared),
       state: null,
-      point: { branches: 0n, pc: 0n },
+      point: { hart: 0, branches: 0n, pc: 0n },
       machine: null,
     };
     const writing = draft.write(content, { signal: abort.signal });
@@ -100,7 +100,7 @@ describe.each([
     const content = {
       memory: memory.snapshot(false, shared),
       state: null,
-      point: { branches: 0n, pc: 0n },
+      point: { hart: 0, branches: 0n, pc: 0n },
       machine: null,
     };
     const writing = draft.write(content);
@@ -114,7 +114,7 @@ describe.each([
     const draft = await store.begin();
     const seen: number[] = [];
     const bytes = await draft.write(
-      { memory: memory.snapshot(false, shared), state: null, point: { branches: 0n, pc: 0n }, machine: null },
+      { memory: memory.snapshot(false, shared), state: null, point: { hart: 0, branches: 0n, pc: 0n }, machine: null },
       { onProgress: (done) => seen.push(done) },
     );
     expect(seen.at(-1)).toBe(bytes);
@@ -213,7 +213,7 @@ describe('names', () => {
       await draft.write({
         memory: new ModelMemory(1).snapshot(false),
         state: null,
-        point: { branches: 0n, pc: 0n },
+        point: { hart: 0, branches: 0n, pc: 0n },
         machine: null,
       });
     }
@@ -321,7 +321,7 @@ describe('disks', () => {
     await draft.write({
       memory: new ModelMemory(4).snapshot(false),
       state: null,
-      point: { branches: 0n, pc: 0n },
+      point: { hart: 0, branches: 0n, pc: 0n },
       machine: null,
       disks: [disk],
     });
@@ -370,7 +370,7 @@ describe('disks', () => {
     await draft.write({
       memory: new ModelMemory(4).snapshot(false),
       state: null,
-      point: { branches: 0n, pc: 0n },
+      point: { hart: 0, branches: 0n, pc: 0n },
       machine: null,
       disks: [first.disk],
     });

@@ -18,8 +18,8 @@ describe.skipIf(reason)(`gdb on a bare machine's program${reason ? ` (skipped: $
   beforeAll(async () => {
     program = new BareProgram();
     const core = await program.create();
-    while (core.run(core.hart.branches + 100_000n).kind !== 'finished');
-    plain = { digest: core.digest(), branches: core.hart.branches, instructions: core.hart.instructionsRetired };
+    while (core.run(core.current.branches + 100_000n).kind !== 'finished');
+    plain = { digest: core.digest(), branches: core.current.branches, instructions: core.instructionsRetired };
   });
   afterAll(() => program?.remove());
 
@@ -195,7 +195,7 @@ describe.skipIf(reason)(`gdb on a bare machine's program${reason ? ` (skipped: $
     const machine = await LiveMachine.start(core);
     await gdb([`target remote ${machine.server.address}`, ...commands, ...watching], program.path);
     expect(await machine.finished).toEqual({ kind: 'pass', code: 0 });
-    expect(core.hart.instructionsRetired).toBeGreaterThanOrEqual(plain.instructions);
+    expect(core.instructionsRetired).toBeGreaterThanOrEqual(plain.instructions);
     // Guest time followed the wall, so interrupts came elsewhere; memory is what it must be.
     expect(core.ram.copyOut(program.symbol('table'), 512)).toEqual(
       await finalMemory(program, program.symbol('table'), 512),
@@ -211,16 +211,16 @@ describe.skipIf(reason)(`gdb on a bare machine's program${reason ? ` (skipped: $
         [`target remote ${machine.server.address}`, 'continue', 'print turns > 0', 'info symbol $pc'],
         endless.path,
       );
-      while (machine.core.hart.instructionsRetired < 100_000n) await new Promise((resolve) => setTimeout(resolve, 10));
+      while (machine.core.instructionsRetired < 100_000n) await new Promise((resolve) => setTimeout(resolve, 10));
       running.interrupt();
       const printed = await running.ended;
       expect(printed).toMatch(/Program received signal SIGINT/);
       expect(printed).toContain('$1 = 1');
       expect(printed).toMatch(/spin(?: \+ \d+)? in section .text/);
       // The connection is gone, so the machine goes on.
-      const before = machine.core.hart.instructionsRetired;
+      const before = machine.core.instructionsRetired;
       await new Promise((resolve) => setTimeout(resolve, 100));
-      expect(machine.core.hart.instructionsRetired).toBeGreaterThan(before);
+      expect(machine.core.instructionsRetired).toBeGreaterThan(before);
       await machine.stop();
     } finally {
       endless.remove();
@@ -242,7 +242,7 @@ describe.skipIf(reason)(`gdb on a bare machine's program${reason ? ` (skipped: $
       'monitor point',
     ]);
     for (const wanted of [1, 2]) {
-      while (!core.hart.waiting || running.count('Program received signal SIGINT') < wanted - 1) {
+      while (!core.waiting || running.count('Program received signal SIGINT') < wanted - 1) {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       await new Promise((resolve) => setTimeout(resolve, 200));
@@ -361,6 +361,6 @@ describe.skipIf(reason)(`gdb on a bare machine's program${reason ? ` (skipped: $
 
 async function finalMemory(program: BareProgram, address: bigint, bytes: number) {
   const core = await program.create();
-  while (core.run(core.hart.branches + 100_000n).kind !== 'finished');
+  while (core.run(core.current.branches + 100_000n).kind !== 'finished');
   return core.ram.copyOut(address, bytes);
 }

@@ -70,7 +70,7 @@ describe('Linux under a debugger', async () => {
       let part = 0;
       for (let next = DIGEST_EVERY_BRANCHES; next <= LAST_BRANCHES; next += DIGEST_EVERY_BRANCHES) {
         look(core, part++);
-        while (core.hart.branches < next) {
+        while (core.current.branches < next) {
           const outcome = core.run(next);
           if (outcome.kind === 'waiting') core.skipTo(outcome.deadline!);
           if (outcome.kind !== 'debug') continue;
@@ -79,11 +79,11 @@ describe('Linux under a debugger', async () => {
           // What is hit all the time is taken away again.
           if (stops % 400 === 0) core.stops.set([], []);
         }
-        digests.push(`${core.hart.branches} ${core.hart.pc} ${core.hart.instructionsRetired} ${core.digest()}`);
+        digests.push(`${core.current.branches} ${core.current.pc} ${core.instructionsRetired} ${core.digest()}`);
       }
       return { digests, stops };
     };
-    const plain = await digestsOf(({ hart }) => {
+    const plain = await digestsOf(({ current: hart }) => {
       seen.pcs.add(hart.pc);
       seen.stacks.add(BigInt.asUintN(64, hart.x(2)));
     });
@@ -153,7 +153,7 @@ describe('Linux under a debugger', async () => {
       await shows('done\r\n');
       expect(printed).toMatch(/child: 150 and 150\r\nparent: 102 and 225/);
       await machine.stop();
-      endBranches = core.hart.branches;
+      endBranches = core.current.branches;
       core.dispose();
     });
 

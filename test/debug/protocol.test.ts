@@ -72,7 +72,7 @@ class Conversation {
 
   /** Lets the machine go on, if it may. */
   run(branches = 1000n): void {
-    this.execute?.(this.core.hart.branches + branches);
+    this.execute?.(this.core.current.branches + branches);
   }
 
   send(text: string): void {
@@ -166,11 +166,11 @@ describe('the gdb remote protocol', () => {
   it('reads and writes registers', () => {
     expect(gdb.ask('p20')).toBe('0000208000000000');
     expect(gdb.ask('P5=1122334455667788')).toBe('OK');
-    expect(core.hart.x(5)).toBe(0x8877665544332211n - (1n << 64n));
+    expect(core.current.x(5)).toBe(0x8877665544332211n - (1n << 64n));
     expect(gdb.ask('P0=1122334455667788')).toBe('OK');
     expect(gdb.ask('p0')).toBe('0000000000000000');
     expect(gdb.ask('P20=0100308000000000')).toBe('OK');
-    expect(core.hart.pc).toBe(0x8030_0000n);
+    expect(core.current.pc).toBe(0x8030_0000n);
     const general = gdb.ask('g');
     expect(gdb.ask(`G${general}`)).toBe('OK');
     expect(gdb.ask('g')).toBe(general);
@@ -252,7 +252,7 @@ describe('the gdb remote protocol', () => {
     gdb.run();
     expect(gdb.going).toBe(false);
     expect(gdb.replies[0]).toMatch(/^T05.*thread:1;$/);
-    expect(core.hart.pc).toBe(ENTRY + 4n);
+    expect(core.current.pc).toBe(ENTRY + 4n);
     gdb.ask(`Z0,${(ENTRY + 8n).toString(16)},4`);
     gdb.ask('c');
     gdb.run();
@@ -278,7 +278,7 @@ describe('the gdb remote protocol', () => {
     }
     gdb.ask(`s${ENTRY.toString(16)}`);
     gdb.run();
-    expect(core.hart.pc).toBe(ENTRY + 4n);
+    expect(core.current.pc).toBe(ENTRY + 4n);
     gdb.ask('vCont;C05:1');
     gdb.stub.machineEnded(3);
     expect(gdb.replies[0]).toBe('W03');
@@ -290,7 +290,7 @@ describe('the gdb remote protocol', () => {
     expect([gdb.left, gdb.closed]).toEqual([1, 1]);
     gdb.stub.disconnect();
     expect(gdb.left).toBe(1);
-    expect(core.run(core.hart.branches + 1000n)).toEqual({ kind: 'slice' });
+    expect(core.run(core.current.branches + 1000n)).toEqual({ kind: 'slice' });
     gdb = new Conversation(await makeCore());
     gdb.ask('k');
     expect([gdb.killed, gdb.closed]).toEqual([1, 1]);
@@ -378,9 +378,9 @@ describe('a connection for debuggers', () => {
     });
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
   const isMoving = async () => {
-    const before = machine.core.hart.branches;
-    for (let tries = 0; tries < 100 && machine.core.hart.branches === before; tries++) await pause(10);
-    return machine.core.hart.branches > before;
+    const before = machine.core.current.branches;
+    for (let tries = 0; tries < 100 && machine.core.current.branches === before; tries++) await pause(10);
+    return machine.core.current.branches > before;
   };
   const gone = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve));
 
@@ -392,9 +392,9 @@ describe('a connection for debuggers', () => {
       const socket = await open();
       socket.write(text);
       while (!machine.server.connected) await pause(5);
-      const { branches } = machine.core.hart;
+      const { branches } = machine.core.current;
       await pause(30);
-      expect(machine.core.hart.branches).toBe(branches);
+      expect(machine.core.current.branches).toBe(branches);
       socket.destroy();
       expect(await isMoving()).toBe(true);
     }

@@ -32,7 +32,7 @@ function stepThrough(core: MachineCore, watched: bigint): Reference {
   let value = core.ram.readU64(watched)!;
   for (;;) {
     places.push(text(core.point));
-    pcs.push(core.hart.pc);
+    pcs.push(core.current.pc);
     if (core.step().kind === 'finished') break;
     const now = core.ram.readU64(watched)!;
     if (now !== value) changes.set(places.length - 1, now);
@@ -52,7 +52,7 @@ describe.skipIf(noCompiler)(`a session (GODWIT_SEED=${SEED})${noCompiler ? ` (sk
     watched = program.symbol('lock_word');
     const core = await program.create();
     reference = stepThrough(core, watched);
-    endBranches = core.hart.branches;
+    endBranches = core.current.branches;
   });
   afterAll(() => program?.remove());
 
@@ -104,7 +104,7 @@ describe.skipIf(noCompiler)(`a session (GODWIT_SEED=${SEED})${noCompiler ? ` (sk
       if (random(12) === 0) {
         const to = random(last);
         const [branches, pc] = reference.places[to]!.split(' ');
-        session.target.core.stops.pass(() => timeline.seek({ branches: BigInt(branches!), pc: BigInt(pc!) }));
+        session.target.core.stops.pass(() => timeline.seek({ hart: 0, branches: BigInt(branches!), pc: BigInt(pc!) }));
       }
       const from = here();
       const kind = ['continue', 'step', 'back', 'step back'][random(4)]!;

@@ -20,14 +20,14 @@ interface Seen {
 function runOver(core: MachineCore, slice: bigint): Seen[] {
   const seen: Seen[] = [];
   for (;;) {
-    const outcome: Outcome = core.run(core.hart.branches + slice);
+    const outcome: Outcome = core.run(core.current.branches + slice);
     if (outcome.kind === 'finished') {
       expect(outcome.finish).toEqual({ kind: 'pass', code: 0 });
       return seen;
     }
     if (outcome.kind === 'waiting') throw new Error('it waits');
     if (outcome.kind === 'slice') continue;
-    const { pc, branches, instructionsRetired: instructions } = core.hart;
+    const { pc, branches, instructionsRetired: instructions } = core.current;
     seen.push({ hit: outcome.hit!, pc, branches, instructions });
     expect(core.stops.pass(() => core.step()).kind).toBe('slice');
   }
@@ -51,14 +51,14 @@ describe.skipIf(noCompiler)(`breakpoints and watchpoints${noCompiler ? ` (skippe
     program = new BareProgram();
     const core = await program.create();
     runOver(core, 1_000_000n);
-    plain = { digest: core.digest(), instructions: core.hart.instructionsRetired, branches: core.hart.branches };
+    plain = { digest: core.digest(), instructions: core.instructionsRetired, branches: core.current.branches };
   });
   afterAll(() => program?.remove());
 
   const ending = (core: MachineCore) => ({
     digest: core.digest(),
-    instructions: core.hart.instructionsRetired,
-    branches: core.hart.branches,
+    instructions: core.instructionsRetired,
+    branches: core.current.branches,
   });
 
   const watch = (kind: Watchpoint['kind'], symbol: string, bytes: number, offset = 0): Watchpoint => ({
@@ -72,7 +72,7 @@ describe.skipIf(noCompiler)(`breakpoints and watchpoints${noCompiler ? ` (skippe
       it('stops before each visit of an instruction, at the point where stepping finds it', async () => {
         const names = ['mix', 'crossing_code', 'trap_entry', 'zero_block'];
         const addresses = names.map((symbol) => program.symbol(symbol));
-        const reference = stepThrough(await program.create(), ({ hart }) =>
+        const reference = stepThrough(await program.create(), ({ current: hart }) =>
           addresses.includes(hart.pc) ? `${hart.branches} ${hart.pc} ${hart.instructionsRetired}` : undefined,
         );
         // Stepping stands at an address twice when an interrupt is taken there.
@@ -126,7 +126,7 @@ describe.skipIf(noCompiler)(`breakpoints and watchpoints${noCompiler ? ` (skippe
             on === 2 ? [watch('access', 'table', 512)] : [],
           );
           turn++;
-          const outcome = core.run(core.hart.branches + 700n);
+          const outcome = core.run(core.current.branches + 700n);
           if (outcome.kind === 'finished') break;
           if (outcome.kind === 'debug') core.stops.pass(() => core.step());
         }

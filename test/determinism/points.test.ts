@@ -39,17 +39,17 @@ describe(`execution points (GODWIT_SEED=${SEED})`, async () => {
       const reference = await create({ enabled: false, threshold: 0 });
       const points: { point: ExecutionPoint; instructions: bigint; digest: bigint }[] = [];
       for (let i = 0; i < POINTS; i++) {
-        reference.run(reference.hart.branches + BigInt(Math.floor(next() * SPACING_BRANCHES) + 1));
+        reference.run(reference.current.branches + BigInt(Math.floor(next() * SPACING_BRANCHES) + 1));
         // Into the middle of straight code, and over transfers, one instruction at a time.
         for (let steps = Math.floor(next() * 40); steps > 0; steps--) reference.step();
         const { point } = reference;
-        points.push({ point, instructions: reference.hart.instructionsRetired, digest: reference.digest() });
+        points.push({ point, instructions: reference.instructionsRetired, digest: reference.digest() });
       }
       for (const threshold of [100, 2500]) {
         const core = await create({ enabled: true, threshold });
         for (const { point, instructions, digest } of points) {
           expect(core.runTo(point)).toEqual({ kind: 'slice' });
-          const reached = { point: core.point, instructions: core.hart.instructionsRetired, digest: core.digest() };
+          const reached = { point: core.point, instructions: core.instructionsRetired, digest: core.digest() };
           expect(reached).toEqual({ point, instructions, digest });
         }
       }

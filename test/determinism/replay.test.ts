@@ -24,9 +24,9 @@ function watched(core: MachineCore, digests: Digest[]): MachineCore {
   let next = DIGEST_EVERY_BRANCHES;
   core.run = (branches) => {
     const outcome = run(branches);
-    if (outcome.kind === 'slice' && core.hart.branches >= next) {
-      digests.push({ branches: core.hart.branches, digest: core.digest() });
-      next = core.hart.branches + DIGEST_EVERY_BRANCHES;
+    if (outcome.kind === 'slice' && core.current.branches >= next) {
+      digests.push({ branches: core.current.branches, digest: core.digest() });
+      next = core.current.branches + DIGEST_EVERY_BRANCHES;
     }
     return outcome;
   };
@@ -76,7 +76,7 @@ describe('a recorded boot of Linux', async () => {
     const finish = await runner.run();
     clearInterval(typist);
     expect(finish).toEqual({ kind: 'pass', code: 0 });
-    end = { branches: core.hart.branches, digest: core.digest() };
+    end = { branches: core.current.branches, digest: core.digest() };
   }, 120_000);
 
   it.skipIf(reason)(`prints what was asked for${reason ? ` (skipped: ${reason})` : ''}`, () => {
@@ -94,10 +94,10 @@ describe('a recorded boot of Linux', async () => {
         const door = new ReplayRunner(core, events);
         for (const { branches, digest } of digests) {
           expect(door.run(branches)).toEqual({ kind: 'slice' });
-          expect({ branches: core.hart.branches, digest: core.digest() }).toEqual({ branches, digest });
+          expect({ branches: core.current.branches, digest: core.digest() }).toEqual({ branches, digest });
         }
         expect(door.run(end.branches + 1n)).toEqual({ kind: 'finished', finish: { kind: 'pass', code: 0 } });
-        expect({ branches: core.hart.branches, digest: core.digest() }).toEqual(end);
+        expect({ branches: core.current.branches, digest: core.digest() }).toEqual(end);
       },
       patient(120_000),
     );

@@ -32,8 +32,8 @@ describe('stepping', () => {
     let saved = '';
     for (let branches = 2n; branches < 2000n; branches++) {
       expect(ran.run(branches).kind).toBe('slice');
-      while (stepped.hart.branches < branches) stepped.step();
-      expect([branches, stepped.hart.pc, stepped.digest()]).toEqual([branches, ran.hart.pc, ran.digest()]);
+      while (stepped.current.branches < branches) stepped.step();
+      expect([branches, stepped.current.pc, stepped.digest()]).toEqual([branches, ran.current.pc, ran.digest()]);
       const state = JSON.stringify(ran.board.rtc.save(), (_key, value) =>
         typeof value === 'bigint' ? `${value}` : value,
       );

@@ -44,7 +44,7 @@ describe('the interpreter and translated code', async () => {
       },
     });
     for (;;) {
-      const outcome = core.run(core.hart.branches + 500_000n);
+      const outcome = core.run(core.current.branches + 500_000n);
       if (outcome.kind !== 'waiting') continue;
       if (printed.includes('~#')) break;
       core.skipTo(outcome.deadline!);
@@ -58,7 +58,7 @@ describe('the interpreter and translated code', async () => {
     const digests: { branches: bigint; pc: bigint; instructions: bigint; digest: bigint }[] = [];
     for (let branches = DIGEST_EVERY_BRANCHES; branches <= LAST_BRANCHES; branches += DIGEST_EVERY_BRANCHES) {
       const stop = door.run(branches);
-      digests.push({ ...core.point, instructions: core.hart.instructionsRetired, digest: core.digest() });
+      digests.push({ ...core.point, instructions: core.instructionsRetired, digest: core.digest() });
       if (stop.kind === 'finished') break;
     }
     return { digests, regions: core.engine.translator.stats.translated };

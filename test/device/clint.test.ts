@@ -64,7 +64,7 @@ describe('CLINT', () => {
     other.clint.restore(one.clint.save());
     expect(other.harts.snapshot()).toBe('msip1');
     for (const state of damagedStates(one.clint.save())) expect(() => other.clint.restore(state)).toThrow(/damaged/);
-    expect(() => other.clint.restore({ msip: [0, 2] })).toThrow(/damaged/);
+    expect(() => other.clint.restore({ version: 1, msip: [0, 2] })).toThrow(/damaged/);
     expect(other.clint.save()).toEqual(one.clint.save());
     other.clint.reset();
     expect(other.harts.snapshot()).toBe('');

@@ -9,7 +9,7 @@ import type { BlockSubmission } from '../../src/device/virtio/block/backend.ts';
 import { VirtioBlock } from '../../src/device/virtio/block/virtio-block.ts';
 import { VirtioConsole } from '../../src/device/virtio/console/virtio-console.ts';
 import { VirtioEntropy } from '../../src/device/virtio/entropy/virtio-entropy.ts';
-import { EmptyVirtioSlot } from '../../src/device/virtio/mmio/empty-slot.ts';
+import { EmptyVirtioSlots } from '../../src/device/virtio/mmio/empty-slots.ts';
 import { VirtioMmio } from '../../src/device/virtio/mmio/virtio-mmio.ts';
 import type { VirtioFunction } from '../../src/device/virtio/transport.ts';
 import { ArrayGuestMemory, RAM_BASE } from './array-guest-memory.ts';
@@ -131,7 +131,7 @@ function finisher(): Subject {
 
 function emptySlot(): Subject {
   return {
-    device: new EmptyVirtioSlot('virtio7'),
+    device: new EmptyVirtioSlots(1),
     offsets: range(0, 0x110, 4),
     poke: () => {},
     outside: () => '',

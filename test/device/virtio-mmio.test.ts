@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { VirtioEntropy } from '../../src/device/virtio/entropy/virtio-entropy.ts';
-import { EmptyVirtioSlot } from '../../src/device/virtio/mmio/empty-slot.ts';
+import { EmptyVirtioSlots } from '../../src/device/virtio/mmio/empty-slots.ts';
 import { VirtioMmio } from '../../src/device/virtio/mmio/virtio-mmio.ts';
 import { ArrayGuestMemory, RAM_BASE } from './array-guest-memory.ts';
 import { damagedStates, EntropyDouble, LineDouble } from './doubles.ts';
@@ -36,7 +36,7 @@ describe('virtio-mmio registers', () => {
   });
 
   it('shows an empty slot as device 0', () => {
-    const empty = new EmptyVirtioSlot('virtio7');
+    const empty = new EmptyVirtioSlots(1);
     const driver = new MmioDriver(empty);
     expect([0x0, 0x4, 0x8, 0xc].map((offset) => driver.get(offset))).toEqual([0x74726976, 2, 0, 0x554d4551]);
     expect([0x10, 0x34, 0x70, 0x100, 0xffc].map((offset) => driver.get(offset))).toEqual([0, 0, 0, 0, 0]);
@@ -215,7 +215,7 @@ describe('virtio-mmio registers', () => {
       ...damagedStates(queue).map((damaged) => ({ ...state, queues: [damaged] })),
       { ...state, queues: [] },
       { ...state, deviceId: 2 },
-      { ...state, device: { surprise: 1 } },
+      { ...state, device: { version: null } },
       { ...state, interruptStatus: 4 },
       { ...state, queues: [{ ...queue, size: 3 }] },
       { ...state, queues: [{ ...queue, inUse: 1 }] },

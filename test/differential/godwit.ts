@@ -40,7 +40,7 @@ export class Godwit {
       translation: options.translation ?? tierUnderTest(),
       load: (machine) => {
         for (const { address, data } of Godwit.image.segments) machine.ram.copyIn(BigInt(address), data);
-        machine.hart.pc = BigInt(RAM);
+        machine.current.pc = BigInt(RAM);
       },
     });
     return new Godwit(core, options);
@@ -50,11 +50,11 @@ export class Godwit {
     const { core } = this;
     Godwit.image = image;
     core.reset();
-    const limit = core.hart.branches + BRANCH_LIMIT;
+    const limit = core.current.branches + BRANCH_LIMIT;
     let outcome = this.advance(limit);
-    while (outcome.kind === 'slice' && core.hart.branches < limit) outcome = this.advance(limit);
+    while (outcome.kind === 'slice' && core.current.branches < limit) outcome = this.advance(limit);
     if (outcome.kind !== 'finished' || core.ram.readU64(BigInt(DONE)) !== DONE_MAGIC) {
-      const where = `pc ${core.hart.pc.toString(16)}, record ${core.hart.unsigned(L.MSCRATCH).toString(16)}`;
+      const where = `pc ${core.current.pc.toString(16)}, record ${core.current.unsigned(L.MSCRATCH).toString(16)}`;
       throw new Error(`godwit did not finish: ${outcome.kind}, ${where}`);
     }
     return core.ram.copyOut(BigInt(image.resultAddress), image.resultBytes)!;
@@ -63,6 +63,6 @@ export class Godwit {
   private advance(limit: bigint) {
     const { stepping, sliceBranches } = this.options;
     if (stepping) return this.core.step();
-    return this.core.run(sliceBranches === undefined ? limit : this.core.hart.branches + sliceBranches);
+    return this.core.run(sliceBranches === undefined ? limit : this.core.current.branches + sliceBranches);
   }
 }

@@ -56,11 +56,11 @@ export class ShellGuest {
   }
 
   type(text: string): void {
-    if (!this.core.acceptsEvents) this.core.run(this.core.hart.branches + 1n);
+    if (!this.core.acceptsEvents) this.core.run(this.core.current.branches + 1n);
     const bytes = new TextEncoder().encode(text);
     // A hart that waits is told the time first, as the live door does.
     const { ticks, clockRate: rate } = this.core;
-    if (this.core.hart.waiting) this.events.push(stamp(this.core, { kind: 'clock', ticks, rate }));
+    if (this.core.waiting) this.events.push(stamp(this.core, { kind: 'clock', ticks, rate }));
     this.events.push(stamp(this.core, { kind: 'input', port: 'uart', bytes }));
   }
 
@@ -78,25 +78,25 @@ export class ShellGuest {
 
   /** Runs so many branches further, and to a counted transfer. */
   run(branches: bigint): void {
-    const end = this.core.hart.branches + branches;
+    const end = this.core.current.branches + branches;
     while (this.go(end) !== 'slice');
   }
 
   /** Runs until the text is printed, after what was found before. Returns where it starts. */
   private runUntil(wanted: string, branches: bigint): number {
-    const end = this.core.hart.branches + branches;
+    const end = this.core.current.branches + branches;
     for (;;) {
       const at = this.screen.text.indexOf(wanted, this.found);
       if (at >= 0) {
         this.found = at + wanted.length;
         return at;
       }
-      if (this.core.hart.branches > end) throw new Error(`no ${wanted} so far: ${this.screen.text.slice(-500)}`);
+      if (this.core.current.branches > end) throw new Error(`no ${wanted} so far: ${this.screen.text.slice(-500)}`);
       this.go();
     }
   }
 
-  private go(end = this.core.hart.branches + SLICE): 'slice' | 'waiting' {
+  private go(end = this.core.current.branches + SLICE): 'slice' | 'waiting' {
     const outcome = this.core.run(end);
     if (outcome.kind === 'finished') throw new Error(`the guest ended: ${this.screen.text.slice(-500)}`);
     if (outcome.kind !== 'waiting') return 'slice';

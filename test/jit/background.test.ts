@@ -74,8 +74,8 @@ describe('code that is translated some time later', () => {
     });
     const seen: unknown[] = [];
     for (let branches = DIGEST_EVERY; branches <= LAST_BRANCHES; branches += DIGEST_EVERY) {
-      while (core.hart.branches < branches)
-        core.run(core.hart.branches + 1500n < branches ? core.hart.branches + 1500n : branches);
+      while (core.current.branches < branches)
+        core.run(core.current.branches + 1500n < branches ? core.current.branches + 1500n : branches);
       seen.push({ ...core.point, digest: core.digest() });
     }
     return { seen, stats: core.engine.translator.stats };

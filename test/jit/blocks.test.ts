@@ -104,7 +104,7 @@ describe('regions of more instructions than a side exit can add', () => {
       [reference, { threshold: 1 }, { threshold: 40 }].map(async (translation) => {
         const core = await programMachine(source, { translation });
         runTo(core, 2000n, 200n);
-        return { instructions: core.hart.instructionsRetired, a3: core.hart.x(13), digest: core.digest() };
+        return { instructions: core.instructionsRetired, a3: core.current.x(13), digest: core.digest() };
       }),
     );
     for (const state of states) expect(state).toEqual(states[0]);

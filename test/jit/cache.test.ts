@@ -209,8 +209,8 @@ describe('a second machine with the same kernel', async () => {
           load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
           cache,
         });
-        while (core.hart.branches < 15_000_000n) {
-          const outcome = core.run(core.hart.branches + 200_000n);
+        while (core.current.branches < 15_000_000n) {
+          const outcome = core.run(core.current.branches + 200_000n);
           if (outcome.kind === 'waiting') core.skipTo(outcome.deadline!);
         }
         return core.engine.translator.stats;

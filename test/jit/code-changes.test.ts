@@ -42,7 +42,7 @@ async function statesOf(source: string, options: Partial<CoreOptions>, between: 
   const seen: unknown[] = [];
   for (let branches = COMPARE_EVERY; branches <= LAST_BRANCHES; branches += COMPARE_EVERY) {
     runTo(core, branches);
-    seen.push({ ...core.point, instructions: core.hart.instructionsRetired, digest: core.digest() });
+    seen.push({ ...core.point, instructions: core.instructionsRetired, digest: core.digest() });
     between(core, branches);
   }
   return { core, seen };
@@ -153,8 +153,8 @@ describe('data among code', () => {
       pages.push(one.engine.decoded.stats.pages);
     });
     // Each function added one more than the one before; the last may have returned just now.
-    const calls = [core.hart.x(21), core.hart.x(21) + 1n];
-    expect(calls.map((count) => (count * (count + 1n)) / 2n)).toContain(core.hart.x(10));
+    const calls = [core.current.x(21), core.current.x(21) + 1n];
+    expect(calls.map((count) => (count * (count + 1n)) / 2n)).toContain(core.current.x(10));
     expect(calls[0]).toBeGreaterThan(100n);
     // The program's own page, and that of the function, until it is cleared.
     expect(pages).toContain(1);
@@ -232,7 +232,7 @@ describe('code that changes itself', () => {
 
   it('without fence.i runs the new instruction at once, in every tier', async () => {
     const { core } = await compared(patching(1).replace('fence.i', 'addi zero,zero,0'));
-    expect(core.hart.x(10)).not.toBe(0n);
+    expect(core.current.x(10)).not.toBe(0n);
   });
 });
 

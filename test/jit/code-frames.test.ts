@@ -183,7 +183,7 @@ describe('code that comes from a disk', () => {
         id,
         completion: { status: 'ok', data: [sector(Number(branches % 997n))] },
       });
-      seen.push({ ...core.point, a0: core.hart.x(10), digest: core.digest() });
+      seen.push({ ...core.point, a0: core.current.x(10), digest: core.digest() });
     }
     return { seen, stats: core.engine.translator.stats };
   };

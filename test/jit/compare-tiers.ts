@@ -88,7 +88,7 @@ export function comparePrograms(machines: Machines, { seed, image }: GuestProgra
     translating
       .map(({ name, machine }) => firstDifference(name, machine, reference, (m, point) => m.core.runTo(point)))
       .find((found) => found !== undefined);
-  const instructions = interpreter.core.hart.instructionsRetired;
+  const instructions = interpreter.core.instructionsRetired;
   return { difference, instructions, regions: made() - before, result };
 }
 
@@ -97,9 +97,9 @@ function referenceRun(machine: TierMachine, image: Image, random: Random): Snaps
   const { core } = machine;
   const close = random.pick([3, 40, 300, 2000]);
   const snapshots: Snapshot[] = [];
-  while (core.hart.branches < BRANCH_LIMIT) {
+  while (core.current.branches < BRANCH_LIMIT) {
     const spacing = snapshots.length < CLOSE_STOPS ? close : 2000;
-    let outcome = core.run(core.hart.branches + BigInt(random.between(1, spacing)));
+    let outcome = core.run(core.current.branches + BigInt(random.between(1, spacing)));
     // On into straight code, and over transfers.
     for (let steps = random.below(LAST_STEPS); steps > 0 && outcome.kind === 'slice'; steps--) outcome = core.step();
     if (outcome.kind === 'finished') return snapshots;
@@ -148,6 +148,6 @@ function show({ point, instructions, digest }: Snapshot): string {
   return `pc ${point.pc.toString(16)}, ${point.branches} branches, ${instructions} instructions, digest ${digest.toString(16)}`;
 }
 
-function registers({ core: { hart } }: TierMachine): string {
+function registers({ core: { current: hart } }: TierMachine): string {
   return X_NAMES.map((name, i) => `${name} ${BigInt.asUintN(64, hart.x(i)).toString(16)}`).join(', ');
 }

@@ -80,11 +80,11 @@ async function runProgram(without: readonly Optimization[], enabled = true) {
     translation: { enabled, threshold: 40, optimizations: optimizationsWithout(without) },
   });
   const seen: unknown[] = [];
-  while (core.hart.branches < LAST_BRANCHES) {
-    core.run(core.hart.branches + 10_000n);
-    seen.push({ ...core.point, instructions: core.hart.instructionsRetired, digest: core.digest() });
+  while (core.current.branches < LAST_BRANCHES) {
+    core.run(core.current.branches + 10_000n);
+    seen.push({ ...core.point, instructions: core.instructionsRetired, digest: core.digest() });
   }
-  return { seen, statistics: core.engine.statistics(core.hart.address) };
+  return { seen, statistics: core.engine.statistics(core.current.address) };
 }
 
 describe('without an optimisation', () => {

@@ -28,15 +28,15 @@ export async function programMachine(
     memoryBytes: MEMORY_BYTES,
     load: (core) => {
       core.ram.copyIn(RAM, bytes);
-      core.hart.pc = RAM;
+      core.current.pc = RAM;
     },
   });
 }
 
 /** Runs it to this branch count, in slices. */
 export function runTo(core: MachineCore, branches: bigint, slice = 5000n): void {
-  while (core.hart.branches < branches) {
-    const { branches: now } = core.hart;
+  while (core.current.branches < branches) {
+    const { branches: now } = core.current;
     const outcome = core.run(now + slice < branches ? now + slice : branches);
     if (outcome.kind !== 'slice') throw new Error(`the program ended: ${outcome.kind}`);
   }

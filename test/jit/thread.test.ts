@@ -47,9 +47,9 @@ function machine(compiler?: RegionCompiler): Promise<MachineCore> {
 
 /** Runs it as the live door does, with a round of the event loop between slices; longer while `until` does not hold. */
 async function run(core: MachineCore, until: () => boolean = () => true): Promise<bigint> {
-  while (core.hart.branches < LAST_BRANCHES) {
-    core.run(core.hart.branches + 20_000n);
-    if (core.hart.branches < LAST_BRANCHES) await new Promise((resolve) => setImmediate(resolve));
+  while (core.current.branches < LAST_BRANCHES) {
+    core.run(core.current.branches + 20_000n);
+    if (core.current.branches < LAST_BRANCHES) await new Promise((resolve) => setImmediate(resolve));
   }
   for (let patience = 2000; !until() && patience > 0; patience--) {
     await new Promise((resolve) => setTimeout(resolve, 5));

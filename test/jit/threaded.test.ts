@@ -78,11 +78,11 @@ describe('threaded code', () => {
         core.ram.copyIn(LIST, list);
         const random = new Random(seed + i);
         const seen: unknown[] = [];
-        while (core.hart.branches < LAST_BRANCHES) {
-          runTo(core, core.hart.branches + BigInt(random.between(1, 4000)));
-          seen.push({ ...core.point, instructions: core.hart.instructionsRetired, digest: core.digest() });
+        while (core.current.branches < LAST_BRANCHES) {
+          runTo(core, core.current.branches + BigInt(random.between(1, 4000)));
+          seen.push({ ...core.point, instructions: core.instructionsRetired, digest: core.digest() });
         }
-        return { seen, translated: core.engine.statistics(core.hart.address).translatedInstructions };
+        return { seen, translated: core.engine.statistics(core.current.address).translatedInstructions };
       };
       const reference = await states({ enabled: false });
       const { seen, translated } = await states({ threshold });

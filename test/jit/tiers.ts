@@ -42,7 +42,7 @@ export class TierMachine {
       ...options,
       load: (machine) => {
         for (const { address, data } of loaded.image.segments) machine.ram.copyIn(BigInt(address), data);
-        machine.hart.pc = BigInt(RAM);
+        machine.current.pc = BigInt(RAM);
       },
     });
     return new TierMachine(core, loaded);
@@ -53,7 +53,7 @@ export class TierMachine {
     const { core } = this;
     this.loaded.image = image;
     // A reset of a machine lets these go on.
-    for (const count of [L.BRANCHES, L.INSTRET, L.TIME_BASE_TICKS, L.TIME_BASE_BRANCHES]) core.hart.put(count, 0n);
+    for (const count of [L.BRANCHES, L.INSTRET, L.TIME_BASE_TICKS, L.TIME_BASE_BRANCHES]) core.current.put(count, 0n);
     core.reset();
   }
 
@@ -64,7 +64,7 @@ export class TierMachine {
 
   get snapshot(): Snapshot {
     const { core } = this;
-    return { point: core.point, instructions: core.hart.instructionsRetired, digest: core.digest() };
+    return { point: core.point, instructions: core.instructionsRetired, digest: core.digest() };
   }
 
   result({ resultAddress, resultBytes }: Image): Uint8Array {
@@ -74,10 +74,10 @@ export class TierMachine {
   /** To an execution point with the stepping loop alone, one instruction at a time or up to the next transfer. */
   stepTo({ branches, pc }: ExecutionPoint): Outcome {
     const { core } = this;
-    while (core.hart.branches < branches || core.hart.pc !== pc) {
+    while (core.current.branches < branches || core.current.pc !== pc) {
       const outcome = core.step();
       if (outcome.kind !== 'slice') return outcome;
-      if (core.hart.branches > branches) return outcome;
+      if (core.current.branches > branches) return outcome;
     }
     return { kind: 'slice' };
   }

@@ -27,19 +27,19 @@ async function machine(enabled = true): Promise<MachineCore> {
     translation: { enabled, threshold: 100 },
     load: (core) => {
       core.ram.copyIn(RAM, code);
-      core.hart.pc = RAM;
+      core.current.pc = RAM;
     },
   });
 }
 
 /** Time is instructions, so that the result is the same each time. */
 function sample(core: MachineCore, options: Partial<SamplerOptions> = {}): Sampler {
-  return new Sampler(core, { nowMs: () => Number(core.hart.instructionsRetired), everyBranches: 499, ...options });
+  return new Sampler(core, { nowMs: () => Number(core.instructionsRetired), everyBranches: 499, ...options });
 }
 
 function run(core: MachineCore, branches: bigint): void {
-  while (core.hart.branches < branches) {
-    const aim = core.hart.branches + 10_000n;
+  while (core.current.branches < branches) {
+    const aim = core.current.branches + 10_000n;
     expect(core.run(aim < branches ? aim : branches).kind).toBe('slice');
     expect(core.acceptsEvents).toBe(true);
   }
@@ -71,7 +71,7 @@ describe('samples of a machine', () => {
     const sampler = sample(sampled);
     for (const branches of [1n, 40_000n, 123_457n, 400_000n]) {
       run(sampled, branches);
-      run(plain, sampled.hart.branches);
+      run(plain, sampled.current.branches);
       expect(sampled.point).toEqual(plain.point);
       expect(sampled.digest()).toBe(plain.digest());
     }
@@ -97,8 +97,8 @@ describe('samples of a machine', () => {
     expect(sampler.samples.length).toBeLessThan(100);
     expect(sampler.samples.length).toBeGreaterThan(30);
     const time = sampler.samples.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-    expect(time).toBeGreaterThan(0.9 * Number(core.hart.instructionsRetired));
-    expect(time).toBeLessThanOrEqual(Number(core.hart.instructionsRetired));
+    expect(time).toBeGreaterThan(0.9 * Number(core.instructionsRetired));
+    expect(time).toBeLessThanOrEqual(Number(core.instructionsRetired));
   });
 
   it('without names stand for pages', () => {
@@ -122,8 +122,8 @@ describe('a profile of Linux', async () => {
         load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
       });
       const sampler = sample(core, { everyBranches: 20_011 });
-      while (core.hart.branches < 12_000_000n) {
-        const outcome = core.run(core.hart.branches + 500_000n);
+      while (core.current.branches < 12_000_000n) {
+        const outcome = core.run(core.current.branches + 500_000n);
         if (outcome.kind === 'waiting') core.skipTo(outcome.deadline!);
       }
       const found = readKallsyms(core.ram.copyOut(RAM, core.ram.sizeBytes)!);

@@ -6,6 +6,7 @@ import { DigestTaker } from '../../src/recording/digest.ts';
 import { compareDigests, decodeDigest, encodeDigest } from '../../src/recording/digest-codec.ts';
 import { DivergenceError } from '../../src/recording/divergence.ts';
 import type { Recording } from '../../src/recording/recording.ts';
+import { REGISTER_NAMES } from '../../src/recording/registers.ts';
 import { makeRecordedMachine, Replayer } from '../../src/recording/replayer.ts';
 import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { guestImages } from '../support/guest.ts';
@@ -108,7 +109,7 @@ describe('a replay that goes another way', async () => {
     const page = untouched[random(untouched.length)]!;
     core.ram.writeU32(RAM_BASE + BigInt(page) * 4096n + 4092n, 1);
     // Nothing runs in M-mode.
-    core.hart.put(MSCRATCH, 0x1234n);
+    core.current.put(MSCRATCH, 0x1234n);
     const { divergence } = divergenceOf(() => replayer.run(second!.point.branches + 1n));
     expect(divergence).toMatchObject({
       interval: { index: 1, from: first!.point, to: second!.point },
@@ -169,7 +170,7 @@ describe('digests', async () => {
   );
 
   it('compare by page where these are few, and by group else', () => {
-    const registers = new Uint8Array(992);
+    const harts = [new Uint8Array(8 * REGISTER_NAMES.length)];
     const devices = new Map([['uart', 5n]]);
     const memory = (count: number, seed: number) => {
       const random = randomNumbers(seed);
@@ -177,7 +178,7 @@ describe('digests', async () => {
       return { pages, hashes: pages.map(() => random(2 ** 31)) };
     };
     for (const count of [0, 1, 512, 513, 20_000]) {
-      const digest = { registers, devices, memory: memory(count, 1) };
+      const digest = { harts, devices, memory: memory(count, 1) };
       const stored = decodeDigest(encodeDigest(digest));
       expect(compareDigests(stored, digest)).toBeUndefined();
       const zeros = {

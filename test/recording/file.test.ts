@@ -166,8 +166,8 @@ describe('the file of a recording', () => {
       [new TextEncoder().encode('#!/bin/sh\n'.repeat(10)), 'unsupported', /is not a recording/],
       [whole.slice(0, 20), 'damaged', /cut short/],
       [whole.slice(0, 32), 'damaged', /nothing to replay/],
-      [header((view) => view.setUint32(12, 2, true)), 'unsupported', /version 2/],
-      [header((view) => view.setUint32(12, 0, true)), 'unsupported', /version 0/],
+      [header((view) => view.setUint32(12, 3, true)), 'unsupported', /newer godwit.*format 3/],
+      [header((view) => view.setUint32(12, 1, true)), 'unsupported', /older godwit \(format 1\)/],
       [header((view) => view.setUint32(8, 0x54504b43, true)), 'unsupported', /is not a recording, but a "CKPT"/],
       [whole.map((byte, i) => (i === 15 ? 1 : byte)), 'damaged', /checksum of its header/],
     ];
@@ -208,6 +208,7 @@ describe('entries of the log', () => {
     for (let i = 0; i < 500; i++) {
       if (random(3) > 0) branches += BigInt(random(2 ** 30));
       const point = {
+        hart: 0,
         branches,
         pc: random(2) === 0 ? 0xffff_ffff_8000_0000n + BigInt(random(1000)) : BigInt(RTC.base),
       };

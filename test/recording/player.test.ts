@@ -106,9 +106,9 @@ describe('a recording that is played', async () => {
       expect(await player.seek({ kind: 'time', seconds: seconds + 0.5 })).toBe(true);
       expect(player.seconds).toBeLessThan(seconds + 0.6);
       expect(shown()).not.toContain('second\r\n');
-      const branches = player.replayer.core.hart.branches + 12_345n;
+      const branches = player.replayer.core.current.branches + 12_345n;
       expect(await player.seek({ kind: 'branch', branches })).toBe(true);
-      expect(player.replayer.core.hart.branches).toBe(branches);
+      expect(player.replayer.core.current.branches).toBe(branches);
       expect(await player.seek({ kind: 'text', text: 'third\r\n' })).toBe(true);
       expect(await player.seek({ kind: 'text', text: 'no such text' })).toBe(false);
       expect(shown()).toBe(printed);
@@ -124,9 +124,9 @@ describe('a recording that is played', async () => {
       player.pause();
       const playing = player.play();
       await delay(50);
-      const { branches } = player.replayer.core.hart;
+      const { branches } = player.replayer.core.current;
       await delay(100);
-      expect(player.replayer.core.hart.branches).toBe(branches);
+      expect(player.replayer.core.current.branches).toBe(branches);
       player.resume();
       await delay(150);
       player.interrupt();
@@ -254,7 +254,7 @@ describe('a recording that is played', async () => {
       const replayer = await Replayer.open(recording);
       const place = timeline.point;
       replayer.run(place.branches);
-      while (replayer.core.hart.pc !== place.pc) replayer.core.step();
+      while (replayer.core.current.pc !== place.pc) replayer.core.step();
       expect(core.digest()).toBe(replayer.core.digest());
       timeline.seekBranches(endPoint.branches);
       expect(core.digest()).toBe(last);

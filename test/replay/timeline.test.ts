@@ -37,7 +37,7 @@ describe('a timeline', async () => {
     });
     const events: LoggedEvent[] = [];
     for (;;) {
-      const outcome = core.run(core.hart.branches + 500_000n);
+      const outcome = core.run(core.current.branches + 500_000n);
       if (outcome.kind !== 'waiting') continue;
       if (printed.includes('done\r\n')) break;
       if (printed.includes('~#') && events.length === 0) {
@@ -46,7 +46,7 @@ describe('a timeline', async () => {
         core.deliver(event);
       } else core.skipTo(outcome.deadline!);
     }
-    recorded = { events, end: core.hart.branches, printed };
+    recorded = { events, end: core.current.branches, printed };
     return recorded;
   };
 
@@ -124,7 +124,7 @@ describe('a timeline', async () => {
     expect(timeline.stepBack()).toBe('beginning');
     expect(timeline.seekBranches(end)).toBe('there');
     expect(timeline.stepForward()).toBe('end');
-    expect(() => timeline.seek({ branches: 1000n, pc: 1n })).toThrow(/does not come by/);
+    expect(() => timeline.seek({ hart: 0, branches: 1000n, pc: 1n })).toThrow(/does not come by/);
     timeline.dispose();
   });
 

@@ -35,7 +35,7 @@ const reason = 'reason' in images ? images.reason : undefined;
 
 /** Without anything from outside. */
 function runOn(core: MachineCore, branches: bigint): void {
-  new ReplayRunner(core, []).run(core.hart.branches + branches);
+  new ReplayRunner(core, []).run(core.current.branches + branches);
 }
 
 describe('code that is written between forks', () => {
@@ -58,13 +58,13 @@ describe('code that is written between forks', () => {
       const memory = FrameSnapshot.of(other.arena, handed, undefined);
       const fork = MachineCore.adopt(other, options, { state: snapshot.state, memory });
       memory.release();
-      const before = fork.hart.x(10);
-      fork.run(fork.hart.branches + CALLS);
+      const before = fork.current.x(10);
+      fork.run(fork.current.branches + CALLS);
       // Two calls are four counted transfers: the indirect one, both returns, and the jump back.
-      const calls = (fork.hart.x(10) - before) / BigInt(adds);
-      expect((fork.hart.x(10) - before) % BigInt(adds)).toBe(0n);
+      const calls = (fork.current.x(10) - before) / BigInt(adds);
+      expect((fork.current.x(10) - before) % BigInt(adds)).toBe(0n);
       expect(Number(calls)).toBeGreaterThan(Number(CALLS) / 4);
-      root.run(root.hart.branches + CALLS);
+      root.run(root.current.branches + CALLS);
       expect(fork.digest()).toBe(root.digest());
       fork.dispose();
     }

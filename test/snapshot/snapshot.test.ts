@@ -102,7 +102,7 @@ describe('snapshots', async () => {
     expect(arena.frameCount - before).toBe(51);
     for (const [i, fork] of forks.entries()) {
       fork.deliver({ kind: 'input', port: 'uart', bytes: new TextEncoder().encode(`echo ${i}\r`) });
-      runTo(fork, fork.hart.branches + 20_000n + BigInt(i) * 1000n);
+      runTo(fork, fork.current.branches + 20_000n + BigInt(i) * 1000n);
     }
     expect(new Set(forks.map((fork) => fork.digest())).size).toBe(50);
     for (const fork of forks) fork.dispose();
@@ -120,16 +120,22 @@ describe('snapshots', async () => {
     runTo(core, 100_000n);
     const { state, memory } = core.snapshot();
     const pages = new CopiedPages(memory);
-    const { hart } = state as { hart: { [name: string]: unknown } };
+    const { harts } = state as { harts: { [name: string]: { [name: string]: unknown } }[] };
+    const hart = harts[0]!;
+    const registers = (change: object) => ({ harts: [{ ...hart, registers: { ...hart.registers, ...change } }] });
+    const translations = (change: object) => ({
+      harts: [{ ...hart, translations: { ...hart.translations, ...change } }],
+    });
     const bad: unknown[] = [
       null,
       {},
-      { ...(state as object), more: 1 },
-      { ...(state as object), hart: {} },
-      { ...(state as object), hart: { ...hart, registers: new Uint8Array(8) } },
-      { ...(state as object), hart: { ...hart, translations: new Uint8Array(17) } },
-      { ...(state as object), hart: { ...hart, translations: new Uint8Array(16).fill(0x7f) } },
-      { ...(state as object), hart: { ...hart, translationFields: [0n, 64n, 0n, 0n, 0n] } },
+      { ...(state as object), harts: [] },
+      { ...(state as object), harts: [{}] },
+      { ...(state as object), harts: [hart, hart] },
+      { ...(state as object), ...registers({ values: new Uint8Array(8) }) },
+      { ...(state as object), ...translations({ entries: new Uint8Array(17) }) },
+      { ...(state as object), ...translations({ entries: new Uint8Array(16).fill(0x7f) }) },
+      { ...(state as object), ...translations({ lastSpace: 64n }) },
       { ...(state as object), board: { plic: null } },
       { ...(state as object), entropy: { seed: 'x' } },
       { ...(state as object), epochNanoseconds: -1n },

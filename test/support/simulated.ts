@@ -34,14 +34,14 @@ export class SimulatedMachine {
 
   /** Runs until `wanted` is printed after what was found last, or the guest has powered off; throws after `branches` more. */
   runUntil(wanted: string | 'power-off', branches: bigint): void {
-    const end = this.core.hart.branches + branches;
+    const end = this.core.current.branches + branches;
     for (;;) {
       const at = wanted === 'power-off' ? -1 : this.printed.indexOf(wanted, this.found);
       if (at >= 0) {
         this.found = at + wanted.length;
         return;
       }
-      const outcome = this.core.run(this.core.hart.branches + 100_000n);
+      const outcome = this.core.run(this.core.current.branches + 100_000n);
       if (outcome.kind === 'finished') {
         if (wanted === 'power-off') return;
         throw new Error(`the guest ended before it printed ${wanted}: ${this.printed.slice(-500)}`);
@@ -50,7 +50,7 @@ export class SimulatedMachine {
         if (outcome.deadline === undefined) throw new Error(`the guest waits for ever: ${this.printed.slice(-500)}`);
         this.core.skipTo(outcome.deadline);
       }
-      if (this.core.hart.branches > end) throw new Error(`no ${wanted} so far: ${this.printed.slice(-500)}`);
+      if (this.core.current.branches > end) throw new Error(`no ${wanted} so far: ${this.printed.slice(-500)}`);
     }
   }
 }

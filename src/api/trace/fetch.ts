@@ -32,7 +32,7 @@ function peekHalf(core: MachineCore, address: bigint): number | undefined {
 }
 
 /** Address translation of a fetch (privileged spec 11.3.2). */
-function physicalAddress({ hart, ram }: MachineCore, address: bigint): bigint | undefined {
+function physicalAddress({ current: hart, ram }: MachineCore, address: bigint): bigint | undefined {
   const satp = hart.unsigned(SATP);
   const mode = Number(satp >> 60n);
   const privilege = Number(hart.get(PRIVILEGE));

@@ -39,7 +39,7 @@ class Tracer {
   run(branches: bigint): Outcome {
     const { core } = this;
     for (let count = 0; ; count++) {
-      const enough = count >= SLICE_INSTRUCTIONS || core.hart.branches >= branches;
+      const enough = count >= SLICE_INSTRUCTIONS || core.current.branches >= branches;
       if (count > 0 && enough && core.acceptsEvents) return { kind: 'slice' };
       const outcome = this.step();
       if (outcome.kind !== 'slice') return outcome;
@@ -48,7 +48,7 @@ class Tracer {
 
   private step(): Outcome {
     const { core } = this;
-    const { hart } = core;
+    const { current: hart } = core;
     const { pc } = hart;
     if (!this.matcher.address(pc)) return core.step();
     const mode = MODES[Number(hart.get(PRIVILEGE))] ?? '-';
@@ -72,7 +72,7 @@ class Tracer {
   /** Nothing retired and a transfer was counted: the cause register of the mode entered says why. */
   private trapped(mode: string, pc: bigint): void {
     if (!this.showTraps) return;
-    const { hart } = this.core;
+    const { current: hart } = this.core;
     const cause = hart.get(hart.get(PRIVILEGE) === 3n ? MCAUSE : SCAUSE);
     const kind = cause < 0n ? 'interrupt' : 'exception';
     this.write(`${mode} ${hex(pc)} -> ${kind} ${BigInt.asUintN(63, cause)}`);

@@ -9,7 +9,7 @@
  * Header
  *      0  8  magic
  *      8  4  kind: what the file is for
- *     12  4  version of the format
+ *     12  4  version of the format, which each kind of file has of its own
  *     16 12  zero
  *     28  4  checksum of bytes 0 to 27
  *
@@ -38,7 +38,6 @@ export const TRAILER_BYTES = 32;
 /** As in PNG: a byte that is no text, a name, and a line feed that a transfer as text would change. */
 export const MAGIC = Uint8Array.of(0x89, 0x47, 0x4f, 0x44, 0x57, 0x49, 0x54, 0x0a);
 export const END_MARK = 'END\n';
-export const FORMAT_VERSION = 1;
 
 export const HEADER = { kind: 8, version: 12, checksum: 28 } as const;
 export const ENTRY = { type: 0, flags: 4, offset: 8, length: 16, instance: 24, checksum: 28 } as const;

@@ -1,15 +1,14 @@
 import { GodwitError } from '../../common/errors.ts';
 import type { ByteSource } from '../../platform/byte-source.ts';
 import type { Codec } from '../../platform/codec.ts';
+import { madeByNewer } from '../../state/format-errors.ts';
+import { checkFileHeader, type FileKind } from './header.ts';
 import {
   asciiAt,
   END_MARK,
   ENTRY,
   ENTRY_BYTES,
-  FORMAT_VERSION,
-  HEADER,
   HEADER_BYTES,
-  MAGIC,
   MAXIMUM_SECTIONS,
   MAXIMUM_WHOLE_SECTION_BYTES,
   SECTION_FLAGS,
@@ -29,10 +28,7 @@ export interface Section {
   readonly checksum: number;
 }
 
-export interface ContainerExpectations {
-  readonly kind: string;
-  /** For messages: "checkpoint". */
-  readonly kindName: string;
+export interface ContainerExpectations extends FileKind {
   /** Types of sections that the caller understands. */
   readonly known: readonly string[];
 }
@@ -54,13 +50,11 @@ export class Container {
 
   /** Throws GodwitError 'damaged' and 'unsupported'. The source stays the caller's until this returns. */
   static open(source: ByteSource, codec: Codec, expected: ContainerExpectations): Container {
-    checkHeader(source, codec, expected);
+    checkFileHeader(source, expected, codec.crc32);
     const sections = readTable(source, codec);
     const strange = sections.find(({ type, required }) => required && !expected.known.includes(type));
     if (strange) {
-      throw new GodwitError('unsupported', `${source.name} needs "${strange.type}", which this godwit does not know.`, {
-        hint: NEWER_HINT,
-      });
+      throw madeByNewer(source.name, `it needs "${strange.type}", which this one does not know`);
     }
     return new Container(source, codec, sections);
   }
@@ -92,33 +86,8 @@ export class Container {
   }
 }
 
-const NEWER_HINT = 'It was made by a newer godwit: update this one.';
-
 export function damaged(source: ByteSource, reason: string, cause?: unknown): GodwitError {
   return new GodwitError('damaged', `${source.name} is damaged: ${reason}.`, cause === undefined ? {} : { cause });
-}
-
-function checkHeader(source: ByteSource, codec: Codec, { kind, kindName }: ContainerExpectations): void {
-  const header = new Uint8Array(Math.min(HEADER_BYTES, source.sizeBytes));
-  source.read(0, header);
-  if (MAGIC.some((byte, index) => header[index] !== byte)) {
-    throw new GodwitError('unsupported', `${source.name} is not a ${kindName} of godwit.`);
-  }
-  if (header.length < HEADER_BYTES) throw damaged(source, 'it is cut short');
-  const view = new DataView(header.buffer);
-  if (view.getUint32(HEADER.checksum, true) !== codec.crc32(header.subarray(0, HEADER.checksum))) {
-    throw damaged(source, 'the checksum of its header is wrong');
-  }
-  const version = view.getUint32(HEADER.version, true);
-  if (version !== FORMAT_VERSION) {
-    throw new GodwitError('unsupported', `${source.name} has version ${version} of the format.`, {
-      hint: version > FORMAT_VERSION ? NEWER_HINT : `This godwit reads version ${FORMAT_VERSION}.`,
-    });
-  }
-  const found = asciiAt(view, HEADER.kind);
-  if (found !== kind) {
-    throw new GodwitError('unsupported', `${source.name} is not a ${kindName}, but a "${found}" of godwit.`);
-  }
 }
 
 function readTable(source: ByteSource, codec: Codec): Section[] {
@@ -167,13 +136,7 @@ function readEntry(source: ByteSource, view: DataView): Section {
   const type = asciiAt(view, ENTRY.type);
   const flags = view.getUint32(ENTRY.flags, true);
   if (flags & ~SECTION_FLAGS) {
-    throw new GodwitError(
-      'unsupported',
-      `${source.name} has a section "${type}" of a kind that godwit does not know.`,
-      {
-        hint: NEWER_HINT,
-      },
-    );
+    throw madeByNewer(source.name, `its section "${type}" is of a kind that this one does not know`);
   }
   return {
     type,

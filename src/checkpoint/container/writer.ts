@@ -1,12 +1,9 @@
 import type { Codec } from '../../platform/codec.ts';
+import { type FileKind, fileHeader } from './header.ts';
 import {
   END_MARK,
   ENTRY,
   ENTRY_BYTES,
-  FORMAT_VERSION,
-  HEADER,
-  HEADER_BYTES,
-  MAGIC,
   putAscii,
   SECTION_PIECEWISE,
   SECTION_REQUIRED,
@@ -46,13 +43,8 @@ export class ContainerWriter {
     this.codec = codec;
   }
 
-  start(kind: string): Uint8Array {
-    const header = new Uint8Array(HEADER_BYTES);
-    const view = new DataView(header.buffer);
-    header.set(MAGIC);
-    putAscii(view, HEADER.kind, kind);
-    view.setUint32(HEADER.version, FORMAT_VERSION, true);
-    view.setUint32(HEADER.checksum, this.codec.crc32(header.subarray(0, HEADER.checksum)), true);
+  start(kind: Omit<FileKind, 'kindName'>): Uint8Array {
+    const header = fileHeader(kind, this.codec.crc32);
     this.offset = header.length;
     return header;
   }

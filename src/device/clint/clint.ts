@@ -4,6 +4,9 @@ import { StateReader } from '../../state/state-reader.ts';
 import type { AccessWidth, GuestClock, HartInterrupts, MmioDevice } from '../device.ts';
 import { CLINT_MAX_HARTS, CLINT_MSIP, CLINT_MTIME, CLINT_MTIMECMP, CLINT_SIZE_BYTES } from './registers.ts';
 
+/** Of the saved state. */
+const VERSION = 1;
+
 /** The `mtimecmp` registers. They are part of the harts' state, where the comparator is, which drives `mip.MTIP`. */
 export interface TimerCompare {
   get(hart: number): bigint;
@@ -66,11 +69,11 @@ export class Clint implements MmioDevice {
   }
 
   save(): PlainData {
-    return { msip: [...this.#msip] };
+    return { version: VERSION, msip: [...this.#msip] };
   }
 
   restore(state: PlainData): void {
-    const msip = new StateReader(this.name, state, ['msip']).integers('msip', this.#msip.length, 1);
+    const msip = StateReader.part(this.name, state, VERSION, ['msip']).integers('msip', this.#msip.length, 1);
     msip.forEach((level, hart) => {
       this.#writeMsip(hart, level);
     });

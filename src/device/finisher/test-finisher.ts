@@ -3,6 +3,9 @@ import { StateReader } from '../../state/state-reader.ts';
 import type { AccessWidth, MmioDevice } from '../device.ts';
 import { FINISHER_FAIL, FINISHER_PASS, FINISHER_RESET, FINISHER_SIZE_BYTES, FINISHER_STATUS } from './registers.ts';
 
+/** Of the saved state. */
+const VERSION = 1;
+
 /** What the guest asked for: power off as passed or failed, or start anew. `code` is 0 to 65535. */
 export interface Finish {
   readonly kind: 'pass' | 'fail' | 'reset';
@@ -43,10 +46,10 @@ export class TestFinisher implements MmioDevice {
   reset(): void {}
 
   save(): PlainData {
-    return {};
+    return { version: VERSION };
   }
 
   restore(state: PlainData): void {
-    new StateReader(this.name, state, []);
+    StateReader.part(this.name, state, VERSION, []);
   }
 }

@@ -18,6 +18,9 @@ import {
   PLIC_WORD_COUNT,
 } from './registers.ts';
 
+/** Of the saved state. */
+const VERSION = 1;
+
 /**
  * Platform-level interrupt controller with level-triggered gateways. Registers take aligned 32-bit accesses; others read as
  * 0 and are ignored.
@@ -93,6 +96,7 @@ export class Plic implements MmioDevice {
 
   save(): PlainData {
     return {
+      version: VERSION,
       level: listOf(this.#level),
       pending: listOf(this.#pending),
       inService: listOf(this.#inService),
@@ -104,7 +108,7 @@ export class Plic implements MmioDevice {
 
   restore(state: PlainData): void {
     const fields = ['level', 'pending', 'inService', 'priority', 'enable', 'threshold'];
-    const reader = new StateReader(this.name, state, fields);
+    const reader = StateReader.part(this.name, state, VERSION, fields);
     const words = (name: string): number[] => {
       const values = reader.integers(name, PLIC_WORD_COUNT, 0xffff_ffff);
       reader.require(

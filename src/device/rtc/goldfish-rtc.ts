@@ -13,6 +13,9 @@ import {
   RTC_TIME_LOW,
 } from './registers.ts';
 
+/** Of the saved state. */
+const VERSION = 1;
+
 const NANOSECONDS_PER_TICK = 100n;
 
 /**
@@ -23,7 +26,7 @@ const NANOSECONDS_PER_TICK = 100n;
  * `tick` when that time has come.
  */
 export class GoldfishRtc implements MmioDevice {
-  readonly name = 'rtc';
+  readonly name = 'rtc@0';
   readonly sizeBytes = RTC_SIZE_BYTES;
 
   readonly #clock: GuestClock;
@@ -124,6 +127,7 @@ export class GoldfishRtc implements MmioDevice {
 
   save(): PlainData {
     return {
+      version: VERSION,
       offsetNanoseconds: this.#offsetNanoseconds,
       latchedTimeHigh: this.#latchedTimeHigh,
       alarmNanoseconds: this.#alarmNanoseconds,
@@ -134,7 +138,7 @@ export class GoldfishRtc implements MmioDevice {
   }
 
   restore(state: PlainData): void {
-    const reader = new StateReader(this.name, state, [
+    const reader = StateReader.part(this.name, state, VERSION, [
       'offsetNanoseconds',
       'latchedTimeHigh',
       'alarmNanoseconds',

@@ -19,6 +19,7 @@ export interface UartState {
   readonly transmitterPending: boolean;
 }
 
+export const UART_STATE_VERSION = 1;
 const FIELDS = [
   'fifo',
   'queue',
@@ -35,7 +36,7 @@ const FIELDS = [
 
 /** Checks what was saved. Throws GodwitError('damaged'). */
 export function readUartState(name: string, data: PlainData, queueCapacity: number): UartState {
-  const reader = new StateReader(name, data, FIELDS);
+  const reader = StateReader.part(name, data, UART_STATE_VERSION, FIELDS);
   const state: UartState = {
     fifo: reader.bytes('fifo', 2 * FIFO_BYTES),
     queue: reader.bytes('queue', queueCapacity),

@@ -42,7 +42,7 @@ import {
   UART_SCR,
   UART_SIZE_BYTES,
 } from './registers.ts';
-import { readUartState, type UartState } from './state.ts';
+import { readUartState, UART_STATE_VERSION, type UartState } from './state.ts';
 
 /** Bytes from outside that wait behind the receiver FIFO. */
 export const UART_RECEIVE_QUEUE_BYTES = 65536;
@@ -55,7 +55,7 @@ export const UART_RECEIVE_QUEUE_BYTES = 65536;
  * The registers are bytes. A wider access means the register at its offset, with zeros above; offsets from 8 on read as 0.
  */
 export class Uart16550 implements MmioDevice {
-  readonly name = 'uart';
+  readonly name = 'uart@0';
   readonly sizeBytes = UART_SIZE_BYTES;
 
   readonly #transmit: (byte: number) => void;
@@ -169,7 +169,8 @@ export class Uart16550 implements MmioDevice {
   }
 
   save(): PlainData {
-    const state: UartState = {
+    const state: UartState & { readonly version: number } = {
+      version: UART_STATE_VERSION,
       fifo: this.#fifo.toBytes(),
       queue: this.#queue.toBytes(),
       ier: this.#ier,

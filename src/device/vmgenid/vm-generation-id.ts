@@ -4,6 +4,9 @@ import { StateReader } from '../../state/state-reader.ts';
 import type { AccessWidth, InterruptLine, MmioDevice } from '../device.ts';
 import { VMGENID_BYTES, VMGENID_SIZE_BYTES } from './registers.ts';
 
+/** Of the saved state. */
+const VERSION = 1;
+
 const ALL_BYTES = 2 ** VMGENID_BYTES - 1;
 
 /**
@@ -68,11 +71,11 @@ export class VmGenerationId implements MmioDevice {
   }
 
   save(): PlainData {
-    return { id: this.#id.slice(), unread: this.#unread, known: this.#known };
+    return { version: VERSION, id: this.#id.slice(), unread: this.#unread, known: this.#known };
   }
 
   restore(state: PlainData): void {
-    const reader = new StateReader(this.name, state, ['id', 'unread', 'known']);
+    const reader = StateReader.part(this.name, state, VERSION, ['id', 'unread', 'known']);
     const id = reader.bytes('id', VMGENID_BYTES);
     reader.require(id.length === VMGENID_BYTES, 'the id is too short');
     const unread = reader.integer('unread', ALL_BYTES);

@@ -45,6 +45,9 @@ import {
   virtioSlotRegion,
 } from './memory-map.ts';
 
+/** As many as QEMU's machine has. */
+const VIRTIO_SLOTS_SHOWN = 8;
+
 /** Guest-physical addresses; `end` is the first byte behind. */
 export interface AddressRange {
   readonly start: bigint;
@@ -87,7 +90,7 @@ export function boardDeviceTree(board: BoardDescription): Uint8Array {
 /** The tree before it is flattened. */
 export function boardTree(board: BoardDescription): DeviceTreeNode {
   const hartCount = board.hartCount ?? 1;
-  const virtioSlots = board.virtioSlots ?? VIRTIO_MMIO_SLOT_COUNT;
+  const virtioSlots = board.virtioSlots ?? VIRTIO_SLOTS_SHOWN;
   requireCount('memory size', board.memoryBytes, 1, Number.MAX_SAFE_INTEGER);
   requireCount('number of harts', hartCount, 1, 4095);
   requireCount('boot hart', board.bootHart ?? 0, 0, hartCount - 1);

@@ -1,6 +1,8 @@
 /**
- * The whole board on one page: the addresses and interrupt numbers of QEMU's `virt` machine, so that whatever boots there
- * boots here. The generation id, which that machine has not, is where its map is free.
+ * The whole board on one page: the addresses and interrupt numbers of QEMU's `virt` machine, so that whatever boots
+ * there boots here. The generation id and the slots from the ninth on, which that machine has not, are where its map
+ * and its interrupts are free: QEMU's firmware configuration is at 0x1010_0000, its PCIe and IOMMU have the interrupts
+ * 32 to 39, its platform bus those from 64 on.
  *
  *   0x0010_0000  test finisher        power off, reset
  *   0x0010_1000  goldfish RTC         interrupt 11
@@ -11,6 +13,9 @@
  *   0x1000_1000  virtio-mmio slot 0   interrupt 1
  *     ...
  *   0x1000_8000  virtio-mmio slot 7   interrupt 8
+ *   0x1000_9000  virtio-mmio slot 8   interrupt 40
+ *     ...
+ *   0x1002_0000  virtio-mmio slot 31  interrupt 63
  *   0x8000_0000  RAM
  */
 import { CLINT_SIZE_BYTES } from '../../device/clint/registers.ts';
@@ -45,7 +50,11 @@ export const VMGENID_INTERRUPT = 12;
 export const VIRTIO_MMIO_BASE = 0x1000_1000;
 /** Distance between slots: their register blocks lie side by side. */
 export const VIRTIO_MMIO_STRIDE = VIRTIO_MMIO_SIZE_BYTES;
-export const VIRTIO_MMIO_SLOT_COUNT = 8;
+/** How many slots there is room for. A board version (../board-versions.ts) says how many there are. */
+export const VIRTIO_MMIO_SLOT_COUNT = 32;
+/** The slots that QEMU's machine has, too. */
+const QEMU_SLOT_COUNT = 8;
+const FURTHER_SLOTS_INTERRUPT = 40;
 
 /** The register block of slot `slot`, 0 to VIRTIO_MMIO_SLOT_COUNT - 1. */
 export function virtioSlotRegion(slot: number): Region {
@@ -54,7 +63,7 @@ export function virtioSlotRegion(slot: number): Region {
 
 /** The PLIC source of slot `slot`. */
 export function virtioSlotInterrupt(slot: number): number {
-  return slot + 1;
+  return slot < QEMU_SLOT_COUNT ? slot + 1 : FURTHER_SLOTS_INTERRUPT + slot - QEMU_SLOT_COUNT;
 }
 
 /** Ticks per second of `mtime` and the `time` CSR. */

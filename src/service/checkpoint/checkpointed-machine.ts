@@ -11,9 +11,11 @@ import { StateReader } from '../../state/state-reader.ts';
 import { MachineDisks, type RestoredDisk } from '../disk/machine-disks.ts';
 import { CheckpointStore, type OpenCheckpoint } from './store/store.ts';
 
+const VERSION = 1;
 const FIELDS = ['consolePort', 'terminal', 'bootArguments', 'images', 'serials'];
 const MAXIMUM_PATH_BYTES = 4096;
-const MAXIMUM_DISKS = 6;
+/** No board has room for more disks. */
+const MAXIMUM_SERIALS = 64;
 const MAXIMUM_TERMINAL = 0xffff;
 
 /** What cannot be told from a machine's state. */
@@ -27,6 +29,7 @@ export function describeMachine(configuration: MachineDescription): PlainData {
   const { consolePort, terminal, bootArguments, kernel, initrd, bios, disks } = configuration;
   const path = (source: ImageSource | undefined) => (typeof source === 'string' ? source : null);
   return {
+    version: VERSION,
     consolePort,
     terminal: { columns: terminal.columns, rows: terminal.rows },
     bootArguments: bootArguments ?? null,
@@ -45,10 +48,10 @@ export function readMachine(
   data: PlainData,
   { memoryBytes, translation }: Pick<MachineConfiguration, 'memoryBytes' | 'translation'>,
 ): DescribedMachine {
-  const reader = new StateReader('the machine that the checkpoint is of', data, FIELDS);
+  const reader = StateReader.part('the machine that the checkpoint is of', data, VERSION, FIELDS);
   const terminal = new StateReader("the machine's terminal", reader.raw('terminal'), ['columns', 'rows']);
   const images = new StateReader("the machine's images", reader.raw('images'), ['kernel', 'initrd', 'bios']);
-  const serials = reader.list('serials', 0, MAXIMUM_DISKS).map((serial) => textOf(serial, 'a serial number') ?? '');
+  const serials = reader.list('serials', 0, MAXIMUM_SERIALS).map((serial) => textOf(serial, 'a serial number') ?? '');
   const bootArguments = textOf(reader.raw('bootArguments'), 'the command line');
   const image = (name: 'kernel' | 'initrd' | 'bios') => {
     const path = textOf(images.raw(name), 'the path of an image');

@@ -287,7 +287,7 @@ export class MachineServer {
 
   private afterRound(): void {
     // A guest that works brings in what it needs itself.
-    if (this.core.hart.waiting) this.prefetch.step();
+    if (this.core.waiting) this.prefetch.step();
     this.input.flow();
     this.trace?.flush();
   }
@@ -455,7 +455,7 @@ export class MachineServer {
       guestMs: Number(guestTicks) / (TIMEBASE_HZ / 1000),
       ...(firstOutputMs === undefined ? {} : { firstOutputMs }),
       resets,
-      engine: this.core.engine.statistics(this.core.hart.address),
+      engine: this.core.engine.statistics(this.core.current.address),
     };
   }
 }

@@ -146,13 +146,13 @@ export class Player {
     const now = performance.now();
     const due = this.origin.ticks + (now - this.origin.ms) * TICKS_PER_MS * this.speedNow;
     const here = Number(this.replayer.core.ticks);
-    if (due - here > PATIENCE_MS * TICKS_PER_MS * this.speedNow && !this.replayer.core.hart.waiting) this.rebase();
+    if (due - here > PATIENCE_MS * TICKS_PER_MS * this.speedNow && !this.replayer.core.waiting) this.rebase();
     return BigInt(Math.floor(due));
   }
 
   private isAhead(due: bigint): boolean {
     const { core } = this.replayer;
-    return core.ticks >= due || core.hart.waiting;
+    return core.ticks >= due || core.waiting;
   }
 
   /** Goes to a place as quickly as can be; what is printed on the way is shown. False: it is not in the recording. */
@@ -165,7 +165,7 @@ export class Player {
       if (this.isAt(place, until)) return true;
       const stop = await this.slice(until, place.kind === 'branch' ? place.branches : undefined);
       if (stop.kind === 'end') return this.isAt(place, until);
-      if (until !== undefined && this.replayer.core.hart.waiting) return true;
+      if (until !== undefined && this.replayer.core.waiting) return true;
     }
     return false;
   }
@@ -180,7 +180,7 @@ export class Player {
   isBehind(place: Seek): boolean {
     const { core } = this.replayer;
     if (place.kind === 'time') return this.ticksAt(place.seconds) < core.ticks;
-    return place.kind === 'branch' && place.branches < core.hart.branches;
+    return place.kind === 'branch' && place.branches < core.current.branches;
   }
 
   private ticksAt(seconds: number): bigint {
@@ -189,7 +189,7 @@ export class Player {
 
   private isAt(place: Seek, until: bigint | undefined): boolean {
     const { core } = this.replayer;
-    if (place.kind === 'branch') return core.hart.branches >= place.branches;
+    if (place.kind === 'branch') return core.current.branches >= place.branches;
     if (place.kind === 'text') return this.shown.has(place.text);
     return core.ticks >= until!;
   }
@@ -197,7 +197,7 @@ export class Player {
   private async slice(untilTicks: bigint | undefined, branches?: bigint): Promise<ReplayStop> {
     const { replayer } = this;
     const startedMs = performance.now();
-    const end = replayer.core.hart.branches + BigInt(this.sliceBranches);
+    const end = replayer.core.current.branches + BigInt(this.sliceBranches);
     const stop = replayer.run(branches !== undefined && branches < end ? branches : end, untilTicks);
     const ms = Math.max(performance.now() - startedMs, 0.05);
     const factor = Math.min(2, Math.max(0.25, SLICE_MS / ms));

@@ -42,7 +42,7 @@ async function create(parent: string | undefined): Promise<void> {
     await draft.write({
       memory: memory.snapshot(isIncremental, random.chance(50)),
       state: { next },
-      point: { branches: BigInt(next), pc: 0n },
+      point: { hart: 0, branches: BigInt(next), pc: 0n },
       machine: [...recipe, next],
       disks: [{ path: draft.storePath('disk0.raw'), format: 'raw', sizeBytes: DISK_BYTES, readonly: false, backing }],
     });

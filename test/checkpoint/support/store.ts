@@ -25,7 +25,7 @@ export async function makeCheckpoint(
     await draft.write({
       memory: memory.snapshot(incremental, shared),
       state: { hart: { pc: 5n } },
-      point: { branches: 7n, pc: 0x8000_0000n },
+      point: { hart: 0, branches: 7n, pc: 0x8000_0000n },
       machine: { append: 'quiet' },
       hotPages: [1, 2],
     });

@@ -24,6 +24,8 @@ export interface BlockRequest {
   readonly statusAddress: bigint;
 }
 
+const VERSION = 1;
+
 export interface BlockState {
   /** Of the disk that the guest knows: a state is not for a disk of another size. */
   readonly capacitySectors: number;
@@ -35,6 +37,7 @@ export interface BlockState {
 
 export function saveBlockState(state: BlockState): PlainData {
   return {
+    version: VERSION,
     capacitySectors: state.capacitySectors,
     nextId: state.nextId,
     writeback: state.writeback,
@@ -47,7 +50,7 @@ export function saveBlockState(state: BlockState): PlainData {
 
 /** Checks what was saved against the size of the disk. Throws GodwitError('damaged'). */
 export function readBlockState(name: string, data: PlainData, expected: { capacitySectors: number }): BlockState {
-  const reader = new StateReader(name, data, ['capacitySectors', 'nextId', 'writeback', 'requests']);
+  const reader = StateReader.part(name, data, VERSION, ['capacitySectors', 'nextId', 'writeback', 'requests']);
   const capacitySectors = reader.integer('capacitySectors', Number.MAX_SAFE_INTEGER);
   reader.require(capacitySectors === expected.capacitySectors, 'it is of a disk of another size');
   const sizeBytes = capacitySectors * SECTOR_BYTES;

@@ -18,6 +18,9 @@ import {
   VIRTIO_CONSOLE_F_SIZE,
 } from './registers.ts';
 
+/** Of the saved state. */
+const VERSION = 1;
+
 /** Bytes from outside that wait until the guest gives buffers. */
 export const CONSOLE_RECEIVE_QUEUE_BYTES = 65536;
 const BUFFER_BYTES_MAXIMUM = 1024 * 1024;
@@ -95,11 +98,11 @@ export class VirtioConsole implements VirtioFunction {
   }
 
   save(): PlainData {
-    return { waiting: this.#waiting.toBytes(), columns: this.#columns, rows: this.#rows };
+    return { version: VERSION, waiting: this.#waiting.toBytes(), columns: this.#columns, rows: this.#rows };
   }
 
   restore(state: PlainData): void {
-    const reader = new StateReader(this.name, state, ['waiting', 'columns', 'rows']);
+    const reader = StateReader.part(this.name, state, VERSION, ['waiting', 'columns', 'rows']);
     const waiting = reader.bytes('waiting', CONSOLE_RECEIVE_QUEUE_BYTES);
     const columns = reader.integer('columns', 0xffff);
     const rows = reader.integer('rows', 0xffff);

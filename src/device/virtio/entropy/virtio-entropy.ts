@@ -3,6 +3,9 @@ import { StateReader } from '../../../state/state-reader.ts';
 import type { Entropy } from '../../device.ts';
 import type { VirtioFunction, VirtioTransport } from '../transport.ts';
 
+/** Of the saved state. */
+const VERSION = 1;
+
 /** Virtio 1.2, 5.4.1. */
 export const VIRTIO_ENTROPY_DEVICE_ID = 4;
 const QUEUE = 0;
@@ -56,10 +59,10 @@ export class VirtioEntropy implements VirtioFunction {
   reset(): void {}
 
   save(): PlainData {
-    return {};
+    return { version: VERSION };
   }
 
   restore(state: PlainData): void {
-    new StateReader(this.name, state, []);
+    StateReader.part(this.name, state, VERSION, []);
   }
 }

@@ -36,6 +36,7 @@ export interface SavedVirtioMmio {
   readonly device: PlainData;
 }
 
+export const VIRTIO_MMIO_STATE_VERSION = 1;
 const FIELDS = [
   'deviceId',
   'deviceFeaturesSel',
@@ -56,7 +57,7 @@ export function readVirtioMmioState(
   data: PlainData,
   expected: { deviceId: number; queueCount: number },
 ): SavedVirtioMmio {
-  const reader = new StateReader(name, data, FIELDS);
+  const reader = StateReader.part(name, data, VIRTIO_MMIO_STATE_VERSION, FIELDS);
   const word = (field: string): number => reader.integer(field, 0xffff_ffff);
   reader.require(word('deviceId') === expected.deviceId, 'it is of another kind of device');
   const registers: VirtioMmioState = {

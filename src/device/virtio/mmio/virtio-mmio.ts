@@ -44,7 +44,7 @@ import {
   VIRTIO_VENDOR,
   VIRTIO_VERSION,
 } from './registers.ts';
-import { initialVirtioMmioState, readVirtioMmioState } from './state.ts';
+import { initialVirtioMmioState, readVirtioMmioState, VIRTIO_MMIO_STATE_VERSION } from './state.ts';
 
 const TRANSPORT_FEATURES = featureSet(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1);
 
@@ -196,6 +196,7 @@ export class VirtioMmio implements MmioDevice, VirtioTransport {
 
   save(): PlainData {
     return {
+      version: VIRTIO_MMIO_STATE_VERSION,
       deviceId: this.#device.deviceId,
       ...this.#state,
       queues: this.#queues.map((queue) => queue.save()),

@@ -111,6 +111,7 @@ async function keepImages(store: string, { id, folder, manifest, meta }: StoredC
     id,
     createdAtMs: manifest?.createdAtMs ?? meta?.createdAtMs ?? 0,
     memoryBytes: 0,
+    hart: 0,
     branches: '0',
     pc: '0',
     name: null,

@@ -2,6 +2,7 @@ import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
+import { boardVersionOf } from '../../../machine/board-versions.ts';
 import type { MemorySnapshot } from '../../../memory/snapshot.ts';
 import { disownDraft, type OwnedDraft } from '../../../platform/node/draft-folder.ts';
 import { hostError } from '../../../platform/node/host-error.ts';
@@ -16,7 +17,7 @@ import { MACHINE_FILE } from './stored-chain.ts';
 export interface CheckpointContent {
   readonly memory: MemorySnapshot;
   readonly state: PlainData;
-  readonly point: { readonly branches: bigint; readonly pc: bigint };
+  readonly point: { readonly hart: number; readonly branches: bigint; readonly pc: bigint };
   /** Whatever else is needed to make the machine anew. */
   readonly machine: PlainData;
   readonly disks?: readonly CheckpointDisk[];
@@ -100,7 +101,7 @@ export class CheckpointDraft {
     return bytes;
   }
 
-  private metaOf({ memory, point, machine, disks = [], createdAtMs }: CheckpointContent): CheckpointMeta {
+  private metaOf({ memory, state, point, machine, disks = [], createdAtMs }: CheckpointContent): CheckpointMeta {
     const { id, name, parent, base, tool } = this.origin;
     return {
       id,
@@ -109,8 +110,9 @@ export class CheckpointDraft {
       base: memory.changedPages() === undefined ? null : base,
       createdAtMs: createdAtMs ?? Date.now(),
       tool,
+      board: boardVersionOf(state)?.name ?? null,
       memoryBytes: memory.pageCount * 4096,
-      point: { branches: point.branches, pc: point.pc },
+      point: { hart: point.hart, branches: point.branches, pc: point.pc },
       machine,
       disks,
     };
@@ -133,6 +135,7 @@ export class CheckpointDraft {
       parent,
       createdAtMs: meta.createdAtMs,
       memoryBytes: meta.memoryBytes,
+      hart: meta.point.hart,
       branches: String(meta.point.branches),
       pc: String(meta.point.pc),
       needs: filesNeeded(meta),

@@ -24,7 +24,7 @@ export interface CheckpointSummary {
   readonly parent: string | null;
   readonly createdAtMs: number;
   readonly memoryBytes: number;
-  readonly point: { readonly branches: bigint; readonly pc: bigint };
+  readonly point: { readonly hart: number; readonly branches: bigint; readonly pc: bigint };
   /** The checkpoint whose pages it shares; null: it has all of its own. */
   readonly base: string | null;
   /** On the host's disk, images of disks with it. */
@@ -103,7 +103,7 @@ export async function summaryOf(
 ): Promise<CheckpointSummary> {
   const { id, folder, manifest, meta, failures } = checkpoint;
   const problem = failures[0]?.message ?? (await missing(checkpoint, all));
-  const point = meta?.point ?? { branches: BigInt(manifest?.branches ?? 0), pc: BigInt(manifest?.pc ?? 0) };
+  const point = meta?.point ?? pointOf(manifest);
   return {
     id,
     ...pick(placeOf(checkpoint)),
@@ -115,6 +115,11 @@ export async function summaryOf(
     complete: problem === undefined,
     problem,
   };
+}
+
+function pointOf(manifest: Manifest | undefined): CheckpointSummary['point'] {
+  const { hart = 0, branches = 0, pc = 0 } = manifest ?? {};
+  return { hart, branches: BigInt(branches), pc: BigInt(pc) };
 }
 
 function pick({ name, parent }: { name: string | null; parent: string | null }) {

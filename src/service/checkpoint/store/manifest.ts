@@ -5,13 +5,21 @@ import { assertCheckpointName, isCheckpointId } from '../../../checkpoint/meta.t
 import { GodwitError } from '../../../common/errors.ts';
 import { hostError } from '../../../platform/node/host-error.ts';
 import { writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { madeByNewer, madeByOthers, requireVersion } from '../../../state/format-errors.ts';
+import { isOptional } from '../../../state/state-reader.ts';
 
 /** In the folder of each checkpoint: its place in the tree, which can change while its other files do not. */
 export const MANIFEST_FILE = 'checkpoint.json';
 
 /** No manifest is near as long. */
 const MAXIMUM_BYTES = 4 * 1024 ** 2;
-const FORMAT = 1;
+/** 1 was before points named their hart. */
+const FORMAT = 2;
+
+const KIND = 'manifest of a checkpoint';
+const FIELDS: ReadonlySet<string> = new Set(
+  'id name parent createdAtMs memoryBytes hart branches pc needs removed'.split(' '),
+);
 
 export interface Manifest {
   readonly id: string;
@@ -19,7 +27,8 @@ export interface Manifest {
   readonly parent: string | null;
   readonly createdAtMs: number;
   readonly memoryBytes: number;
-  /** Execution point: two numbers as text, which JSON would not hold. */
+  /** Execution point: two of its numbers as text, which JSON would not hold. */
+  readonly hart: number;
   readonly branches: string;
   readonly pc: string;
   /** Files of the store that its disks are made of, "<id>/<file>", also those of other checkpoints. */
@@ -47,15 +56,20 @@ export async function readManifest(folder: string): Promise<Manifest> {
     throw hostError(error, `read ${path}`);
   });
   const record = bytes.length > MAXIMUM_BYTES ? undefined : parse(bytes);
-  if (record === undefined) throw damaged(path);
-  if (typeof record.format === 'number' && record.format > FORMAT) {
-    throw new GodwitError('unsupported', `${path} has version ${record.format} of the format.`, {
-      hint: 'It was made by a newer godwit: update this one.',
-    });
-  }
-  const { checkpoint, checksum } = record;
-  if (!isManifest(checkpoint) || checksum !== checksumOf(JSON.stringify(checkpoint))) throw damaged(path);
+  if (record === undefined) throw isText(bytes) ? damaged(path) : madeByOthers(path, KIND, bytes);
+  const { format, checkpoint, checksum } = record;
+  if (format === undefined && checkpoint === undefined) throw madeByOthers(path, KIND, bytes);
+  if (typeof format === 'number' && Number.isSafeInteger(format)) requireVersion(path, format, FORMAT);
+  if (format !== FORMAT || checksum !== checksumOf(JSON.stringify(checkpoint))) throw damaged(path);
+  const unknown = Object.keys(checkpoint ?? {}).find((name) => !FIELDS.has(name) && !isOptional(name));
+  if (unknown !== undefined) throw madeByNewer(path, `it has "${unknown}", which this one does not know`);
+  if (!isManifest(checkpoint)) throw damaged(path);
   return checkpoint;
+}
+
+/** Whether it begins as a manifest does. */
+function isText(bytes: Uint8Array): boolean {
+  return bytes[0] === '{'.charCodeAt(0);
 }
 
 function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
@@ -88,6 +102,7 @@ function isManifest(value: unknown): value is Manifest {
     (record.parent === null || isId(record.parent)) &&
     isCount(record.createdAtMs) &&
     isCount(record.memoryBytes) &&
+    isCount(record.hart) &&
     isU64(record.branches) &&
     isU64(record.pc) &&
     Array.isArray(record.needs) &&

@@ -11,16 +11,23 @@ import {
   VIRTIO_VERSION,
 } from './registers.ts';
 
-/** A virtio-mmio slot without a device: DeviceID is 0, which tells drivers to leave it alone (virtio 1.2, 4.2.3.1). */
-export class EmptyVirtioSlot implements MmioDevice {
-  readonly name: string;
-  readonly sizeBytes = VIRTIO_MMIO_SIZE_BYTES;
+/** Of the saved state. */
+const VERSION = 1;
 
-  constructor(name: string) {
-    this.name = name;
+/**
+ * Virtio-mmio slots without a device, side by side: DeviceID is 0, which tells drivers to leave them alone (virtio 1.2,
+ * 4.2.3.1). What takes one of them has a state of its own, so a machine's state need not have this one's.
+ */
+export class EmptyVirtioSlots implements MmioDevice {
+  readonly name = 'empty virtio slots';
+  readonly sizeBytes: number;
+
+  constructor(count: number) {
+    this.sizeBytes = count * VIRTIO_MMIO_SIZE_BYTES;
   }
 
-  read(offset: number, width: AccessWidth): number {
+  read(address: number, width: AccessWidth): number {
+    const offset = address % VIRTIO_MMIO_SIZE_BYTES;
     if (width !== 4) return 0;
     if (offset === VIRTIO_MMIO_MAGIC_VALUE) return VIRTIO_MAGIC;
     if (offset === VIRTIO_MMIO_VERSION) return VIRTIO_VERSION;
@@ -32,10 +39,10 @@ export class EmptyVirtioSlot implements MmioDevice {
   reset(): void {}
 
   save(): PlainData {
-    return {};
+    return { version: VERSION };
   }
 
   restore(state: PlainData): void {
-    new StateReader(this.name, state, []);
+    StateReader.part(this.name, state, VERSION, []);
   }
 }

@@ -1,0 +1,49 @@
+import { madeByNewer } from '../state/format-errors.ts';
+import type { PlainData } from '../state/plain-data.ts';
+import { HART_EXTENSIONS } from './boot/isa-string.ts';
+
+/**
+ * What a guest finds: all that may differ between machines of one godwit and the next, and must not for one that was
+ * saved. Saved states and recordings name their board version and go on with it for ever. New behaviour is a new
+ * version; one that was released is never changed.
+ */
+export interface BoardVersion {
+  readonly name: string;
+  /** Extensions of the harts at reset, as the device tree has them. */
+  readonly isa: readonly string[];
+  /** The largest translation mode. */
+  readonly mmu: 'sv39' | 'sv48';
+  /** How many virtio-mmio slots there are (boot/memory-map.ts has their places). */
+  readonly virtioSlots: number;
+  /**
+   * So many of them are in the device tree in any case, the others only with a device: each that is shown costs a guest
+   * some of its boot.
+   */
+  readonly virtioSlotsShown: number;
+}
+
+const VIRT_1: BoardVersion = {
+  name: 'virt-1',
+  isa: HART_EXTENSIONS,
+  mmu: 'sv48',
+  virtioSlots: 32,
+  virtioSlotsShown: 8,
+};
+
+const BOARD_VERSIONS: readonly BoardVersion[] = [VIRT_1];
+
+/** Of new machines. */
+export const CURRENT_BOARD: BoardVersion = VIRT_1;
+
+/** Throws GodwitError('unsupported'). `what` is the machine, for the message. */
+export function boardVersionNamed(what: string, name: string): BoardVersion {
+  const version = BOARD_VERSIONS.find((candidate) => candidate.name === name);
+  if (!version) throw madeByNewer(what, `its board is "${name}", which this one does not know`);
+  return version;
+}
+
+/** The board version of what `MachineCore.save` gave; undefined where it names none, which `restore` says. */
+export function boardVersionOf(state: PlainData): BoardVersion | undefined {
+  const name = (state as { boardVersion?: unknown } | null)?.boardVersion;
+  return typeof name === 'string' ? boardVersionNamed('The state of the machine', name) : undefined;
+}
