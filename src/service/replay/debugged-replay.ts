@@ -42,11 +42,11 @@ export class DebuggedReplay {
       reservedBytes: MEMORY_LIMIT_BYTES,
       ...(translation && { translation }),
     });
-    const { end, endPoint, events } = recording;
+    const { end, endPoint, log: events } = recording;
     // The last thing that a guest does which ends by itself comes behind its last counted transfer.
     const ranOut = end !== undefined && end.reason !== 'stopped';
     const endBranches = endPoint.branches + (ranOut ? 1n : 0n);
-    const endsAtReset = recording.images === undefined;
+    const endsAtReset = () => recording.images === undefined;
     const replay = new DebuggedReplay(new Timeline({ core, events, endBranches, endsAtReset }, { output }));
     await replay.listen(parts.listen);
     return replay;
