@@ -2,7 +2,7 @@
 
 import { DivergenceError } from '../recording/divergence.ts';
 import type { Recording } from '../recording/recording.ts';
-import { openRecording } from '../service/recording/recording-file.ts';
+import { openRecording } from '../service/recording/open-recording.ts';
 import { writeAll } from './front.ts';
 import { replayForGdb } from './replay-gdb.ts';
 import { type ReplayCommandOptions, refuseReplayNonsense, translationOf } from './replay-options.ts';

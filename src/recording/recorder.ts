@@ -1,7 +1,8 @@
 import { GodwitError } from '../common/errors.ts';
 import type { MachineCore, Outcome } from '../machine/core.ts';
 import type { Images } from '../machine/linux.ts';
-import type { LoggedEvent } from '../run/replay-runner.ts';
+import type { LoggedEvent } from '../run/event-log.ts';
+import type { LiveListener } from '../run/listeners.ts';
 import { encodePlainData } from '../state/plain-data-codec.ts';
 import { DigestTaker } from './digest.ts';
 import { encodeDigest } from './digest-codec.ts';
@@ -25,6 +26,8 @@ export interface RecorderParts {
   readonly images?: () => Images | undefined;
   /** A digest each time the guest ran for so long, whatever that costs. Default: as often as costs next to nothing. */
   readonly digestEveryMs?: number;
+  /** While nothing else is recorded, those who follow the recording are told this often how far the machine is. Default: 1 s. */
+  readonly progressEveryMs?: number;
   /** Nothing more can be written, a full disk for example. The machine goes on. */
   readonly onFailure?: (error: GodwitError) => void;
   /** The recording has ended itself. */
@@ -37,6 +40,7 @@ export interface RecorderParts {
 const FLUSH_MS = 200;
 const FLUSH_BYTES = 256 * 1024;
 const MARKER_MS = 1000;
+const PROGRESS_MS = 1000;
 const CONGESTED_BYTES = 64 * 1024 ** 2;
 /** A guest hardly writes more than that between two looks. */
 const LEAST_ROOM_BYTES = 64 * 1024 ** 2;
@@ -54,7 +58,7 @@ const FIRST_WRITE_MS = 0.0015;
  * Records a machine from where it is now. The one who drives the machine calls `event` and `slice`; nothing here makes it wait. The
  * machine's memory is written while it runs: until `started` resolves, a copy of what the guest changes is kept.
  */
-export class Recorder {
+export class Recorder implements LiveListener {
   private readonly parts: RecorderParts;
   private readonly writer: RecordWriter;
   private readonly entries = new EntryWriter();
@@ -63,6 +67,8 @@ export class Recorder {
   readonly started: Promise<boolean>;
   private cancelFlush: (() => void) | undefined;
   private markedMs = Number.NEGATIVE_INFINITY;
+  /** Where and when the machine was last known to those who follow the recording. */
+  private known: { branches: bigint; ms: number };
   private busyMs = 0;
   private intervalMs: number;
   private congested = false;
@@ -80,6 +86,7 @@ export class Recorder {
     const { core, host, sink } = parts;
     this.writer = new RecordWriter(host, sink, (error) => this.fail(error));
     this.stoppedBranches = core.hart.branches;
+    this.known = { branches: core.hart.branches, ms: host.nowMs() };
     this.intervalMs = parts.digestEveryMs ?? DIGEST_LEAST_MS;
     // Before the watch for writes, which begins with the snapshot.
     const { memory, state, point, instructionsRetired } = core.snapshot();
@@ -98,8 +105,12 @@ export class Recorder {
         }),
       ),
     );
-    const turn = () => new Promise<void>((resolve) => host.later(0, resolve));
-    this.started = savePages(memory, this.writer, turn, () => this.isShortOfMemory())
+    this.started = savePages(
+      memory,
+      this.writer,
+      () => host.turn(),
+      () => this.isShortOfMemory(),
+    )
       .then(async (whole) => {
         await this.writer.drain();
         this.startBytes = this.writer.fileBytes;
@@ -177,9 +188,32 @@ export class Recorder {
     if (outcome.kind === 'debug') this.pause = undefined;
     else if (outcome.kind === 'finished') {
       this.pause = { branches, ticks };
-      if (outcome.finish.kind === 'reset') this.reset();
-    } else if (isFirst && this.busyMs >= this.intervalMs) this.takeDigest();
+      if (outcome.finish.kind === 'reset') this.guestResets();
+    } else {
+      if (isFirst && this.busyMs >= this.intervalMs) this.takeDigest();
+      this.tellProgress();
+    }
     if (this.congested) this.relieve();
+  }
+
+  /** A listener of a machine must not throw: this is a mistake in godwit. */
+  failed(error: unknown): void {
+    this.fail(new GodwitError('io', `The recording failed: ${String(error)}`, { cause: error }));
+  }
+
+  /** Without events a replay of what is in the file could not know that none came. */
+  private tellProgress(): void {
+    const { core, host, progressEveryMs = PROGRESS_MS } = this.parts;
+    const { known } = this;
+    if (core.hart.branches === known.branches || host.nowMs() - known.ms < progressEveryMs) return;
+    this.mark();
+    this.entered();
+  }
+
+  private mark(): void {
+    const { core, host } = this.parts;
+    this.markedMs = host.nowMs();
+    this.entries.marker(core.point, { ticks: core.ticks, epochMs: host.epochMs() });
   }
 
   private takeDigest(): void {
@@ -198,7 +232,7 @@ export class Recorder {
   }
 
   /** The machine boots again from its images, which a replay must have, too. */
-  private reset(): void {
+  private guestResets(): void {
     const images = this.hasImages ? undefined : this.parts.images?.();
     if (!this.hasImages && !images) {
       this.parts.onEnd?.('unknown-images');
@@ -215,10 +249,9 @@ export class Recorder {
   /** After every entry. */
   private entered(): void {
     const { host, core } = this.parts;
-    if (host.nowMs() - this.markedMs >= MARKER_MS) {
-      this.markedMs = host.nowMs();
-      this.entries.marker(core.point, { ticks: core.ticks, epochMs: host.epochMs() });
-    }
+    if (host.nowMs() - this.markedMs >= MARKER_MS) this.mark();
+    this.known.branches = core.hart.branches;
+    this.known.ms = host.nowMs();
     if (this.entries.length >= FLUSH_BYTES) this.flush();
     else this.cancelFlush ??= host.later(FLUSH_MS, () => this.flush());
   }

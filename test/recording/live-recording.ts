@@ -5,12 +5,13 @@ import { bootImages, type Images } from '../../src/machine/linux.ts';
 import type { HostClock } from '../../src/platform/clock.ts';
 import { nodeClock } from '../../src/platform/node/clock.ts';
 import { NodeLoop } from '../../src/platform/node/node-loop.ts';
-import { nodeRecordingHost } from '../../src/platform/node/node-recording-host.ts';
 import type { RecordingSink } from '../../src/recording/host.ts';
 import { Recorder, type RecorderParts } from '../../src/recording/recorder.ts';
 import type { HostLoop } from '../../src/run/host-loop.ts';
+import type { LiveListener } from '../../src/run/listeners.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';
 import { DiskPort } from '../../src/service/disk/disk-port.ts';
+import { recordingHost } from '../../src/service/recording/recording-host.ts';
 
 /** A recording in memory. */
 export class MemorySink implements RecordingSink {
@@ -39,8 +40,6 @@ export interface LiveMachineOptions {
   readonly loop?: HostLoop;
   readonly seed?: number;
 }
-
-type Observer = Pick<Recorder, 'event' | 'slice'>;
 
 const MIB = 1024 ** 2;
 const SERIAL = 'recorded';
@@ -72,7 +71,6 @@ export class LiveMachine {
   readonly runner: LiveRunner;
   private readonly options: LiveMachineOptions;
   private readonly ports: readonly DiskPort[];
-  private readonly recorders = new Set<Observer>();
   private readonly waits: { wanted: string; from: number; resolve: () => void }[] = [];
   printed = '';
   private finished: Promise<Finish | undefined> | undefined;
@@ -105,25 +103,18 @@ export class LiveMachine {
     this.core = core;
     this.options = options;
     this.ports = ports;
-    this.runner = new LiveRunner(core, options.clock ?? nodeClock, options.loop ?? new NodeLoop(), {
-      onEvent: (stamped) => {
-        for (const recorder of this.recorders) recorder.event(stamped);
-      },
-      onSlice: (outcome, busyMs) => {
-        for (const recorder of this.recorders) recorder.slice(outcome, busyMs);
-      },
-    });
+    this.runner = new LiveRunner(core, options.clock ?? nodeClock, options.loop ?? new NodeLoop());
   }
 
   record(sink: RecordingSink, more: Partial<RecorderParts> = {}): Recorder {
     const recorder = this.makeRecorder(sink, more);
-    this.recorders.add(recorder);
+    this.runner.listen(recorder);
     return recorder;
   }
 
   /** Tells it everything from now on. */
-  observe(observer: Observer): void {
-    this.recorders.add(observer);
+  observe(listener: LiveListener): void {
+    this.runner.listen(listener);
   }
 
   makeRecorder(sink: RecordingSink, more: Partial<RecorderParts> = {}): Recorder {
@@ -134,7 +125,7 @@ export class LiveMachine {
         consolePort: 'uart',
         disks: (this.options.disks ?? []).map(({ sizeBytes, readonly }) => ({ sizeBytes, readonly, serial: SERIAL })),
       },
-      host: nodeRecordingHost,
+      host: recordingHost(),
       sink,
       tool: 'test',
       images: () => this.options.images,

@@ -230,7 +230,7 @@ export class MachineServer {
     this.core = core;
     this.loop = new NodeLoop(() => this.afterRound());
     this.recordings = this.makeRecordings(parts);
-    this.runner = new LiveRunner(core, nodeClock, this.loop, this.recordings.hooks);
+    this.runner = new LiveRunner(core, nodeClock, this.loop);
     this.debugger = new MachineDebugger({
       core,
       runner: this.runner,
@@ -265,6 +265,7 @@ export class MachineServer {
     const { memoryBytes, consolePort } = configuration;
     return new MachineRecordings({
       core,
+      listen: (listener) => this.runner.listen(listener),
       machine: {
         memoryBytes,
         consolePort,
