@@ -27,6 +27,7 @@ import { nodeClock } from '../../platform/node/clock.ts';
 import { collectGarbage } from '../../platform/node/garbage.ts';
 import { NodeLoop } from '../../platform/node/node-loop.ts';
 import { LiveRunner } from '../../run/live-runner.ts';
+import { OPEN_GATE, type OutputGate } from '../../run/output-gate.ts';
 import { imagesOf, openCheckpointed, resetFrom } from '../checkpoint/checkpointed-machine.ts';
 import { Checkpointer, type CheckpointPlace, freshIdentityEvents } from '../checkpoint/checkpointer.ts';
 import { MachineDebugger } from '../debug/machine-debugger.ts';
@@ -59,6 +60,8 @@ interface ServerParts {
   readonly from?: CheckpointPlace & { readonly pages: PageSource };
   /** The last checkpoint that a forked machine comes from. */
   readonly parent?: CheckpointPlace | undefined;
+  /** Stands before what it prints and writes to disks. Default: open. */
+  readonly gate?: OutputGate;
 }
 
 /** What a fork is made of: a snapshot in the memory of the thread's engine, and what goes with it. */
@@ -79,6 +82,7 @@ export class MachineServer {
   private readonly runner: LiveRunner;
   private readonly input: InputQueue;
   private readonly output: OutputMeter;
+  private readonly gate: OutputGate;
   private readonly trace: TraceBuffer | undefined;
   private readonly checkpoints: Checkpointer;
   private readonly recordings: MachineRecordings;
@@ -192,6 +196,7 @@ export class MachineServer {
       memory: () => late.server!.core.ram.bytes,
       complete: (disk, id, completion) => late.server?.runner.completeBlock(disk, id, completion),
       failed: (disk, error) => late.server?.send({ kind: 'disk-error', disk, error: toWireError(error) }),
+      gate: parts.gate,
     });
     try {
       const core = await make({
@@ -228,6 +233,7 @@ export class MachineServer {
     this.host = parts.host;
     this.disks = parts.disks;
     this.core = core;
+    this.gate = parts.gate ?? OPEN_GATE;
     this.loop = new NodeLoop(() => this.afterRound());
     this.recordings = this.makeRecordings(parts);
     this.runner = new LiveRunner(core, nodeClock, this.loop);
@@ -282,8 +288,10 @@ export class MachineServer {
     this.input.noteOutput();
     this.firstOutputMs ??= nodeClock.nowMs() - this.startedMs;
     const bytes = new Uint8Array(view);
-    this.output.sent(bytes.length);
-    this.send({ kind: 'output', port, bytes }, [bytes.buffer]);
+    this.gate.release(bytes.length, () => {
+      this.output.sent(bytes.length);
+      this.send({ kind: 'output', port, bytes }, [bytes.buffer]);
+    });
   }
 
   private afterRound(): void {
