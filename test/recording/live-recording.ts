@@ -10,6 +10,7 @@ import { Recorder, type RecorderParts } from '../../src/recording/recorder.ts';
 import type { HostLoop } from '../../src/run/host-loop.ts';
 import type { LiveListener } from '../../src/run/listeners.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';
+import { OPEN_GATE, type OutputGate } from '../../src/run/output-gate.ts';
 import { DiskPort } from '../../src/service/disk/disk-port.ts';
 import { recordingHost } from '../../src/service/recording/recording-host.ts';
 
@@ -39,13 +40,15 @@ export interface LiveMachineOptions {
   readonly clock?: HostClock;
   readonly loop?: HostLoop;
   readonly seed?: number;
+  /** Stands before its console and its disks. */
+  readonly gate?: OutputGate;
 }
 
 const MIB = 1024 ** 2;
 const SERIAL = 'recorded';
 
 /** What a machine with these disks is connected to, which is there only when the machine is. */
-function connect(disks: readonly Disk[], late: { machine?: LiveMachine }) {
+function connect(disks: readonly Disk[], late: { machine?: LiveMachine }, gate: OutputGate = OPEN_GATE) {
   const decoder = new TextDecoder();
   const ports = disks.map(
     (disk, index) =>
@@ -54,10 +57,14 @@ function connect(disks: readonly Disk[], late: { machine?: LiveMachine }) {
         memory: () => late.machine!.core.ram.bytes,
         complete: (id, completion) => late.machine?.runner.completeBlock(index, id, completion),
         failed: () => {},
+        gate,
       }),
   );
   const connections = {
-    output: (_port: unknown, bytes: Uint8Array) => late.machine?.print(decoder.decode(bytes, { stream: true })),
+    output: (_port: unknown, bytes: Uint8Array) => {
+      const text = decoder.decode(bytes, { stream: true });
+      gate.release(bytes.length, () => late.machine?.print(text));
+    },
     disks: disks.map(({ sizeBytes, readonly }, index) => {
       return { sizeBytes, readonly, serial: SERIAL, backend: ports[index]! };
     }),
@@ -77,7 +84,7 @@ export class LiveMachine {
 
   static async create(options: LiveMachineOptions): Promise<LiveMachine> {
     const late: { machine?: LiveMachine } = {};
-    const { ports, connections } = connect(options.disks ?? [], late);
+    const { ports, connections } = connect(options.disks ?? [], late, options.gate);
     const core = await MachineCore.create({
       memoryBytes: options.memoryBytes ?? 96 * MIB,
       reservedBytes: 1024 * MIB,
