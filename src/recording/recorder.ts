@@ -70,6 +70,8 @@ export class Recorder implements LiveListener {
   /** Where and when the machine was last known to those who follow the recording. */
   private known: { branches: bigint; ms: number };
   private busyMs = 0;
+  /** Something arrived since those who follow the recording were told how far the machine is. */
+  private isUnanswered = false;
   private intervalMs: number;
   private congested = false;
   private hasImages = false;
@@ -167,6 +169,7 @@ export class Recorder implements LiveListener {
   event(stamped: LoggedEvent): void {
     if (this.over) return;
     this.pause = undefined;
+    this.isUnanswered = true;
     this.eventCount++;
     this.entries.event(stamped);
     this.entered();
@@ -253,7 +256,15 @@ export class Recorder implements LiveListener {
     this.known.branches = core.hart.branches;
     this.known.ms = host.nowMs();
     if (this.entries.length >= FLUSH_BYTES) this.flush();
-    else this.cancelFlush ??= host.later(FLUSH_MS, () => this.flush());
+    else this.cancelFlush ??= host.later(FLUSH_MS, () => this.flushInTime());
+  }
+
+  /** Those who follow the recording see what the guest made of the last event, too. */
+  private flushInTime(): void {
+    const { core } = this.parts;
+    if (this.isUnanswered && core.hart.branches !== this.known.branches) this.mark();
+    this.isUnanswered = false;
+    this.flush();
   }
 
   private flush(): void {
