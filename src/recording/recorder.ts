@@ -26,7 +26,10 @@ export interface RecorderParts {
   readonly images?: () => Images | undefined;
   /** A digest each time the guest ran for so long, whatever that costs. Default: as often as costs next to nothing. */
   readonly digestEveryMs?: number;
-  /** While nothing else is recorded, those who follow the recording are told this often how far the machine is. Default: 1 s. */
+  /**
+   * While nothing else is recorded, those who follow the recording are told this often how far the machine is; ten
+   * times more seldom when it does next to nothing. Default: 1 s.
+   */
   readonly progressEveryMs?: number;
   /** Nothing more can be written, a full disk for example. The machine goes on. */
   readonly onFailure?: (error: GodwitError) => void;
@@ -41,6 +44,9 @@ const FLUSH_MS = 200;
 const FLUSH_BYTES = 256 * 1024;
 const MARKER_MS = 1000;
 const PROGRESS_MS = 1000;
+/** A guest that merely idles takes less in a second; one that prints something takes more. */
+const IDLE_BUSY_MS = 2;
+const IDLE_FACTOR = 10;
 const CONGESTED_BYTES = 64 * 1024 ** 2;
 /** A guest hardly writes more than that between two looks. */
 const LEAST_ROOM_BYTES = 64 * 1024 ** 2;
@@ -68,7 +74,7 @@ export class Recorder implements LiveListener {
   private cancelFlush: (() => void) | undefined;
   private markedMs = Number.NEGATIVE_INFINITY;
   /** Where and when the machine was last known to those who follow the recording. */
-  private known: { branches: bigint; ms: number };
+  private known: { branches: bigint; ms: number; busyMs: number };
   private busyMs = 0;
   /** Something arrived since those who follow the recording were told how far the machine is. */
   private isUnanswered = false;
@@ -88,7 +94,7 @@ export class Recorder implements LiveListener {
     const { core, host, sink } = parts;
     this.writer = new RecordWriter(host, sink, (error) => this.fail(error));
     this.stoppedBranches = core.hart.branches;
-    this.known = { branches: core.hart.branches, ms: host.nowMs() };
+    this.known = { branches: core.hart.branches, ms: host.nowMs(), busyMs: 0 };
     this.intervalMs = parts.digestEveryMs ?? DIGEST_LEAST_MS;
     // Before the watch for writes, which begins with the snapshot.
     const { memory, state, point, instructionsRetired } = core.snapshot();
@@ -181,6 +187,7 @@ export class Recorder implements LiveListener {
     const { core } = this.parts;
     const { branches } = core.hart;
     this.busyMs += busyMs;
+    this.known.busyMs += busyMs;
     // A waiting hart is seen more than once at a place, and time may be skipped in between: a replay knows only how it was at first.
     const { ticks } = core;
     const isFirst = branches !== this.stoppedBranches;
@@ -208,7 +215,9 @@ export class Recorder implements LiveListener {
   private tellProgress(): void {
     const { core, host, progressEveryMs = PROGRESS_MS } = this.parts;
     const { known } = this;
-    if (core.hart.branches === known.branches || host.nowMs() - known.ms < progressEveryMs) return;
+    if (core.hart.branches === known.branches) return;
+    const everyMs = known.busyMs < IDLE_BUSY_MS ? progressEveryMs * IDLE_FACTOR : progressEveryMs;
+    if (host.nowMs() - known.ms < everyMs) return;
     this.mark();
     this.entered();
   }
@@ -255,6 +264,7 @@ export class Recorder implements LiveListener {
     if (host.nowMs() - this.markedMs >= MARKER_MS) this.mark();
     this.known.branches = core.hart.branches;
     this.known.ms = host.nowMs();
+    this.known.busyMs = 0;
     if (this.entries.length >= FLUSH_BYTES) this.flush();
     else this.cancelFlush ??= host.later(FLUSH_MS, () => this.flushInTime());
   }

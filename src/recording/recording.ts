@@ -89,8 +89,8 @@ export class Recording {
   }
 
   /**
-   * A recording that may still be in the making, as far as it is there. Undefined: what a replay begins with is not complete yet. The source
-   * stays the caller's when there is no recording, or it throws as `open` does.
+   * A recording that may still be in the making, as far as it is there. Undefined: what a replay begins with is not
+   * complete yet. The source stays the caller's when there is no recording, or it throws as `open` does.
    */
   static follow(source: GrowingByteSource, codec: Codec): Recording | undefined {
     if (source.sizeBytes < HEADER_BYTES) return undefined;

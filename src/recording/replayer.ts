@@ -94,9 +94,10 @@ export class Replayer {
   }
 
   /**
-   * Runs to the first counted transfer at or after `branches`, or to the end of the recording. A guest that waits stays where it is when
-   * the time it waits for is after `untilTicks`. In a recording that still grows it stops short of what is not known yet; more is known when
-   * the recording has been refreshed. Throws DivergenceError; the machine is not to be run any further then.
+   * Runs to the first counted transfer at or after `branches`, or to the end of the recording. A guest that waits stays
+   * where it is when the time it waits for is after `untilTicks`. In a recording that still grows it stops short of
+   * what is not known yet; more is known when the recording has been refreshed. Throws DivergenceError; the machine is
+   * not to be run any further then.
    */
   run(branches: bigint, untilTicks?: bigint): ReplayStop {
     if (this.ended) return this.ended;

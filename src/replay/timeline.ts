@@ -9,7 +9,9 @@ export interface History {
   /** A machine at the beginning of the recording. */
   readonly core: MachineCore;
   readonly events: readonly LoggedEvent[] | EventLog;
-  /** Where the recording ends: as far as the machine may go. A recording that still grows says each time how far it is. */
+  /**
+   * Where the recording ends: as far as the machine may go. A recording that still grows says each time how far it is.
+   */
   readonly endBranches: bigint | (() => bigint);
   /** Whether nobody knows what the machine would boot from. */
   readonly endsAtReset?: () => boolean;
@@ -22,8 +24,8 @@ export interface TimelineOptions {
 }
 
 /**
- * Why a movement ended where it did. 'stopped': at one of the core's stops, which movements other than `runForward` pass. 'end': of
- * what is known; a recording that grows may know more later.
+ * Why a movement ended where it did. 'stopped': at one of the core's stops, which movements other than `runForward`
+ * pass. 'end': of what is known; a recording that grows may know more later.
  */
 export type Arrived = 'there' | 'beginning' | 'end' | 'stopped';
 
@@ -40,8 +42,8 @@ function isSame(a: ExecutionPoint, b: ExecutionPoint): boolean {
 }
 
 /**
- * A replay that can go both ways, also in a recording that still grows. Going back is going forward again from an earlier waypoint, to the place before; everything the
- * machine does is the same each time.
+ * A replay that can go both ways, also in a recording that still grows. Going back is going forward again from an
+ * earlier waypoint, to the place before; everything the machine does is the same each time.
  */
 export class Timeline {
   readonly core: MachineCore;

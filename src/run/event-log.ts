@@ -7,13 +7,16 @@ export interface LoggedEvent {
 }
 
 /**
- * What a replay runs on: the events of a machine in the order of their delivery. The log may still grow while it is replayed. Then a
- * replay must not run past its horizon: whether the machine is interrupted there is not known yet.
+ * What a replay runs on: the events of a machine in the order of their delivery. The log may still grow while it is
+ * replayed. Then a replay must not run past its horizon: whether the machine is interrupted there is not known yet.
  */
 export interface EventLog {
   /** The event with this number, counted from 0. 'not yet': it may still come. 'end': there is none. */
   at(index: number): LoggedEvent | 'not yet' | 'end';
-  /** All events before this point are in the log; more may come at the point itself, or later. Of no meaning when the log has ended. */
+  /**
+   * All events before this point are in the log; more may come at the point itself, or later. Of no meaning when the
+   * log has ended.
+   */
   readonly horizon: ExecutionPoint;
 }
 

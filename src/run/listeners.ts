@@ -2,7 +2,8 @@ import type { Outcome } from '../machine/core.ts';
 import type { LoggedEvent } from './event-log.ts';
 
 /**
- * What wants to know what happens to a machine: a recording for example. It must not change the machine. One that throws hears no more.
+ * What wants to know what happens to a machine: a recording for example. It must not change the machine. One that
+ * throws hears no more.
  */
 export interface LiveListener {
   /** Something reached the machine from outside just now. */
@@ -19,7 +20,10 @@ interface Entry {
   readonly listener: LiveListener;
 }
 
-/** Those who listen to one machine, in the order in which they came. They may come and go while others are told something. */
+/**
+ * Those who listen to one machine, in the order in which they came. They may come and go while others are told
+ * something.
+ */
 export class Listeners {
   /** Never changed, but replaced. */
   private entries: readonly Entry[] = [];

@@ -1,14 +1,14 @@
 import { GodwitError } from '../common/errors.ts';
 
 /**
- * Stands before everything that leaves a machine: what it prints, what it writes to disks, packets. While another host is to be able to take
- * the machine over, nothing may be seen outside that the other one could not come to again; so it waits until the other one has
- * acknowledged what it depends on.
+ * Stands before everything that leaves a machine: what it prints, what it writes to disks, packets. While another host
+ * is to be able to take the machine over, nothing may be seen outside that the other one could not come to again; so it
+ * waits until the other one has acknowledged what it depends on.
  */
 export interface OutputGate {
   /**
-   * Lets something out that the machine made just now, at once or later: `leave` is called once. `dropped` is called in its place when the
-   * machine is given up here. What left later is not seen to come earlier.
+   * Lets something out that the machine made just now, at once or later: `leave` is called once. `dropped` is called in
+   * its place when the machine is given up here. What left later is not seen to come earlier.
    */
   release(bytes: number, leave: () => void, dropped?: () => void): void;
 }
@@ -18,7 +18,8 @@ export const OPEN_GATE: OutputGate = { release: (_bytes, leave) => leave() };
 
 export interface HoldingGateParts {
   /**
-   * What that depends on which leaves now: a number that never falls, such as how many entries the log has. Asked for each output.
+   * What that depends on which leaves now: a number that never falls, such as how many entries the log has. Asked for
+   * each output.
    */
   readonly position: () => number;
   /** How much is held before the machine should stand still. What it makes in the slice that it is in is held, too. */

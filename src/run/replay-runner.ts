@@ -23,9 +23,9 @@ export function stamp(core: MachineCore, event: ExternalEvent): LoggedEvent {
 }
 
 /**
- * Runs the machine on nothing but a log of events, each delivered at its execution point: what a replay does. Between them an idle
- * machine's time is skipped to its next deadline. Resets by the guest happen inside. In a log that still grows it comes as far as the log's
- * horizon, and goes on from there when more is known.
+ * Runs the machine on nothing but a log of events, each delivered at its execution point: what a replay does. Between
+ * them an idle machine's time is skipped to its next deadline. Resets by the guest happen inside. In a log that still
+ * grows it comes as far as the log's horizon, and goes on from there when more is known.
  */
 export class ReplayRunner {
   private readonly core: MachineCore;

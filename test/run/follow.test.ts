@@ -24,7 +24,9 @@ function bare(program: Uint8Array, output?: CoreOptions['output']): Promise<Mach
   });
 }
 
-/** Runs a machine as a live one is run, in slices of random lengths with random events, and says what can be followed. */
+/**
+ * Runs a machine as a live one is run, in slices of random lengths with random events, and says what can be followed.
+ */
 class Primary {
   readonly core: MachineCore;
   readonly log: GrowingLog;

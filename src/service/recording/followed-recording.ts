@@ -15,7 +15,10 @@ const EVERY_MS = 50;
 /** A file that has not grown for so long: is anybody there who writes it? */
 const QUIET_MS = 1000;
 
-/** A recording that is replayed while it is made, by this process or another. It has ended when its maker ended it or is gone. */
+/**
+ * A recording that is replayed while it is made, by this process or another. It has ended when its maker ended it or is
+ * gone.
+ */
 export class FollowedRecording {
   readonly recording: Recording;
   private readonly path: string;
@@ -23,8 +26,9 @@ export class FollowedRecording {
   private grownMs: number;
 
   /**
-   * Opens a recording that is being made, as soon as it has all that a replay begins with. The file is the recording's, which is to be
-   * closed. Throws GodwitError as `openRecording` does; 'damaged' also when its maker is gone before it had come so far.
+   * Opens a recording that is being made, as soon as it has all that a replay begins with. The file is the recording's,
+   * which is to be closed. Throws GodwitError as `openRecording` does; 'damaged' also when its maker is gone before it
+   * had come so far.
    */
   static async open(path: string, { everyMs = EVERY_MS, signal }: FollowOptions = {}): Promise<FollowedRecording> {
     const { files } = platform();

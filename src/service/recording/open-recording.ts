@@ -4,8 +4,9 @@ import { Recording } from '../../recording/recording.ts';
 import { joinFlight, segmentPaths } from './flight-files.ts';
 
 /**
- * Opens a recording for replays; of the folder that a flight recorder left behind, all of it. The file is the recording's, which is to
- * be closed. Throws GodwitError: 'not-found', 'unsupported' for what is no recording, 'damaged' when nothing can be replayed.
+ * Opens a recording for replays; of the folder that a flight recorder left behind, all of it. The file is the
+ * recording's, which is to be closed. Throws GodwitError: 'not-found', 'unsupported' for what is no recording,
+ * 'damaged' when nothing can be replayed.
  */
 export async function openRecording(path: string): Promise<Recording> {
   const { files, codec } = platform();

@@ -8,7 +8,10 @@ export interface RecordingFileOptions {
   readonly replace?: boolean;
 }
 
-/** A recording that is being written. It is locked meanwhile, so that those who follow it see whether somebody still writes. */
+/**
+ * A recording that is being written. It is locked meanwhile, so that those who follow it see whether somebody still
+ * writes.
+ */
 export class RecordingFile implements RecordingSink {
   readonly path: string;
   private readonly opened: Promise<AppendFile>;

@@ -43,8 +43,8 @@ const PATIENCE_MS = 100;
 const FOLLOW_MS = 50;
 
 /**
- * Plays a recording: shows its console, as quickly as it was or otherwise, with pauses, and goes to places in it. It goes forth only; for an
- * earlier place another player begins at the beginning.
+ * Plays a recording: shows its console, as quickly as it was or otherwise, with pauses, and goes to places in it. It
+ * goes forth only; for an earlier place another player begins at the beginning.
  */
 export class Player {
   readonly replayer: Replayer;
@@ -61,8 +61,8 @@ export class Player {
   private origin = { ms: 0, ticks: 0 };
 
   /**
-   * A player at the beginning of a recording, which must stay open. Throws GodwitError: 'unsupported' for a machine of another version,
-   * 'damaged', 'limit' when there is no memory for it.
+   * A player at the beginning of a recording, which must stay open. Throws GodwitError: 'unsupported' for a machine of
+   * another version, 'damaged', 'limit' when there is no memory for it.
    */
   static async open(parts: PlayerParts): Promise<Player> {
     if (parts.recording.isGrowing && !parts.followed) {
