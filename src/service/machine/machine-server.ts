@@ -61,7 +61,7 @@ interface ServerParts {
   /** The last checkpoint that a forked machine comes from. */
   readonly parent?: CheckpointPlace | undefined;
   /** Stands before what it prints and writes to disks. Default: open. */
-  readonly gate?: OutputGate;
+  readonly gate?: OutputGate | undefined;
 }
 
 /** What a fork is made of: a snapshot in the memory of the thread's engine, and what goes with it. */
@@ -97,7 +97,12 @@ export class MachineServer {
   private ending = false;
 
   /** Opens everything. Throws GodwitError, with nothing left open. */
-  static async open(configuration: MachineConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
+  static async open(
+    configuration: MachineConfiguration,
+    send: Send,
+    host: MachineHost,
+    gate?: OutputGate,
+  ): Promise<MachineServer> {
     const files = await MachineFiles.open(configuration);
     try {
       let first: Images | undefined = files.read();
@@ -108,7 +113,7 @@ export class MachineServer {
         return found;
       };
       const disks = await MachineDisks.open(configuration);
-      const parts = { configuration, disks, send, host, untilListening, files };
+      const parts = { configuration, disks, send, host, untilListening, files, gate };
       const load = bootImages(images);
       const make = (late: CoreOptions) => makeCore({ ...late, load });
       const server = await MachineServer.assemble(parts, make);
@@ -133,7 +138,12 @@ export class MachineServer {
   }
 
   /** Goes on from a checkpoint. Pages are read when they are touched. Throws GodwitError, with nothing left open. */
-  static async restore(request: RestoreConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
+  static async restore(
+    request: RestoreConfiguration,
+    send: Send,
+    host: MachineHost,
+    gate?: OutputGate,
+  ): Promise<MachineServer> {
     const { configuration, disks, opened, store } = await openCheckpointed(request);
     const { state, meta } = opened;
     const warmedUp = takeWarmedUp(opened, configuration);
@@ -148,7 +158,7 @@ export class MachineServer {
     try {
       const from = { store, id: meta.id, pages };
       const server = await MachineServer.assemble(
-        { configuration, disks, send, host, untilListening: false, from },
+        { configuration, disks, send, host, untilListening: false, from, gate },
         make,
       );
       const checkpoint = { store, id: meta.id };
@@ -430,7 +440,8 @@ export class MachineServer {
     this.trace?.flush();
     const error = await this.close(finish);
     if (error) this.send({ kind: 'failed', error: toWireError(error) });
-    else this.send({ kind: 'ended', end: { ...endOf(finish), statistics } });
+    // What it printed last is seen before.
+    else this.gate.release(0, () => this.send({ kind: 'ended', end: { ...endOf(finish), statistics } }));
   }
 
   private async breakDown(error: unknown): Promise<void> {
