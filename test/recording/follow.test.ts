@@ -10,6 +10,7 @@ import { FollowedRecording } from '../../src/service/recording/followed-recordin
 import { openRecording } from '../../src/service/recording/open-recording.ts';
 import { RecordingFile } from '../../src/service/recording/recording-file.ts';
 import { Player } from '../../src/service/replay/player.ts';
+import { openTimeline } from '../../src/service/replay/recorded-timeline.ts';
 import { echoing, spinning } from '../api/programs.ts';
 import { MAIN, Run } from '../cli/support.ts';
 import { guestImages } from '../support/guest.ts';
@@ -112,6 +113,13 @@ describe('a recording that is still being made', async () => {
       expect(furthest).toBeLessThanOrEqual(machine.core.hart.branches);
     }
     expect(() => replayer.runToEnd()).toThrow(/has no end yet/);
+    const timeline = await openTimeline({ recording: followed.recording });
+    expect(timeline.runForward(1n << 60n)).toBe('end');
+    expect(timeline.point.branches).toBe(followed.recording.endPoint.branches);
+    expect(timeline.seekBranches(1000n)).toBe('there');
+    expect(timeline.stepBack()).toBe('there');
+    timeline.dispose();
+    timeline.core.dispose();
     await machine.stop();
     await finished;
     await recorder.stop();
