@@ -6,7 +6,7 @@ import { createDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { initramfsWithFiles } from '../../src/guest/index.ts';
 import { Replayer } from '../../src/recording/replayer.ts';
 import { Machine } from '../../src/service/machine/machine.ts';
-import { openRecording } from '../../src/service/recording/recording-file.ts';
+import { openRecording } from '../../src/service/recording/open-recording.ts';
 import { compileKernels } from '../compile.ts';
 import { type GuestImage, PROMPT, plainGuest, programFiles } from '../guest-image.ts';
 import type { Bench } from '../run-context.ts';

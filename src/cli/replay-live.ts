@@ -23,23 +23,16 @@ export class ReplayLive {
 
   /** Throws GodwitError. */
   static async open(parts: ReplayLiveParts): Promise<ReplayLive> {
-    const core = parts.player.takeMachine();
-    return new ReplayLive(parts, core, await record(parts, core));
+    const { player, recording, disks, options } = parts;
+    const core = player.takeMachine();
+    const { consolePort } = recording.start;
+    const live = new LiveFromReplay({ core, consolePort, disks, exactTwin: options.exactTwin ?? false });
+    return new ReplayLive(live, await record(parts, core, live));
   }
 
-  private constructor(
-    { recording, disks, options }: ReplayLiveParts,
-    core: ReturnType<Player['takeMachine']>,
-    recordings: MachineRecordings | undefined,
-  ) {
+  private constructor(live: LiveFromReplay, recordings: MachineRecordings | undefined) {
+    this.live = live;
     this.recordings = recordings;
-    this.live = new LiveFromReplay({
-      core,
-      consolePort: recording.start.consolePort,
-      disks,
-      ...(recordings && { hooks: recordings.hooks }),
-      exactTwin: options.exactTwin ?? false,
-    });
   }
 
   type(bytes: Uint8Array): void {
@@ -63,11 +56,13 @@ export class ReplayLive {
 async function record(
   { recording, options, say }: ReplayLiveParts,
   core: ReturnType<Player['takeMachine']>,
+  live: LiveFromReplay,
 ): Promise<MachineRecordings | undefined> {
   const { start, images } = recording;
   if (options.record === undefined) return undefined;
   const recordings = new MachineRecordings({
     core,
+    listen: (listener) => live.listen(listener),
     machine: { memoryBytes: start.memoryBytes, disks: start.disks, consolePort: start.consolePort },
     images: () => images,
     onFailure: ({ message }) => say(`godwit: ${message} The machine goes on.\n`),

@@ -11,6 +11,7 @@ export interface ReplayCommandOptions {
   readonly to?: Seek;
   readonly toBranch?: Seek;
   readonly toText?: Seek;
+  readonly follow?: boolean;
   readonly live?: boolean;
   readonly exactTwin?: boolean;
   readonly record?: string;
@@ -51,6 +52,7 @@ Examples:
   godwit replay boot.rec --to 12.5s --live         a machine that goes on from there
   godwit replay boot.rec --to 12.5s --checkpoint before-the-crash
   godwit replay boot.rec --gdb 1234                and then in gdb: target remote :1234, reverse-continue
+  godwit replay boot.rec --follow                  watch a machine that is recording
   godwit replay boot.rec --verify                  is every replay the same?
 `;
 
@@ -60,6 +62,7 @@ export function addReplayOptions(command: Command): Command {
     .addOption(new Option('--to <time>', 'begin there: 12.5s, 2m, 1m30s from the start').argParser(parseTime))
     .addOption(new Option('--to-branch <count>', 'begin at this branch count').argParser(parseBranch))
     .addOption(new Option('--to-text <text>', 'begin where the console has shown this').argParser(parseText))
+    .option('--follow', 'the recording is still being made: show what happens, and wait for more')
     .option('--live', 'go live there, or at the end: the machine runs on by itself')
     .option('--record <file>', 'with --live: record how it goes on')
     .option('--checkpoint <name>', 'keep the machine as it was there, or at the end')
@@ -136,6 +139,9 @@ export function refuseReplayNonsense(options: ReplayCommandOptions): void {
   if (verify && info) refuse('--verify and --info are two commands: leave one out.');
   if ((verify || info) && (live || options.checkpoint !== undefined || places.length > 0 || speed !== undefined)) {
     refuse('--verify and --info play nothing: leave --live, --checkpoint, --speed and --to out.');
+  }
+  if (options.follow && (verify || info || live || options.checkpoint !== undefined || options.gdb !== undefined)) {
+    refuse('With --follow a recording is only shown: leave --verify, --info, --live, --checkpoint and --gdb out.');
   }
   if (json && !verify && !info) refuse('--json is for --verify and --info.');
   if (options.gdb !== undefined) {

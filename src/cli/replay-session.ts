@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { formatByteSize } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
 import type { Recording } from '../recording/recording.ts';
+import type { FollowedRecording } from '../service/recording/followed-recording.ts';
 import { Player, type Seek } from '../service/replay/player.ts';
 import { ReplayCheckpointer } from '../service/replay/replay-checkpointer.ts';
 import { ReplayDisks } from '../service/replay/replay-disks.ts';
@@ -32,6 +33,7 @@ const CLEAR_SCREEN = '\x1b[2J\x1b[H';
 export class ReplaySession {
   private readonly recording: Recording;
   private readonly options: ReplayCommandOptions;
+  private readonly followed: FollowedRecording | undefined;
   private readonly terminal: RawTerminal | undefined;
   private readonly signals: Signals;
   private readonly keys = new ReplayKeys();
@@ -44,9 +46,10 @@ export class ReplaySession {
   private request: Request | undefined;
   private readonly listener = (chunk: Buffer): void => this.typed(chunk);
 
-  constructor(recording: Recording, options: ReplayCommandOptions) {
+  constructor(recording: Recording, options: ReplayCommandOptions, followed?: FollowedRecording) {
     this.recording = recording;
     this.options = options;
+    this.followed = followed;
     const interactive = process.stdin.isTTY && process.stdout.isTTY;
     this.terminal = interactive ? new RawTerminal(process.stdin, process.stdout) : undefined;
     this.signals = new Signals(() => this.want({ kind: 'quit' }));
@@ -72,6 +75,7 @@ export class ReplaySession {
     const { disks } = this;
     const player = await Player.open({
       recording,
+      followed: this.followed,
       output: (bytes) => writeAll(process.stdout, bytes),
       options: {
         // For checkpoints, which other threads write.
@@ -81,7 +85,8 @@ export class ReplaySession {
       },
     });
     disks?.attach(player.replayer.core);
-    player.speed = options.speed ?? (process.stdout.isTTY ? 1 : Number.POSITIVE_INFINITY);
+    const speed = process.stdout.isTTY && !options.follow ? 1 : Number.POSITIVE_INFINITY;
+    player.speed = options.speed ?? speed;
     this.player = player;
     return player;
   }

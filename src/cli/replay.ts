@@ -2,7 +2,8 @@
 
 import { DivergenceError } from '../recording/divergence.ts';
 import type { Recording } from '../recording/recording.ts';
-import { openRecording } from '../service/recording/recording-file.ts';
+import { FollowedRecording } from '../service/recording/followed-recording.ts';
+import { openRecording } from '../service/recording/open-recording.ts';
 import { writeAll } from './front.ts';
 import { replayForGdb } from './replay-gdb.ts';
 import { type ReplayCommandOptions, refuseReplayNonsense, translationOf } from './replay-options.ts';
@@ -14,6 +15,7 @@ export const EXIT_DIVERGED = 3;
 /** Plays it and gives the exit status. Throws GodwitError when there is nothing to play. */
 export async function replay(file: string, options: ReplayCommandOptions): Promise<number> {
   refuseReplayNonsense(options);
+  if (options.follow) return await follow(file, options);
   const recording = await openRecording(file);
   try {
     if (options.info) return await showFacts(recording, options.json ?? false);
@@ -22,12 +24,31 @@ export async function replay(file: string, options: ReplayCommandOptions): Promi
     if (options.gdb !== undefined) return await replayForGdb(recording, options);
     return await new ReplaySession(recording, options).run();
   } catch (error) {
-    if (!(error instanceof DivergenceError)) throw error;
-    process.stderr.write(`godwit: ${error.message}\n`);
-    return EXIT_DIVERGED;
+    return tellDivergence(error);
   } finally {
     recording.close();
   }
+}
+
+/** Shows a recording while it is made, until it has ended. */
+async function follow(file: string, options: ReplayCommandOptions): Promise<number> {
+  const followed = await FollowedRecording.open(file);
+  const { recording } = followed;
+  try {
+    const status = await new ReplaySession(recording, options, followed).run();
+    if (recording.notice !== undefined) process.stderr.write(`godwit: ${recording.notice}\n`);
+    return status;
+  } catch (error) {
+    return tellDivergence(error);
+  } finally {
+    recording.close();
+  }
+}
+
+function tellDivergence(error: unknown): number {
+  if (!(error instanceof DivergenceError)) throw error;
+  process.stderr.write(`godwit: ${error.message}\n`);
+  return EXIT_DIVERGED;
 }
 
 async function showFacts(recording: Recording, json: boolean): Promise<number> {

@@ -10,3 +10,9 @@ export interface ByteSource {
   read(offset: number, into: Uint8Array): void;
   close(): void;
 }
+
+/** One that others append to: what is there stays as it is. */
+export interface GrowingByteSource extends ByteSource {
+  /** Looks how long it is now: `sizeBytes` changes only here. Throws GodwitError('io'). */
+  refresh(): void;
+}

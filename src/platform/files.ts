@@ -3,7 +3,7 @@
  * handles only asynchronously. Paths are absolute, with `/` between names (common/paths.ts); `absolute` makes one of what a person gave.
  * All of it throws GodwitError: 'not-found', 'denied', 'full', 'locked', 'usage' (it exists already, is no regular file), 'io'.
  */
-import type { ByteSource } from './byte-source.ts';
+import type { ByteSource, GrowingByteSource } from './byte-source.ts';
 
 /** Random access to one file. What the disk formats are built on. */
 export interface ByteFile {
@@ -98,6 +98,8 @@ export interface FileStore {
   open(path: string, options?: { readonly readonly?: boolean; readonly create?: boolean }): Promise<LockedFile>;
   /** For synchronous reading. It stays readable when its name is taken away. */
   openSource(path: string): Promise<ByteSource>;
+  /** The same of a file that is still appended to. */
+  openGrowing(path: string): Promise<GrowingByteSource>;
   /** `replace`: what has the name is emptied; else that is an error. */
   openAppend(path: string, options?: { readonly replace?: boolean }): Promise<AppendFile>;
   /** A whole regular file. */

@@ -40,6 +40,7 @@ export class Sampler {
   private random = 1;
   private pendingMs = 0;
   private taken: Sample[] = [];
+  private stopped = false;
 
   constructor(core: MachineCore, options: SamplerOptions) {
     const { samplesMaximum = SAMPLES_MAXIMUM } = options;
@@ -57,7 +58,13 @@ export class Sampler {
     return this.taken;
   }
 
+  /** Takes no more samples. The machine goes on, also when others came to listen to it meanwhile. */
+  stop(): void {
+    this.stopped = true;
+  }
+
   private run(branches: bigint): Outcome {
+    if (this.stopped) return this.runOn(branches);
     const { core } = this;
     for (;;) {
       const started = this.options.nowMs();

@@ -1,5 +1,6 @@
 import type { Outcome } from '../machine/core.ts';
-import type { LoggedEvent } from '../run/replay-runner.ts';
+import type { LoggedEvent } from '../run/event-log.ts';
+import type { LiveListener } from '../run/listeners.ts';
 import type { EndReason } from './end.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -37,7 +38,7 @@ interface Kept<S> {
  * Records always, and keeps the last minutes: a ring of recordings, each with a start of its own. Every half of that time a new one
  * begins where the one before ends, and those too old to be needed go. `join` makes one recording of what is kept.
  */
-export class FlightRecorder<S extends Segment> {
+export class FlightRecorder<S extends Segment> implements LiveListener {
   private readonly parts: FlightRecorderParts<S>;
   private readonly kept: Kept<S>[] = [];
   private busyMs = 0;
@@ -82,6 +83,10 @@ export class FlightRecorder<S extends Segment> {
     this.busyMs += busyMs;
     recorder.slice(outcome, busyMs);
     if (!this.over && outcome.kind !== 'finished' && recorder.isAtKnownPlace && this.isDue) this.rotate();
+  }
+
+  failed(error: unknown): void {
+    this.current.segment.recorder.failed(error);
   }
 
   private get isDue(): boolean {

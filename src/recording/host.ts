@@ -10,6 +10,8 @@ export interface RecordingHost {
   deflate(bytes: Uint8Array): Promise<Uint8Array> | Uint8Array;
   /** Calls back once; what it gives cancels that. */
   later(ms: number, callback: () => void): () => void;
+  /** Resolves when others have had their turn. */
+  turn(): Promise<void>;
 }
 
 /** Where the bytes of a recording go. */

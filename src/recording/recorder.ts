@@ -1,7 +1,8 @@
 import { GodwitError } from '../common/errors.ts';
 import type { MachineCore, Outcome } from '../machine/core.ts';
 import type { Images } from '../machine/linux.ts';
-import type { LoggedEvent } from '../run/replay-runner.ts';
+import type { LoggedEvent } from '../run/event-log.ts';
+import type { LiveListener } from '../run/listeners.ts';
 import { encodePlainData } from '../state/plain-data-codec.ts';
 import { DigestTaker } from './digest.ts';
 import { encodeDigest } from './digest-codec.ts';
@@ -26,6 +27,11 @@ export interface RecorderParts {
   readonly images?: () => Images | undefined;
   /** A digest each time the guest ran for so long, whatever that costs. Default: as often as costs next to nothing. */
   readonly digestEveryMs?: number;
+  /**
+   * While nothing else is recorded, those who follow the recording are told this often how far the machine is; ten
+   * times more seldom when it does next to nothing. Default: 1 s.
+   */
+  readonly progressEveryMs?: number;
   /** Nothing more can be written, a full disk for example. The machine goes on. */
   readonly onFailure?: (error: GodwitError) => void;
   /** The recording has ended itself. */
@@ -38,6 +44,10 @@ export interface RecorderParts {
 const FLUSH_MS = 200;
 const FLUSH_BYTES = 256 * 1024;
 const MARKER_MS = 1000;
+const PROGRESS_MS = 1000;
+/** A guest that merely idles takes less in a second; one that prints something takes more. */
+const IDLE_BUSY_MS = 2;
+const IDLE_FACTOR = 10;
 const CONGESTED_BYTES = 64 * 1024 ** 2;
 /** A guest hardly writes more than that between two looks. */
 const LEAST_ROOM_BYTES = 64 * 1024 ** 2;
@@ -55,7 +65,7 @@ const FIRST_WRITE_MS = 0.0015;
  * Records a machine from where it is now. The one who drives the machine calls `event` and `slice`; nothing here makes it wait. The
  * machine's memory is written while it runs: until `started` resolves, a copy of what the guest changes is kept.
  */
-export class Recorder {
+export class Recorder implements LiveListener {
   private readonly parts: RecorderParts;
   private readonly writer: RecordWriter;
   private readonly entries = new EntryWriter();
@@ -64,7 +74,11 @@ export class Recorder {
   readonly started: Promise<boolean>;
   private cancelFlush: (() => void) | undefined;
   private markedMs = Number.NEGATIVE_INFINITY;
+  /** Where and when the machine was last known to those who follow the recording. */
+  private known: { branches: bigint; ms: number; busyMs: number };
   private busyMs = 0;
+  /** Something arrived since those who follow the recording were told how far the machine is. */
+  private isUnanswered = false;
   private intervalMs: number;
   private congested = false;
   private hasImages = false;
@@ -81,6 +95,7 @@ export class Recorder {
     const { core, host, sink } = parts;
     this.writer = new RecordWriter(host, sink, (error) => this.fail(error));
     this.stoppedBranches = core.current.branches;
+    this.known = { branches: core.current.branches, ms: host.nowMs(), busyMs: 0 };
     this.intervalMs = parts.digestEveryMs ?? DIGEST_LEAST_MS;
     // Before the watch for writes, which begins with the snapshot.
     const { memory, state, point, instructionsRetired } = core.snapshot();
@@ -101,8 +116,12 @@ export class Recorder {
         }),
       ),
     );
-    const turn = () => new Promise<void>((resolve) => host.later(0, resolve));
-    this.started = savePages(memory, this.writer, turn, () => this.isShortOfMemory())
+    this.started = savePages(
+      memory,
+      this.writer,
+      () => host.turn(),
+      () => this.isShortOfMemory(),
+    )
       .then(async (whole) => {
         await this.writer.drain();
         this.startBytes = this.writer.fileBytes;
@@ -159,6 +178,7 @@ export class Recorder {
   event(stamped: LoggedEvent): void {
     if (this.over) return;
     this.pause = undefined;
+    this.isUnanswered = true;
     this.eventCount++;
     this.entries.event(stamped);
     this.entered();
@@ -170,6 +190,7 @@ export class Recorder {
     const { core } = this.parts;
     const { branches } = core.current;
     this.busyMs += busyMs;
+    this.known.busyMs += busyMs;
     // A waiting hart is seen more than once at a place, and time may be skipped in between: a replay knows only how it was at first.
     const { ticks } = core;
     const isFirst = branches !== this.stoppedBranches;
@@ -180,9 +201,34 @@ export class Recorder {
     if (outcome.kind === 'debug') this.pause = undefined;
     else if (outcome.kind === 'finished') {
       this.pause = { branches, ticks };
-      if (outcome.finish.kind === 'reset') this.reset();
-    } else if (isFirst && this.busyMs >= this.intervalMs) this.takeDigest();
+      if (outcome.finish.kind === 'reset') this.guestResets();
+    } else {
+      if (isFirst && this.busyMs >= this.intervalMs) this.takeDigest();
+      this.tellProgress();
+    }
     if (this.congested) this.relieve();
+  }
+
+  /** A listener of a machine must not throw: this is a mistake in godwit. */
+  failed(error: unknown): void {
+    this.fail(new GodwitError('io', `The recording failed: ${String(error)}`, { cause: error }));
+  }
+
+  /** Without events a replay of what is in the file could not know that none came. */
+  private tellProgress(): void {
+    const { core, host, progressEveryMs = PROGRESS_MS } = this.parts;
+    const { known } = this;
+    if (core.current.branches === known.branches) return;
+    const everyMs = known.busyMs < IDLE_BUSY_MS ? progressEveryMs * IDLE_FACTOR : progressEveryMs;
+    if (host.nowMs() - known.ms < everyMs) return;
+    this.mark();
+    this.entered();
+  }
+
+  private mark(): void {
+    const { core, host } = this.parts;
+    this.markedMs = host.nowMs();
+    this.entries.marker(core.point, { ticks: core.ticks, epochMs: host.epochMs() });
   }
 
   private takeDigest(): void {
@@ -201,7 +247,7 @@ export class Recorder {
   }
 
   /** The machine boots again from its images, which a replay must have, too. */
-  private reset(): void {
+  private guestResets(): void {
     const images = this.hasImages ? undefined : this.parts.images?.();
     if (!this.hasImages && !images) {
       this.parts.onEnd?.('unknown-images');
@@ -218,12 +264,20 @@ export class Recorder {
   /** After every entry. */
   private entered(): void {
     const { host, core } = this.parts;
-    if (host.nowMs() - this.markedMs >= MARKER_MS) {
-      this.markedMs = host.nowMs();
-      this.entries.marker(core.point, { ticks: core.ticks, epochMs: host.epochMs() });
-    }
+    if (host.nowMs() - this.markedMs >= MARKER_MS) this.mark();
+    this.known.branches = core.current.branches;
+    this.known.ms = host.nowMs();
+    this.known.busyMs = 0;
     if (this.entries.length >= FLUSH_BYTES) this.flush();
-    else this.cancelFlush ??= host.later(FLUSH_MS, () => this.flush());
+    else this.cancelFlush ??= host.later(FLUSH_MS, () => this.flushInTime());
+  }
+
+  /** Those who follow the recording see what the guest made of the last event, too. */
+  private flushInTime(): void {
+    const { core } = this.parts;
+    if (this.isUnanswered && core.current.branches !== this.known.branches) this.mark();
+    this.isUnanswered = false;
+    this.flush();
   }
 
   private flush(): void {

@@ -1,11 +1,13 @@
+import { HEADER_BYTES } from '../checkpoint/container/layout.ts';
 import { GodwitError } from '../common/errors.ts';
 import type { ExecutionPoint } from '../machine/core.ts';
 import type { Images } from '../machine/linux.ts';
 import type { PageSource } from '../memory/page-source.ts';
-import type { ByteSource } from '../platform/byte-source.ts';
+import type { ByteSource, GrowingByteSource } from '../platform/byte-source.ts';
 import type { Codec } from '../platform/codec.ts';
-import type { LoggedEvent } from '../run/replay-runner.ts';
+import type { LoggedEvent } from '../run/event-log.ts';
 import { madeByNewer } from '../state/format-errors.ts';
+import type { EventLog } from '../run/event-log.ts';
 import { decodePlainData } from '../state/plain-data-codec.ts';
 import { ByteReader } from './bytes.ts';
 import { endFromPlainData, type RecordedEnd } from './end.ts';
@@ -24,7 +26,7 @@ import {
   START,
 } from './layout.ts';
 import { PageDirectory, RecordedPages } from './recorded-pages.ts';
-import { type RecordPlace, readRecord, scanRecords } from './records.ts';
+import { endOfRecord, type RecordPlace, readRecord, type ScanEnd, scanRecords } from './records.ts';
 import { type RecordedStart, startFromPlainData } from './start.ts';
 
 /** A digest of the machine at a point. */
@@ -45,40 +47,30 @@ const CACHED_RECORDS = 4;
 
 /**
  * A recording that is open. All that a damaged file holds up to the damage is of use, if that is more than the start: `notice` says so.
+ * One that is still being made grows with `refresh`, and has no end meanwhile.
  */
 export class Recording {
   readonly start: RecordedStart;
   readonly events: readonly LoggedEvent[];
   readonly digests: readonly RecordedDigest[];
   readonly markers: readonly RecordedMarker[];
-  /** Missing when the recording broke off. */
-  readonly end: RecordedEnd | undefined;
-  /** What the machine boots from, when it was reset. */
-  readonly images: Images | undefined;
-  /** For a person: why a part of the file is of no use. */
-  readonly notice: string | undefined;
   readonly source: ByteSource;
   readonly pageCount: number;
   /** What of the file is the machine as it was at the start. */
   readonly startBytes: number;
   private readonly codec: Codec;
-  private readonly directory: PageDirectory;
-  private readonly last: ExecutionPoint;
+  private readonly found: Reading;
 
   private constructor(source: ByteSource, codec: Codec, found: Reading) {
     this.source = source;
     this.codec = codec;
+    this.found = found;
     this.start = found.start!;
-    this.directory = found.directory!;
     this.events = found.events;
     this.digests = found.digests;
     this.markers = found.markers;
-    this.end = found.end;
-    this.images = found.images;
-    this.notice = found.notice;
     this.pageCount = found.directory!.size;
     this.startBytes = found.startBytes;
-    this.last = found.last;
   }
 
   /**
@@ -89,7 +81,8 @@ export class Recording {
     try {
       checkFileHeader(source, codec.crc32);
       const reading = new Reading(source, codec);
-      reading.readAll();
+      reading.readOn();
+      if (!reading.end) reading.breakOff();
       return new Recording(source, codec, reading);
     } catch (error) {
       source.close();
@@ -97,9 +90,63 @@ export class Recording {
     }
   }
 
-  /** Where the recording ends, or broke off. */
+  /**
+   * A recording that may still be in the making, as far as it is there. Undefined: what a replay begins with is not
+   * complete yet. The source stays the caller's when there is no recording, or it throws as `open` does.
+   */
+  static follow(source: GrowingByteSource, codec: Codec): Recording | undefined {
+    if (source.sizeBytes < HEADER_BYTES) return undefined;
+    checkFileHeader(source, codec.crc32);
+    const reading = new Reading(source, codec);
+    reading.growing = source;
+    reading.readOn();
+    return reading.hasStart ? new Recording(source, codec, reading) : undefined;
+  }
+
+  /** Whether it is still being made, as far as is known. */
+  get isGrowing(): boolean {
+    return this.found.growing !== undefined;
+  }
+
+  /** Reads what was appended since. Whether there is anything new. Throws GodwitError('io'). */
+  refresh(): boolean {
+    const { found } = this;
+    if (!found.growing) return false;
+    const before = found.offset;
+    found.growing.refresh();
+    found.readOn();
+    return found.offset > before || !this.isGrowing;
+  }
+
+  /** Nothing more will come: whoever made it is gone. It is a recording that broke off. */
+  giveUp(): void {
+    if (!this.isGrowing) return;
+    this.found.breakOff();
+  }
+
+  /** Missing when the recording broke off, or still grows. */
+  get end(): RecordedEnd | undefined {
+    return this.found.end;
+  }
+
+  /** What the machine boots from, when it was reset. */
+  get images(): Images | undefined {
+    return this.found.images;
+  }
+
+  /** For a person: why a part of the file is of no use. */
+  get notice(): string | undefined {
+    return this.found.notice;
+  }
+
+  /** The events, for a replay. */
+  get log(): EventLog {
+    return new RecordedLog(this);
+  }
+
+  /** Where the recording ends, or broke off; of one that grows, the last point that is known. */
   get endPoint(): ExecutionPoint {
-    return this.end?.point ?? this.last;
+    return this.end?.point ?? this.found.last;
   }
 
   /** Guest time at the end, or at the last moment for which it is known. */
@@ -113,11 +160,27 @@ export class Recording {
 
   /** Memory at the start. */
   pages(): PageSource {
-    return new RecordedPages(this.source, this.codec, this.directory);
+    return new RecordedPages(this.source, this.codec, this.found.directory!);
   }
 
   close(): void {
     this.source.close();
+  }
+}
+
+class RecordedLog implements EventLog {
+  private readonly recording: Recording;
+
+  constructor(recording: Recording) {
+    this.recording = recording;
+  }
+
+  at(index: number): LoggedEvent | 'not yet' | 'end' {
+    return this.recording.events[index] ?? (this.recording.isGrowing ? 'not yet' : 'end');
+  }
+
+  get horizon(): ExecutionPoint {
+    return this.recording.endPoint;
   }
 }
 
@@ -135,7 +198,12 @@ class Reading {
   last: ExecutionPoint = { hart: 0, branches: 0n, pc: 0n };
   /** Branches of each hart. */
   private readonly reached = new Map<number, bigint>();
+  /** Where the next record begins. */
+  offset = HEADER_BYTES;
+  /** While more may come. */
+  growing: GrowingByteSource | undefined;
   private pagesWhole = false;
+  private scanned: ScanEnd = { kind: 'whole' };
   private readonly source: ByteSource;
   private readonly codec: Codec;
   private readonly cache = new Map<number, Uint8Array>();
@@ -145,9 +213,10 @@ class Reading {
     this.codec = codec;
   }
 
-  readAll(): void {
+  /** All complete records from `offset` on. */
+  readOn(): void {
     const { source } = this;
-    const records = scanRecords(source, this.codec);
+    const records = scanRecords(source, this.codec, this.offset);
     let next = records.next();
     for (; !next.done && !this.end; next = records.next()) {
       const place = next.value;
@@ -155,33 +224,47 @@ class Reading {
         this.take(place);
       } catch (error) {
         if (!isDamage(error)) throw error;
-        this.breakOff(place.offset, `is damaged at byte ${place.offset}: ${messageOf(error)}`);
+        this.breakOff(`is damaged at byte ${place.offset}: ${messageOf(error)}`);
         return;
       }
+      this.offset = endOfRecord(place);
     }
-    const scanned = next.done ? next.value : undefined;
-    if (this.end) {
-      this.requireStart(source.sizeBytes);
-      if (scanned?.kind === 'whole') return;
-      this.notice = `${source.name} goes on after the end of the recording; that part is left out.`;
-      return;
-    }
-    const end = scanned!;
-    if (end.kind === 'damaged') this.breakOff(end.offset, `is damaged at byte ${end.offset}: a checksum is wrong`);
-    else if (end.kind === 'cut') this.breakOff(end.offset, 'is cut short');
-    else this.breakOff(source.sizeBytes, 'broke off without an end');
+    if (next.done) this.scanned = next.value;
+    if (this.end) this.finish(next.done === true && next.value.kind === 'whole');
+    else if (this.scanned.kind === 'damaged') this.breakOff();
   }
 
-  /** What follows is of no use. */
-  private breakOff(offset: number, what: string): void {
+  private finish(isWhole: boolean): void {
+    const { source } = this;
+    this.growing = undefined;
+    this.requireStart(source.sizeBytes);
+    if (!isWhole) this.notice = `${source.name} goes on after the end of the recording; that part is left out.`;
+  }
+
+  /** What follows is of no use; nothing more is read. */
+  breakOff(what = this.reasonToBreakOff()): void {
+    const { offset } = this;
+    this.growing = undefined;
     this.requireStart(offset);
+    if (this.notice !== undefined) return;
     const lost = this.source.sizeBytes - offset;
     const left = lost === 0 ? '' : `; the last ${lost} bytes are left out`;
     this.notice = `${this.source.name} ${what}${left}.`;
   }
 
+  private reasonToBreakOff(): string {
+    const { kind } = this.scanned;
+    if (kind === 'damaged') return `is damaged at byte ${this.offset}: a checksum is wrong`;
+    return kind === 'cut' ? 'is cut short' : 'broke off without an end';
+  }
+
+  /** Whether a replay can begin. */
+  get hasStart(): boolean {
+    return this.start !== undefined && this.pagesWhole;
+  }
+
   private requireStart(offset: number): void {
-    if (this.start && this.pagesWhole) return;
+    if (this.hasStart) return;
     throw new GodwitError(
       'damaged',
       `${this.source.name} holds nothing to replay: the machine's state at the start is incomplete (byte ${offset}).`,

@@ -25,11 +25,11 @@ export type ScanEnd =
   | { readonly kind: 'cut'; readonly offset: number }
   | { readonly kind: 'damaged'; readonly offset: number };
 
-/** Complete and undamaged records from the first on. */
-export function* scanRecords(source: ByteSource, codec: Codec): Generator<RecordPlace, ScanEnd> {
+/** Complete and undamaged records from the first on, or from the one at `from` on. */
+export function* scanRecords(source: ByteSource, codec: Codec, from = HEADER_BYTES): Generator<RecordPlace, ScanEnd> {
   const header = new Uint8Array(RECORD_HEADER_BYTES);
   const view = new DataView(header.buffer);
-  let offset = HEADER_BYTES;
+  let offset = from;
   while (offset < source.sizeBytes) {
     const left = source.sizeBytes - offset - RECORD_HEADER_BYTES;
     if (left < 0) return { kind: 'cut', offset };
@@ -42,10 +42,16 @@ export function* scanRecords(source: ByteSource, codec: Codec): Generator<Record
     const checksum = checksumOf(source, codec, offset + RECORD_HEADER_BYTES, storedBytes, first);
     if (checksum !== view.getUint32(RECORD.checksum, true)) return { kind: 'damaged', offset };
     if (inflatedBytes > (storedBytes + 1) * MOST_INFLATION) return { kind: 'damaged', offset };
-    yield { type, offset, storedBytes, inflatedBytes };
-    offset += RECORD_HEADER_BYTES + storedBytes;
+    const place = { type, offset, storedBytes, inflatedBytes };
+    yield place;
+    offset = endOfRecord(place);
   }
   return { kind: 'whole' };
+}
+
+/** Where the record after this one is. */
+export function endOfRecord({ offset, storedBytes }: RecordPlace): number {
+  return offset + RECORD_HEADER_BYTES + storedBytes;
 }
 
 function isType(type: string): boolean {

@@ -25,7 +25,7 @@ const NO_BACKEND: BlockBackend = { submit: () => {}, fence: () => {} };
 
 /** The machine at the start of a recording. Its pages are read from the file as they are touched, so the recording must stay open. */
 export function makeRecordedMachine(recording: Recording, options: ReplayOptions = {}): Promise<MachineCore> {
-  const { start, images } = recording;
+  const { start } = recording;
   const { backend, ...core } = options;
   return MachineCore.restore(
     {
@@ -34,11 +34,11 @@ export function makeRecordedMachine(recording: Recording, options: ReplayOptions
       // The state has it.
       seed: new Uint8Array(32),
       disks: start.disks.map((disk, index) => ({ ...disk, backend: backend?.(index) ?? NO_BACKEND })),
-      load: images
-        ? bootImages(images)
-        : () => {
-            throw new GodwitError('state', 'The guest was reset, and what it boots from is not in the recording.');
-          },
+      // A recording that grows learns them when the guest is reset.
+      load: bootImages(() => {
+        if (recording.images) return recording.images;
+        throw new GodwitError('state', 'The guest was reset, and what it boots from is not in the recording.');
+      }),
     },
     start.state,
     recording.pages(),
@@ -49,7 +49,9 @@ export type ReplayStop =
   /** The branch count that was asked for is reached. */
   | { readonly kind: 'slice' }
   /** The recording ends here. `finish`: the guest had ended. */
-  | { readonly kind: 'end'; readonly finish: Finish | undefined };
+  | { readonly kind: 'end'; readonly finish: Finish | undefined }
+  /** The recording still grows, and this is as far as it is safe to go by now. */
+  | { readonly kind: 'starved' };
 
 /** Runs a machine as it was recorded, as quickly as it can, and checks every digest on the way. */
 export class Replayer {
@@ -65,7 +67,7 @@ export class Replayer {
   constructor(core: MachineCore, recording: Recording) {
     this.core = core;
     this.recording = recording;
-    this.runner = new ReplayRunner(core, recording.events, { endsAtReset: recording.images === undefined });
+    this.runner = new ReplayRunner(core, recording.log, { endsAtReset: () => recording.images === undefined });
     this.digests = new DigestTaker(core);
     this.sound = core.point;
   }
@@ -84,27 +86,38 @@ export class Replayer {
     return this.nextDigest;
   }
 
-  /** Runs to the end. Throws DivergenceError. */
+  /** Runs to the end. Throws DivergenceError, and GodwitError('state') when the recording has none yet. */
   runToEnd(): Extract<ReplayStop, { kind: 'end' }> {
     const stop = this.run(this.recording.endPoint.branches + 1n);
-    if (stop.kind !== 'end') throw new Error('a replay went beyond its end');
-    return stop;
+    if (stop.kind === 'end') return stop;
+    throw new GodwitError('state', `${this.recording.source.name} has no end yet: it is still being recorded.`);
   }
 
   /**
-   * Runs to the first counted transfer at or after `branches`, or to the end of the recording. A guest that waits stays where it is when
-   * the time it waits for is after `untilTicks`. Throws DivergenceError; the machine is not to be run any further then.
+   * Runs to the first counted transfer at or after `branches`, or to the end of the recording. A guest that waits stays
+   * where it is when the time it waits for is after `untilTicks`. In a recording that still grows it stops short of
+   * what is not known yet; more is known when the recording has been refreshed. Throws DivergenceError; the machine is
+   * not to be run any further then.
    */
   run(branches: bigint, untilTicks?: bigint): ReplayStop {
     if (this.ended) return this.ended;
-    const { digests, endPoint } = this.recording;
+    const { digests, endPoint, isGrowing } = this.recording;
     for (let due = digests[this.nextDigest]; due && due.point.branches < branches; due = digests[this.nextDigest]) {
       if (!this.goTo(due.point.branches, untilTicks)) return { kind: 'slice' };
       this.check(due);
     }
-    if (branches > endPoint.branches) return this.runOut(untilTicks);
+    if (branches > endPoint.branches) return isGrowing ? this.catchUp(untilTicks) : this.runOut(untilTicks);
     this.goTo(branches, untilTicks);
     return { kind: 'slice' };
+  }
+
+  /** To the last point that is known of a recording that grows. */
+  private catchUp(untilTicks: bigint | undefined): ReplayStop {
+    const { branches } = this.recording.endPoint;
+    if (!this.goTo(branches, untilTicks)) return { kind: 'slice' };
+    // What the guest did behind its last counted transfer there.
+    this.guard(this.core.point, () => this.runner.run(branches + 1n, untilTicks));
+    return { kind: 'starved' };
   }
 
   /** To the end of the recording, exactly. */
@@ -183,7 +196,8 @@ export class Replayer {
     const { core, runner } = this;
     const waits = isWaiting(digest, this.recording.start.registerNames);
     const isThere = () => core.current.pc === point.pc && core.waiting === waits;
-    this.goTo(point.branches);
+    const isHere = core.current.branches === point.branches && isThere() && runner.delivered === delivered;
+    if (!isHere) this.goTo(point.branches);
     this.guard(point, () => {
       // A hart that waited there had come a little further than the transfer.
       while (!isThere() && !core.waiting && core.current.branches === point.branches) runner.step();

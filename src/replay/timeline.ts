@@ -1,17 +1,20 @@
 import { GodwitError } from '../common/errors.ts';
 import type { ExecutionPoint, MachineCore } from '../machine/core.ts';
-import { type LoggedEvent, ReplayRunner } from '../run/replay-runner.ts';
+import { type EventLog, isBefore, type LoggedEvent } from '../run/event-log.ts';
+import { ReplayRunner } from '../run/replay-runner.ts';
 import type { RewindableOutput } from './rewindable-output.ts';
 import { type WaypointBudget, Waypoints } from './waypoints.ts';
 
 export interface History {
   /** A machine at the beginning of the recording. */
   readonly core: MachineCore;
-  readonly events: readonly LoggedEvent[];
-  /** Where the recording ends: as far as the machine may go. */
-  readonly endBranches: bigint;
-  /** Nobody knows what the machine would boot from. */
-  readonly endsAtReset?: boolean;
+  readonly events: readonly LoggedEvent[] | EventLog;
+  /**
+   * Where the recording ends: as far as the machine may go. A recording that still grows says each time how far it is.
+   */
+  readonly endBranches: bigint | (() => bigint);
+  /** Whether nobody knows what the machine would boot from. */
+  readonly endsAtReset?: () => boolean;
 }
 
 export interface TimelineOptions {
@@ -20,7 +23,10 @@ export interface TimelineOptions {
   readonly output?: RewindableOutput;
 }
 
-/** Why a movement ended where it did. 'stopped': at one of the core's stops, which movements other than `runForward` pass. */
+/**
+ * Why a movement ended where it did. 'stopped': at one of the core's stops, which movements other than `runForward`
+ * pass. 'end': of what is known; a recording that grows may know more later.
+ */
 export type Arrived = 'there' | 'beginning' | 'end' | 'stopped';
 
 const MIB_FRAMES = 256;
@@ -31,31 +37,27 @@ const STRIDE_BRANCHES = 2_000_000n;
 /** On the way to a point it leaves more, closer and closer to it, so that steps back from there are quick. */
 const APPROACH_BRANCHES = [400_000n, 60_000n, 6_000n];
 
-export function isBefore(a: ExecutionPoint, b: ExecutionPoint): boolean {
-  return a.branches < b.branches || (a.branches === b.branches && a.pc < b.pc);
-}
-
 function isSame(a: ExecutionPoint, b: ExecutionPoint): boolean {
   return a.hart === b.hart && a.branches === b.branches && a.pc === b.pc;
 }
 
 /**
- * A replay that can go both ways. Going back is going forward again from an earlier waypoint, to the place before; everything the
- * machine does is the same each time.
+ * A replay that can go both ways, also in a recording that still grows. Going back is going forward again from an
+ * earlier waypoint, to the place before; everything the machine does is the same each time.
  */
 export class Timeline {
   readonly core: MachineCore;
   private readonly runner: ReplayRunner;
   private readonly waypoints: Waypoints;
   private readonly options: TimelineOptions;
-  readonly endBranches: bigint;
+  private readonly findEnd: () => bigint;
   readonly beginning: ExecutionPoint;
 
-  constructor({ core, events, endBranches, endsAtReset = false }: History, options: TimelineOptions = {}) {
+  constructor({ core, events, endBranches, endsAtReset }: History, options: TimelineOptions = {}) {
     this.core = core;
     this.options = options;
-    this.endBranches = endBranches;
-    this.runner = new ReplayRunner(core, events, { endsAtReset });
+    this.findEnd = typeof endBranches === 'function' ? endBranches : () => endBranches;
+    this.runner = new ReplayRunner(core, events, endsAtReset && { endsAtReset });
     this.waypoints = new Waypoints(core, { ...BUDGET, ...options.waypoints });
     this.beginning = core.point;
     this.takeWaypoint();
@@ -73,6 +75,11 @@ export class Timeline {
     return !isBefore(this.beginning, this.point);
   }
 
+  /** As far as the machine may go. */
+  get endBranches(): bigint {
+    return this.findEnd();
+  }
+
   get atEnd(): boolean {
     return this.core.current.branches >= this.endBranches;
   }
@@ -82,16 +89,17 @@ export class Timeline {
    * execution and may end it early.
    */
   runForward(branches: bigint, stop?: () => boolean): Arrived {
-    const target = branches < this.endBranches ? branches : this.endBranches;
+    const { endBranches } = this;
+    const target = branches < endBranches ? branches : endBranches;
     while (this.core.current.branches < target) {
       const stride = (this.core.current.branches / STRIDE_BRANCHES + 1n) * STRIDE_BRANCHES;
       const { kind } = this.runner.run(stride < target ? stride : target);
-      if (kind === 'finished') return 'end';
+      if (kind === 'finished' || kind === 'starved') return 'end';
       if (kind === 'debug') return 'stopped';
       if (this.core.current.branches >= stride) this.takeWaypoint();
       if (stop?.()) return 'there';
     }
-    return branches <= this.endBranches ? 'there' : 'end';
+    return branches <= endBranches ? 'there' : 'end';
   }
 
   private takeWaypoint(): void {
@@ -101,8 +109,7 @@ export class Timeline {
   /** One instruction, interrupt or exception forward. */
   stepForward(): Arrived {
     if (this.atEnd) return 'end';
-    const finish = this.runner.step();
-    return finish ? 'end' : 'there';
+    return this.runner.step() === undefined ? 'there' : 'end';
   }
 
   /** To an execution point, in either direction, exactly. Throws GodwitError('usage') when execution does not come by there. */

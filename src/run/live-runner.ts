@@ -3,15 +3,14 @@ import type { BlockCompletion } from '../device/virtio/block/backend.ts';
 import type { ConsolePort, ExternalEvent, MachineCore, Outcome } from '../machine/core.ts';
 import type { HostClock } from '../platform/clock.ts';
 import type { HostLoop } from './host-loop.ts';
+import { Listeners, type LiveListener, throwLater } from './listeners.ts';
 import { LiveClock, STEP_MS } from './live-clock.ts';
-import { type LoggedEvent, stamp } from './replay-runner.ts';
+import { stamp } from './replay-runner.ts';
 import { atRest, BRANCHES_BETWEEN_JUMPS, epochCorrection, stepTowards, ticksAtWall } from './wall-time.ts';
 
 export interface LiveOptions {
-  /** Called for everything that reached the machine from outside, after it did: what a recording is made of. */
-  readonly onEvent?: (stamped: LoggedEvent) => void;
-  /** Called at the end of each stretch of execution, before anything else happens to the machine there. */
-  readonly onSlice?: (outcome: Outcome, busyMs: number) => void;
+  /** For what a listener threw that does not want to know it itself. Default: an error that nobody catches. */
+  readonly onListenerFailure?: (error: unknown) => void;
 }
 
 export interface LiveStatistics {
@@ -47,7 +46,7 @@ export class LiveRunner {
   private readonly core: MachineCore;
   private readonly host: HostClock;
   private readonly loop: HostLoop;
-  private readonly options: LiveOptions;
+  private readonly listeners: Listeners;
   private readonly events: ExternalEvent[] = [];
   private readonly typed: Record<ConsolePort, Uint8Array[]> = { uart: [], virtio: [] };
   private clock: LiveClock;
@@ -66,12 +65,17 @@ export class LiveRunner {
     this.core = core;
     this.host = host;
     this.loop = loop;
-    this.options = options;
+    this.listeners = new Listeners(options.onListenerFailure ?? throwLater);
     this.clock = this.startClock();
   }
 
   private startClock(): LiveClock {
     return new LiveClock(this.host.nowMs(), Number(this.core.ticks), Number(this.core.current.branches));
+  }
+
+  /** Tells it everything from now on, after those that listen already, until what is given back is called. */
+  listen(listener: LiveListener): () => void {
+    return this.listeners.add(listener);
   }
 
   /** Bytes for a console. They wait here until the device has room; nothing is lost. */
@@ -182,11 +186,12 @@ export class LiveRunner {
     const outcome = this.execute(core.current.branches + BigInt(slice));
     const now = host.nowMs();
     this.busyMs += now - started;
-    this.options.onSlice?.(outcome, now - started);
+    this.listeners.slice(outcome, now - started);
     if (outcome.kind === 'finished') {
       if (outcome.finish.kind !== 'reset') return outcome.finish;
       core.reset();
       this.resets++;
+      this.listeners.reset();
       return undefined;
     }
     // Not at a counted transfer, where the clock could be set.
@@ -305,7 +310,6 @@ export class LiveRunner {
   }
 
   private deliver(event: ExternalEvent): void {
-    const stamped = stamp(this.core, event);
-    this.options.onEvent?.(stamped);
+    this.listeners.event(stamp(this.core, event));
   }
 }

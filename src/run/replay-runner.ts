@@ -1,14 +1,19 @@
 import { GodwitError } from '../common/errors.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
-import type { ExecutionPoint, ExternalEvent, MachineCore, Outcome } from '../machine/core.ts';
+import type { ExternalEvent, MachineCore, Outcome } from '../machine/core.ts';
+import { EndedLog, type EventLog, type LoggedEvent } from './event-log.ts';
 
-/** Something from outside, at the execution point where it reached the machine. */
-export interface LoggedEvent {
-  readonly point: ExecutionPoint;
-  readonly event: ExternalEvent;
+export type { LoggedEvent } from './event-log.ts';
+
+export type Stop =
+  | Exclude<Outcome, { kind: 'waiting' }>
+  /** The log still grows, and all that is safe to run has run. */
+  | { readonly kind: 'starved' };
+
+export interface ReplayRunnerOptions {
+  /** Whether nobody knows what the machine boots from, so that a reset by the guest is its end. */
+  readonly endsAtReset?: () => boolean;
 }
-
-export type Stop = Exclude<Outcome, { kind: 'waiting' }>;
 
 /** Delivers an event now and says where that was. */
 export function stamp(core: MachineCore, event: ExternalEvent): LoggedEvent {
@@ -18,23 +23,23 @@ export function stamp(core: MachineCore, event: ExternalEvent): LoggedEvent {
 }
 
 /**
- * Runs the machine on nothing but a list of events, each delivered at its execution point: what a replay does. Between them an idle
- * machine's time is skipped to its next deadline. Resets by the guest happen inside, unless nobody knows what it boots from
- * (`endsAtReset`).
+ * Runs the machine on nothing but a log of events, each delivered at its execution point: what a replay does. Between
+ * them an idle machine's time is skipped to its next deadline. Resets by the guest happen inside. In a log that still
+ * grows it comes as far as the log's horizon, and goes on from there when more is known.
  */
 export class ReplayRunner {
   private readonly core: MachineCore;
-  private readonly events: readonly LoggedEvent[];
-  private readonly endsAtReset: boolean;
+  private readonly log: EventLog;
+  private readonly endsAtReset: () => boolean;
   private next = 0;
 
   constructor(
     core: MachineCore,
-    events: readonly LoggedEvent[],
-    { endsAtReset = false }: { readonly endsAtReset?: boolean } = {},
+    events: readonly LoggedEvent[] | EventLog,
+    { endsAtReset = () => false }: ReplayRunnerOptions = {},
   ) {
     this.core = core;
-    this.events = events;
+    this.log = 'at' in events && 'horizon' in events ? events : new EndedLog(events);
     this.endsAtReset = endsAtReset;
   }
 
@@ -47,12 +52,29 @@ export class ReplayRunner {
     this.next = count;
   }
 
+  /** The event that is next. Undefined: none is known. */
+  private get due(): LoggedEvent | undefined {
+    const found = this.log.at(this.next);
+    return typeof found === 'string' ? undefined : found;
+  }
+
+  /** Whether the next event is not known yet, and may be due here. */
+  get isStarved(): boolean {
+    const { log, core } = this;
+    if (log.at(this.next) !== 'not yet') return false;
+    const { branches, pc } = log.horizon;
+    const here = core.current.branches;
+    return here > branches || (here === branches && (core.waiting || core.current.pc >= pc));
+  }
+
   /**
    * Goes on by one instruction, interrupt or exception, with what is due delivered before it. Returns how the machine ended, if it has.
+   * 'starved': the log does not say yet what happens here.
    */
-  step(): Finish | undefined {
+  step(): Finish | 'starved' | undefined {
     const { core } = this;
-    for (let due = this.events[this.next]; due && this.isHere(due); due = this.events[this.next]) this.deliver(due);
+    for (let { due } = this; due && this.isHere(due); due = this.due) this.deliver(due);
+    if (this.isStarved) return 'starved';
     if (core.waiting) return this.wait();
     const outcome = core.step();
     if (outcome.kind !== 'finished') return undefined;
@@ -73,19 +95,21 @@ export class ReplayRunner {
 
   /**
    * Runs to the first counted transfer at or after `branches`; events at that point are left for the next call. Throws
-   * GodwitError('damaged') when the list does not fit what the machine does: the machine has diverged.
+   * GodwitError('damaged') when the log does not fit what the machine does: the machine has diverged.
    * `untilTicks`: a waiting machine's time is not skipped beyond that; it stays there, as at the end of a slice.
    */
   run(branches: bigint, untilTicks?: bigint): Stop {
     const { core } = this;
     for (;;) {
-      const due = this.events[this.next];
+      const { due } = this;
       const here = core.current.branches;
       if (here >= branches && !core.waiting) return { kind: 'slice' };
       if (due && here === due.point.branches && this.deliverIfHere(due)) continue;
       if (here >= branches) return { kind: 'slice' };
+      const known = due ? due.point.branches : this.knownBranches(branches);
+      if (!due && here >= known) return this.stepToHorizon();
       // an event at this branch count but a later pc is for a hart that waits there.
-      const next = due && due.point.branches < branches ? due.point.branches : branches;
+      const next = known < branches ? known : branches;
       const outcome = core.run(next === here ? here + 1n : next);
       if (outcome.kind === 'debug') return outcome;
       if (outcome.kind === 'waiting') {
@@ -102,8 +126,24 @@ export class ReplayRunner {
     }
   }
 
+  /** How far it may run, of what it is asked for, when no event is due. */
+  private knownBranches(branches: bigint): bigint {
+    return this.log.at(this.next) === 'end' ? branches : this.log.horizon.branches;
+  }
+
+  /** The last instructions of the stretch to the horizon: behind its last counted transfer. */
+  private stepToHorizon(): Stop {
+    while (!this.isStarved) {
+      const outcome = this.core.step();
+      if (outcome.kind === 'debug') return outcome;
+      if (outcome.kind === 'finished' && this.isEnd(outcome.finish)) return outcome;
+      if (outcome.kind === 'finished') this.core.reset();
+    }
+    return { kind: 'starved' };
+  }
+
   private isEnd({ kind }: Finish): boolean {
-    return kind !== 'reset' || this.endsAtReset;
+    return kind !== 'reset' || this.endsAtReset();
   }
 
   private deliverIfHere(due: LoggedEvent): boolean {

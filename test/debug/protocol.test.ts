@@ -194,7 +194,7 @@ describe('the gdb remote protocol', () => {
   it('passes over what others did wrong, and not over what godwit did', () => {
     const unreadable = new GodwitError('io', 'The file cannot be read.');
     const monitorStats = `qRcmd,${Buffer.from('stats').toString('hex')}`;
-    const failing = vi.spyOn(core.hart, 'get').mockImplementation(() => {
+    const failing = vi.spyOn(core.current, 'get').mockImplementation(() => {
       throw unreadable;
     });
     expect(gdb.ask('g')).toBe('E05');

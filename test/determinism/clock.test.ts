@@ -45,8 +45,9 @@ describe('the clock of a guest', async () => {
         },
       });
       let events = 0;
-      const runner = new LiveRunner(core, host, host, {
-        onEvent: () => {
+      const runner = new LiveRunner(core, host, host);
+      runner.listen({
+        event: () => {
           events++;
         },
       });
@@ -99,8 +100,9 @@ describe('the clock of a guest', async () => {
           }
         },
       });
-      const runner = new LiveRunner(core, host, host, {
-        onEvent: ({ event }) => {
+      const runner = new LiveRunner(core, host, host);
+      runner.listen({
+        event: ({ event }) => {
           if (event.kind === 'clock' && follows) corrections++;
         },
       });

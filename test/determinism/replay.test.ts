@@ -64,7 +64,8 @@ describe('a recorded boot of Linux', async () => {
       digests,
     );
     // A real clock and timers, with all their jitter.
-    const runner = new LiveRunner(core, nodeClock, new NodeLoop(), { onEvent: (stamped) => events.push(stamped) });
+    const runner = new LiveRunner(core, nodeClock, new NodeLoop());
+    runner.listen({ event: (stamped) => events.push(stamped) });
     const typist = setInterval(() => {
       if (!printed.includes('~#')) return;
       clearInterval(typist);

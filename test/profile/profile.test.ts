@@ -66,6 +66,26 @@ describe('samples of a machine', () => {
     }
   });
 
+  it('end when they are told to, with several at a time, and the machine goes on', async () => {
+    const [plain, sampled] = [await machine(), await machine()];
+    const first = sample(sampled);
+    const second = sample(sampled, { everyBranches: 333 });
+    run(sampled, 50_000n);
+    first.stop();
+    const count = first.samples.length;
+    run(sampled, 100_000n);
+    second.stop();
+    expect(count).toBeGreaterThan(50);
+    expect(first.samples.length).toBe(count);
+    const total = second.samples.length;
+    expect(total).toBeGreaterThan(150);
+    run(sampled, 150_000n);
+    expect(second.samples.length).toBe(total);
+    run(plain, sampled.hart.branches);
+    expect(sampled.point).toEqual(plain.point);
+    expect(sampled.digest()).toBe(plain.digest());
+  });
+
   it('change nothing', async () => {
     const [plain, sampled] = [await machine(), await machine()];
     const sampler = sample(sampled);

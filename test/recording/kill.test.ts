@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { GodwitError } from '../../src/common/errors.ts';
-import { openRecording } from '../../src/service/recording/recording-file.ts';
+import { openRecording } from '../../src/service/recording/open-recording.ts';
 import { MAIN } from '../cli/support.ts';
 import { guestImages } from '../support/guest.ts';
 import { randomNumbers } from '../support/random.ts';

@@ -5,12 +5,14 @@ import { bootImages, type Images } from '../../src/machine/linux.ts';
 import type { HostClock } from '../../src/platform/clock.ts';
 import { nodeClock } from '../../src/platform/node/clock.ts';
 import { NodeLoop } from '../../src/platform/node/node-loop.ts';
-import { nodeRecordingHost } from '../../src/platform/node/node-recording-host.ts';
 import type { RecordingSink } from '../../src/recording/host.ts';
 import { Recorder, type RecorderParts } from '../../src/recording/recorder.ts';
 import type { HostLoop } from '../../src/run/host-loop.ts';
+import type { LiveListener } from '../../src/run/listeners.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';
+import { OPEN_GATE, type OutputGate } from '../../src/run/output-gate.ts';
 import { DiskPort } from '../../src/service/disk/disk-port.ts';
+import { recordingHost } from '../../src/service/recording/recording-host.ts';
 
 /** A recording in memory. */
 export class MemorySink implements RecordingSink {
@@ -38,15 +40,15 @@ export interface LiveMachineOptions {
   readonly clock?: HostClock;
   readonly loop?: HostLoop;
   readonly seed?: number;
+  /** Stands before its console and its disks. */
+  readonly gate?: OutputGate;
 }
-
-type Observer = Pick<Recorder, 'event' | 'slice'>;
 
 const MIB = 1024 ** 2;
 const SERIAL = 'recorded';
 
 /** What a machine with these disks is connected to, which is there only when the machine is. */
-function connect(disks: readonly Disk[], late: { machine?: LiveMachine }) {
+function connect(disks: readonly Disk[], late: { machine?: LiveMachine }, gate: OutputGate = OPEN_GATE) {
   const decoder = new TextDecoder();
   const ports = disks.map(
     (disk, index) =>
@@ -55,10 +57,14 @@ function connect(disks: readonly Disk[], late: { machine?: LiveMachine }) {
         memory: () => late.machine!.core.ram.bytes,
         complete: (id, completion) => late.machine?.runner.completeBlock(index, id, completion),
         failed: () => {},
+        gate,
       }),
   );
   const connections = {
-    output: (_port: unknown, bytes: Uint8Array) => late.machine?.print(decoder.decode(bytes, { stream: true })),
+    output: (_port: unknown, bytes: Uint8Array) => {
+      const text = decoder.decode(bytes, { stream: true });
+      gate.release(bytes.length, () => late.machine?.print(text));
+    },
     disks: disks.map(({ sizeBytes, readonly }, index) => {
       return { sizeBytes, readonly, serial: SERIAL, backend: ports[index]! };
     }),
@@ -72,14 +78,13 @@ export class LiveMachine {
   readonly runner: LiveRunner;
   private readonly options: LiveMachineOptions;
   private readonly ports: readonly DiskPort[];
-  private readonly recorders = new Set<Observer>();
   private readonly waits: { wanted: string; from: number; resolve: () => void }[] = [];
   printed = '';
   private finished: Promise<Finish | undefined> | undefined;
 
   static async create(options: LiveMachineOptions): Promise<LiveMachine> {
     const late: { machine?: LiveMachine } = {};
-    const { ports, connections } = connect(options.disks ?? [], late);
+    const { ports, connections } = connect(options.disks ?? [], late, options.gate);
     const core = await MachineCore.create({
       memoryBytes: options.memoryBytes ?? 96 * MIB,
       reservedBytes: 1024 * MIB,
@@ -105,25 +110,18 @@ export class LiveMachine {
     this.core = core;
     this.options = options;
     this.ports = ports;
-    this.runner = new LiveRunner(core, options.clock ?? nodeClock, options.loop ?? new NodeLoop(), {
-      onEvent: (stamped) => {
-        for (const recorder of this.recorders) recorder.event(stamped);
-      },
-      onSlice: (outcome, busyMs) => {
-        for (const recorder of this.recorders) recorder.slice(outcome, busyMs);
-      },
-    });
+    this.runner = new LiveRunner(core, options.clock ?? nodeClock, options.loop ?? new NodeLoop());
   }
 
   record(sink: RecordingSink, more: Partial<RecorderParts> = {}): Recorder {
     const recorder = this.makeRecorder(sink, more);
-    this.recorders.add(recorder);
+    this.runner.listen(recorder);
     return recorder;
   }
 
   /** Tells it everything from now on. */
-  observe(observer: Observer): void {
-    this.recorders.add(observer);
+  observe(listener: LiveListener): void {
+    this.runner.listen(listener);
   }
 
   makeRecorder(sink: RecordingSink, more: Partial<RecorderParts> = {}): Recorder {
@@ -134,7 +132,7 @@ export class LiveMachine {
         consolePort: 'uart',
         disks: (this.options.disks ?? []).map(({ sizeBytes, readonly }) => ({ sizeBytes, readonly, serial: SERIAL })),
       },
-      host: nodeRecordingHost,
+      host: recordingHost(),
       sink,
       tool: 'test',
       images: () => this.options.images,

@@ -51,7 +51,7 @@ class ChangingPages implements PageSource {
 }
 
 function runOn(core: MachineCore, branches: bigint): void {
-  new ReplayRunner(core, []).run(core.hart.branches + branches);
+  new ReplayRunner(core, []).run(core.current.branches + branches);
 }
 
 describe.each(THRESHOLDS)('a program (translated after %i visits)', (threshold) => {
@@ -60,12 +60,12 @@ describe.each(THRESHOLDS)('a program (translated after %i visits)', (threshold) 
   it('writes to a copy of what is lent, wherever its hart had the page already', async () => {
     const core = await programMachine(COUNTS, { translation });
     for (let round = 0; round < 20; round++) {
-      core.run(core.hart.branches + 5000n);
+      core.run(core.current.branches + 5000n);
       const loan = core.ram.lend(NEXT_PAGE, 8)!;
       const word = () => core.engine.arena.longs[loan.spans[0]!.offset / 8];
       const then = core.ram.readU64(NEXT_PAGE);
       expect(word()).toBe(then);
-      core.run(core.hart.branches + 5000n);
+      core.run(core.current.branches + 5000n);
       expect(word()).toBe(then);
       expect(core.ram.readU64(NEXT_PAGE)).toBe(then! + 5000n);
       loan.giveBack();
@@ -79,7 +79,7 @@ describe.each(THRESHOLDS)('a program (translated after %i visits)', (threshold) 
     for (let page = 0n; page < 100n; page++) core.ram.writeU32(RAM + (page + 100n) * 4096n, 1);
     const loan = core.ram.lend(RAM, 256 * FRAME_BYTES)!;
     const then = core.ram.readU64(NEXT_PAGE);
-    core.run(core.hart.branches + 5000n);
+    core.run(core.current.branches + 5000n);
     expect(core.engine.arena.longs[loan.spans[1]!.offset / 8]).toBe(then);
     expect(core.ram.loans.copiedPages).toBe(1);
     loan.giveBack();
@@ -98,17 +98,17 @@ describe.each(THRESHOLDS)('a program (translated after %i visits)', (threshold) 
     const options: CoreOptions = { memoryBytes: 2 * MIB, seed: new Uint8Array(32), load: () => {}, translation };
     const core = await MachineCore.restore(options, original.save(), source);
     core.run(20_000n);
-    expect(core.hart.x(10)).toBeGreaterThan(1000n);
+    expect(core.current.x(10)).toBeGreaterThan(1000n);
     const frames = core.engine.arena.frameCount;
     for (let adds = 2; adds < 20; adds++) {
       source.pages.set(1, adding(adds));
       core.ram.forget(Array.from({ length: count }, (_, i) => 1 + i));
-      const before = core.hart.x(10);
-      core.run(core.hart.branches + 20_000n);
-      const calls = (core.hart.x(10) - before) / BigInt(adds);
+      const before = core.current.x(10);
+      core.run(core.current.branches + 20_000n);
+      const calls = (core.current.x(10) - before) / BigInt(adds);
       // The call that was under way may have been in the page already.
       expect(Number(calls)).toBeGreaterThan(4000);
-      expect((core.hart.x(10) - before) % BigInt(adds)).toBe(0n);
+      expect((core.current.x(10) - before) % BigInt(adds)).toBe(0n);
       expect(core.engine.arena.frameCount).toBe(frames);
     }
   });
@@ -117,10 +117,10 @@ describe.each(THRESHOLDS)('a program (translated after %i visits)', (threshold) 
     const core = await programMachine(COUNTS, { translation });
     const snapshots = [];
     for (let round = 0; round < 10; round++) {
-      core.run(core.hart.branches + 5000n);
+      core.run(core.current.branches + 5000n);
       snapshots.push({ memory: core.snapshot().memory, word: core.ram.readU64(NEXT_PAGE) });
       core.ram.discard([1]);
-      core.run(core.hart.branches + 1000n);
+      core.run(core.current.branches + 1000n);
       expect(core.ram.readU64(NEXT_PAGE)).toBe(1000n);
     }
     for (const { memory, word } of snapshots) {

@@ -3,7 +3,7 @@
  * files one by one. Only workers have synchronous handles, so godwit's services run in one.
  */
 import { GodwitError } from '../../common/errors.ts';
-import type { ByteSource } from '../byte-source.ts';
+import type { ByteSource, GrowingByteSource } from '../byte-source.ts';
 import type {
   AppendFile,
   ByteFile,
@@ -95,9 +95,9 @@ async function open(
 }
 
 /** A file that is read synchronously. */
-class BrowserByteSource implements ByteSource {
+class BrowserByteSource implements GrowingByteSource {
   readonly name: string;
-  readonly sizeBytes: number;
+  sizeBytes: number;
   readonly #handle: FileSystemSyncAccessHandle;
 
   constructor(name: string, handle: FileSystemSyncAccessHandle) {
@@ -116,9 +116,17 @@ class BrowserByteSource implements ByteSource {
     if (count < into.length) throw new GodwitError('damaged', `${this.name} became shorter while it was read.`);
   }
 
+  refresh(): void {
+    this.sizeBytes = this.#handle.getSize();
+  }
+
   close(): void {
     this.#handle.close();
   }
+}
+
+async function openSource(path: string): Promise<GrowingByteSource> {
+  return new BrowserByteSource(normal(path), await openHandle(await fileAt(path)));
 }
 
 class BrowserAppendFile implements AppendFile {
@@ -236,8 +244,8 @@ export const browserFiles: FileStore = {
     }),
   syncFolder: async () => {},
   open: (path, options) => attempt(`open ${path}`, () => open(path, options)),
-  openSource: (path) =>
-    attempt(`open ${path}`, async () => new BrowserByteSource(normal(path), await openHandle(await fileAt(path)))),
+  openSource: (path) => attempt(`open ${path}`, () => openSource(path)),
+  openGrowing: (path) => attempt(`open ${path}`, () => openSource(path)),
   openAppend: (path, options) => attempt(`write ${path}`, () => openAppend(path, options)),
   read: (path) => attempt(`read ${path}`, () => read(path)),
   readNow: (path) => {

@@ -1,15 +1,15 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { GodwitError } from '../../common/errors.ts';
-import type { ByteSource } from '../byte-source.ts';
+import type { GrowingByteSource } from '../byte-source.ts';
 import { hostError } from './host-error.ts';
 
 /**
  * A file of the host. It stays readable while it is open, also when another has taken its name or it has none any more: so a
  * machine can start from a checkpoint that is deleted meanwhile.
  */
-export class FileByteSource implements ByteSource {
+export class FileByteSource implements GrowingByteSource {
   readonly name: string;
-  readonly sizeBytes: number;
+  private size: number;
   private descriptor: number;
 
   /** Throws GodwitError 'not-found', 'denied', 'usage', 'io'. */
@@ -19,11 +19,19 @@ export class FileByteSource implements ByteSource {
     try {
       const stats = attempt(path, 'open', () => fstatSync(this.descriptor));
       if (!stats.isFile()) throw new GodwitError('usage', `${path} is not a file.`);
-      this.sizeBytes = stats.size;
+      this.size = stats.size;
     } catch (error) {
       this.close();
       throw error;
     }
+  }
+
+  get sizeBytes(): number {
+    return this.size;
+  }
+
+  refresh(): void {
+    this.size = attempt(this.name, 'read', () => fstatSync(this.descriptor)).size;
   }
 
   read(offset: number, into: Uint8Array): void {

@@ -92,6 +92,7 @@ export const nodeFiles: FileStore = {
   syncFolder: (folder) => attempt(`flush the folder ${folder}`, () => syncFolder(folder)),
   open: (path, options) => NodeByteFile.open(path, options),
   openSource: async (path) => new FileByteSource(path),
+  openGrowing: async (path) => new FileByteSource(path),
   openAppend: (path, options) => NodeAppendFile.open(path, options),
   read: (path) =>
     attempt(`read ${path}`, async () => {

@@ -1,5 +1,6 @@
 import type { Disk } from '../../backend/disk/disk.ts';
 import type { BlockBackend, BlockCompletion, BlockSubmission } from '../../device/virtio/block/backend.ts';
+import { OPEN_GATE, type OutputGate } from '../../run/output-gate.ts';
 
 export interface DiskPortParts {
   readonly disk: Disk;
@@ -8,6 +9,8 @@ export interface DiskPortParts {
   readonly complete: (id: number, completion: BlockCompletion) => void;
   /** The host failed; the guest gets an error status besides. */
   readonly failed: (error: unknown) => void;
+  /** Stands before what changes the disk. */
+  readonly gate?: OutputGate | undefined;
 }
 
 /** Carries a block device's requests to a disk, and its answers back. */
@@ -23,9 +26,17 @@ export class DiskPort implements BlockBackend {
 
   submit(submission: BlockSubmission): void {
     const data = submission.kind === 'write' ? this.gather(submission) : new Uint8Array(0);
-    const work = this.serve(submission, data, this.barrier);
+    const { barrier } = this;
+    const serve = () => this.serve(submission, data, barrier);
+    const work = submission.kind === 'read' ? serve() : this.passGate(data.length, serve);
     this.inFlight.add(work);
     void work.then(() => this.inFlight.delete(work));
+  }
+
+  /** What is dropped at the gate is never answered: the machine does not run on here. */
+  private passGate(bytes: number, serve: () => Promise<void>): Promise<void> {
+    const { gate = OPEN_GATE } = this.parts;
+    return new Promise((resolve) => gate.release(bytes, () => resolve(serve()), resolve));
   }
 
   fence(): void {

@@ -7,6 +7,7 @@ import type { BlockCompletion } from '../../device/virtio/block/backend.ts';
 import type { VirtioBlock } from '../../device/virtio/block/virtio-block.ts';
 import type { DiskDescription } from '../../machine/board.ts';
 import { isTemporary, makeTemporaryFolder } from '../../platform/node/temporary-folder.ts';
+import type { OutputGate } from '../../run/output-gate.ts';
 import { DiskPort } from './disk-port.ts';
 
 /** What the disks of a machine are connected to. */
@@ -16,6 +17,8 @@ export interface DiskHooks {
   readonly complete: (disk: number, id: number, completion: BlockCompletion) => void;
   /** The host failed; the guest gets an error status besides. */
   readonly failed: (disk: number, error: unknown) => void;
+  /** Stands before what changes disks. Default: open. */
+  readonly gate?: OutputGate | undefined;
 }
 
 /** What a disk is made of, and what is to be taken away when the machine ends. */
@@ -112,6 +115,7 @@ export class MachineDisks {
           memory: hooks.memory,
           complete: (id, completion) => hooks.complete(index, id, completion),
           failed: (error) => hooks.failed(index, error),
+          gate: hooks.gate,
         }),
     );
   }

@@ -27,6 +27,7 @@ import { nodeClock } from '../../platform/node/clock.ts';
 import { collectGarbage } from '../../platform/node/garbage.ts';
 import { NodeLoop } from '../../platform/node/node-loop.ts';
 import { LiveRunner } from '../../run/live-runner.ts';
+import { OPEN_GATE, type OutputGate } from '../../run/output-gate.ts';
 import { imagesOf, openCheckpointed, resetFrom } from '../checkpoint/checkpointed-machine.ts';
 import { Checkpointer, type CheckpointPlace, freshIdentityEvents } from '../checkpoint/checkpointer.ts';
 import { MachineDebugger } from '../debug/machine-debugger.ts';
@@ -59,6 +60,8 @@ interface ServerParts {
   readonly from?: CheckpointPlace & { readonly pages: PageSource };
   /** The last checkpoint that a forked machine comes from. */
   readonly parent?: CheckpointPlace | undefined;
+  /** Stands before what it prints and writes to disks. Default: open. */
+  readonly gate?: OutputGate | undefined;
 }
 
 /** What a fork is made of: a snapshot in the memory of the thread's engine, and what goes with it. */
@@ -79,6 +82,7 @@ export class MachineServer {
   private readonly runner: LiveRunner;
   private readonly input: InputQueue;
   private readonly output: OutputMeter;
+  private readonly gate: OutputGate;
   private readonly trace: TraceBuffer | undefined;
   private readonly checkpoints: Checkpointer;
   private readonly recordings: MachineRecordings;
@@ -93,7 +97,12 @@ export class MachineServer {
   private ending = false;
 
   /** Opens everything. Throws GodwitError, with nothing left open. */
-  static async open(configuration: MachineConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
+  static async open(
+    configuration: MachineConfiguration,
+    send: Send,
+    host: MachineHost,
+    gate?: OutputGate,
+  ): Promise<MachineServer> {
     const files = await MachineFiles.open(configuration);
     try {
       let first: Images | undefined = files.read();
@@ -104,7 +113,7 @@ export class MachineServer {
         return found;
       };
       const disks = await MachineDisks.open(configuration);
-      const parts = { configuration, disks, send, host, untilListening, files };
+      const parts = { configuration, disks, send, host, untilListening, files, gate };
       const load = bootImages(images);
       const make = (late: CoreOptions) => makeCore({ ...late, load });
       const server = await MachineServer.assemble(parts, make);
@@ -129,7 +138,12 @@ export class MachineServer {
   }
 
   /** Goes on from a checkpoint. Pages are read when they are touched. Throws GodwitError, with nothing left open. */
-  static async restore(request: RestoreConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
+  static async restore(
+    request: RestoreConfiguration,
+    send: Send,
+    host: MachineHost,
+    gate?: OutputGate,
+  ): Promise<MachineServer> {
     const { configuration, disks, opened, store } = await openCheckpointed(request);
     const { state, meta } = opened;
     const warmedUp = takeWarmedUp(opened, configuration);
@@ -144,7 +158,7 @@ export class MachineServer {
     try {
       const from = { store, id: meta.id, pages };
       const server = await MachineServer.assemble(
-        { configuration, disks, send, host, untilListening: false, from },
+        { configuration, disks, send, host, untilListening: false, from, gate },
         make,
       );
       const checkpoint = { store, id: meta.id };
@@ -192,6 +206,7 @@ export class MachineServer {
       memory: () => late.server!.core.ram.bytes,
       complete: (disk, id, completion) => late.server?.runner.completeBlock(disk, id, completion),
       failed: (disk, error) => late.server?.send({ kind: 'disk-error', disk, error: toWireError(error) }),
+      gate: parts.gate,
     });
     try {
       const core = await make({
@@ -228,9 +243,10 @@ export class MachineServer {
     this.host = parts.host;
     this.disks = parts.disks;
     this.core = core;
+    this.gate = parts.gate ?? OPEN_GATE;
     this.loop = new NodeLoop(() => this.afterRound());
     this.recordings = this.makeRecordings(parts);
-    this.runner = new LiveRunner(core, nodeClock, this.loop, this.recordings.hooks);
+    this.runner = new LiveRunner(core, nodeClock, this.loop);
     this.debugger = new MachineDebugger({
       core,
       runner: this.runner,
@@ -265,6 +281,7 @@ export class MachineServer {
     const { memoryBytes, consolePort } = configuration;
     return new MachineRecordings({
       core,
+      listen: (listener) => this.runner.listen(listener),
       machine: {
         memoryBytes,
         consolePort,
@@ -281,8 +298,10 @@ export class MachineServer {
     this.input.noteOutput();
     this.firstOutputMs ??= nodeClock.nowMs() - this.startedMs;
     const bytes = new Uint8Array(view);
-    this.output.sent(bytes.length);
-    this.send({ kind: 'output', port, bytes }, [bytes.buffer]);
+    this.gate.release(bytes.length, () => {
+      this.output.sent(bytes.length);
+      this.send({ kind: 'output', port, bytes }, [bytes.buffer]);
+    });
   }
 
   private afterRound(): void {
@@ -421,7 +440,8 @@ export class MachineServer {
     this.trace?.flush();
     const error = await this.close(finish);
     if (error) this.send({ kind: 'failed', error: toWireError(error) });
-    else this.send({ kind: 'ended', end: { ...endOf(finish), statistics } });
+    // What it printed last is seen before.
+    else this.gate.release(0, () => this.send({ kind: 'ended', end: { ...endOf(finish), statistics } }));
   }
 
   private async breakDown(error: unknown): Promise<void> {

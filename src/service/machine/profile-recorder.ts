@@ -60,6 +60,7 @@ export class ProfileRecorder {
 
   /** Writes the profile, before the machine's memory is given back. Throws GodwitError. */
   async finish(): Promise<void> {
+    this.sampler.stop();
     try {
       await this.file.writeFile(JSON.stringify(this.profile()));
     } catch (error) {

@@ -1,9 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { nodeCodec } from '../../platform/node/codec.ts';
-import { FileByteSource } from '../../platform/node/file-byte-source.ts';
-import { hostError } from '../../platform/node/host-error.ts';
-import { writeWholeFile } from '../../platform/node/whole-file.ts';
+import { platform } from '../../platform/platform.ts';
 import { joinRecordings } from '../../recording/join.ts';
 
 const ENDING = '.recording';
@@ -15,31 +10,24 @@ export function flightFolder(path: string): string {
 }
 
 export function segmentPath(folder: string, number: number): string {
-  return join(folder, `${String(number).padStart(DIGITS, '0')}${ENDING}`);
+  return `${folder}/${String(number).padStart(DIGITS, '0')}${ENDING}`;
 }
 
 /** An empty folder: what an earlier run left is removed. Throws GodwitError. */
 export async function makeFlightFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-    for (const path of await segmentPaths(folder)) await rm(path);
-  } catch (error) {
-    throw hostError(error, `use the folder ${folder} for the flight recorder`);
-  }
+  const { files } = platform();
+  await files.makeFolder(folder);
+  for (const path of await segmentPaths(folder)) await files.removeFile(path);
 }
 
 export async function removeFlightFolder(folder: string): Promise<void> {
-  for (const path of await segmentPaths(folder)) await rm(path, { force: true });
-  await rm(folder, { recursive: true, force: true });
+  await platform().files.removeTree(folder);
 }
 
 /** Oldest first. */
 export async function segmentPaths(folder: string): Promise<string[]> {
-  const names = await readdir(folder);
-  return names
-    .filter((name) => name.endsWith(ENDING))
-    .sort()
-    .map((name) => join(folder, name));
+  const entries = await platform().files.list(folder);
+  return entries.filter(({ name }) => name.endsWith(ENDING)).map(({ name }) => `${folder}/${name}`);
 }
 
 /** One recording made of all parts, at `path`. It appears whole or not at all. Throws GodwitError. */
@@ -48,9 +36,10 @@ export async function joinFlight(
   path: string,
   { replace = false }: { readonly replace?: boolean } = {},
 ): Promise<number> {
-  const sources = parts.map((part) => new FileByteSource(part));
+  const { files, codec } = platform();
+  const sources = await Promise.all(parts.map((part) => files.openSource(part)));
   try {
-    return await writeWholeFile(path, joinRecordings(sources, nodeCodec), { replace });
+    return await files.writeWhole(path, joinRecordings(sources, codec), { replace });
   } finally {
     for (const source of sources) source.close();
   }

@@ -1,23 +1,23 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { RecordingReport } from '../../api/recording.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { Finish } from '../../device/finisher/test-finisher.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import type { Images } from '../../machine/linux.ts';
-import { nodeRecordingHost } from '../../platform/node/node-recording-host.ts';
-import { toolName } from '../../platform/node/tool.ts';
+import { platform } from '../../platform/platform.ts';
 import type { EndReason } from '../../recording/end.ts';
 import { FlightRecorder, type Segment } from '../../recording/flight-recorder.ts';
 import { Recorder } from '../../recording/recorder.ts';
 import type { RecordedMachine } from '../../recording/start.ts';
-import type { LiveOptions } from '../../run/live-runner.ts';
+import type { LiveListener } from '../../run/listeners.ts';
 import { flightFolder, joinFlight, makeFlightFolder, removeFlightFolder, segmentPath } from './flight-files.ts';
 import { RecordingFile } from './recording-file.ts';
+import { recordingHost } from './recording-host.ts';
 
 export interface MachineRecordingsParts {
   readonly core: MachineCore;
   readonly machine: RecordedMachine;
+  /** Of the one who runs the machine (LiveRunner). */
+  readonly listen: (listener: LiveListener) => () => void;
   /** What the machine boots from, if that is known. */
   readonly images: () => Images | undefined;
   /** A recording failed, and the machine goes on without. */
@@ -30,16 +30,22 @@ interface FileSegment extends Segment {
   readonly path: string;
 }
 
+interface Running {
+  readonly recorder: Recorder;
+  readonly unlisten: () => void;
+}
+
 interface Flight {
   readonly path: string;
   readonly folder: string;
   readonly recorder: FlightRecorder<FileSegment>;
+  readonly unlisten: () => void;
 }
 
 /** The recordings of one machine: any number of files, by their path, and a flight recorder. */
 export class MachineRecordings {
   private readonly parts: MachineRecordingsParts;
-  private readonly recorders = new Map<string, Recorder>();
+  private readonly running = new Map<string, Running>();
   private flight: Flight | undefined;
   private closed = false;
 
@@ -47,33 +53,24 @@ export class MachineRecordings {
     this.parts = parts;
   }
 
-  /** For the one who runs the machine. */
-  readonly hooks: Required<Pick<LiveOptions, 'onEvent' | 'onSlice'>> = {
-    onEvent: (stamped) => {
-      for (const recorder of this.recorders.values()) recorder.event(stamped);
-      this.flight?.recorder.event(stamped);
-    },
-    onSlice: (outcome, busyMs) => {
-      for (const recorder of this.recorders.values()) recorder.slice(outcome, busyMs);
-      this.flight?.recorder.slice(outcome, busyMs);
-    },
-  };
-
   /** Why what a debugger writes would be missing in a recording; undefined: nothing is recorded. */
   get debuggersMayNotWrite(): string | undefined {
-    const records = this.recorders.size > 0 || this.flight !== undefined;
+    const records = this.running.size > 0 || this.flight !== undefined;
     return records ? 'The machine is being recorded: a replay could not know what a debugger changed.' : undefined;
   }
 
   /** Records from where the machine is now. `replace`: a file of that name is replaced. Throws GodwitError. */
   async start(file: string, { replace = false } = {}): Promise<void> {
-    const path = resolve(file);
-    if (this.recorders.has(path)) throw new GodwitError('state', `${path} is being recorded already.`);
+    const path = platform().files.absolute(file);
+    if (this.running.has(path)) throw new GodwitError('state', `${path} is being recorded already.`);
     const sink = await this.unlessClosed(await RecordingFile.create(path, { replace }));
-    this.recorders.set(
-      path,
-      this.makeRecorder(sink, () => this.recorders.delete(path)),
-    );
+    const recorder = this.makeRecorder(sink, () => this.forget(path));
+    this.running.set(path, { recorder, unlisten: this.parts.listen(recorder) });
+  }
+
+  private forget(path: string): void {
+    this.running.get(path)?.unlisten();
+    this.running.delete(path);
   }
 
   /** The machine may have ended while the file was opened. */
@@ -90,8 +87,8 @@ export class MachineRecordings {
       machine,
       images: () => unlessGone(images),
       sink,
-      host: nodeRecordingHost,
-      tool: toolName(),
+      host: recordingHost(),
+      tool: platform().toolName,
       onCongestion: hold,
       onFailure: (error) => {
         gone();
@@ -108,17 +105,17 @@ export class MachineRecordings {
 
   /** Ends a recording, or the flight recorder, which makes a recording of what it kept; without a path, the only one. */
   async stop(file?: string): Promise<RecordingReport> {
-    const path = file === undefined ? this.onlyPath() : resolve(file);
+    const path = file === undefined ? this.onlyPath() : platform().files.absolute(file);
     if (this.flight?.path === path) return await this.stopFlight(this.flight, 'stopped');
-    const recorder = this.recorders.get(path);
+    const recorder = this.running.get(path)?.recorder;
     if (!recorder) throw new GodwitError('state', `${path} is not being recorded.`);
-    this.recorders.delete(path);
+    this.forget(path);
     await recorder.stop();
     return { path, fileBytes: recorder.fileBytes, ...recorder.counts };
   }
 
   private onlyPath(): string {
-    const paths = [...this.recorders.keys(), ...(this.flight ? [this.flight.path] : [])];
+    const paths = [...this.running.keys(), ...(this.flight ? [this.flight.path] : [])];
     const [only] = paths;
     if (only === undefined) throw new GodwitError('state', 'Nothing is recorded.');
     if (paths.length === 1) return only;
@@ -129,9 +126,11 @@ export class MachineRecordings {
 
   /** Keeps the last minutes, in parts beside `file`, until `stop` or `close` makes one recording of them there. Throws GodwitError. */
   async startFlight(file: string, minutes: number, { replace = false } = {}): Promise<void> {
-    const path = resolve(file);
+    const { files } = platform();
+    const path = files.absolute(file);
     if (this.flight) throw new GodwitError('state', 'A flight recorder is running already.');
-    if (!replace && existsSync(path)) throw new GodwitError('usage', `Cannot record to ${path}: it exists already.`);
+    if (!replace && (await files.look(path)))
+      throw new GodwitError('usage', `Cannot record to ${path}: it exists already.`);
     const folder = flightFolder(path);
     await makeFlightFolder(folder);
     let number = 0;
@@ -140,13 +139,16 @@ export class MachineRecordings {
     const begin = (): FileSegment => {
       const sink = next ?? RecordingFile.createLater(segmentPath(folder, ++number));
       next = undefined;
-      const recorder = this.makeRecorder(sink, () => {
-        this.flight = undefined;
-      });
+      const recorder = this.makeRecorder(sink, () => this.forgetFlight());
       return { recorder, path: sink.path, remove: () => sink.remove() };
     };
-    const recorder = new FlightRecorder({ keepMs: minutes * 60_000, nowMs: nodeRecordingHost.nowMs, begin });
-    this.flight = { path, folder, recorder };
+    const recorder = new FlightRecorder({ keepMs: minutes * 60_000, nowMs: recordingHost().nowMs, begin });
+    this.flight = { path, folder, recorder, unlisten: this.parts.listen(recorder) };
+  }
+
+  private forgetFlight(): void {
+    this.flight?.unlisten();
+    this.flight = undefined;
   }
 
   /**
@@ -154,7 +156,7 @@ export class MachineRecordings {
    * others only when `replace` says so. Throws GodwitError.
    */
   async saveFlight(file: string, { replace = false } = {}): Promise<number> {
-    const path = resolve(file);
+    const path = platform().files.absolute(file);
     const { flight } = this;
     if (!flight) throw new GodwitError('state', 'There is no flight recorder.');
     await flight.recorder.sync();
@@ -162,7 +164,7 @@ export class MachineRecordings {
   }
 
   private async stopFlight(flight: Flight, reason: EndReason): Promise<RecordingReport> {
-    this.flight = undefined;
+    this.forgetFlight();
     const { path, folder, recorder } = flight;
     await recorder.stop(reason);
     const counts = recorder.segments.map((segment) => segment.recorder.counts);
@@ -182,9 +184,9 @@ export class MachineRecordings {
   async close(finish: Finish | undefined): Promise<void> {
     this.closed = true;
     const reason = reasonOf(finish);
-    const recorders = [...this.recorders.values()];
-    this.recorders.clear();
-    await Promise.all(recorders.map((recorder) => recorder.stop(reason)));
+    const recorders = [...this.running.values()];
+    this.running.clear();
+    await Promise.all(recorders.map(({ recorder }) => recorder.stop(reason)));
     try {
       if (this.flight) await this.stopFlight(this.flight, reason);
     } catch (error) {

@@ -1,13 +1,11 @@
 import type { DebugOptions } from '../../api/debug.ts';
 import { replayTarget } from '../../debug/replay-target.ts';
 import type { CoreOptions } from '../../machine/core.ts';
-import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import { NodeLoop } from '../../platform/node/node-loop.ts';
 import type { Recording } from '../../recording/recording.ts';
-import { makeRecordedMachine } from '../../recording/replayer.ts';
-import { RewindableOutput } from '../../replay/rewindable-output.ts';
-import { Timeline } from '../../replay/timeline.ts';
+import type { Timeline } from '../../replay/timeline.ts';
 import { GdbServer } from '../debug/gdb-server.ts';
+import { openTimeline } from './recorded-timeline.ts';
 
 export interface DebuggedReplayParts {
   readonly recording: Recording;
@@ -31,23 +29,7 @@ export class DebuggedReplay {
 
   /** Throws GodwitError for a recording that cannot be replayed, and for an address that cannot be had. */
   static async open(parts: DebuggedReplayParts): Promise<DebuggedReplay> {
-    const { recording, translation } = parts;
-    const port = recording.start.consolePort;
-    const output = new RewindableOutput((from, bytes) => {
-      if (from === port) parts.output(new Uint8Array(bytes));
-    });
-    const core = await makeRecordedMachine(recording, {
-      output: output.output,
-      // Waypoints hold what memory was like.
-      reservedBytes: MEMORY_LIMIT_BYTES,
-      ...(translation && { translation }),
-    });
-    const { end, endPoint, events } = recording;
-    // The last thing that a guest does which ends by itself comes behind its last counted transfer.
-    const ranOut = end !== undefined && end.reason !== 'stopped';
-    const endBranches = endPoint.branches + (ranOut ? 1n : 0n);
-    const endsAtReset = recording.images === undefined;
-    const replay = new DebuggedReplay(new Timeline({ core, events, endBranches, endsAtReset }, { output }));
+    const replay = new DebuggedReplay(await openTimeline(parts));
     await replay.listen(parts.listen);
     return replay;
   }

@@ -2,7 +2,8 @@ import type { Finish } from '../../device/finisher/test-finisher.ts';
 import type { ConsolePort, MachineCore } from '../../machine/core.ts';
 import { nodeClock } from '../../platform/node/clock.ts';
 import { NodeLoop } from '../../platform/node/node-loop.ts';
-import { type LiveOptions, LiveRunner } from '../../run/live-runner.ts';
+import type { LiveListener } from '../../run/listeners.ts';
+import { LiveRunner } from '../../run/live-runner.ts';
 import { freshIdentityEvents } from '../checkpoint/checkpointer.ts';
 import { InputQueue } from '../machine/input-queue.ts';
 import type { ReplayDisks } from './replay-disks.ts';
@@ -12,8 +13,6 @@ export interface LiveFromReplayParts {
   readonly core: MachineCore;
   readonly consolePort: ConsolePort;
   readonly disks: ReplayDisks | undefined;
-  /** For a recording of how it goes on. */
-  readonly hooks?: LiveOptions;
   /** The guest is not to learn that it is another machine, nor what the time is now. */
   readonly exactTwin?: boolean;
 }
@@ -28,13 +27,18 @@ export class LiveFromReplay {
     const { core, consolePort } = parts;
     this.parts = parts;
     const loop = new NodeLoop(() => this.input.flow());
-    this.runner = new LiveRunner(core, nodeClock, loop, parts.hooks);
+    this.runner = new LiveRunner(core, nodeClock, loop);
     this.input = new InputQueue({
       core,
       port: consolePort,
       untilListening: false,
       handOver: (bytes) => this.runner.input(consolePort, bytes),
     });
+  }
+
+  /** For a recording of how it goes on. */
+  listen(listener: LiveListener): () => void {
+    return this.runner.listen(listener);
   }
 
   /** What is typed. */

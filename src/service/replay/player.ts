@@ -1,8 +1,10 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { GodwitError } from '../../common/errors.ts';
 import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
 import type { MachineCore } from '../../machine/core.ts';
+import { platform } from '../../platform/platform.ts';
 import type { Recording } from '../../recording/recording.ts';
 import { Replayer, type ReplayOptions, type ReplayStop } from '../../recording/replayer.ts';
+import type { FollowedRecording } from '../recording/followed-recording.ts';
 
 /** A place in a recording, as people name it. */
 export type Seek =
@@ -11,15 +13,20 @@ export type Seek =
   /** The first time that the console has shown this; `again`: the first time from here on. */
   | { readonly kind: 'text'; readonly text: string; readonly again?: boolean };
 
+/** Why nothing is played any more. */
 export type PlayerEnd =
+  /** The recording ends here. */
   | { readonly kind: 'end'; readonly stop: Extract<ReplayStop, { kind: 'end' }> }
   /** `interrupt` was called. */
   | { readonly kind: 'interrupted' };
 
 export interface PlayerParts {
   readonly recording: Recording;
+  /** For a recording that is still being made: what is shown goes on as it grows, until it has ended. */
+  readonly followed?: Pick<FollowedRecording, 'refresh'> | undefined;
   /** What the console shows, in order. The replay waits for it. */
   readonly output: (bytes: Uint8Array) => Promise<void>;
+  /** Of the machine that replays. None of them changes what is shown. */
   readonly options?: Omit<ReplayOptions, 'output'>;
 }
 
@@ -32,8 +39,13 @@ const LONGEST_SLICE = 4_000_000;
 const PACE_MS = 8;
 /** A replay that is further behind the clock than that does not hurry to make it up. */
 const PATIENCE_MS = 100;
+/** How often one that has come to the end of a growing recording looks for more. */
+const FOLLOW_MS = 50;
 
-/** Plays a recording: shows its console, as quickly as it was or otherwise, with pauses, and goes to places in it. */
+/**
+ * Plays a recording: shows its console, as quickly as it was or otherwise, with pauses, and goes to places in it. It
+ * goes forth only; for an earlier place another player begins at the beginning.
+ */
 export class Player {
   readonly replayer: Replayer;
   private readonly parts: PlayerParts;
@@ -48,7 +60,14 @@ export class Player {
   /** Guest time `ticks` is shown at `ms` of the host. */
   private origin = { ms: 0, ticks: 0 };
 
+  /**
+   * A player at the beginning of a recording, which must stay open. Throws GodwitError: 'unsupported' for a machine of
+   * another version, 'damaged', 'limit' when there is no memory for it.
+   */
   static async open(parts: PlayerParts): Promise<Player> {
+    if (parts.recording.isGrowing && !parts.followed) {
+      throw new GodwitError('usage', `${parts.recording.source.name} is still being recorded: it has to be followed.`);
+    }
     const printed: { add: (bytes: Uint8Array) => void } = { add: () => {} };
     const port = parts.recording.start.consolePort;
     const replayer = await Replayer.open(parts.recording, {
@@ -120,7 +139,7 @@ export class Player {
   }
 
   private rebase(): void {
-    this.origin = { ms: performance.now(), ticks: Number(this.replayer.core.ticks) };
+    this.origin = { ms: platform().clock.nowMs(), ticks: Number(this.replayer.core.ticks) };
   }
 
   /** Shows everything from here on, until the end or `interrupt`. Throws DivergenceError. */
@@ -135,7 +154,8 @@ export class Player {
       const due = this.dueTicks();
       const stop = await this.slice(due);
       if (stop.kind === 'end') return { kind: 'end', stop };
-      if (due !== undefined && this.isAhead(due)) await this.sleep(PACE_MS);
+      if (stop.kind === 'starved') await this.awaitMore();
+      else if (due !== undefined && this.isAhead(due)) await this.sleep(PACE_MS);
     }
     return { kind: 'interrupted' };
   }
@@ -143,7 +163,7 @@ export class Player {
   /** Guest time that the clock has come to. Undefined: there is no clock. */
   private dueTicks(): bigint | undefined {
     if (this.speedNow === Number.POSITIVE_INFINITY) return undefined;
-    const now = performance.now();
+    const now = platform().clock.nowMs();
     const due = this.origin.ticks + (now - this.origin.ms) * TICKS_PER_MS * this.speedNow;
     const here = Number(this.replayer.core.ticks);
     if (due - here > PATIENCE_MS * TICKS_PER_MS * this.speedNow && !this.replayer.core.waiting) this.rebase();
@@ -165,13 +185,22 @@ export class Player {
       if (this.isAt(place, until)) return true;
       const stop = await this.slice(until, place.kind === 'branch' ? place.branches : undefined);
       if (stop.kind === 'end') return this.isAt(place, until);
-      if (until !== undefined && this.replayer.core.waiting) return true;
+      if (stop.kind === 'starved') await this.awaitMore();
+      else if (until !== undefined && this.replayer.core.waiting) return true;
     }
     return false;
   }
 
-  /** Known without going there. */
+  /** At the end of what there is of a growing recording. */
+  private async awaitMore(): Promise<void> {
+    if (await this.parts.followed!.refresh()) return;
+    await this.sleep(FOLLOW_MS);
+    this.rebase();
+  }
+
+  /** Known without going there. What a recording that grows will hold, nobody knows. */
   private isBeyondEnd(place: Seek): boolean {
+    if (this.parts.recording.isGrowing) return false;
     if (place.kind === 'time') return this.ticksAt(place.seconds) > this.parts.recording.endTicks;
     return place.kind === 'branch' && place.branches > this.parts.recording.endPoint.branches;
   }
@@ -196,34 +225,43 @@ export class Player {
 
   private async slice(untilTicks: bigint | undefined, branches?: bigint): Promise<ReplayStop> {
     const { replayer } = this;
-    const startedMs = performance.now();
+    const { clock, timers } = platform();
+    const startedMs = clock.nowMs();
     const end = replayer.core.current.branches + BigInt(this.sliceBranches);
     const stop = replayer.run(branches !== undefined && branches < end ? branches : end, untilTicks);
-    const ms = Math.max(performance.now() - startedMs, 0.05);
+    const ms = Math.max(clock.nowMs() - startedMs, 0.05);
     const factor = Math.min(2, Math.max(0.25, SLICE_MS / ms));
     this.sliceBranches = Math.round(Math.min(LONGEST_SLICE, Math.max(FIRST_SLICE / 10, this.sliceBranches * factor)));
     await this.show();
-    await nextTurn();
+    await timers.turn();
     return stop;
   }
 
   private async show(): Promise<void> {
     const { printed } = this;
     if (printed.length === 0) return;
-    const bytes = new Uint8Array(Buffer.concat(printed.splice(0)));
+    const bytes = joined(printed.splice(0));
     this.shown.add(bytes);
     await this.parts.output(bytes);
   }
 
-  private sleep(ms: number | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
-      this.wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+  /** Undefined: until it is woken. */
+  private async sleep(ms: number | undefined): Promise<void> {
+    const woken = new Promise<void>((resolve) => {
+      this.wake = resolve;
     });
+    await (ms === undefined ? woken : Promise.race([platform().timers.sleep(ms), woken]));
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
 }
 
 const KEPT_CHARACTERS = 1024 ** 2;

@@ -1,9 +1,9 @@
-import { resolve } from 'node:path';
 import type { DiskOptions } from '../../api/options.ts';
 import { openDisk } from '../../backend/disk/live/open-disk.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { BlockBackend } from '../../device/virtio/block/backend.ts';
 import type { MachineCore } from '../../machine/core.ts';
+import { platform } from '../../platform/platform.ts';
 import type { RecordedDisk } from '../../recording/start.ts';
 import type { LiveRunner } from '../../run/live-runner.ts';
 import { MachineDisks, type RestoredDisk } from '../disk/machine-disks.ts';
@@ -111,5 +111,5 @@ async function inspect(image: DiskOptions, recorded: RecordedDisk): Promise<Rest
     );
   }
   const { readonly, serial } = recorded;
-  return { path: resolve(image.path), format: found, readonly, serial };
+  return { path: platform().files.absolute(image.path), format: found, readonly, serial };
 }

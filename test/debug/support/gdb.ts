@@ -80,7 +80,8 @@ export class LiveMachine {
     address: GdbAddress = 0,
     onEvent: (stamped: LoggedEvent) => void = () => {},
   ): Promise<LiveMachine> {
-    const runner = new LiveRunner(core, nodeClock, new NodeLoop(), { onEvent });
+    const runner = new LiveRunner(core, nodeClock, new NodeLoop());
+    runner.listen({ event: onEvent });
     const late: { machine?: LiveMachine } = {};
     const target = liveTarget({
       core,

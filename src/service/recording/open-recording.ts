@@ -1,0 +1,32 @@
+import { GodwitError } from '../../common/errors.ts';
+import { platform } from '../../platform/platform.ts';
+import { Recording } from '../../recording/recording.ts';
+import { joinFlight, segmentPaths } from './flight-files.ts';
+
+/**
+ * Opens a recording for replays; of the folder that a flight recorder left behind, all of it. The file is the
+ * recording's, which is to be closed. Throws GodwitError: 'not-found', 'unsupported' for what is no recording,
+ * 'damaged' when nothing can be replayed.
+ */
+export async function openRecording(path: string): Promise<Recording> {
+  const { files, codec } = platform();
+  const absolute = files.absolute(path);
+  const found = await files.look(absolute);
+  if (found?.kind === 'folder') return await openFlight(absolute);
+  return Recording.open(await files.openSource(path), codec);
+}
+
+async function openFlight(path: string): Promise<Recording> {
+  const { files, codec } = platform();
+  const parts = await segmentPaths(path);
+  if (parts.length === 0) throw new GodwitError('usage', `${path} is a folder without recordings.`);
+  const folder = await files.makeTemporaryFolder();
+  try {
+    const joined = `${folder}/joined.recording`;
+    await joinFlight(parts, joined);
+    // It stays readable without its name.
+    return Recording.open(await files.openSource(joined), codec);
+  } finally {
+    await files.removeTree(folder);
+  }
+}

@@ -1,0 +1,45 @@
+import type { ConsolePort, CoreOptions } from '../../machine/core.ts';
+import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
+import type { Recording } from '../../recording/recording.ts';
+import { makeRecordedMachine } from '../../recording/replayer.ts';
+import { RewindableOutput } from '../../replay/rewindable-output.ts';
+import { Timeline } from '../../replay/timeline.ts';
+
+export interface TimelineParts {
+  /** Must stay open. */
+  readonly recording: Recording;
+  /** What the recorded console shows. Nothing is shown twice, however often the timeline comes by. */
+  readonly output?: (bytes: Uint8Array) => void;
+  readonly translation?: CoreOptions['translation'];
+}
+
+/**
+ * A recording to move through forth and back, by branch counts or to exact execution points; its machine
+ * (`timeline.core`) can be looked at in every place. In a recording that still grows the end is what is known when it
+ * was last refreshed. To be disposed of in the end. Throws GodwitError for a recording that cannot be replayed.
+ */
+export async function openTimeline({ recording, output, translation }: TimelineParts): Promise<Timeline> {
+  const port = recording.start.consolePort;
+  const rewindable = new RewindableOutput((from: ConsolePort, bytes: Uint8Array) => {
+    if (from === port) output?.(new Uint8Array(bytes));
+  });
+  const core = await makeRecordedMachine(recording, {
+    output: rewindable.output,
+    // Waypoints hold what memory was like.
+    reservedBytes: MEMORY_LIMIT_BYTES,
+    ...(translation && { translation }),
+  });
+  const history = {
+    core,
+    events: recording.log,
+    endBranches: () => endOf(recording),
+    endsAtReset: () => recording.images === undefined,
+  };
+  return new Timeline(history, { output: rewindable });
+}
+
+/** The last thing that a guest does which ends by itself comes behind its last counted transfer. */
+function endOf({ end, endPoint }: Recording): bigint {
+  const ranOut = end !== undefined && end.reason !== 'stopped';
+  return endPoint.branches + (ranOut ? 1n : 0n);
+}
