@@ -3,6 +3,7 @@
 import { parseByteSize } from '../common/byte-size.ts';
 import { GodwitError } from '../common/errors.ts';
 import { OPTIMIZATION_NAMES, type Optimization, optimizationsWithout } from '../execute/jit/options.ts';
+import { CURRENT_BOARD, disksMaximum } from '../machine/board-versions.ts';
 import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine.ts';
 import type { RestoreOptions } from './checkpoint.ts';
 import { machineSeed } from './seed.ts';
@@ -117,7 +118,7 @@ export interface RestoreConfiguration {
 const MIB = 1024 ** 2;
 const DEFAULT_MEMORY_BYTES = 512 * MIB;
 const MEMORY_LIMIT_BYTES = 3 * 1024 ** 3;
-const DISKS_LIMIT = 6;
+const DISKS_LIMIT = disksMaximum(CURRENT_BOARD);
 const DEFAULT_TERMINAL: TerminalSize = { columns: 80, rows: 24 };
 const KNOWN: readonly (keyof MachineOptions)[] = [
   'kernel',

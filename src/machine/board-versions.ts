@@ -32,6 +32,13 @@ const VIRT_1: BoardVersion = {
 
 const BOARD_VERSIONS: readonly BoardVersion[] = [VIRT_1];
 
+/** Slots: disks from the first on, then the console, then the random number generator. */
+const CONSOLE_AND_ENTROPY = 2;
+
+export function disksMaximum({ virtioSlots }: BoardVersion): number {
+  return virtioSlots - CONSOLE_AND_ENTROPY;
+}
+
 /** Of new machines. */
 export const CURRENT_BOARD: BoardVersion = VIRT_1;
 

@@ -17,7 +17,7 @@ import { VmGenerationId } from '../device/vmgenid/vm-generation-id.ts';
 import { MTIMECMP } from '../hart/layout.ts';
 import type { PlainData, Stateful } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
-import type { BoardVersion } from './board-versions.ts';
+import { type BoardVersion, disksMaximum } from './board-versions.ts';
 import type { BoardDescription } from './boot/device-tree.ts';
 import * as map from './boot/memory-map.ts';
 import type { Hart } from './hart.ts';
@@ -46,13 +46,6 @@ export interface BoardParts {
 }
 
 const DISK_NAME = 'virtio-blk@';
-
-/** Slots: disks from the first on, then the console, then the random number generator. */
-const CONSOLE_AND_ENTROPY = 2;
-
-export function disksMaximum({ virtioSlots }: BoardVersion): number {
-  return virtioSlots - CONSOLE_AND_ENTROPY;
-}
 
 /** QEMU's `virt` board, and a VM generation id: every device at its address, with its interrupt. */
 export class Board implements Stateful {

@@ -8,6 +8,7 @@ import type { RegionCompiler } from '../execute/jit/compiler.ts';
 import { Access, Exit } from '../hart/constants.ts';
 import { DECODED_PAGE_BYTES } from '../hart/decoded-slots.ts';
 import * as L from '../hart/layout.ts';
+import { SAVED_REGISTERS } from '../hart/saved-registers.ts';
 import { type JoinedMemory, MEMORY_LIMIT_BYTES } from '../memory/arena.ts';
 import { GuestRam } from '../memory/guest-ram.ts';
 import { MAP_ENTRIES, RAM_BASE } from '../memory/layout.ts';
@@ -605,7 +606,10 @@ export class MachineCore {
   digest(): bigint {
     const { interpreter } = this.engine;
     let sum = digestOf(this.board.save()) + digestOf(this.entropy.save());
-    for (const hart of this.harts) sum += digestOf({ hart: hart.index, ...hart.savedRegisters() });
+    for (const { index, address } of this.harts) {
+      // By name: the places may change. One that is zero counts like one that there is not.
+      for (const { offset, seed } of DIGESTED) sum += interpreter.hash(address + offset, 8, seed + BigInt(index));
+    }
     this.ram.loadAll();
     for (const { page, address: leaf } of this.ram.leaves()) {
       sum += interpreter.hash_leaf(leaf, page, Math.min(MAP_ENTRIES, this.ram.pageCount - page));
@@ -613,6 +617,8 @@ export class MachineCore {
     return BigInt.asUintN(64, sum);
   }
 }
+
+const DIGESTED = SAVED_REGISTERS.map(({ name, offset }) => ({ offset, seed: BigInt.asIntN(64, digestOf(name)) }));
 
 const MACHINE_VERSION = 1;
 const MACHINE_FIELDS = ['boardVersion', 'harts', 'board', 'entropy', 'epochNanoseconds', 'finish'];

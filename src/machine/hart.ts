@@ -12,7 +12,6 @@ import {
   STIP,
 } from '../hart/constants.ts';
 import * as L from '../hart/layout.ts';
-import { SAVED_REGISTERS } from '../hart/saved-registers.ts';
 import type { Arena } from '../memory/arena.ts';
 
 const LINE_BITS: Readonly<Record<ExternalInterrupt, bigint>> = {
@@ -144,11 +143,6 @@ export class Hart {
     this.put(L.STIMECMP, NEVER);
     this.put(L.DEVICE_DEADLINE, NEVER);
     this.pc = pc;
-  }
-
-  /** By name. For digests, which must not depend on the places. */
-  savedRegisters(): Record<string, bigint> {
-    return Object.fromEntries(SAVED_REGISTERS.map(({ name, offset }) => [name, this.unsigned(offset)]));
   }
 
   /** What firmware leaves behind for a supervisor: everything delegated that an SBI does not need itself. */

@@ -3,7 +3,7 @@ import { MSCRATCH } from '../../src/hart/layout.ts';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { DigestTaker } from '../../src/recording/digest.ts';
-import { compareDigests, decodeDigest, encodeDigest } from '../../src/recording/digest-codec.ts';
+import { compareDigests, decodeDigest, encodeDigest, isWaiting } from '../../src/recording/digest-codec.ts';
 import { DivergenceError } from '../../src/recording/divergence.ts';
 import type { Recording } from '../../src/recording/recording.ts';
 import { REGISTER_NAMES } from '../../src/recording/registers.ts';
@@ -199,5 +199,24 @@ describe('digests', async () => {
       expect(difference.exactPages).toBe(count <= 512);
       expect(difference.pages.length).toBeLessThanOrEqual(count <= 512 ? 1 : 342);
     }
+  });
+
+  it('compare registers by their names, in whatever order they were recorded', () => {
+    const memory = { pages: new Uint32Array(0), hashes: new Uint32Array(0) };
+    const values = (names: readonly string[], change: Record<string, bigint> = {}) =>
+      new Uint8Array(BigUint64Array.from(names, (name) => change[name] ?? BigInt(name.length * 1000)).buffer);
+    const replayed = { harts: [values(REGISTER_NAMES)], devices: new Map(), memory };
+    const backwards = [...REGISTER_NAMES].reverse();
+    const recorded = (names: readonly string[], change?: Record<string, bigint>) =>
+      decodeDigest(encodeDigest({ harts: [values(names, change)], devices: new Map(), memory }));
+    expect(compareDigests(recorded(backwards), replayed, backwards)).toBeUndefined();
+    const fewer = backwards.slice(5);
+    expect(compareDigests(recorded(fewer), replayed, fewer)).toBeUndefined();
+    const optional = ['vstart?', ...backwards];
+    expect(compareDigests(recorded(optional), replayed, optional)).toBeUndefined();
+    const difference = compareDigests(recorded(backwards, { mepc: 5n }), replayed, backwards);
+    expect(difference?.registers).toEqual([{ name: 'mepc', recorded: 5n, replayed: 4000n }]);
+    expect(isWaiting(recorded(backwards, { waiting: 0n }), backwards)).toBe(false);
+    expect(isWaiting(recorded(backwards, { waiting: 1n }), backwards)).toBe(true);
   });
 });

@@ -5,7 +5,7 @@ import { GodwitError } from '../../src/common/errors.ts';
 import { RTC } from '../../src/machine/boot/memory-map.ts';
 import type { ExternalEvent } from '../../src/machine/core.ts';
 import { nodeCodec } from '../../src/platform/node/codec.ts';
-import { ByteReader } from '../../src/recording/bytes.ts';
+import { ByteReader, ByteWriter } from '../../src/recording/bytes.ts';
 import { EntryWriter, readEntries } from '../../src/recording/entries.ts';
 import { END, EVENTS, PAGES, RECORD_HEADER_BYTES, START } from '../../src/recording/layout.ts';
 import { frameRecord } from '../../src/recording/record-frame.ts';
@@ -204,12 +204,13 @@ describe('entries of the log', () => {
     ];
     const writer = new EntryWriter();
     const entries = [];
-    let branches = 1n << 40n;
+    const reached = [1n << 40n, 5n];
     for (let i = 0; i < 500; i++) {
-      if (random(3) > 0) branches += BigInt(random(2 ** 30));
+      const hart = random(5) === 0 ? 1 : 0;
+      if (random(3) > 0) reached[hart]! += BigInt(random(2 ** 30));
       const point = {
-        hart: 0,
-        branches,
+        hart,
+        branches: reached[hart]!,
         pc: random(2) === 0 ? 0xffff_ffff_8000_0000n + BigInt(random(1000)) : BigInt(RTC.base),
       };
       const event = make[random(make.length)]!();
@@ -233,5 +234,29 @@ describe('entries of the log', () => {
         expect(error instanceof RangeError || (error instanceof GodwitError && error.code === 'damaged')).toBe(true);
       }
     }
+  });
+
+  it('are passed over when they are unknown and optional, and refused as newer when they are not', () => {
+    const point = { hart: 0, branches: 7n, pc: 8n };
+    const known = (branches: bigint) => {
+      const writer = new EntryWriter();
+      writer.digest({ ...point, branches }, new Uint8Array(3));
+      return writer.take();
+    };
+    const unknown = (kind: number) => {
+      const bytes = new ByteWriter();
+      bytes.u8(kind);
+      bytes.varint(point.hart);
+      bytes.varint(0);
+      bytes.u64(point.pc);
+      bytes.block(new Uint8Array(9));
+      return bytes.take();
+    };
+    const entries = (kind: number) => {
+      const content = new Uint8Array(Buffer.concat([known(7n), unknown(kind), known(1n)]));
+      return [...readEntries(new ByteReader(content), () => content)];
+    };
+    expect(entries(0x45).map((entry) => entry.point.branches)).toEqual([7n, 8n]);
+    expect(() => entries(0x3f)).toThrow(/made by a newer godwit: it has an entry of the kind 63/);
   });
 });
