@@ -91,16 +91,22 @@ export class Recording {
   }
 
   /**
-   * A recording that may still be in the making, as far as it is there. Undefined: what a replay begins with is not
-   * complete yet. The source stays the caller's when there is no recording, or it throws as `open` does.
+   * For a recording that may still be in the making: each call of what is given back reads what there is of it by then,
+   * and gives the recording once all that a replay begins with is there. Throws as `open` does; the source stays the
+   * caller's until there is a recording.
    */
-  static follow(source: GrowingByteSource, codec: Codec): Recording | undefined {
-    if (source.sizeBytes < HEADER_BYTES) return undefined;
-    checkFileHeader(source, codec.crc32);
-    const reading = new Reading(source, codec);
-    reading.growing = source;
-    reading.readOn();
-    return reading.hasStart ? new Recording(source, codec, reading) : undefined;
+  static follow(source: GrowingByteSource, codec: Codec): () => Recording | undefined {
+    let reading: Reading | undefined;
+    return () => {
+      if (source.sizeBytes < HEADER_BYTES) return undefined;
+      if (!reading) {
+        checkFileHeader(source, codec.crc32);
+        reading = new Reading(source, codec);
+        reading.growing = source;
+      }
+      reading.readOn();
+      return reading.hasStart ? new Recording(source, codec, reading) : undefined;
+    };
   }
 
   /** Whether it is still being made, as far as is known. */

@@ -17,7 +17,7 @@ const COMMANDS = 'seq 1 300 | md5sum; sleep 0.2; ls -R /bin | md5sum; cat /proc/
 
 function bare(program: Uint8Array, output?: CoreOptions['output']): Promise<MachineCore> {
   return MachineCore.create({
-    memoryBytes: 2 * MIB,
+    memoryBytes: 8 * MIB,
     seed: new Uint8Array(32),
     load: bootImages({ kernel: program }),
     ...(output && { output }),

@@ -100,7 +100,7 @@ describe('listeners', () => {
   it('do not disturb a live machine, whatever they do', async () => {
     let printed = '';
     const core = await MachineCore.create({
-      memoryBytes: 2 * 1024 ** 2,
+      memoryBytes: 8 * 1024 ** 2,
       seed: new Uint8Array(32),
       load: bootImages({ kernel: echoing() }),
       output: (_port, bytes) => {

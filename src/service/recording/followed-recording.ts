@@ -14,6 +14,8 @@ export interface FollowOptions {
 const EVERY_MS = 50;
 /** A file that has not grown for so long: is anybody there who writes it? */
 const QUIET_MS = 1000;
+/** Asking costs some files: it is done more and more seldom. */
+const LONGEST_QUIET_MS = 8000;
 
 /**
  * A recording that is replayed while it is made, by this process or another. It has ended when its maker ended it or is
@@ -24,6 +26,7 @@ export class FollowedRecording {
   private readonly path: string;
   private readonly everyMs: number;
   private grownMs: number;
+  private quietMs = QUIET_MS;
 
   /**
    * Opens a recording that is being made, as soon as it has all that a replay begins with. The file is the recording's,
@@ -56,11 +59,13 @@ export class FollowedRecording {
     const nowMs = platform().clock.nowMs();
     if (recording.refresh()) {
       this.grownMs = nowMs;
+      this.quietMs = QUIET_MS;
       return true;
     }
     if (!recording.isGrowing) return true;
-    if (nowMs - this.grownMs < QUIET_MS) return false;
+    if (nowMs - this.grownMs < this.quietMs) return false;
     this.grownMs = nowMs;
+    this.quietMs = Math.min(2 * this.quietMs, LONGEST_QUIET_MS);
     if (await isBeingWritten(this.path)) return false;
     // The last of it may have come just before its maker let go.
     recording.refresh();
@@ -81,9 +86,10 @@ async function untilBegun(
   signal: Cancellation | undefined,
 ): Promise<Recording> {
   const { clock, codec, timers } = platform();
+  const begin = Recording.follow(source, codec);
   let seen = { bytes: source.sizeBytes, ms: clock.nowMs() };
   for (;;) {
-    const recording = Recording.follow(source, codec);
+    const recording = begin();
     if (recording) return recording;
     if (signal?.aborted) throw new GodwitError('state', `Waiting for ${path} was called off.`);
     await timers.sleep(everyMs);
