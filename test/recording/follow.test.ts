@@ -151,9 +151,9 @@ describe('a recording that is still being made', async () => {
           source.reveal(random(120));
           recording.refresh();
           const { core } = replayer;
-          kind = replayer.run(core.hart.branches + BigInt(1 + random(3_000_000))).kind;
+          kind = replayer.run(core.current.branches + BigInt(1 + random(3_000_000))).kind;
           if (kind === 'starved') starved++;
-          expect(core.hart.branches, `seed ${seed}`).toBeLessThanOrEqual(recording.endPoint.branches);
+          expect(core.current.branches, `seed ${seed}`).toBeLessThanOrEqual(recording.endPoint.branches);
         }
         expect(starved).toBeGreaterThan(5);
         expect(replayer.checkedDigests).toBe(recorder.counts.digests);
