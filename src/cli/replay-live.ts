@@ -5,6 +5,7 @@ import { MachineRecordings } from '../service/recording/machine-recordings.ts';
 import { LiveFromReplay } from '../service/replay/live-from-replay.ts';
 import type { Player } from '../service/replay/player.ts';
 import type { ReplayDisks } from '../service/replay/replay-disks.ts';
+import { continueOptionsOf } from './continue-options.ts';
 import { EXIT_FAILURE } from './errors.ts';
 import type { ReplayCommandOptions } from './replay-options.ts';
 
@@ -38,7 +39,7 @@ export class ReplayLive {
       consolePort: recording.start.consolePort,
       disks,
       ...(recordings && { hooks: recordings.hooks }),
-      exactTwin: options.exactTwin ?? false,
+      ...continueOptionsOf(options),
     });
   }
 
