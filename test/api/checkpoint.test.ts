@@ -144,37 +144,19 @@ describe('checkpoints of a running machine', () => {
     },
   );
 
-  it.skipIf(skipped)(
-    'go on with an identity of their own or the same, by the wall clock or where they were',
-    async () => {
-      const machine = await boot();
-      await machine.pause();
-      await machine.checkpoint({ name: 'paused', store: folder });
-      await machine.stop();
-      // So that a clock that is kept can be told from one that follows.
-      await delay(2500);
-      const secondsBehind = async (restored: Machine): Promise<number> => {
-        const text = await ask(restored, 'echo time=$(date +%s.%N | cut -c1-13)', /time=\d+\.\d\d/);
-        return Date.now() / 1000 - Number(text.slice('time='.length));
-      };
-      const uuidOf = async (restored: Machine): Promise<string> => {
-        const text = await ask(restored, 'cat /proc/sys/kernel/random/uuid', /[0-9a-f]{8}-[0-9a-f-]{27}/);
-        return text.match(/[0-9a-f]{8}-[0-9a-f-]{27}/)![0];
-      };
-      const goOn = async (options: ContinueOptions) => {
-        const restored = await restore('paused', options);
-        const [behind, uuid] = [await secondsBehind(restored), await uuidOf(restored)];
-        await restored.stop();
-        return { behind, uuid };
-      };
-      const fresh = [await goOn({}), await goOn({}), await goOn({ clock: 'keep' })];
-      const same = await goOn({ identity: 'same', clock: 'keep' });
-      const following = await goOn({ identity: 'same' });
-      expect(new Set([...fresh, same].map(({ uuid }) => uuid)).size).toBe(4);
-      for (const { behind } of [fresh[0]!, fresh[1]!, following]) expect(behind).toBeLessThan(1.5);
-      for (const { behind } of [fresh[2]!, same]) expect(behind).toBeGreaterThan(2.4);
-    },
-  );
+  it.skipIf(skipped)('go on alike as the same machine, and differently otherwise', async () => {
+    const machine = await boot();
+    await machine.pause();
+    await machine.checkpoint({ name: 'paused', store: folder });
+    await machine.stop();
+    const uuid = async (options: ContinueOptions) => {
+      const restored = await restore('paused', options);
+      const text = await ask(restored, 'cat /proc/sys/kernel/random/uuid', /[0-9a-f]{8}-[0-9a-f-]{27}/);
+      return text.match(/[0-9a-f]{8}-[0-9a-f-]{27}/)![0];
+    };
+    const machines = [await uuid({}), await uuid({}), await uuid({ identity: 'same', clock: 'keep' })];
+    expect(new Set(machines).size).toBe(3);
+  });
 
   describe('rehearsed by a thread that waits for its machine', () => {
     const rehearseIt = async (checkpoint: string, isWanted: () => boolean = () => false): Promise<void> => {
