@@ -2,6 +2,7 @@
 import type { CheckpointProgress } from '../../api/checkpoint.ts';
 import { fromWireError, type WireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
+import { PendingRequests } from '../../common/pending-requests.ts';
 import { platform } from '../../platform/platform.ts';
 import type { ByteStream } from '../../platform/streams.ts';
 import { LineWriter, StreamLines } from './control-lines.ts';
@@ -21,10 +22,11 @@ import { assertMachineName } from './machine-name.ts';
 /** A process that does not answer so long is taken for one that hangs. */
 const GREETING_LIMIT_MS = 5000;
 
-interface Waiting {
-  resolve(result: unknown): void;
+type OnProgress = (progress: CheckpointProgress) => void;
+
+interface Greeted {
+  resolve(): void;
   reject(error: GodwitError): void;
-  onProgress?: ((progress: CheckpointProgress) => void) | undefined;
 }
 
 /** A connection to a machine of another process. */
@@ -32,10 +34,8 @@ export class ControlClient {
   readonly name: string;
   private readonly stream: ByteStream;
   private readonly writer: LineWriter;
-  private readonly waiting = new Map<number, Waiting>();
-  private greeted: Waiting | undefined;
-  private nextId = 1;
-  private closed: GodwitError | undefined;
+  private readonly requests = new PendingRequests<unknown, OnProgress | undefined>();
+  private greeted: Greeted | undefined;
 
   /** Throws GodwitError 'not-found' when there is no such machine, 'unsupported' when it speaks another version, 'io' when it does not answer. */
   static async open(name: string): Promise<ControlClient> {
@@ -61,7 +61,7 @@ export class ControlClient {
     });
   }
 
-  private greeting(): Promise<unknown> {
+  private greeting(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.greeted = { resolve, reject };
       platform().timers.later(GREETING_LIMIT_MS, () => {
@@ -74,15 +74,11 @@ export class ControlClient {
   async request<Action extends ControlAction>(
     action: Action,
     parameters: ControlActions[Action]['parameters'],
-    onProgress?: (progress: CheckpointProgress) => void,
+    onProgress?: OnProgress,
   ): Promise<ControlActions[Action]['result']> {
-    if (this.closed) throw this.closed;
     const parsed = CONTROL_ACTIONS[action].takes.parse(parameters, action);
-    const id = this.nextId++;
-    return await new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, onProgress });
-      this.writer.write({ id, action, parameters: parsed });
-    });
+    const answer = this.requests.request(onProgress, (id) => this.writer.write({ id, action, parameters: parsed }));
+    return (await answer) as ControlActions[Action]['result'];
   }
 
   close(): void {
@@ -105,7 +101,7 @@ export class ControlClient {
     const { greeted } = this;
     this.greeted = undefined;
     if (godwit === CONTROL_VERSION) {
-      greeted?.resolve(undefined);
+      greeted?.resolve();
       return;
     }
     const other = typeof tool === 'string' ? tool.slice(0, 80) : 'something else';
@@ -118,14 +114,10 @@ export class ControlClient {
   }
 
   private dispatch({ id, result, error, progress }: Readonly<Record<string, unknown>>): void {
-    const waiting = this.waiting.get(id as number);
-    if (progress !== undefined) {
-      waiting?.onProgress?.(progress as CheckpointProgress);
-      return;
-    }
-    this.waiting.delete(id as number);
-    if (error === undefined) waiting?.resolve(result === null ? undefined : result);
-    else waiting?.reject(fromWireError(error as WireError));
+    const number = id as number;
+    if (progress !== undefined) this.requests.contextOf(number)?.(progress as CheckpointProgress);
+    else if (error === undefined) this.requests.resolve(number, result === null ? undefined : result);
+    else this.requests.reject(number, fromWireError(error as WireError));
   }
 
   private fail(why: string): void {
@@ -134,10 +126,8 @@ export class ControlClient {
   }
 
   private end(error: GodwitError): void {
-    this.closed ??= error;
     this.greeted?.reject(error);
-    for (const { reject } of this.waiting.values()) reject(error);
-    this.waiting.clear();
+    this.requests.close(error);
   }
 }
 
