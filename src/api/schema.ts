@@ -73,12 +73,12 @@ export function choice<const Word extends string>(...words: readonly Word[]): Sc
   );
 }
 
-/** No JSON has them: for callers in this process. */
+/** For callers in this process: JSON has none. Told by its tag, since a Uint8Array may come from another realm. */
 export function bytes(): Schema<Uint8Array> {
   return schema(
     { type: 'string', format: 'binary' },
-    'bytes',
-    (value): value is Uint8Array => value instanceof Uint8Array,
+    'a Uint8Array',
+    (value): value is Uint8Array => Object.prototype.toString.call(value) === '[object Uint8Array]',
   );
 }
 
