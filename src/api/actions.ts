@@ -1,52 +1,126 @@
 /**
- * All that can be asked of a machine while it exists, and all that it says. One list for every front: the library and the
- * command line send these messages to the machine's thread.
+ * All that can be asked of a machine while it exists: one row for each action. Every front follows from these rows: the library, the command
+ * line, and what other processes ask over a socket. To add an action, add its row here, what performs it
+ * (service/machine/actions.ts) and a front's words.
  *
  *     front                                   machine's thread
  *       | -- configuration (at creation) -->       |   opens files, locks disks, puts images into memory
  *       | <----------- ready or failed ---         |
  *       | -- request { id, action } ------>        |
  *       | <----- reply or refusal { id } --        |   in any order
- *       | <----- output, disk-error, trace, ...    |
+ *       | <----- output, disk-error, trace, ...    |   events (api/events.ts)
  *       | -- consumed (output was read) ->        |   it stops printing when too much is on its way
  *       | <----------- ended or failed ---         |   the last message; files are closed
  */
-import type { CheckpointOptions, CheckpointProgress, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
-import type { DebugOptions } from './debug.ts';
-import type { ConsolePort, TerminalSize } from './options.ts';
-import type { RecordingReport, RecordOptions, SaveFlightOptions } from './recording.ts';
+import { CHECKPOINT_OPTIONS, type CheckpointReport, FORK_OPTIONS, type ForkReport } from './checkpoint.ts';
+import { DEBUG_OPTIONS } from './debug.ts';
+import type { EventMessage, HeardEvent } from './events.ts';
+import { TERMINAL_SIZE } from './options.ts';
+import { RECORD_OPTIONS, type RecordingReport, SAVE_FLIGHT_OPTIONS } from './recording.ts';
+import { bytes, nothing, object, optional, type Parsed, type Schema, text } from './schema.ts';
 import type { MachineStatistics } from './statistics.ts';
+import type { MachineStatus } from './status.ts';
 import type { WireError } from './wire-error.ts';
 
-export interface MachineActions {
-  /** Begins to execute. Once. */
-  start: { parameters: undefined; result: undefined };
-  /** No instruction executes and guest time stands still when it is answered. */
-  pause: { parameters: undefined; result: undefined };
-  resume: { parameters: undefined; result: undefined };
-  /** Ends the machine as if its power failed; what it wrote to its disks is kept. */
-  stop: { parameters: undefined; result: undefined };
-  statistics: { parameters: undefined; result: MachineStatistics };
-  /** Bytes for the console; answered when the guest's device has them all. */
-  input: { parameters: { readonly bytes: Uint8Array }; result: undefined };
-  resize: { parameters: TerminalSize; result: undefined };
-  /** A checkpoint of the machine as it is when this is asked for; answered when it is on stable storage. */
-  checkpoint: { parameters: CheckpointOptions; result: CheckpointReport };
-  /** The checkpoint that is being made is given up: `checkpoint` is refused then, and nothing of it is left. */
-  'cancel-checkpoint': { parameters: undefined; result: undefined };
-  /** A second machine in the same memory, that goes on from here; in the same thread unless another is named. */
-  fork: { parameters: ForkOptions & { readonly thread?: number }; result: ForkReport };
-  /** Everything from here on is recorded. */
-  record: { parameters: RecordOptions; result: undefined };
-  /** Answered when the file is whole. Without a path: the only recording. */
-  'stop-recording': { parameters: { readonly path?: string }; result: RecordingReport };
-  /** What the flight recorder keeps becomes a recording; answered when the file is whole, with its length. */
-  'save-flight': { parameters: SaveFlightOptions; result: number };
-  /** Debuggers can connect, to the address that is the answer. */
-  debug: { parameters: DebugOptions; result: string };
+export type { MachineEnd } from './events.ts';
+
+/** In what state of the machine an action makes sense. */
+export interface StatusRule {
+  /** As in "The machine cannot <be paused>". */
+  readonly to: string;
+  readonly from: readonly MachineStatus[];
+  /** What the machine's handle calls it from the request on. */
+  readonly becomes?: MachineStatus;
 }
 
-export type ActionName = keyof MachineActions;
+export interface ActionRow {
+  readonly takes: Schema<unknown>;
+  /** Only a type. */
+  readonly gives: Gives<unknown>;
+  /** Other processes of the user may ask for it, too. */
+  readonly open: boolean;
+  /** Left out: at any time. */
+  readonly when?: StatusRule;
+  /** Tells who asked how far it is. */
+  readonly progress?: HeardEvent;
+}
+
+interface Gives<Result> {
+  /** Never there: it carries the type. */
+  readonly result?: () => Result;
+}
+
+function gives<Result>(): Gives<Result> {
+  return {};
+}
+
+const NO_ANSWER = gives<undefined>();
+
+const STARTED = ['running', 'paused'] as const;
+const LIVE = ['created', ...STARTED] as const;
+
+export const ACTIONS = {
+  /** Begins to execute. Once. */
+  start: {
+    takes: nothing(),
+    gives: NO_ANSWER,
+    open: false,
+    when: { to: 'be started', from: ['created'], becomes: 'running' },
+  },
+  /** No instruction executes and guest time stands still when it is answered. */
+  pause: {
+    takes: nothing(),
+    gives: NO_ANSWER,
+    open: true,
+    when: { to: 'be paused', from: STARTED, becomes: 'paused' },
+  },
+  resume: { takes: nothing(), gives: NO_ANSWER, open: true, when: { to: 'go on', from: STARTED, becomes: 'running' } },
+  /** Ends the machine as if its power failed; what it wrote to its disks is kept. */
+  stop: { takes: nothing(), gives: NO_ANSWER, open: true },
+  statistics: { takes: nothing(), gives: gives<MachineStatistics>(), open: true },
+  /** Bytes for the console; answered when the guest's device has them all. */
+  input: { takes: object({ bytes: bytes() }), gives: NO_ANSWER, open: false },
+  resize: { takes: TERMINAL_SIZE, gives: NO_ANSWER, open: false },
+  /** A checkpoint of the machine as it is when this is asked for; answered when it is on stable storage. */
+  checkpoint: {
+    takes: CHECKPOINT_OPTIONS,
+    gives: gives<CheckpointReport>(),
+    open: true,
+    when: { to: 'be checkpointed', from: STARTED },
+    progress: 'checkpoint-progress',
+  },
+  /** The checkpoint that is being made is given up: `checkpoint` is refused then, and nothing of it is left. */
+  'cancel-checkpoint': { takes: nothing(), gives: NO_ANSWER, open: true },
+  /** A second machine in the same memory, that goes on from here; in the same thread unless another is named. */
+  fork: { takes: FORK_OPTIONS, gives: gives<ForkReport>(), open: false, when: { to: 'be forked', from: LIVE } },
+  /** Everything from here on is recorded. */
+  record: { takes: RECORD_OPTIONS, gives: NO_ANSWER, open: true, when: { to: 'be recorded', from: LIVE } },
+  /** Answered when the file is whole. Without a path: the only recording. */
+  'stop-recording': { takes: object({ path: optional(text()) }), gives: gives<RecordingReport>(), open: true },
+  /** What the flight recorder keeps becomes a recording; answered when the file is whole, with its length. */
+  'save-flight': { takes: SAVE_FLIGHT_OPTIONS, gives: gives<number>(), open: true },
+  /** Debuggers can connect, to the address that is the answer. */
+  debug: { takes: DEBUG_OPTIONS, gives: gives<string>(), open: true, when: { to: 'be debugged', from: LIVE } },
+} as const satisfies Readonly<Record<string, ActionRow>>;
+
+type Rows = typeof ACTIONS;
+export type ActionName = keyof Rows;
+/** Those that other processes may ask for. */
+export type OpenAction = { [Name in ActionName]: Rows[Name]['open'] extends true ? Name : never }[ActionName];
+
+export type ResultOf<Row extends ActionRow> = Row['gives'] extends Gives<infer Result> ? Result : never;
+
+export type MachineActions = {
+  [Name in ActionName]: { parameters: Parsed<Rows[Name]['takes']>; result: ResultOf<Rows[Name]> };
+};
+
+/** Checks what is to become the parameters of an action. Throws GodwitError('usage'), which names the field. */
+export function parseParameters<Name extends ActionName>(
+  action: Name,
+  parameters: unknown,
+): MachineActions[Name]['parameters'] {
+  return ACTIONS[action].takes.parse(parameters, action) as MachineActions[Name]['parameters'];
+}
 
 export type ActionRequest = {
   [Name in ActionName]: {
@@ -59,25 +133,8 @@ export type ActionRequest = {
 
 export type ToMachine = ActionRequest | { readonly kind: 'consumed'; readonly bytes: number };
 
-/** How a machine ended. */
-export interface MachineEnd {
-  /** 'power-off' and 'failure' are the guest's doing; 'stopped' is that of `stop`. */
-  readonly reason: 'power-off' | 'failure' | 'stopped';
-  /** What a process that stands for the guest exits with: 0 to 255; not 0 for a failure. */
-  readonly exitCode: number;
-  readonly statistics: MachineStatistics;
-}
-
 export type FromMachine =
   | { readonly kind: 'ready' }
   | { readonly kind: 'reply'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'refusal'; readonly id: number; readonly error: WireError }
-  | { readonly kind: 'output'; readonly port: ConsolePort; readonly bytes: Uint8Array }
-  /** The host failed to read or write a disk; the guest was told so too. */
-  | { readonly kind: 'disk-error'; readonly disk: number; readonly error: WireError }
-  /** A recording had to be given up, and the machine goes on. */
-  | { readonly kind: 'recording-error'; readonly error: WireError }
-  | { readonly kind: 'checkpoint-progress'; readonly progress: CheckpointProgress }
-  | { readonly kind: 'trace'; readonly text: string }
-  | { readonly kind: 'ended'; readonly end: MachineEnd }
-  | { readonly kind: 'failed'; readonly error: WireError };
+  | EventMessage;

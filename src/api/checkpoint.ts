@@ -1,4 +1,5 @@
 /** What can be asked of a machine's past and future: checkpoints of it, and forks. */
+import { choice, flag, object, optional, type Schema, text, wholeNumber } from './schema.ts';
 
 export interface CheckpointOptions {
   /** Default: a name that tells the time. */
@@ -15,6 +16,14 @@ export interface CheckpointOptions {
   /** It is no part of the machine's history: it is written in full, and the machine's next checkpoint neither builds on it nor lies below it. */
   readonly apart?: boolean;
 }
+
+export const CHECKPOINT_OPTIONS: Schema<CheckpointOptions> = object({
+  name: optional(text()),
+  store: optional(text()),
+  disks: optional(choice('keep', 'copy')),
+  full: optional(flag()),
+  apart: optional(flag()),
+});
 
 export interface CheckpointReport {
   readonly id: string;
@@ -38,15 +47,40 @@ export interface CheckpointProgress {
   readonly toCopyBytes: number;
 }
 
-export interface ForkOptions {
+/** Whether a machine that goes on from the same state as another is to be told apart from it. */
+export const IDENTITIES = ['fresh', 'same'] as const;
+export type IdentityChoice = (typeof IDENTITIES)[number];
+
+/** What the time is for a machine that goes on from a state which is some time ago. */
+export const CLOCKS = ['follow', 'keep'] as const;
+export type ClockChoice = (typeof CLOCKS)[number];
+
+/** How a machine goes on from a state that another machine may go on from, too. */
+export interface ContinueOptions {
   /**
-   * An exact copy, which goes on with the same random numbers and clock, instead of an individual of its own. Two exact twins
-   * that get the same input do the same. Default false.
+   * 'fresh' (default): it is another machine, with random numbers of its own, and its kernel is told so (VM generation id). 'same': it goes
+   * on with the same random numbers. With a kept clock, two that get the same input then do the same.
    */
-  readonly exactTwin?: boolean;
+  readonly identity?: IdentityChoice;
+  /** 'follow' (default): guest time goes forward to the wall clock. 'keep': it goes on where it was. */
+  readonly clock?: ClockChoice;
+}
+
+export const CONTINUE_FIELDS = { identity: optional(choice(...IDENTITIES)), clock: optional(choice(...CLOCKS)) };
+
+export interface ForkOptions extends ContinueOptions {
   /** Execute at once. Default true. */
   readonly start?: boolean;
 }
+
+const THREAD_NUMBERS = 0xffff;
+
+/** `thread`: where it is to run; fronts of this process choose it. */
+export const FORK_OPTIONS: Schema<ForkOptions & { readonly thread?: number }> = object({
+  ...CONTINUE_FIELDS,
+  start: optional(flag()),
+  thread: optional(wholeNumber(0, THREAD_NUMBERS)),
+});
 
 export interface ForkReport {
   /** The number of its thread, of those that run machines in this memory. */
@@ -58,11 +92,9 @@ export interface ForkReport {
   readonly started: boolean;
 }
 
-export interface RestoreOptions {
+export interface RestoreOptions extends ContinueOptions {
   /** Folder of all checkpoints. Default: the user's. */
   readonly store?: string;
-  /** As for a fork. */
-  readonly exactTwin?: boolean;
   /**
    * Where the machine's disks are put: copy-on-write images over those of the checkpoint, "disk0.qcow2" and so on, which must not exist.
    * Default: a folder that is gone when the machine ends.

@@ -1,4 +1,4 @@
-import { GodwitError } from '../common/errors.ts';
+import { either, flag, object, optional, type Schema, text, wholeNumber } from './schema.ts';
 
 /** How debuggers come to a machine. */
 export interface DebugOptions {
@@ -10,14 +10,10 @@ export interface DebugOptions {
 
 const PORT_LIMIT = 65_535;
 
-/** Throws GodwitError('usage'). */
-export function checkDebugOptions({ listen }: DebugOptions): void {
-  if (typeof listen === 'number' && Number.isInteger(listen) && listen >= 0 && listen <= PORT_LIMIT) return;
-  if (typeof listen === 'string' && listen !== '') return;
-  throw new GodwitError('usage', `Debuggers cannot connect to ${JSON.stringify(listen)}.`, {
-    hint: 'Give a TCP port, or the path of a unix socket.',
-  });
-}
+/** Where debuggers come to. */
+export const DEBUG_ADDRESS = either(wholeNumber(0, PORT_LIMIT), text(), 'a TCP port, or the path of a unix socket');
+
+export const DEBUG_OPTIONS: Schema<DebugOptions> = object({ listen: DEBUG_ADDRESS, stopped: optional(flag()) });
 
 /** A port number, or else a path, as people write them. */
 export function parseDebugAddress(text: string): number | string {

@@ -2,10 +2,20 @@
 
 export { formatByteSize, parseByteSize } from '../common/byte-size.ts';
 export { type ErrorCode, GodwitError } from '../common/errors.ts';
-export type { MachineEnd } from './actions.ts';
+export type {
+  CheckpointOptions,
+  CheckpointProgress,
+  CheckpointReport,
+  ClockChoice,
+  ContinueOptions,
+  ForkOptions,
+  IdentityChoice,
+  RestoreOptions,
+} from './checkpoint.ts';
 export type { MachineConsole, WaitOptions } from './console.ts';
 export type { DebugOptions } from './debug.ts';
-export { type MachineEvents, MachineHandle, type MachineStatus } from './machine.ts';
+export type { MachineEnd, MachineEvents } from './events.ts';
+export { MachineHandle } from './machine.ts';
 export type {
   ConsolePort,
   DiskOptions,
@@ -17,3 +27,4 @@ export type {
 } from './options.ts';
 export type { RecordingReport, RecordOptions, SaveFlightOptions } from './recording.ts';
 export { describeEngine, describeStatistics, type MachineStatistics } from './statistics.ts';
+export type { MachineStatus } from './status.ts';

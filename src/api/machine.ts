@@ -1,38 +1,36 @@
 import { GodwitError } from '../common/errors.ts';
-import type { FromMachine, MachineEnd } from './actions.ts';
-import type { CheckpointOptions, CheckpointProgress, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
+import type { OpenAction } from './actions.ts';
+import {
+  ACTIONS,
+  type ActionName,
+  type ActionRow,
+  type FromMachine,
+  type MachineActions,
+  parseParameters,
+} from './actions.ts';
+import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
 import { MachineConsole } from './console.ts';
-import { checkDebugOptions, type DebugOptions } from './debug.ts';
+import type { DebugOptions } from './debug.ts';
+import {
+  type EventMessage,
+  type HeardEvent,
+  heardOf,
+  type MachineEnd,
+  type MachineEvents,
+  takenBytesOf,
+} from './events.ts';
 import { ActionClient, type MachineLink } from './link.ts';
 import type { RecordingReport, RecordOptions, SaveFlightOptions } from './recording.ts';
 import type { MachineStatistics } from './statistics.ts';
+import { type MachineStatus, requireStatus } from './status.ts';
 import { fromWireError } from './wire-error.ts';
-
-export type MachineStatus = 'created' | 'running' | 'paused' | 'ended' | 'failed';
-
-/** What listeners get; see `MachineHandle.on`. */
-export interface MachineEvents {
-  /** The host failed to read or write a disk; the guest got an I/O error. `disk` counts from 0. */
-  'disk-error': { readonly disk: number; readonly error: GodwitError };
-  /** A recording could not be written any further; the machine goes on without it. */
-  'recording-error': GodwitError;
-  /** Now and then while a checkpoint is being made. */
-  'checkpoint-progress': CheckpointProgress;
-  /** Lines of a trace, each with its line end. */
-  trace: string;
-}
 
 /** A machine waits for the promises of its 'trace' listeners before it traces much more. Listeners do not throw. */
 type Listener<Event> = (event: Event) => void | Promise<void>;
 
 /**
  * A machine that runs somewhere else, in a thread of its own. Control calls are answered between slices of its execution, within
- * milliseconds. The statuses:
- *
- *     created --start--> running <--pause/resume--> paused
- *         |                 |                         |
- *         +---- stop -------+---- stop, guest --------+----> ended
- *                           +---- a mistake of ours --+----> failed
+ * milliseconds.
  */
 export class MachineHandle {
   readonly console: MachineConsole;
@@ -43,11 +41,14 @@ export class MachineHandle {
   readonly finished: Promise<MachineEnd>;
   private readonly link: MachineLink;
   private readonly client: ActionClient;
-  private readonly listeners: { [Name in keyof MachineEvents]: Set<Listener<MachineEvents[Name]>> } = {
-    'disk-error': new Set(),
-    'recording-error': new Set(),
-    'checkpoint-progress': new Set(),
-    trace: new Set(),
+  private readonly listeners = new Map<HeardEvent, Set<Listener<never>>>();
+  /** Actions that the handle has a part in itself. */
+  private readonly ownActions: { readonly [Name in OpenAction]?: () => Promise<MachineActions[Name]['result']> } = {
+    stop: async () => {
+      await this.stop();
+      return undefined;
+    },
+    statistics: () => this.stats(),
   };
   private state: MachineStatus;
   private end: MachineEnd | undefined;
@@ -67,8 +68,8 @@ export class MachineHandle {
     });
     this.finished.catch(() => {});
     this.console = new MachineConsole({
-      write: (bytes) => this.client.request('input', { bytes }),
-      resize: (columns, rows) => this.client.request('resize', { columns, rows }),
+      write: (bytes) => this.ask('input', { bytes }),
+      resize: (columns, rows) => this.ask('resize', { columns, rows }),
       consumed: (bytes) => this.link.post({ kind: 'consumed', bytes }),
     });
   }
@@ -77,11 +78,31 @@ export class MachineHandle {
     return this.state;
   }
 
+  /**
+   * For fronts: an action by its name, with parameters that are checked here. As the method of that name.
+   * @throws GodwitError 'usage' for parameters that make no sense, 'state' when the machine is in none for it
+   */
+  async perform<Name extends OpenAction>(action: Name, parameters: unknown): Promise<MachineActions[Name]['result']> {
+    const own = this.ownActions[action];
+    if (!own) return await this.ask(action, parameters);
+    parseParameters(action, parameters);
+    return await own();
+  }
+
+  private async ask<Name extends ActionName>(
+    action: Name,
+    parameters?: unknown,
+  ): Promise<MachineActions[Name]['result']> {
+    const { when }: ActionRow = ACTIONS[action];
+    if (when) requireStatus(this.state, when.to, when.from);
+    const parsed = parseParameters(action, parameters);
+    if (when?.becomes) this.state = when.becomes;
+    return await this.client.request(action, parsed);
+  }
+
   /** Begins to execute. Throws GodwitError('state') unless the machine was just created. */
   async start(): Promise<void> {
-    this.require('be started', 'created');
-    this.state = 'running';
-    await this.client.request('start', undefined);
+    await this.ask('start');
   }
 
   /**
@@ -89,16 +110,12 @@ export class MachineHandle {
    * Throws GodwitError('state') when it is not running.
    */
   async pause(): Promise<void> {
-    this.require('be paused', 'running', 'paused');
-    this.state = 'paused';
-    await this.client.request('pause', undefined);
+    await this.ask('pause');
   }
 
   /** Lets a paused machine go on. Does nothing to a running one. Throws GodwitError('state') for all others. */
   async resume(): Promise<void> {
-    this.require('go on', 'running', 'paused');
-    this.state = 'running';
-    await this.client.request('resume', undefined);
+    await this.ask('resume');
   }
 
   /**
@@ -107,13 +124,12 @@ export class MachineHandle {
    * @throws GodwitError 'state' when the machine has not been started or has ended, 'usage' for a name that is taken, 'full', 'io'
    */
   async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointReport> {
-    this.require('be checkpointed', 'running', 'paused');
-    return await this.client.request('checkpoint', options);
+    return await this.ask('checkpoint', options);
   }
 
   /** Gives up the checkpoint that is being made, if there is one: `checkpoint` rejects then with GodwitError('state'). */
   async cancelCheckpoint(): Promise<void> {
-    await this.client.request('cancel-checkpoint', undefined);
+    await this.ask('cancel-checkpoint');
   }
 
   /**
@@ -122,9 +138,7 @@ export class MachineHandle {
    * @throws GodwitError 'state' when the machine has ended, 'usage' for a file that exists, 'denied', 'not-found', 'full'
    */
   async record(options: RecordOptions): Promise<void> {
-    this.require('be recorded', 'created', 'running', 'paused');
-    checkRecordOptions(options);
-    await this.client.request('record', options);
+    await this.ask('record', options);
   }
 
   /**
@@ -132,15 +146,15 @@ export class MachineHandle {
    * when there is only one.
    */
   async stopRecording(path?: string): Promise<RecordingReport> {
-    return await this.client.request('stop-recording', path === undefined ? {} : { path });
+    return await this.ask('stop-recording', { path });
   }
 
   /**
    * Makes a recording of what `record` with `lastMinutes` keeps, which goes on. Gives its length in bytes.
    * @throws GodwitError 'state' when there is no flight recorder, 'usage' for a file that exists
    */
-  async saveFlight(path: string, { replace = false }: Omit<SaveFlightOptions, 'path'> = {}): Promise<number> {
-    return await this.client.request('save-flight', { path, replace });
+  async saveFlight(path: string, options: Omit<SaveFlightOptions, 'path'> = {}): Promise<number> {
+    return await this.ask('save-flight', { ...options, path });
   }
 
   /**
@@ -149,9 +163,7 @@ export class MachineHandle {
    * @throws GodwitError 'state' when the machine has ended or debuggers can connect already, 'usage', 'locked', 'denied' for the address
    */
   async debug(options: DebugOptions): Promise<string> {
-    this.require('be debugged', 'created', 'running', 'paused');
-    checkDebugOptions(options);
-    return await this.client.request('debug', options);
+    return await this.ask('debug', options);
   }
 
   /**
@@ -163,8 +175,10 @@ export class MachineHandle {
     goesOn: boolean,
     place: (send: (thread: number) => Promise<ForkReport>) => Promise<ForkReport>,
   ): Promise<ForkReport> {
-    this.require('be forked', ...(goesOn ? (['created'] as const) : []), 'running', 'paused');
-    return await place((thread) => this.client.request('fork', { ...options, thread }));
+    const { to, from } = ACTIONS.fork.when;
+    requireStatus(this.state, to, goesOn ? from : from.filter((status) => status !== 'created'));
+    parseParameters('fork', options);
+    return await place((thread) => this.ask('fork', { ...options, thread }));
   }
 
   /**
@@ -191,30 +205,21 @@ export class MachineHandle {
 
   /** What the machine did so far, or in all when it has ended. */
   async stats(): Promise<MachineStatistics> {
-    return this.end?.statistics ?? (await this.client.request('statistics', undefined));
+    return this.end?.statistics ?? (await this.ask('statistics'));
   }
 
   /** Calls `listener` for each event of that name. Returns what takes it away again. */
-  on<Name extends keyof MachineEvents>(name: Name, listener: Listener<MachineEvents[Name]>): () => void {
-    this.listeners[name].add(listener);
-    return () => this.listeners[name].delete(listener);
-  }
-
-  private require(what: string, ...statuses: MachineStatus[]): void {
-    if (statuses.includes(this.state)) return;
-    const is: Record<MachineStatus, string> = {
-      created: 'has not been started',
-      running: 'is running already',
-      paused: 'has been started already',
-      ended: 'has ended',
-      failed: 'broke down',
-    };
-    throw new GodwitError('state', `The machine cannot ${what}: it ${is[this.state]}.`);
+  on<Name extends HeardEvent>(name: Name, listener: Listener<MachineEvents[Name]>): () => void {
+    const listeners = this.listeners.get(name) ?? new Set();
+    this.listeners.set(name, listeners.add(listener));
+    return () => listeners.delete(listener);
   }
 
   /** For platforms: a message of the machine's thread. */
   receive(message: FromMachine): void {
     switch (message.kind) {
+      case 'ready':
+        break;
       case 'reply':
       case 'refusal':
         this.client.receive(message);
@@ -222,34 +227,24 @@ export class MachineHandle {
       case 'output':
         this.console.receive(message.bytes);
         break;
-      case 'disk-error':
-        void this.emit('disk-error', { disk: message.disk, error: fromWireError(message.error) });
-        break;
-      case 'recording-error':
-        void this.emit('recording-error', fromWireError(message.error));
-        break;
-      case 'checkpoint-progress':
-        void this.emit('checkpoint-progress', message.progress);
-        break;
-      case 'trace':
-        // A trace that is written slowly holds the machine up.
-        void this.emit('trace', message.text).then(() =>
-          this.link.post({ kind: 'consumed', bytes: message.text.length }),
-        );
-        break;
       case 'ended':
         this.finish(message.end);
         break;
       case 'failed':
         this.fail(fromWireError(message.error));
         break;
-      case 'ready':
-        break;
+      default:
+        void this.tell(message);
     }
   }
 
-  private async emit<Name extends keyof MachineEvents>(name: Name, event: MachineEvents[Name]): Promise<void> {
-    await Promise.all([...this.listeners[name]].map((listener) => listener(event)));
+  /** Those who listen. */
+  private async tell(message: EventMessage): Promise<void> {
+    const heard = heardOf(message);
+    if (!heard) return;
+    await Promise.all([...(this.listeners.get(heard.name) ?? [])].map((listener) => listener(heard.event)));
+    const bytes = takenBytesOf(message);
+    if (bytes > 0) this.link.post({ kind: 'consumed', bytes });
   }
 
   private finish(end: MachineEnd): void {
@@ -271,13 +266,5 @@ export class MachineHandle {
   private close(error: GodwitError): void {
     this.client.close(error);
     this.console.end();
-  }
-}
-
-function checkRecordOptions({ path, lastMinutes }: RecordOptions): void {
-  if (typeof path !== 'string' || path === '')
-    throw new GodwitError('usage', 'A recording needs the path of its file.');
-  if (lastMinutes !== undefined && !(Number.isFinite(lastMinutes) && lastMinutes > 0)) {
-    throw new GodwitError('usage', `A flight recorder cannot keep ${lastMinutes} minutes.`);
   }
 }

@@ -5,7 +5,8 @@ import { GodwitError } from '../common/errors.ts';
 import { OPTIMIZATION_NAMES, type Optimization, optimizationsWithout } from '../execute/jit/options.ts';
 import { CURRENT_BOARD, disksMaximum } from '../machine/board-versions.ts';
 import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine.ts';
-import type { RestoreOptions } from './checkpoint.ts';
+import { CONTINUE_FIELDS, type ContinueOptions, type RestoreOptions } from './checkpoint.ts';
+import { object, optional, type Schema, text, wholeNumber } from './schema.ts';
 import { machineSeed } from './seed.ts';
 import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';
 
@@ -30,6 +31,13 @@ export interface TerminalSize {
   readonly columns: number;
   readonly rows: number;
 }
+
+const TERMINAL_LIMIT = 0xffff;
+
+export const TERMINAL_SIZE: Schema<TerminalSize> = object({
+  columns: wholeNumber(0, TERMINAL_LIMIT),
+  rows: wholeNumber(0, TERMINAL_LIMIT),
+});
 
 export interface MachineOptions {
   /** Linux `Image`, ELF or raw instructions, the first two also gzipped; started in S-mode over the built-in SBI. */
@@ -106,11 +114,10 @@ export interface ProfileConfiguration {
 }
 
 /** A machine that goes on from a checkpoint, as plain data that can be sent to its thread. */
-export interface RestoreConfiguration {
+export interface RestoreConfiguration extends Required<ContinueOptions> {
   /** A name, an id, or the beginning of one. */
   readonly checkpoint: string;
   readonly store?: string;
-  readonly exactTwin: boolean;
   readonly diskFolder?: string;
   readonly translation: TranslationOptions;
 }
@@ -168,20 +175,23 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
   };
 }
 
+/** What a restore takes that is no matter of the engine. */
+const RESTORE_OPTIONS = object({ ...CONTINUE_FIELDS, store: optional(text()), diskFolder: optional(text()) });
+
 /** Checks the options of a restore without opening anything. Throws GodwitError('usage'). */
 export function configureRestore(
   checkpoint: string,
-  options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without'>,
+  options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without' | 'threads'>,
 ): RestoreConfiguration {
   if (typeof checkpoint !== 'string' || checkpoint === '') refuse('A checkpoint is named by its name or its id.');
-  const { store, diskFolder, exactTwin = false } = options;
-  if (typeof exactTwin !== 'boolean') refuse('Whether a machine is an exact twin is true or false.');
-  for (const folder of [store, diskFolder]) {
-    if (folder !== undefined && (typeof folder !== 'string' || folder === '')) refuse('A folder is named by its path.');
-  }
+  if (typeof options !== 'object' || options === null) refuse('The options of a restore are an object.');
+  const { engine, jitThreshold, without, threads, ...rest } = options;
+  const { identity = 'fresh', clock = 'follow', store, diskFolder } = RESTORE_OPTIONS.parse(rest, 'restore');
+  checkThreads(options);
   return {
     checkpoint,
-    exactTwin,
+    identity,
+    clock,
     ...(store !== undefined && { store }),
     ...(diskFolder !== undefined && { diskFolder }),
     translation: checkEngine(options),

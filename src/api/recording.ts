@@ -1,4 +1,5 @@
 /** What can be asked about recordings of a machine. */
+import { flag, object, optional, positiveNumber, type Schema, text } from './schema.ts';
 
 export interface RecordOptions {
   /** The file that is written. */
@@ -12,12 +13,20 @@ export interface RecordOptions {
   readonly lastMinutes?: number;
 }
 
+export const RECORD_OPTIONS: Schema<RecordOptions> = object({
+  path: text(),
+  replace: optional(flag()),
+  lastMinutes: optional(positiveNumber()),
+});
+
 export interface SaveFlightOptions {
   /** The file that is written. */
   readonly path: string;
   /** A file of that name is replaced; else that is an error, unless it is the flight recorder's own. Default false. */
   readonly replace?: boolean;
 }
+
+export const SAVE_FLIGHT_OPTIONS: Schema<SaveFlightOptions> = object({ path: text(), replace: optional(flag()) });
 
 export interface RecordingReport {
   readonly path: string;

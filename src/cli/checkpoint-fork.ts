@@ -1,4 +1,5 @@
 /** `godwit checkpoint fork`: several machines that go on from one checkpoint, or from a running machine, in this process. */
+import type { ContinueOptions } from '../api/checkpoint.ts';
 import type { MachineEnd } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
 import { ControlServer } from '../service/control/control-server.ts';
@@ -6,12 +7,13 @@ import { Machine } from '../service/machine/machine.ts';
 import { makeCheckpoint } from './checkpoint-create.ts';
 import { factsOf } from './checkpoint-restore.ts';
 import { deleteCheckpoints, type StoreOptions, withStore } from './checkpoint-store.ts';
+import { continueOptionsOf } from './continue-options.ts';
 import { EXIT_FAILURE } from './errors.ts';
 import { writeAll } from './front.ts';
 import { LinePrefixer } from './line-prefixer.ts';
 import { Signals } from './signals.ts';
 
-export interface ForkCommandOptions extends StoreOptions {
+export interface ForkCommandOptions extends StoreOptions, ContinueOptions {
   readonly count: number;
   readonly name?: string;
   readonly machine?: string;
@@ -51,9 +53,11 @@ async function forkCheckpoint(reference: string, options: ForkCommandOptions): P
   signals.listen();
   try {
     // None starts before all are there: each goes on from the checkpoint itself, and nothing that it prints is missed.
-    machines.push(await Machine.restore(reference, options.store === undefined ? {} : { store: options.store }));
+    const goOn = continueOptionsOf(options);
+    const { store } = options;
+    machines.push(await Machine.restore(reference, { ...goOn, ...(store === undefined ? {} : { store }) }));
     while (machines.length < options.count && signals.exitCode === undefined)
-      machines.push(await machines[0]!.fork({ start: false }));
+      machines.push(await machines[0]!.fork({ ...goOn, start: false }));
     if (signals.exitCode !== undefined) return signals.exitCode;
     for (const [index, machine] of machines.entries()) {
       controls.push(await ControlServer.open({ ...facts, machine, name: `${name}-${index + 1}` }));

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type CommitOptions, commitCheckpoint } from './checkpoint-commit.ts';
 import { type CreateOptions, createCheckpoint } from './checkpoint-create.ts';
-import { type ForkCommandOptions, fork } from './checkpoint-fork.ts';
+import { type ForkCommandOptions, fork as forkMachines } from './checkpoint-fork.ts';
 import { type ListOptions, listCheckpoints, type ShowOptions, showCheckpoint } from './checkpoint-list.ts';
 import { exportToFile, type ImportCommandOptions, importFile } from './checkpoint-portable.ts';
 import { type RestoreCommandOptions, restoreCheckpoint } from './checkpoint-restore.ts';
@@ -12,6 +12,7 @@ import {
   type VerifyOptions,
   verifyCheckpoints,
 } from './checkpoint-store.ts';
+import { addContinueOptions } from './continue-options.ts';
 import { addSessionOptions } from './session-options.ts';
 
 const HELP = `
@@ -23,7 +24,7 @@ Examples:
   godwit checkpoint create before-upgrade            the machine goes on; it stands still for a millisecond
   godwit checkpoint list
   godwit checkpoint restore before-upgrade           as godwit run does, from there on
-  godwit checkpoint fork before-upgrade --count 3    three machines, each an individual of its own
+  godwit checkpoint fork before-upgrade --count 3    three machines, each with random numbers of its own
   godwit checkpoint fork --machine web1              another one like the running web1, from this moment on
   godwit checkpoint export before-upgrade web1.godwit
 `;
@@ -73,22 +74,23 @@ export function addCheckpointCommands(godwit: Command): void {
   command('show <checkpoint>', 'what there is to know about a checkpoint')
     .option('--json', 'as a JSON object')
     .action((reference: string, options: ShowOptions) => showCheckpoint(reference, options));
-  addSessionOptions(command('restore <checkpoint>', 'a machine that goes on from a checkpoint, on this terminal'))
-    .option('--exact-twin', 'the same random numbers and clock again, in place of an individual of its own')
+  const restore = command('restore <checkpoint>', 'a machine that goes on from a checkpoint, on this terminal');
+  addContinueOptions(addSessionOptions(restore))
     .option('--disks <folder>', 'where its disks are kept (default: what it writes is gone when it ends)')
     .action(async (reference: string, options: RestoreCommandOptions) => {
       process.exitCode = await restoreCheckpoint(reference, options);
     });
-  command(
+  const fork = command(
     'fork [checkpoint]',
-    'several machines that go on from a checkpoint, or from a running machine, and share memory, each an individual of its own',
-  )
+    'several machines that go on from a checkpoint, or from a running machine, and share memory',
+  );
+  addContinueOptions(fork)
     .option('-m, --machine <name>', 'go on from where this machine is now, in place of a checkpoint')
     .option('-n, --count <number>', 'how many', count, 1)
     .option('--name <name>', 'their names begin with it (default: the name of the checkpoint or machine)')
     .option('--json', 'one JSON object per line, in place of the console output of all')
     .action(async (reference: string | undefined, options: ForkCommandOptions) => {
-      process.exitCode = await fork(reference, options);
+      process.exitCode = await forkMachines(reference, options);
     });
   command('export <checkpoint> <file>', 'put a checkpoint with all that it needs into one file').action(
     async (reference: string, file: string, options: StoreOptions) => {

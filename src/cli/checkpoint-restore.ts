@@ -1,22 +1,23 @@
 /** `godwit checkpoint restore`: a machine that goes on from a checkpoint, on this terminal until it ends. */
 import { resolve } from 'node:path';
+import type { ContinueOptions } from '../api/checkpoint.ts';
 import { Machine } from '../service/machine/machine.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
+import { continueOptionsOf } from './continue-options.ts';
 import { Session, type SessionFacts, type SessionOptions } from './session.ts';
 import { refuseSessionNonsense } from './session-options.ts';
 
-export interface RestoreCommandOptions extends StoreOptions, SessionOptions {
-  readonly exactTwin?: boolean;
+export interface RestoreCommandOptions extends StoreOptions, SessionOptions, ContinueOptions {
   readonly disks?: string;
 }
 
 /** Gives the exit status: the guest's. */
 export async function restoreCheckpoint(reference: string, options: RestoreCommandOptions): Promise<number> {
-  const { store, disks, exactTwin = false } = options;
+  const { store, disks } = options;
   refuseSessionNonsense(options);
   const facts = await factsOf(reference, options);
   const machine = await Machine.restore(reference, {
-    exactTwin,
+    ...continueOptionsOf(options),
     ...(store === undefined ? {} : { store }),
     ...(disks === undefined ? {} : { diskFolder: resolve(disks) }),
   });

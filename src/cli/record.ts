@@ -1,6 +1,5 @@
 /** `godwit record` and `godwit gdb`: of machines that run in other processes. */
 import { resolve } from 'node:path';
-import { checkDebugOptions } from '../api/debug.ts';
 import { formatByteSize, type RecordingReport } from '../api/index.ts';
 import { writeAll } from './front.ts';
 import { withMachine } from './machines.ts';
@@ -59,7 +58,6 @@ export async function letGdbConnect(
   address: number | string,
   { stopped = false }: GdbOptions,
 ): Promise<void> {
-  checkDebugOptions({ listen: address });
   const listen = typeof address === 'string' ? resolve(address) : address;
   const reached = await withMachine(name, (machine) => machine.request('debug', { listen, stopped }));
   await writeAll(process.stdout, `target remote ${reached}\n`);

@@ -5,6 +5,7 @@ import { MachineRecordings } from '../service/recording/machine-recordings.ts';
 import { LiveFromReplay } from '../service/replay/live-from-replay.ts';
 import type { Player } from '../service/replay/player.ts';
 import type { ReplayDisks } from '../service/replay/replay-disks.ts';
+import { continueOptionsOf } from './continue-options.ts';
 import { EXIT_FAILURE } from './errors.ts';
 import type { ReplayCommandOptions } from './replay-options.ts';
 
@@ -26,7 +27,7 @@ export class ReplayLive {
     const { player, recording, disks, options } = parts;
     const core = player.takeMachine();
     const { consolePort } = recording.start;
-    const live = new LiveFromReplay({ core, consolePort, disks, exactTwin: options.exactTwin ?? false });
+    const live = new LiveFromReplay({ core, consolePort, disks, ...continueOptionsOf(options) });
     return new ReplayLive(live, await record(parts, core, live));
   }
 

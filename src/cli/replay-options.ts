@@ -1,19 +1,20 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { checkDebugOptions, parseDebugAddress } from '../api/debug.ts';
+import type { ContinueOptions } from '../api/checkpoint.ts';
+import { DEBUG_ADDRESS, parseDebugAddress } from '../api/debug.ts';
 import type { DiskOptions } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
 import type { Seek } from '../service/replay/player.ts';
+import { clockOption, identityOption } from './continue-options.ts';
 import { collectDisk } from './run-options.ts';
 
 /** What commander gives for `godwit replay`. */
-export interface ReplayCommandOptions {
+export interface ReplayCommandOptions extends ContinueOptions {
   readonly speed?: number;
   readonly to?: Seek;
   readonly toBranch?: Seek;
   readonly toText?: Seek;
   readonly follow?: boolean;
   readonly live?: boolean;
-  readonly exactTwin?: boolean;
   readonly record?: string;
   readonly checkpoint?: string;
   readonly store?: string;
@@ -67,7 +68,8 @@ export function addReplayOptions(command: Command): Command {
     .option('--record <file>', 'with --live: record how it goes on')
     .option('--checkpoint <name>', 'keep the machine as it was there, or at the end')
     .option('--store <folder>', 'with --checkpoint: the folder of all checkpoints')
-    .option('--exact-twin', 'with --live: the guest does not learn that it is another machine now')
+    .addOption(identityOption('with --live: '))
+    .addOption(clockOption('with --live: '))
     .option(
       '-d, --disk <file[,format=raw|qcow2]>',
       'for --live and --checkpoint: a disk as it was at the start; stays so',
@@ -145,7 +147,7 @@ export function refuseReplayNonsense(options: ReplayCommandOptions): void {
   }
   if (json && !verify && !info) refuse('--json is for --verify and --info.');
   if (options.gdb !== undefined) {
-    checkDebugOptions({ listen: options.gdb });
+    DEBUG_ADDRESS.parse(options.gdb, '--gdb');
     if (live || verify || info || options.checkpoint !== undefined || speed !== undefined) {
       refuse('With --gdb it is gdb that moves through the recording: only --to, --to-branch and --to-text go with it.');
     }

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { checkDebugOptions, parseDebugAddress } from '../api/debug.ts';
+import { DEBUG_ADDRESS, parseDebugAddress } from '../api/debug.ts';
 import { GodwitError } from '../common/errors.ts';
-import { assertMachineName } from '../platform/node/control-folder.ts';
+import { assertMachineName } from '../service/control/machine-name.ts';
 import type { SessionOptions } from './session.ts';
 
 /** What can be said of any machine on this terminal, and does not concern what it is made from. */
@@ -31,7 +31,7 @@ export function parseMinutes(text: string): number {
 /** Options that contradict one another. Throws GodwitError('usage'). */
 export function refuseSessionNonsense(options: SessionOptions): void {
   if (options.name !== undefined) assertMachineName(options.name);
-  if (options.gdb !== undefined) checkDebugOptions({ listen: options.gdb });
+  if (options.gdb !== undefined) DEBUG_ADDRESS.parse(options.gdb, '--gdb');
   if (options.flightRecorder !== undefined && options.record === undefined) {
     throw new GodwitError('usage', '--flight-recorder needs --record, for the file that the last minutes go to.');
   }

@@ -6,6 +6,7 @@
 import { GodwitError } from '../common/errors.ts';
 import type { HostClock, HostTimers } from './clock.ts';
 import type { Codec } from './codec.ts';
+import type { Endpoints } from './endpoints.ts';
 import type { FileStore } from './files.ts';
 import type { Streams } from './streams.ts';
 import type { Threads } from './threads.ts';
@@ -18,6 +19,8 @@ export interface Platform {
   readonly codec: Codec;
   /** Undefined where processes cannot reach one another. */
   readonly streams: Streams | undefined;
+  /** Left out where programs cannot find one another. */
+  readonly endpoints?: Endpoints;
   /** The interpreter's WebAssembly, generated once for all machines of this program. */
   interpreter(): Promise<WebAssembly.Module>;
   /** Frees what is not needed any more, where the host would take its time. */

@@ -242,9 +242,9 @@ describe('forks of a running machine', () => {
       expect(first!.slice(0, 200)).toBe(second!.slice(0, 200));
       const waiting = await machine.fork({ start: false });
       all.push(waiting);
-      await expect(waiting.fork({ exactTwin: true })).rejects.toMatchObject({ code: 'state' });
+      await expect(waiting.fork({ identity: 'same', clock: 'keep' })).rejects.toMatchObject({ code: 'state' });
       await waiting.start();
-      all.push(await waiting.fork({ exactTwin: true }));
+      all.push(await waiting.fork({ identity: 'same', clock: 'keep' }));
     } finally {
       await Promise.all(all.map((each) => each.stop()));
     }

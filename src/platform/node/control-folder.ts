@@ -1,20 +1,24 @@
 /** Where the sockets of running machines are, by their names. */
-import { chmod, lstat, mkdir, readdir, unlink } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { chmod, lstat, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { GodwitError } from '../../common/errors.ts';
-import { withStoreLock } from '../../service/checkpoint/store/store-lock.ts';
-import { errorCodeOf, hostError } from './host-error.ts';
+import { type Announced, ENDPOINT_NAME, type Endpoints } from '../endpoints.ts';
+import type { FileLock } from '../files.ts';
+import { nodeFiles } from './files.ts';
+import { hostError } from './host-error.ts';
+import { isListening, nodeStreams } from './streams.ts';
 
 const ENDING = '.sock';
-const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,39}$/;
+const LOCK_FILE = '.lock';
 const LOCK_WAIT_MS = 10_000;
+const LONGEST_PAUSE_MS = 40;
 /** sun_path of unix(7), without its end. */
 const LONGEST_PATH_BYTES = 107;
 
 /** `$XDG_RUNTIME_DIR/godwit`, or a folder of this user's own among the temporary files. Throws GodwitError('denied') when it is not safe. */
-export async function controlFolder(): Promise<string> {
+async function controlFolder(): Promise<string> {
   const runtime = process.env.XDG_RUNTIME_DIR;
   const folder = runtime?.startsWith('/') ? join(runtime, 'godwit') : join(tmpdir(), `godwit-${userInfo().uid}`);
   try {
@@ -32,15 +36,7 @@ export async function controlFolder(): Promise<string> {
   }
 }
 
-/** Throws GodwitError('usage'). */
-export function assertMachineName(name: string): void {
-  if (NAME.test(name)) return;
-  throw new GodwitError('usage', `"${name}" cannot be the name of a machine.`, {
-    hint: 'A name has up to 40 of A-Z a-z 0-9 . _ - and begins with none of . and -',
-  });
-}
-
-export function socketPath(folder: string, name: string): string {
+function socketPath(folder: string, name: string): string {
   const path = join(folder, `${name}${ENDING}`);
   if (Buffer.byteLength(path) <= LONGEST_PATH_BYTES) return path;
   throw new GodwitError('usage', `The path ${path} is too long for a socket.`, {
@@ -48,45 +44,75 @@ export function socketPath(folder: string, name: string): string {
   });
 }
 
-/** Names of machines whose sockets are there, alive or not; in order. */
-export async function socketNames(folder: string): Promise<string[]> {
+/** Names whose sockets are there, alive or not; in order. */
+async function socketNames(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch((error: unknown) => {
     throw hostError(error, `read ${folder}`);
   });
   return names
     .filter((name) => name.endsWith(ENDING))
     .map((name) => name.slice(0, -ENDING.length))
-    .filter((name) => NAME.test(name))
+    .filter((name) => ENDPOINT_NAME.test(name))
     .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
 }
 
-/** Does something while no other process gives out names. */
-export function withNames<T>(folder: string, action: () => Promise<T>): Promise<T> {
-  return withStoreLock(folder, LOCK_WAIT_MS, action);
-}
-
-/** Whether anyone listens there. A socket outlives a process that was killed. */
-export function isListening(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', (error) => {
-      const code = errorCodeOf(error);
-      if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(false);
-      // So many want something of it that there is no room: it lives.
-      else if (code === 'EAGAIN') resolve(true);
-      else reject(hostError(error, `connect to ${path}`));
-    });
-  });
-}
-
-/** Takes away the sockets of machines whose processes died. With the names locked. */
-export async function removeStale(folder: string): Promise<void> {
+/** Takes away the sockets of processes that died. With the names locked. */
+async function removeStale(folder: string): Promise<void> {
   for (const name of await socketNames(folder)) {
     const path = join(folder, `${name}${ENDING}`);
     if (!(await isListening(path))) await unlink(path).catch(() => {});
   }
 }
+
+/** No other process gives out names until it is released. */
+async function lockNames(folder: string): Promise<FileLock> {
+  const path = join(folder, LOCK_FILE);
+  const endMs = performance.now() + LOCK_WAIT_MS;
+  await makeFile(path);
+  for (;;) {
+    try {
+      return await nodeFiles.lock(path, 'exclusive');
+    } catch (error) {
+      if (!(error instanceof GodwitError) || error.code !== 'locked') throw error;
+      if (performance.now() >= endMs) {
+        throw new GodwitError('locked', `Another process is giving out names in ${folder}.`, {
+          hint: error.hint ?? 'Try again when it is done.',
+          cause: error,
+        });
+      }
+    }
+    await delay(Math.random() * LONGEST_PAUSE_MS);
+  }
+}
+
+async function makeFile(path: string): Promise<void> {
+  try {
+    await (await open(path, 'a', 0o600)).close();
+  } catch (error) {
+    throw hostError(error, `lock ${path}`);
+  }
+}
+
+export const nodeEndpoints: Endpoints = {
+  processId: process.pid,
+  list: async () => await socketNames(await controlFolder()),
+  announce: async (choose, onStream): Promise<Announced> => {
+    const folder = await controlFolder();
+    const lock = await lockNames(folder);
+    try {
+      await removeStale(folder);
+      const name = choose(await socketNames(folder));
+      const path = socketPath(folder, name);
+      const listener = await nodeStreams.listen({ kind: 'unix', path }, onStream);
+      const withdraw = async (): Promise<void> => {
+        const closed = listener.close();
+        await unlink(path).catch(() => {});
+        await closed;
+      };
+      return { name, path, withdraw };
+    } finally {
+      await lock.release();
+    }
+  },
+  connect: async (name) => await nodeStreams.connect({ kind: 'unix', path: socketPath(await controlFolder(), name) }),
+};

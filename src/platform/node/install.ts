@@ -2,6 +2,7 @@
 import { installPlatform } from '../platform.ts';
 import { nodeClock, nodeTimers } from './clock.ts';
 import { nodeCodec } from './codec.ts';
+import { nodeEndpoints } from './control-folder.ts';
 import { nodeFiles } from './files.ts';
 import { collectGarbage } from './garbage.ts';
 import { prebuiltInterpreter } from './prebuilt-interpreter.ts';
@@ -16,6 +17,7 @@ installPlatform({
   timers: nodeTimers,
   codec: nodeCodec,
   streams: nodeStreams,
+  endpoints: nodeEndpoints,
   interpreter: prebuiltInterpreter,
   collectGarbage,
   get toolName() {

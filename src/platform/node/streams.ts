@@ -1,6 +1,11 @@
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { GodwitError } from '../../common/errors.ts';
 import type { ByteStream, Listener, StreamAddress, Streams } from '../streams.ts';
-import { hostError } from './host-error.ts';
+import { errorCodeOf, hostError } from './host-error.ts';
+
+const OWNER_ONLY = 0o600;
 
 class NodeByteStream implements ByteStream {
   readonly #socket: Socket;
@@ -29,11 +34,20 @@ class NodeByteStream implements ByteStream {
   }
 
   onClose(listener: (error: unknown) => void): void {
-    this.#socket.on('close', () => listener(this.#error));
+    if (this.#socket.closed) queueMicrotask(() => listener(this.#error));
+    else this.#socket.on('close', () => listener(this.#error));
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
   }
 
   end(): void {
-    this.#socket.end();
+    this.#socket.destroySoon();
   }
 
   close(): void {
@@ -71,18 +85,62 @@ function boundAddress(server: Server, asked: StreamAddress): StreamAddress {
   return asked.kind === 'tcp' && bound !== null && typeof bound === 'object' ? { ...asked, port: bound.port } : asked;
 }
 
-export const nodeStreams: Streams = {
-  listen: (address, onStream) => {
-    const server = createServer((socket) => onStream(new NodeByteStream(socket)));
-    return new Promise((resolve, reject) => {
-      server.once('error', (error) => reject(hostError(error, `listen on ${nameOf(address)}`)));
-      server.listen(optionsOf(address), () => resolve(new NodeListener(server, boundAddress(server, address))));
+/** Whether anyone listens there. A socket outlives a process that was killed. */
+export function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
     });
+    socket.on('error', (error) => {
+      const code = errorCodeOf(error);
+      if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(false);
+      // So many want something of it that there is no room: it lives.
+      else if (code === 'EAGAIN') resolve(true);
+      else reject(hostError(error, `connect to ${path}`));
+    });
+  });
+}
+
+/** What cannot be told is left alone: listening there says what is wrong. */
+async function removeDeadSocket(path: string): Promise<void> {
+  if (existsSync(path) && !(await isListening(path).catch(() => true))) rmSync(path, { force: true });
+}
+
+function listenError(error: unknown, address: StreamAddress): GodwitError {
+  const where = nameOf(address);
+  if (errorCodeOf(error) === 'EADDRINUSE') {
+    return new GodwitError('locked', `Something else listens on ${where} already.`, { cause: error });
+  }
+  // The system calls both a missing folder and a missing permission the latter.
+  if (address.kind === 'unix' && !existsSync(dirname(address.path))) {
+    return new GodwitError('not-found', `Cannot listen on ${where}: there is no such folder.`, { cause: error });
+  }
+  return hostError(error, `listen on ${where}`);
+}
+
+function connectError(error: unknown, address: StreamAddress): GodwitError {
+  const code = errorCodeOf(error);
+  if (code !== 'ECONNREFUSED' && code !== 'ENOENT') return hostError(error, `connect to ${nameOf(address)}`);
+  return new GodwitError('not-found', `Nobody listens on ${nameOf(address)}.`, { cause: error });
+}
+
+export const nodeStreams: Streams = {
+  listen: async (address, onStream) => {
+    if (address.kind === 'unix') await removeDeadSocket(address.path);
+    const server = createServer((socket) => onStream(new NodeByteStream(socket)));
+    await new Promise<void>((resolve, reject) => {
+      server.on('error', (error) => reject(listenError(error, address)));
+      server.listen(optionsOf(address), () => resolve());
+    });
+    if (address.kind === 'unix') chmodSync(address.path, OWNER_ONLY);
+    return new NodeListener(server, boundAddress(server, address));
   },
   connect: (address) => {
     const socket = connect(optionsOf(address));
     return new Promise((resolve, reject) => {
-      socket.once('error', (error) => reject(hostError(error, `connect to ${nameOf(address)}`)));
+      socket.once('error', (error) => reject(connectError(error, address)));
       socket.once('connect', () => resolve(new NodeByteStream(socket)));
     });
   },

@@ -1,43 +1,46 @@
 /** Finds machines of other processes, and asks things of them. */
-import { connect, type Socket } from 'node:net';
 import type { CheckpointProgress } from '../../api/checkpoint.ts';
 import { fromWireError, type WireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
-import { assertMachineName, controlFolder, socketNames, socketPath } from '../../platform/node/control-folder.ts';
-import { errorCodeOf, hostError } from '../../platform/node/host-error.ts';
-import { SocketLines } from './control-lines.ts';
+import { PendingRequests } from '../../common/pending-requests.ts';
+import { platform } from '../../platform/platform.ts';
+import type { ByteStream } from '../../platform/streams.ts';
+import { LineWriter, StreamLines } from './control-lines.ts';
 import {
+  CONTROL_ACTIONS,
   CONTROL_VERSION,
   type ControlAction,
   type ControlActions,
   MAX_ANSWER_BYTES,
+  MAX_REQUEST_BYTES,
   type MachineFacts,
   parseObject,
 } from './control-protocol.ts';
+import { endpoints } from './endpoints.ts';
+import { assertMachineName } from './machine-name.ts';
 
 /** A process that does not answer so long is taken for one that hangs. */
 const GREETING_LIMIT_MS = 5000;
 
-interface Waiting {
-  resolve(result: unknown): void;
+type OnProgress = (progress: CheckpointProgress) => void;
+
+interface Greeted {
+  resolve(): void;
   reject(error: GodwitError): void;
-  onProgress?: ((progress: CheckpointProgress) => void) | undefined;
 }
 
 /** A connection to a machine of another process. */
 export class ControlClient {
   readonly name: string;
-  private readonly socket: Socket;
-  private readonly waiting = new Map<number, Waiting>();
-  private greeted: Waiting | undefined;
-  private nextId = 1;
-  private closed: GodwitError | undefined;
+  private readonly stream: ByteStream;
+  private readonly writer: LineWriter;
+  private readonly requests = new PendingRequests<unknown, OnProgress | undefined>();
+  private greeted: Greeted | undefined;
 
   /** Throws GodwitError 'not-found' when there is no such machine, 'unsupported' when it speaks another version, 'io' when it does not answer. */
   static async open(name: string): Promise<ControlClient> {
     assertMachineName(name);
-    const socket = await connectTo(socketPath(await controlFolder(), name), name);
-    const client = new ControlClient(name, socket);
+    const client = new ControlClient(name, await connectTo(name));
     try {
       await client.greeting();
       return client;
@@ -47,42 +50,39 @@ export class ControlClient {
     }
   }
 
-  private constructor(name: string, socket: Socket) {
+  private constructor(name: string, stream: ByteStream) {
     this.name = name;
-    this.socket = socket;
-    socket.on('error', () => {});
-    socket.on('close', () => this.end(new GodwitError('io', `The machine "${name}" ended, or its process did.`)));
-    new SocketLines(socket, MAX_ANSWER_BYTES, {
+    this.stream = stream;
+    this.writer = new LineWriter(stream, MAX_REQUEST_BYTES);
+    stream.onClose(() => this.end(new GodwitError('io', `The machine "${name}" ended, or its process did.`)));
+    new StreamLines(stream, MAX_ANSWER_BYTES, {
       line: (line) => this.receive(line),
       overflow: () => this.fail('its answer is too long'),
     });
   }
 
-  private greeting(): Promise<unknown> {
+  private greeting(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.greeted = { resolve, reject };
-      const limit = setTimeout(() => {
+      platform().timers.later(GREETING_LIMIT_MS, () => {
         reject(new GodwitError('io', `The machine "${this.name}" does not answer.`));
-      }, GREETING_LIMIT_MS);
-      limit.unref();
+      });
     });
   }
 
-  request<Action extends ControlAction>(
+  /** Throws GodwitError 'usage' for parameters that make no sense, 'io' when the machine is gone, and what the machine throws. */
+  async request<Action extends ControlAction>(
     action: Action,
     parameters: ControlActions[Action]['parameters'],
-    onProgress?: (progress: CheckpointProgress) => void,
+    onProgress?: OnProgress,
   ): Promise<ControlActions[Action]['result']> {
-    if (this.closed) return Promise.reject(this.closed);
-    const id = this.nextId++;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, onProgress });
-      this.socket.write(`${JSON.stringify({ id, action, parameters })}\n`);
-    });
+    const parsed = CONTROL_ACTIONS[action].takes.parse(parameters, action);
+    const answer = this.requests.request(onProgress, (id) => this.writer.write({ id, action, parameters: parsed }));
+    return (await answer) as ControlActions[Action]['result'];
   }
 
   close(): void {
-    this.socket.destroy();
+    this.stream.close();
   }
 
   private receive(line: string): void {
@@ -101,7 +101,7 @@ export class ControlClient {
     const { greeted } = this;
     this.greeted = undefined;
     if (godwit === CONTROL_VERSION) {
-      greeted?.resolve(undefined);
+      greeted?.resolve();
       return;
     }
     const other = typeof tool === 'string' ? tool.slice(0, 80) : 'something else';
@@ -114,39 +114,29 @@ export class ControlClient {
   }
 
   private dispatch({ id, result, error, progress }: Readonly<Record<string, unknown>>): void {
-    const waiting = this.waiting.get(id as number);
-    if (progress !== undefined) {
-      waiting?.onProgress?.(progress as CheckpointProgress);
-      return;
-    }
-    this.waiting.delete(id as number);
-    if (error === undefined) waiting?.resolve(result === null ? undefined : result);
-    else waiting?.reject(fromWireError(error as WireError));
+    const number = id as number;
+    if (progress !== undefined) this.requests.contextOf(number)?.(progress as CheckpointProgress);
+    else if (error === undefined) this.requests.resolve(number, result === null ? undefined : result);
+    else this.requests.reject(number, fromWireError(error as WireError));
   }
 
   private fail(why: string): void {
     this.end(new GodwitError('io', `The machine "${this.name}" cannot be understood: ${why}.`));
-    this.socket.destroy();
+    this.stream.close();
   }
 
   private end(error: GodwitError): void {
-    this.closed ??= error;
     this.greeted?.reject(error);
-    for (const { reject } of this.waiting.values()) reject(error);
-    this.waiting.clear();
+    this.requests.close(error);
   }
 }
 
-function connectTo(path: string, name: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.once('connect', () => resolve(socket));
-    socket.once('error', (error) => {
-      const code = errorCodeOf(error);
-      const isGone = code === 'ENOENT' || code === 'ECONNREFUSED';
-      reject(isGone ? noMachine(name) : hostError(error, `connect to the machine "${name}"`));
-    });
-  });
+async function connectTo(name: string): Promise<ByteStream> {
+  try {
+    return await endpoints().connect(name);
+  } catch (error) {
+    throw error instanceof GodwitError && error.code === 'not-found' ? noMachine(name) : error;
+  }
 }
 
 function noMachine(name: string): GodwitError {
@@ -160,7 +150,7 @@ export async function listMachines(): Promise<{
   machines: MachineFacts[];
   silent: { name: string; error: GodwitError }[];
 }> {
-  const names = await socketNames(await controlFolder());
+  const names = await endpoints().list();
   const machines: MachineFacts[] = [];
   const silent: { name: string; error: GodwitError }[] = [];
   await Promise.all(

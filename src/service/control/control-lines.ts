@@ -1,16 +1,22 @@
-import type { Socket } from 'node:net';
+import type { ByteStream } from '../../platform/streams.ts';
 
-/** Cuts what comes over a socket into lines; none of them is longer than `limitBytes`. */
-export class SocketLines {
-  private pieces: Buffer[] = [];
+const NEWLINE = 0x0a;
+
+/** Cuts what comes over a stream into lines; none of them is longer than `limitBytes`. */
+export class StreamLines {
+  private pieces: Uint8Array[] = [];
   private bytes = 0;
   private overflowed = false;
 
   /** `overflow` is called once, and no line after it. */
-  constructor(socket: Socket, limitBytes: number, handlers: { line: (text: string) => void; overflow: () => void }) {
-    socket.on('data', (chunk: Buffer) => {
+  constructor(
+    stream: ByteStream,
+    limitBytes: number,
+    handlers: { line: (text: string) => void; overflow: () => void },
+  ) {
+    stream.onData((chunk) => {
       for (let at = 0; at < chunk.length && !this.overflowed; ) {
-        const newline = chunk.indexOf(0x0a, at);
+        const newline = chunk.indexOf(NEWLINE, at);
         const piece = chunk.subarray(at, newline < 0 ? chunk.length : newline);
         at += piece.length + 1;
         this.bytes += piece.length;
@@ -27,9 +33,42 @@ export class SocketLines {
   }
 
   private take(): string {
-    const text = Buffer.concat(this.pieces).toString('utf8');
+    const line = new Uint8Array(this.bytes);
+    let at = 0;
+    for (const piece of this.pieces) {
+      line.set(piece, at);
+      at += piece.length;
+    }
     this.pieces = [];
     this.bytes = 0;
-    return text;
+    return new TextDecoder().decode(line);
+  }
+}
+
+/** Writes messages, each as a line of JSON. Whoever takes none of them for too long is cut off. */
+export class LineWriter {
+  private readonly stream: ByteStream;
+  private readonly limitBytes: number;
+  private untakenBytes = 0;
+
+  constructor(stream: ByteStream, limitBytes: number) {
+    this.stream = stream;
+    this.limitBytes = limitBytes;
+  }
+
+  write(message: object): void {
+    if (this.untakenBytes > this.limitBytes) {
+      this.stream.close();
+      return;
+    }
+    const line = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
+    this.untakenBytes += line.length;
+    this.stream.write(line).then(
+      () => {
+        this.untakenBytes -= line.length;
+      },
+      // Whoever was to read it is gone.
+      () => {},
+    );
   }
 }

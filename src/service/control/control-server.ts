@@ -1,21 +1,14 @@
 /** Lets other processes find a machine of this process by a name, and control it. */
-import { unlink } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { OpenAction } from '../../api/actions.ts';
 import type { MachineHandle } from '../../api/machine.ts';
 import { toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
+import type { Announced } from '../../platform/endpoints.ts';
+import { platform } from '../../platform/platform.ts';
+import type { ByteStream } from '../../platform/streams.ts';
+import { LineWriter, StreamLines } from './control-lines.ts';
 import {
-  assertMachineName,
-  controlFolder,
-  removeStale,
-  socketNames,
-  socketPath,
-  withNames,
-} from '../../platform/node/control-folder.ts';
-import { hostError } from '../../platform/node/host-error.ts';
-import { toolName } from '../../platform/node/tool.ts';
-import { SocketLines } from './control-lines.ts';
-import {
+  CONTROL_ACTIONS,
   CONTROL_VERSION,
   type ControlAnswer,
   type ControlRequest,
@@ -25,6 +18,8 @@ import {
   parseRequest,
   requestId,
 } from './control-protocol.ts';
+import { endpoints } from './endpoints.ts';
+import { assertMachineName } from './machine-name.ts';
 
 const MAX_CONNECTIONS = 32;
 /** Requests of one connection that wait for their answers. */
@@ -41,126 +36,140 @@ export interface ControlServerOptions {
 }
 
 export class ControlServer {
-  readonly name: string;
-  readonly path: string;
-  private readonly server: Server;
   private readonly options: ControlServerOptions;
-  private readonly sockets = new Set<Socket>();
-  private readonly startedMs = performance.now();
+  private announced: Announced | undefined;
+  private readonly streams = new Set<ByteStream>();
+  private readonly startedMs = platform().clock.nowMs();
 
   /** Throws GodwitError 'usage' for a name that is taken or none, 'denied' when there is no safe place for the socket. */
   static async open(options: ControlServerOptions): Promise<ControlServer> {
-    if (options.name !== undefined) assertMachineName(options.name);
-    const folder = await controlFolder();
-    return await withNames(folder, async () => {
-      await removeStale(folder);
-      const taken = await socketNames(folder);
-      const name = options.name ?? freeName(taken);
-      if (taken.includes(name)) throw new GodwitError('usage', `There is a machine "${name}" already.`);
-      const server = new ControlServer(name, socketPath(folder, name), options);
-      await server.listen();
-      return server;
-    });
+    const { name } = options;
+    if (name !== undefined) assertMachineName(name);
+    const server = new ControlServer(options);
+    const choose = (taken: readonly string[]): string => {
+      if (name !== undefined && taken.includes(name)) {
+        throw new GodwitError('usage', `There is a machine "${name}" already.`);
+      }
+      return name ?? freeName(taken);
+    };
+    server.announced = await endpoints().announce(choose, (stream) => server.accept(stream));
+    return server;
   }
 
-  private constructor(name: string, path: string, options: ControlServerOptions) {
-    this.name = name;
-    this.path = path;
+  private constructor(options: ControlServerOptions) {
     this.options = options;
-    this.server = createServer((socket) => this.accept(socket));
-    this.server.maxConnections = MAX_CONNECTIONS;
   }
 
-  /** The socket is gone, and all connections are ended, once they have what was said to them. */
+  get name(): string {
+    return this.announced!.name;
+  }
+
+  get path(): string {
+    return this.announced!.path;
+  }
+
+  /** The name is free, and all connections are ended, once they have what was said to them. */
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    for (const socket of this.sockets) socket.destroySoon();
-    await unlink(this.path).catch(() => {});
-    await closed;
+    const withdrawn = this.announced!.withdraw();
+    for (const stream of this.streams) stream.end();
+    await withdrawn;
   }
 
-  private listen(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.server.on('error', (error) => reject(hostError(error, `listen on ${this.path}`)));
-      this.server.listen(this.path, () => resolve());
-    });
-  }
-
-  private accept(socket: Socket): void {
-    this.sockets.add(socket);
-    socket.on('close', () => this.sockets.delete(socket));
-    // Whoever asked is gone.
-    socket.on('error', () => {});
-    const waiting = new Set<number>();
-    const greeting: Greeting = { godwit: CONTROL_VERSION, tool: toolName() };
-    send(socket, greeting);
-    new SocketLines(socket, MAX_REQUEST_BYTES, {
-      line: (line) => void this.answer(socket, line, waiting),
-      overflow: () => {
-        const error = new GodwitError('limit', `A request has ${MAX_REQUEST_BYTES} bytes at most.`);
-        send(socket, { error: toWireError(error) });
-        socket.destroySoon();
-      },
-    });
-  }
-
-  private async answer(socket: Socket, line: string, waiting: Set<number>): Promise<void> {
-    const id = requestId(line);
-    const numbered = id === undefined ? {} : { id };
-    try {
-      const request = parseRequest(line);
-      if (waiting.size >= MAX_WAITING || waiting.has(request.id)) {
-        throw new GodwitError('limit', 'Too many requests wait for their answers, or two have the same number.');
-      }
-      waiting.add(request.id);
-      try {
-        const result = await this.perform(request, socket);
-        send(socket, { id: request.id, result: result ?? null });
-      } finally {
-        waiting.delete(request.id);
-      }
-    } catch (error) {
-      const { stack: _, ...wire } = toWireError(error);
-      send(socket, { ...numbered, error: wire });
+  private accept(stream: ByteStream): void {
+    if (this.streams.size >= MAX_CONNECTIONS) {
+      stream.close();
+      return;
     }
+    this.streams.add(stream);
+    const connection = new Connection(stream, (request, tell) => this.perform(request, tell));
+    stream.onClose(() => {
+      this.streams.delete(stream);
+      connection.close();
+    });
   }
 
-  private async perform(request: ControlRequest, socket: Socket): Promise<unknown> {
+  private async perform({ id, action, parameters }: ControlRequest, tell: Tell): Promise<unknown> {
+    if (action === 'status') return this.facts();
+    return await this.performOnMachine(action, parameters, (progress) => tell({ id, progress }));
+  }
+
+  private async performOnMachine(
+    action: OpenAction,
+    parameters: unknown,
+    onProgress: (progress: unknown) => void,
+  ): Promise<unknown> {
     const { machine } = this.options;
-    switch (request.action) {
-      case 'status':
-        return this.facts();
-      case 'pause':
-        return await machine.pause();
-      case 'resume':
-        return await machine.resume();
-      case 'stop':
-        return await machine.stop();
-      case 'statistics':
-        return await machine.stats();
-      case 'checkpoint': {
-        const stopListening = machine.on('checkpoint-progress', (progress) => {
-          send(socket, { id: request.id, progress });
-        });
-        return await machine.checkpoint(request.parameters).finally(stopListening);
-      }
-      case 'cancel-checkpoint':
-        return await machine.cancelCheckpoint();
-      case 'record':
-        return await machine.record(request.parameters);
-      case 'stop-recording':
-        return await machine.stopRecording(request.parameters.path);
-      case 'save-flight':
-        return await machine.saveFlight(request.parameters.path, request.parameters);
-      case 'debug':
-        return await machine.debug(request.parameters);
+    const row = CONTROL_ACTIONS[action];
+    const stopListening = 'progress' in row ? machine.on(row.progress, onProgress) : undefined;
+    try {
+      return await machine.perform(action, parameters);
+    } finally {
+      stopListening?.();
     }
   }
 
   private facts(): MachineFacts {
     const { machine, memoryBytes, disks } = this.options;
-    const uptimeMs = Math.round(performance.now() - this.startedMs);
-    return { name: this.name, pid: process.pid, status: machine.status, memoryBytes, uptimeMs, disks };
+    const uptimeMs = Math.round(platform().clock.nowMs() - this.startedMs);
+    const { processId: pid } = endpoints();
+    return { name: this.name, pid, status: machine.status, memoryBytes, uptimeMs, disks };
+  }
+}
+
+type Tell = (answer: ControlAnswer) => void;
+
+/** One that asks, and what it waits for. */
+class Connection {
+  private readonly writer: LineWriter;
+  private readonly waiting = new Set<number>();
+  private isOpen = true;
+  private readonly perform: (request: ControlRequest, tell: Tell) => Promise<unknown>;
+
+  constructor(stream: ByteStream, perform: (request: ControlRequest, tell: Tell) => Promise<unknown>) {
+    this.perform = perform;
+    this.writer = new LineWriter(stream, MAX_UNTAKEN_BYTES);
+    this.tell({ godwit: CONTROL_VERSION, tool: platform().toolName });
+    new StreamLines(stream, MAX_REQUEST_BYTES, {
+      line: (line) => void this.answer(line),
+      overflow: () => {
+        const error = new GodwitError('limit', `A request has ${MAX_REQUEST_BYTES} bytes at most.`);
+        this.tell({ error: toWireError(error) });
+        stream.end();
+      },
+    });
+  }
+
+  close(): void {
+    this.isOpen = false;
+  }
+
+  private readonly tell = (message: ControlAnswer | Greeting): void => {
+    if (this.isOpen) this.writer.write(message);
+  };
+
+  private async answer(line: string): Promise<void> {
+    const id = requestId(line);
+    const numbered = id === undefined ? {} : { id };
+    try {
+      const request = parseRequest(line);
+      this.tell({ id: request.id, result: (await this.once(request)) ?? null });
+    } catch (error) {
+      const { stack: _, ...wire } = toWireError(error);
+      this.tell({ ...numbered, error: wire });
+    }
+  }
+
+  private async once(request: ControlRequest): Promise<unknown> {
+    const { waiting } = this;
+    if (waiting.size >= MAX_WAITING || waiting.has(request.id)) {
+      throw new GodwitError('limit', 'Too many requests wait for their answers, or two have the same number.');
+    }
+    waiting.add(request.id);
+    try {
+      return await this.perform(request, this.tell);
+    } finally {
+      waiting.delete(request.id);
+    }
   }
 }
 
@@ -169,10 +178,4 @@ function freeName(taken: readonly string[]): string {
     const name = `machine-${number}`;
     if (!taken.includes(name)) return name;
   }
-}
-
-function send(socket: Socket, message: ControlAnswer | Greeting): void {
-  if (socket.destroyed) return;
-  if (socket.writableLength > MAX_UNTAKEN_BYTES) socket.destroy();
-  else socket.write(`${JSON.stringify(message)}\n`);
 }

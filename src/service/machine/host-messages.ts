@@ -13,6 +13,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
+import type { ContinueOptions } from '../../api/checkpoint.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import type { WireError } from '../../api/wire-error.ts';
 import type { HandedSnapshot } from '../../memory/snapshot.ts';
@@ -70,12 +71,11 @@ export interface ForkGroupOrigin {
 }
 
 /** A fork on its way to the thread that it is to run in. */
-export interface ForkRequest {
+export interface ForkRequest extends Required<ContinueOptions> {
   readonly memory: HandedSnapshot;
   readonly state: PlainData;
   readonly disks: DisksToFork;
   readonly parent: CheckpointPlace | undefined;
-  readonly exactTwin: boolean;
   readonly start: boolean;
 }
 

@@ -8,10 +8,12 @@ import type { Engine } from '../../machine/engine.ts';
 import { MemoryLock } from '../../memory/lock.ts';
 import { FrameSnapshot } from '../../memory/snapshot.ts';
 import { collectGarbage } from '../../platform/node/garbage.ts';
+import { receive } from './actions.ts';
 import { Origin } from './fork-origin.ts';
 import type { Envelope, ForkRequest, Joining, PeerMessage, ToHost } from './host-messages.ts';
-import { MachineServer } from './machine-server.ts';
+import { beginFork, forkMachine, openMachine, restoreMachine } from './open-machine.ts';
 import { Peers } from './peers.ts';
+import type { RunningMachine } from './running-machine.ts';
 
 export type SendEnvelope = (envelope: Envelope<FromMachine>, transfer: ArrayBuffer[]) => void;
 
@@ -37,9 +39,9 @@ export class MachineHost {
   readonly thread: number;
   /** For the memory that they share. */
   readonly compiler: RegionCompiler;
-  private readonly servers = new Map<number, MachineServer>();
+  private readonly machines = new Map<number, RunningMachine>();
   /** Machines that have something open. */
-  private readonly users = new Set<MachineServer>();
+  private readonly users = new Set<RunningMachine>();
   private leftovers: (() => Promise<void> | void)[] = [];
   private readonly post: SendEnvelope;
   /** The last machine is gone. */
@@ -63,8 +65,8 @@ export class MachineHost {
   async open(configuration: MachineConfiguration | RestoreConfiguration): Promise<void> {
     await this.add((send) =>
       'checkpoint' in configuration
-        ? MachineServer.restore(configuration, send, this)
-        : MachineServer.open(configuration, send, this),
+        ? restoreMachine(configuration, send, this)
+        : openMachine(configuration, send, this),
     );
   }
 
@@ -87,14 +89,14 @@ export class MachineHost {
 
   /** Gives the machine that `make` makes its number. */
   async add(
-    make: (send: (message: FromMachine, transfer?: ArrayBuffer[]) => void) => Promise<MachineServer>,
+    make: (send: (message: FromMachine, transfer?: ArrayBuffer[]) => void) => Promise<RunningMachine>,
   ): Promise<number> {
     const machine = this.nextNumber++;
     const send = (message: FromMachine, transfer: ArrayBuffer[] = []): void => {
       this.post({ machine, message }, transfer);
       if (message.kind === 'ended' || message.kind === 'failed') this.remove(machine);
     };
-    this.servers.set(machine, await make(send));
+    this.machines.set(machine, await make(send));
     return machine;
   }
 
@@ -103,8 +105,8 @@ export class MachineHost {
     const { engine, origin } = this;
     try {
       const seed = { engine: engine!, origin: origin!, memory, ...request };
-      const machine = await this.add((send) => MachineServer.fork(seed, send, this));
-      this.servers.get(machine)!.begin(request);
+      const machine = await this.add((send) => forkMachine(seed, send, this));
+      beginFork(this.machines.get(machine)!, request);
       return machine;
     } finally {
       memory.release();
@@ -121,14 +123,14 @@ export class MachineHost {
   }
 
   /** It uses what machines of this fork group share. */
-  addMachine(server: MachineServer): void {
-    this.users.add(server);
+  addMachine(machine: RunningMachine): void {
+    this.users.add(machine);
   }
 
   /** It has closed all that is its own. `leftover` takes away what its forks may use, when the last one has left. */
-  async removeMachine(server: MachineServer, leftover: () => Promise<void> | void): Promise<void> {
+  async removeMachine(machine: RunningMachine, leftover: () => Promise<void> | void): Promise<void> {
     this.leftovers.push(leftover);
-    this.users.delete(server);
+    this.users.delete(machine);
     // Of several threads none knows whether others have forks: the main thread does.
     if (this.users.size === 0 && !this.lock) await this.clearUp();
   }
@@ -140,7 +142,8 @@ export class MachineHost {
 
   receive(message: Exclude<ToHost, { kind: 'shut-down' }>): void {
     if ('machine' in message) {
-      this.servers.get(message.machine)?.receive(message.message);
+      const machine = this.machines.get(message.machine);
+      if (machine) receive(machine, message.message);
       return;
     }
     switch (message.kind) {
@@ -163,15 +166,15 @@ export class MachineHost {
 
   /** After the last machine of the fork group. One that nobody knows of ends with it. */
   async shutDown(): Promise<void> {
-    for (const server of this.servers.values()) server.stop();
-    if (this.servers.size > 0) await new Promise<void>((resolve) => this.whenLast.push(resolve));
+    for (const machine of this.machines.values()) machine.stop();
+    if (this.machines.size > 0) await new Promise<void>((resolve) => this.whenLast.push(resolve));
     await this.clearUp();
     this.peers.close();
   }
 
   private remove(machine: number): void {
-    this.servers.delete(machine);
-    if (this.servers.size === 0) for (const resolve of this.whenLast.splice(0)) resolve();
-    if (this.servers.size === 0 && !this.lock) this.empty();
+    this.machines.delete(machine);
+    if (this.machines.size === 0) for (const resolve of this.whenLast.splice(0)) resolve();
+    if (this.machines.size === 0 && !this.lock) this.empty();
   }
 }

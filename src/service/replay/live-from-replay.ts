@@ -1,3 +1,4 @@
+import type { ContinueOptions } from '../../api/checkpoint.ts';
 import type { Finish } from '../../device/finisher/test-finisher.ts';
 import type { ConsolePort, MachineCore } from '../../machine/core.ts';
 import { nodeClock } from '../../platform/node/clock.ts';
@@ -8,16 +9,14 @@ import { freshIdentityEvents } from '../checkpoint/checkpointer.ts';
 import { InputQueue } from '../machine/input-queue.ts';
 import type { ReplayDisks } from './replay-disks.ts';
 
-export interface LiveFromReplayParts {
+export interface LiveFromReplayParts extends ContinueOptions {
   /** Of a replay that is not continued; its output goes where it went. */
   readonly core: MachineCore;
   readonly consolePort: ConsolePort;
   readonly disks: ReplayDisks | undefined;
-  /** The guest is not to learn that it is another machine, nor what the time is now. */
-  readonly exactTwin?: boolean;
 }
 
-/** A machine that goes on from a place in a recording: from there on it is a machine like others, and one of its own. */
+/** A machine that goes on from a place in a recording: from there on it is a machine like others. */
 export class LiveFromReplay {
   private readonly parts: LiveFromReplayParts;
   private readonly runner: LiveRunner;
@@ -53,11 +52,9 @@ export class LiveFromReplay {
 
   /** Resolves when the guest has ended, or `stop` was called (then with undefined). */
   async run(): Promise<Finish | undefined> {
-    const { disks, exactTwin = false } = this.parts;
-    if (!exactTwin) {
-      this.runner.followWall();
-      for (const event of freshIdentityEvents()) this.runner.arrive(event);
-    }
+    const { disks, identity = 'fresh', clock = 'follow' } = this.parts;
+    if (clock === 'follow') this.runner.followWall();
+    if (identity === 'fresh') for (const event of freshIdentityEvents()) this.runner.arrive(event);
     await disks?.goLive(this.runner);
     return await this.runner.run();
   }

@@ -1,0 +1,92 @@
+/**
+ * All that a machine says by itself: one row for each event. A row says what a message carries, and what those who listen get of it;
+ * rows without that are for the handle alone. To add an event, add its row and say it.
+ */
+import type { GodwitError } from '../common/errors.ts';
+import type { CheckpointProgress } from './checkpoint.ts';
+import type { ConsolePort } from './options.ts';
+import type { MachineStatistics } from './statistics.ts';
+import { fromWireError, type WireError } from './wire-error.ts';
+
+/** How a machine ended. */
+export interface MachineEnd {
+  /** 'power-off' and 'failure' are the guest's doing; 'stopped' is that of `stop`. */
+  readonly reason: 'power-off' | 'failure' | 'stopped';
+  /** What a process that stands for the guest exits with: 0 to 255; not 0 for a failure. */
+  readonly exitCode: number;
+  readonly statistics: MachineStatistics;
+}
+
+interface EventRow<Carried, Heard> {
+  /** What listeners get. */
+  readonly heard?: (carried: Carried) => Heard;
+  /** Listeners that are slow hold the machine up: so many bytes have been taken when all have taken theirs. */
+  readonly takenBytes?: (carried: Carried) => number;
+}
+
+function forHandle<Carried>(): EventRow<Carried, never> {
+  return {};
+}
+
+function forListeners<Carried, Heard>(
+  heard: (carried: Carried) => Heard,
+  more: Pick<EventRow<Carried, Heard>, 'takenBytes'> = {},
+): EventRow<Carried, Heard> & { readonly heard: (carried: Carried) => Heard } {
+  return { heard, ...more };
+}
+
+export const EVENTS = {
+  output: forHandle<{ readonly port: ConsolePort; readonly bytes: Uint8Array }>(),
+  /** The last message, or `failed`: files are closed. */
+  ended: forHandle<{ readonly end: MachineEnd }>(),
+  failed: forHandle<{ readonly error: WireError }>(),
+  /** The host failed to read or write a disk; the guest got an I/O error. `disk` counts from 0. */
+  'disk-error': forListeners(
+    ({ disk, error }: { readonly disk: number; readonly error: WireError }): DiskError => ({
+      disk,
+      error: fromWireError(error),
+    }),
+  ),
+  /** A recording could not be written any further; the machine goes on without it. */
+  'recording-error': forListeners(({ error }: { readonly error: WireError }) => fromWireError(error)),
+  /** Now and then while a checkpoint is being made. */
+  'checkpoint-progress': forListeners(({ progress }: { readonly progress: CheckpointProgress }) => progress),
+  /** Lines of a trace, each with its line end. */
+  trace: forListeners(({ text }: { readonly text: string }) => text, { takenBytes: ({ text }) => text.length }),
+};
+
+export interface DiskError {
+  readonly disk: number;
+  readonly error: GodwitError;
+}
+
+type Events = typeof EVENTS;
+export type EventName = keyof Events;
+
+/** What an event's message carries. */
+type Carried<Name extends EventName> = Events[Name] extends EventRow<infer C, infer _Heard> ? C : never;
+
+/** A message of that event, as a machine's thread sends it. */
+export type EventMessage = { [Name in EventName]: { readonly kind: Name } & Carried<Name> }[EventName];
+
+/** What listeners get; see `MachineHandle.on`. */
+export type MachineEvents = {
+  [Name in EventName as Events[Name] extends { readonly heard: unknown } ? Name : never]: Events[Name] extends {
+    readonly heard: (carried: never) => infer Heard;
+  }
+    ? Heard
+    : never;
+};
+
+export type HeardEvent = keyof MachineEvents;
+
+/** What those who listen get of a message; undefined for what is the handle's alone. */
+export function heardOf(message: EventMessage): { readonly name: HeardEvent; readonly event: never } | undefined {
+  const { heard } = EVENTS[message.kind] as EventRow<EventMessage, never>;
+  return heard && { name: message.kind as HeardEvent, event: heard(message) };
+}
+
+/** Bytes that the machine may send more of when listeners have taken this. */
+export function takenBytesOf(message: EventMessage): number {
+  return (EVENTS[message.kind] as EventRow<EventMessage, unknown>).takenBytes?.(message) ?? 0;
+}

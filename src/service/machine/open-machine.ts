@@ -1,0 +1,115 @@
+/** The three ways to a machine: from its images, from a checkpoint, and as a fork of another one in the same memory. */
+import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
+import { readBootImage } from '../../machine/boot/images.ts';
+import { type CoreOptions, MachineCore } from '../../machine/core.ts';
+import type { Engine } from '../../machine/engine.ts';
+import { bootImages, type Images } from '../../machine/linux.ts';
+import type { FrameSnapshot } from '../../memory/snapshot.ts';
+import type { OutputGate } from '../../run/output-gate.ts';
+import { platform } from '../../platform/platform.ts';
+import { openCheckpointed, resetFrom } from '../checkpoint/checkpointed-machine.ts';
+import { MachineDisks } from '../disk/machine-disks.ts';
+import { takeWarmedUp } from '../warm/warm-up.ts';
+import { assemble, makeCore } from './assemble.ts';
+import { Origin } from './fork-origin.ts';
+import type { ForkRequest } from './host-messages.ts';
+import { MachineFiles } from './machine-files.ts';
+import type { MachineHost } from './machine-host.ts';
+import type { Send } from './machine-parts.ts';
+import type { RunningMachine } from './running-machine.ts';
+
+/** What a fork is made of: a snapshot in the memory of the thread's engine, and what goes with it. */
+export interface ForkSeed extends Pick<ForkRequest, 'state' | 'disks' | 'parent'> {
+  readonly engine: Engine;
+  readonly origin: Origin;
+  readonly memory: FrameSnapshot;
+}
+
+/** Opens everything. Throws GodwitError, with nothing left open. */
+export async function openMachine(
+  configuration: MachineConfiguration,
+  send: Send,
+  host: MachineHost,
+  gate?: OutputGate,
+): Promise<RunningMachine> {
+  const files = await MachineFiles.open(configuration);
+  try {
+    let first: Images | undefined = files.read();
+    const untilListening = isLinux(first, configuration.memoryBytes);
+    const images = (): Images => {
+      const found = first ?? files.read();
+      first = undefined;
+      return found;
+    };
+    const disks = await MachineDisks.open(configuration);
+    const load = bootImages(images);
+    const parts = { configuration, disks, send, host, untilListening, files, gate };
+    const machine = await assemble(parts, (late) => makeCore({ ...late, load }));
+    host.setOrigin(machine.core.engine, new Origin({ configuration, load, files }));
+    // Tens of megabytes that were read.
+    platform().collectGarbage();
+    if (configuration.profile) await machine.startProfile(configuration.profile, files);
+    return machine;
+  } catch (error) {
+    files.close();
+    throw error;
+  }
+}
+
+/** Goes on from a checkpoint. Pages are read when they are touched. Throws GodwitError, with nothing left open. */
+export async function restoreMachine(
+  request: RestoreConfiguration,
+  send: Send,
+  host: MachineHost,
+  gate?: OutputGate,
+): Promise<RunningMachine> {
+  const { configuration, disks, opened, store } = await openCheckpointed(request);
+  const { state, meta } = opened;
+  const warmedUp = takeWarmedUp(opened, configuration);
+  if (warmedUp) opened.pages.close();
+  const { pages } = warmedUp ?? opened;
+  const load = resetFrom(configuration);
+  const make = (late: CoreOptions) =>
+    makeCore(late, async () => {
+      const options = { ...late, load };
+      return warmedUp?.become(options) ?? MachineCore.restore(options, state, pages);
+    });
+  try {
+    const from = { store, id: meta.id, pages };
+    const machine = await assemble({ configuration, disks, send, host, untilListening: false, from, gate }, make);
+    const checkpoint = { store, id: meta.id };
+    host.setOrigin(machine.core.engine, new Origin({ configuration, load, checkpoint, pages }));
+    machine.disks.resubmit(machine.core.board.disks);
+    machine.continueAs(request);
+    return machine;
+  } catch (error) {
+    pages.close();
+    throw error;
+  }
+}
+
+/** Goes on from a snapshot of another machine in the same memory. Throws GodwitError, with nothing left open. */
+export async function forkMachine(
+  { engine, origin, memory, state, disks, parent }: ForkSeed,
+  send: Send,
+  host: MachineHost,
+): Promise<RunningMachine> {
+  const opened = await MachineDisks.openOver(disks);
+  const { configuration, load } = origin;
+  const parts = { configuration, disks: opened, send, host, untilListening: false, parent };
+  return await assemble(parts, (late) => MachineCore.adopt(engine, { ...late, load }, { state, memory }));
+}
+
+/** After `forkMachine`, when it has its number. */
+export function beginFork(machine: RunningMachine, request: Pick<ForkRequest, 'identity' | 'clock' | 'start'>): void {
+  machine.continueAs(request);
+  machine.disks.resubmit(machine.core.board.disks);
+  if (request.start) machine.start();
+}
+
+/** Whether the first program that runs is Linux, whose driver clears the UART when it opens it. */
+function isLinux({ kernel, bios }: Images, memoryBytes: number): boolean {
+  return (
+    bios === undefined && kernel !== undefined && readBootImage('The kernel', kernel, memoryBytes).kind === 'linux'
+  );
+}
