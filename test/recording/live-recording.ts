@@ -4,13 +4,13 @@ import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/m
 import { bootImages, type Images } from '../../src/machine/linux.ts';
 import type { HostClock } from '../../src/platform/clock.ts';
 import { nodeClock } from '../../src/platform/node/clock.ts';
-import { NodeLoop } from '../../src/platform/node/node-loop.ts';
 import { nodeRecordingHost } from '../../src/platform/node/node-recording-host.ts';
 import type { RecordingSink } from '../../src/recording/host.ts';
 import { Recorder, type RecorderParts } from '../../src/recording/recorder.ts';
 import type { HostLoop } from '../../src/run/host-loop.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';
 import { DiskPort } from '../../src/service/disk/disk-port.ts';
+import { MachineLoop } from '../../src/service/machine/machine-loop.ts';
 
 /** A recording in memory. */
 export class MemorySink implements RecordingSink {
@@ -105,7 +105,7 @@ export class LiveMachine {
     this.core = core;
     this.options = options;
     this.ports = ports;
-    this.runner = new LiveRunner(core, options.clock ?? nodeClock, options.loop ?? new NodeLoop(), {
+    this.runner = new LiveRunner(core, options.clock ?? nodeClock, options.loop ?? new MachineLoop(), {
       onEvent: (stamped) => {
         for (const recorder of this.recorders) recorder.event(stamped);
       },

@@ -23,9 +23,7 @@ import { bootImages, type Images } from '../../machine/linux.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import type { PageSource } from '../../memory/page-source.ts';
 import type { FrameSnapshot } from '../../memory/snapshot.ts';
-import { nodeClock } from '../../platform/node/clock.ts';
-import { collectGarbage } from '../../platform/node/garbage.ts';
-import { NodeLoop } from '../../platform/node/node-loop.ts';
+import { platform } from '../../platform/platform.ts';
 import { LiveRunner } from '../../run/live-runner.ts';
 import { imagesOf, openCheckpointed, resetFrom } from '../checkpoint/checkpointed-machine.ts';
 import { Checkpointer, type CheckpointPlace, freshIdentityEvents } from '../checkpoint/checkpointer.ts';
@@ -33,14 +31,15 @@ import { MachineDebugger } from '../debug/machine-debugger.ts';
 import { MachineDisks } from '../disk/machine-disks.ts';
 import { MachineRecordings } from '../recording/machine-recordings.ts';
 import { takeWarmedUp } from '../warm/warm-up.ts';
-import { Origin } from './fork-origin.ts';
-import type { ForkRequest } from './host-messages.ts';
+import { ForkOrigin } from './fork-origin.ts';
 import { InputQueue } from './input-queue.ts';
 import { MachineFiles } from './machine-files.ts';
-import type { MachineHost } from './machine-host.ts';
+import { MachineLoop } from './machine-loop.ts';
 import { OutputMeter } from './output-meter.ts';
 import { Prefetch } from './prefetch.ts';
 import { ProfileRecorder } from './profile-recorder.ts';
+import type { ThreadMachines } from './thread-machines.ts';
+import type { ForkRequest } from './thread-messages.ts';
 import { TraceBuffer } from './trace-buffer.ts';
 
 type Send = (message: FromMachine, transfer?: ArrayBuffer[]) => void;
@@ -50,7 +49,7 @@ interface ServerParts {
   readonly disks: MachineDisks;
   readonly core: MachineCore;
   readonly send: Send;
-  readonly host: MachineHost;
+  readonly host: ThreadMachines;
   /** Input waits until the guest listens to its console. */
   readonly untilListening: boolean;
   /** What it boots from, when it does not go on from something else. */
@@ -64,7 +63,7 @@ interface ServerParts {
 /** What a fork is made of: a snapshot in the memory of the thread's engine, and what goes with it. */
 export interface ForkSeed extends Pick<ForkRequest, 'state' | 'disks' | 'parent'> {
   readonly engine: Engine;
-  readonly origin: Origin;
+  readonly origin: ForkOrigin;
   readonly memory: FrameSnapshot;
 }
 
@@ -72,10 +71,10 @@ export interface ForkSeed extends Pick<ForkRequest, 'state' | 'disks' | 'parent'
 export class MachineServer {
   private readonly configuration: MachineConfiguration;
   private readonly send: Send;
-  private readonly host: MachineHost;
+  private readonly host: ThreadMachines;
   private readonly disks: MachineDisks;
   private readonly core: MachineCore;
-  private readonly loop: NodeLoop;
+  private readonly loop: MachineLoop;
   private readonly runner: LiveRunner;
   private readonly input: InputQueue;
   private readonly output: OutputMeter;
@@ -93,7 +92,7 @@ export class MachineServer {
   private ending = false;
 
   /** Opens everything. Throws GodwitError, with nothing left open. */
-  static async open(configuration: MachineConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
+  static async open(configuration: MachineConfiguration, send: Send, host: ThreadMachines): Promise<MachineServer> {
     const files = await MachineFiles.open(configuration);
     try {
       let first: Images | undefined = files.read();
@@ -108,9 +107,9 @@ export class MachineServer {
       const load = bootImages(images);
       const make = (late: CoreOptions) => makeCore({ ...late, load });
       const server = await MachineServer.assemble(parts, make);
-      host.setOrigin(server.core.engine, new Origin({ configuration, load, files }));
+      host.setOrigin(server.core.engine, new ForkOrigin({ configuration, load, files }));
       // Tens of megabytes that were read.
-      collectGarbage();
+      platform().collectGarbage();
       if (configuration.profile) await server.startProfile(configuration.profile, files);
       return server;
     } catch (error) {
@@ -129,7 +128,7 @@ export class MachineServer {
   }
 
   /** Goes on from a checkpoint. Pages are read when they are touched. Throws GodwitError, with nothing left open. */
-  static async restore(request: RestoreConfiguration, send: Send, host: MachineHost): Promise<MachineServer> {
+  static async restore(request: RestoreConfiguration, send: Send, host: ThreadMachines): Promise<MachineServer> {
     const { configuration, disks, opened, store } = await openCheckpointed(request);
     const { state, meta } = opened;
     const warmedUp = takeWarmedUp(opened, configuration);
@@ -139,7 +138,7 @@ export class MachineServer {
     const make = (late: CoreOptions) =>
       makeCore(late, async () => {
         const options = { ...late, load };
-        return warmedUp?.become(options) ?? MachineCore.restore(options, state, pages);
+        return warmedUp?.makeCore(options) ?? MachineCore.restore(options, state, pages);
       });
     try {
       const from = { store, id: meta.id, pages };
@@ -148,7 +147,7 @@ export class MachineServer {
         make,
       );
       const checkpoint = { store, id: meta.id };
-      host.setOrigin(server.core.engine, new Origin({ configuration, load, checkpoint, pages }));
+      host.setOrigin(server.core.engine, new ForkOrigin({ configuration, load, checkpoint, pages }));
       server.disks.resubmit(server.core.board.disks);
       if (!request.exactTwin) server.takeFreshIdentity();
       return server;
@@ -162,7 +161,7 @@ export class MachineServer {
   static async fork(
     { engine, origin, memory, state, disks, parent }: ForkSeed,
     send: Send,
-    host: MachineHost,
+    host: ThreadMachines,
   ): Promise<MachineServer> {
     const opened = await MachineDisks.openOver(disks);
     const { configuration, load } = origin;
@@ -200,8 +199,8 @@ export class MachineServer {
         terminal,
         translation,
         compiler: parts.host.compiler,
-        collectGarbage,
-        epochNanoseconds: nodeClock.epochNanoseconds(),
+        collectGarbage: platform().collectGarbage,
+        epochNanoseconds: platform().clock.epochNanoseconds(),
         disks: disks.descriptions,
         load: () => {
           throw new GodwitError('unsupported', 'A machine that did not start from its images cannot be reset.');
@@ -228,9 +227,9 @@ export class MachineServer {
     this.host = parts.host;
     this.disks = parts.disks;
     this.core = core;
-    this.loop = new NodeLoop(() => this.afterRound());
+    this.loop = new MachineLoop(() => this.afterRound());
     this.recordings = this.makeRecordings(parts);
-    this.runner = new LiveRunner(core, nodeClock, this.loop, this.recordings.hooks);
+    this.runner = new LiveRunner(core, platform().clock, this.loop, this.recordings.hooks);
     this.debugger = new MachineDebugger({
       core,
       runner: this.runner,
@@ -279,7 +278,7 @@ export class MachineServer {
   private print(port: ConsolePort, view: Uint8Array): void {
     if (port !== this.configuration.consolePort || view.length === 0) return;
     this.input.noteOutput();
-    this.firstOutputMs ??= nodeClock.nowMs() - this.startedMs;
+    this.firstOutputMs ??= platform().clock.nowMs() - this.startedMs;
     const bytes = new Uint8Array(view);
     this.output.sent(bytes.length);
     this.send({ kind: 'output', port, bytes }, [bytes.buffer]);
@@ -399,7 +398,7 @@ export class MachineServer {
 
   private start(): void {
     if (this.running) throw new GodwitError('state', 'The machine has been started already.');
-    this.startedMs = nodeClock.nowMs();
+    this.startedMs = platform().clock.nowMs();
     this.running = this.runner.run();
     this.running.then(
       (finish) => this.end(finish),

@@ -2,12 +2,12 @@ import type { DebugOptions } from '../../api/debug.ts';
 import { replayTarget } from '../../debug/replay-target.ts';
 import type { CoreOptions } from '../../machine/core.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
-import { NodeLoop } from '../../platform/node/node-loop.ts';
 import type { Recording } from '../../recording/recording.ts';
 import { makeRecordedMachine } from '../../recording/replayer.ts';
 import { RewindableOutput } from '../../replay/rewindable-output.ts';
 import { Timeline } from '../../replay/timeline.ts';
 import { GdbServer } from '../debug/gdb-server.ts';
+import { MachineLoop } from '../machine/machine-loop.ts';
 
 export interface DebuggedReplayParts {
   readonly recording: Recording;
@@ -63,7 +63,7 @@ export class DebuggedReplay {
   private async listen(address: DebugOptions['listen']): Promise<void> {
     const target = replayTarget({
       timeline: this.timeline,
-      loop: new NodeLoop(),
+      loop: new MachineLoop(),
       kill: () => this.settle.resolve(),
       failed: (error) => {
         this.hasFailed = true;

@@ -1,10 +1,10 @@
 import type { Finish } from '../../device/finisher/test-finisher.ts';
 import type { ConsolePort, MachineCore } from '../../machine/core.ts';
 import { nodeClock } from '../../platform/node/clock.ts';
-import { NodeLoop } from '../../platform/node/node-loop.ts';
 import { type LiveOptions, LiveRunner } from '../../run/live-runner.ts';
 import { freshIdentityEvents } from '../checkpoint/checkpointer.ts';
 import { InputQueue } from '../machine/input-queue.ts';
+import { MachineLoop } from '../machine/machine-loop.ts';
 import type { ReplayDisks } from './replay-disks.ts';
 
 export interface LiveFromReplayParts {
@@ -27,7 +27,7 @@ export class LiveFromReplay {
   constructor(parts: LiveFromReplayParts) {
     const { core, consolePort } = parts;
     this.parts = parts;
-    const loop = new NodeLoop(() => this.input.flow());
+    const loop = new MachineLoop(() => this.input.flow());
     this.runner = new LiveRunner(core, nodeClock, loop, parts.hooks);
     this.input = new InputQueue({
       core,

@@ -1,5 +1,5 @@
-import { type ResourceLimits, Worker } from 'node:worker_threads';
-import { threadOptions } from '../../platform/node/thread-options.ts';
+import { platform } from '../../platform/platform.ts';
+import type { Thread } from '../../platform/threads.ts';
 import type { WarmUp } from './warm-up.ts';
 
 /** A restored machine has the processor for itself for about as long. */
@@ -7,70 +7,55 @@ const DELAY_MS = 100;
 /** A thread that waits for a machine ends when none came for so long. */
 const WAIT_MS = 60_000;
 
-/** A machine has little in its thread's own heap, and what it has it keeps. */
-export const MACHINE_THREAD_LIMITS: ResourceLimits = { maxYoungGenerationSizeMb: 3 };
-
-/** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
-function workerUrl(): URL {
-  const built = import.meta.url.endsWith('.ts') ? '../../../dist/service/machine/' : '../machine/';
-  return new URL(`${built}machine-worker.js`, import.meta.url);
+function spawnThread(warmUp?: WarmUp): Thread {
+  return platform().threads.spawn('machine', { name: 'godwit machine', data: warmUp, smallHeap: true });
 }
 
 /**
  * Threads for machines. One may be started ahead, so that the next machine need not wait until its thread has loaded all its modules,
  * which takes longer than restoring a machine, and V8 has compiled what it does first. Whatever waits keeps no process alive.
  */
-class PrewarmedWorker {
-  private worker: Worker | undefined;
-  private timer: NodeJS.Timeout | undefined;
+class PrewarmedThread {
+  private thread: Thread | undefined;
+  private cancelTimer: (() => void) | undefined;
 
   /** The thread that waits, or a new one. */
-  take(): Worker {
-    const { worker } = this;
-    if (!worker) return this.make();
-    this.forget(worker);
-    worker.ref();
-    return worker;
+  take(): Thread {
+    const { thread } = this;
+    if (!thread) return spawnThread();
+    this.forget(thread);
+    thread.keepAlive(true);
+    return thread;
   }
 
   /** Starts one for the next machine in a moment, if none waits: not now, when the last one has much to do. */
   prepare(warmUp: WarmUp): void {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      this.worker ??= this.makeWaiting(warmUp);
-      this.timer = setTimeout(() => this.end(), WAIT_MS).unref();
-    }, DELAY_MS).unref();
-  }
-
-  private make(warmUp?: WarmUp): Worker {
-    return new Worker(workerUrl(), {
-      name: 'godwit machine',
-      ...threadOptions(),
-      resourceLimits: MACHINE_THREAD_LIMITS,
-      workerData: warmUp,
+    const { timers } = platform();
+    this.cancelTimer?.();
+    this.cancelTimer = timers.later(DELAY_MS, () => {
+      this.thread ??= this.spawnWaiting(warmUp);
+      this.cancelTimer = timers.later(WAIT_MS, () => this.end());
     });
   }
 
-  private makeWaiting(warmUp: WarmUp): Worker {
-    const worker = this.make(warmUp);
-    worker.unref();
-    const lost = () => this.forget(worker);
-    worker.once('error', lost);
-    worker.once('exit', lost);
-    return worker;
+  private spawnWaiting(warmUp: WarmUp): Thread {
+    const thread = spawnThread(warmUp);
+    thread.keepAlive(false);
+    thread.onEnd(() => this.forget(thread));
+    return thread;
   }
 
   private end(): void {
-    const { worker } = this;
-    this.worker = undefined;
-    void worker?.terminate();
+    const { thread } = this;
+    this.thread = undefined;
+    void thread?.terminate();
   }
 
-  private forget(worker: Worker): void {
-    if (this.worker !== worker) return;
-    this.worker = undefined;
-    clearTimeout(this.timer);
+  private forget(thread: Thread): void {
+    if (this.thread !== thread) return;
+    this.thread = undefined;
+    this.cancelTimer?.();
   }
 }
 
-export const prewarmedWorker = new PrewarmedWorker();
+export const prewarmedThread = new PrewarmedThread();
