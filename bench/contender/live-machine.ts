@@ -1,4 +1,4 @@
-/** A godwit machine in this process, run by the live door as users run it. */
+/** A godwit machine in this process, run by the live runner as users run it. */
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import { openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { type Optimization, optimizationsWithout } from '../../src/execute/jit/options.ts';

@@ -33,7 +33,7 @@ export interface Port {
 /** A thread, as seen by the one that started it. */
 export interface Thread {
   post(message: unknown, transfer?: readonly Transferable[]): void;
-  /** Set once, at once. */
+  /** Set once, before the thread has anything to say. */
   onMessage(listener: (message: unknown) => void): void;
   /** It has ended, after all that it said was heard: by itself, by `terminate`, or through `error`, if there is one. */
   onEnd(listener: (error: unknown) => void): void;

@@ -153,7 +153,7 @@ async function prefetchPages({ ram }: MachineCore, wanted: readonly number[], is
   }
 }
 
-/** As a restored machine begins: another individual in another time, and somebody presses a key. */
+/** As a restored machine begins: with a fresh identity, in another time, and somebody presses a key. */
 async function runForAMoment(core: MachineCore, isWanted: IsWanted): Promise<void> {
   const stopIfDone = (): void => {
     if (isWanted() || runner.stats.busyMs > MAXIMUM_BUSY_MS) runner.stop();
