@@ -46,6 +46,13 @@ export interface FileWording {
   readonly what?: string;
 }
 
+export interface AppendOptions extends FileWording {
+  /** What has the name is emptied; else that is an error. */
+  readonly replace?: boolean;
+  /** Other users may read it, as far as the host's settings let them; else its owner only. */
+  readonly isShared?: boolean;
+}
+
 /** A file that is only appended to, and seen by others as it grows. */
 export interface AppendFile {
   append(bytes: Uint8Array): Promise<void>;
@@ -110,8 +117,7 @@ export interface FileStore {
   open(path: string, options?: { readonly readonly?: boolean; readonly create?: boolean }): Promise<LockedFile>;
   /** For synchronous reading. It stays readable when its name is taken away. */
   openSource(path: string, wording?: FileWording): Promise<FileSource>;
-  /** `replace`: what has the name is emptied; else that is an error. */
-  openAppend(path: string, options?: FileWording & { readonly replace?: boolean }): Promise<AppendFile>;
+  openAppend(path: string, options?: AppendOptions): Promise<AppendFile>;
   /** A whole regular file; with `pipes` also what gives its content only once. */
   read(path: string, options?: FileWording & { readonly pipes?: boolean }): Promise<Uint8Array>;
   /** The same for who cannot wait, in the midst of a machine's execution. */

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import type { AppendFile, FileWording } from '../files.ts';
+import type { AppendFile, AppendOptions } from '../files.ts';
 import { hostError, named } from './host-error.ts';
 
 export class NodeAppendFile implements AppendFile {
@@ -8,11 +8,11 @@ export class NodeAppendFile implements AppendFile {
 
   static async open(
     path: string,
-    { replace = false, what }: FileWording & { readonly replace?: boolean } = {},
+    { replace = false, isShared = false, what }: AppendOptions = {},
   ): Promise<NodeAppendFile> {
     const name = named(path, what);
     try {
-      return new NodeAppendFile(name, await open(path, replace ? 'w' : 'wx', 0o600));
+      return new NodeAppendFile(name, await open(path, replace ? 'w' : 'wx', isShared ? 0o666 : 0o600));
     } catch (error) {
       throw hostError(error, `write ${name}`);
     }

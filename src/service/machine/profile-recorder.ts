@@ -49,7 +49,7 @@ export class ProfileRecorder {
   ): Promise<ProfileRecorder> {
     const given: GuestSymbol[] = [];
     for (const { path: source, bias } of symbols) given.push(...(await readSymbols(source, bias)));
-    const file = await platform().files.openAppend(path, { replace: true, what: 'the profile' });
+    const file = await platform().files.openAppend(path, { replace: true, isShared: true, what: 'the profile' });
     return new ProfileRecorder({ file, core, files, given });
   }
 
