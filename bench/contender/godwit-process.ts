@@ -4,12 +4,12 @@
  */
 import '../../src/platform/node/install.ts';
 import { Worker } from 'node:worker_threads';
-import { MACHINE_THREAD_LIMITS } from '../../src/service/warm/prewarmed-worker.ts';
+import { SMALL_HEAP } from '../../src/platform/node/threads.ts';
 import type { GodwitCommand, GodwitMessage, GodwitProcessOptions } from './godwit-thread.ts';
 
 const machine = new Worker(new URL('./godwit-thread.js', import.meta.url), {
   workerData: JSON.parse(process.argv[2]!) as GodwitProcessOptions,
-  resourceLimits: MACHINE_THREAD_LIMITS,
+  resourceLimits: SMALL_HEAP,
 });
 
 function tell(message: GodwitMessage): void {

@@ -1,18 +1,17 @@
-/** A godwit machine in this process, run by the live door as users run it. */
+/** A godwit machine in this process, run by the live runner as users run it. */
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import { openDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { type Optimization, optimizationsWithout } from '../../src/execute/jit/options.ts';
 import { MachineCore } from '../../src/machine/core.ts';
+import { MACHINE_INTERPRETER } from '../../src/machine/interpreter-module.ts';
 import { bootImages } from '../../src/machine/linux.ts';
-import { nodeClock } from '../../src/platform/node/clock.ts';
-import { collectGarbage } from '../../src/platform/node/garbage.ts';
-import { NodeLoop } from '../../src/platform/node/node-loop.ts';
-import { NODE_INTERPRETER, prebuiltInterpreter } from '../../src/platform/node/prebuilt-interpreter.ts';
+import { platform } from '../../src/platform/platform.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';
 import { compileService } from '../../src/service/compile/compile-service.ts';
 import { ThreadCompiler } from '../../src/service/compile/thread-compiler.ts';
 import { DiskPort } from '../../src/service/disk/disk-port.ts';
 import { MachineFiles } from '../../src/service/machine/machine-files.ts';
+import { MachineLoop } from '../../src/service/machine/machine-loop.ts';
 import type { GuestImage } from '../guest-image.ts';
 
 /** What executes guest instructions: `jit` translates what is hot, as by default; `interpreter` never does. */
@@ -53,14 +52,15 @@ export async function createLiveMachine(
     initrd: image.initrdPath,
     bootArguments: image.commandLine,
   });
-  await prebuiltInterpreter();
+  const { clock, threads, collectGarbage } = platform();
+  await platform().interpreter();
   const compiler = compileService.connect();
   const core: MachineCore = await MachineCore.create({
-    ...NODE_INTERPRETER,
-    compiler: new ThreadCompiler(compiler.port),
+    ...MACHINE_INTERPRETER,
+    compiler: new ThreadCompiler(threads.port(compiler.port)),
     memoryBytes: image.memoryMebibytes * 1024 ** 2,
     seed: new Uint8Array(32).fill(7),
-    epochNanoseconds: nodeClock.epochNanoseconds(),
+    epochNanoseconds: clock.epochNanoseconds(),
     disks: disks.map(({ sizeBytes, readonly }, index) => ({
       sizeBytes,
       readonly,
@@ -75,7 +75,7 @@ export async function createLiveMachine(
     },
   });
   collectGarbage();
-  const runner = new LiveRunner(core, nodeClock, new NodeLoop());
+  const runner = new LiveRunner(core, clock, new MachineLoop());
   late.machine = { core, runner };
   const close = async (): Promise<void> => {
     await Promise.all(ports.map((port) => port.drain()));

@@ -6,6 +6,9 @@ export interface InterpreterKind {
   readonly floatFastPaths: boolean;
 }
 
+/** What the machines of a program run. */
+export const MACHINE_INTERPRETER: InterpreterKind = { shared: true, floatFastPaths: true };
+
 const modules = new Map<string, Promise<WebAssembly.Module>>();
 
 function keyOf({ shared, floatFastPaths }: InterpreterKind): string {

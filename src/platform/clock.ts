@@ -7,8 +7,8 @@ export interface HostClock {
 }
 
 export interface HostTimers {
-  /** Calls `action` once after so many milliseconds, and keeps no process alive for it. Gives what prevents the call. */
-  later(delayMs: number, action: () => void): () => void;
+  /** Calls `action` once after so many milliseconds. Gives what prevents the call. Unless told so, no process stays alive for it. */
+  later(delayMs: number, action: () => void, options?: { readonly keepAlive?: boolean }): () => void;
   /** Resolves after so many milliseconds. */
   sleep(delayMs: number): Promise<void>;
   /** Resolves when messages and completions that are there have been heard: one round of the event loop. */

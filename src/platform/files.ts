@@ -34,6 +34,25 @@ export interface LockedFile extends ByteFile {
   share(): Promise<void>;
 }
 
+/** A file to read from, as it was when it was opened. */
+export interface FileSource extends ByteSource {
+  /** Whether somebody has written to it since, where the host can tell. */
+  isChanged(): boolean;
+}
+
+/** How messages name a file. */
+export interface FileWording {
+  /** What it is, such as "the kernel": put before its path. */
+  readonly what?: string;
+}
+
+export interface AppendOptions extends FileWording {
+  /** What has the name is emptied; else that is an error. */
+  readonly replace?: boolean;
+  /** Other users may read it, as far as the host's settings let them; else its owner only. */
+  readonly isShared?: boolean;
+}
+
 /** A file that is only appended to, and seen by others as it grows. */
 export interface AppendFile {
   append(bytes: Uint8Array): Promise<void>;
@@ -97,13 +116,12 @@ export interface FileStore {
   /** `create`: makes the file, which must not exist. */
   open(path: string, options?: { readonly readonly?: boolean; readonly create?: boolean }): Promise<LockedFile>;
   /** For synchronous reading. It stays readable when its name is taken away. */
-  openSource(path: string): Promise<ByteSource>;
+  openSource(path: string, wording?: FileWording): Promise<FileSource>;
   /** The same of a file that is still appended to. */
   openGrowing(path: string): Promise<GrowingByteSource>;
-  /** `replace`: what has the name is emptied; else that is an error. */
-  openAppend(path: string, options?: { readonly replace?: boolean }): Promise<AppendFile>;
-  /** A whole regular file. */
-  read(path: string): Promise<Uint8Array>;
+  openAppend(path: string, options?: AppendOptions): Promise<AppendFile>;
+  /** A whole regular file; with `pipes` also what gives its content only once. */
+  read(path: string, options?: FileWording & { readonly pipes?: boolean }): Promise<Uint8Array>;
   /** The same for who cannot wait, in the midst of a machine's execution. */
   readNow(path: string): Uint8Array;
 

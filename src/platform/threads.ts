@@ -17,18 +17,25 @@ export interface RemotePort {
 /** One end of a channel. Messages are copied as `structuredClone` does, and come in order. */
 export interface Port {
   post(message: unknown, transfer?: readonly Transferable[]): void;
-  /** Set once, before which messages wait. */
+  /** Set once, before which messages wait. While it is set and the port is open the thread does not end by itself. */
   onMessage(listener: (message: unknown) => void): void;
   /** The other end is closed or its thread has ended, where the host tells. */
   onClose(listener: () => void): void;
-  /** The next message that has come and was not heard, for who cannot wait for the event loop; undefined: none. */
+  /**
+   * The next message that has come and was not heard, for who has no listener and cannot wait; undefined: none. Where a host delivers
+   * messages only by its event loop, one that came since the last turn is not there yet.
+   */
   takeNow(): { readonly message: unknown } | undefined;
+  /** Nothing comes or goes any more. What was posted before still arrives. */
   close(): void;
 }
 
 /** A thread, as seen by the one that started it. */
-export interface Thread extends Port {
-  /** It ended by itself or through an error, not by `terminate`. */
+export interface Thread {
+  post(message: unknown, transfer?: readonly Transferable[]): void;
+  /** Set once, before the thread has anything to say. */
+  onMessage(listener: (message: unknown) => void): void;
+  /** It has ended, after all that it said was heard: by itself, by `terminate`, or through `error`, if there is one. */
   onEnd(listener: (error: unknown) => void): void;
   /** Whether the process stays for the thread's sake; at first it does. */
   keepAlive(wanted: boolean): void;
@@ -38,7 +45,7 @@ export interface Thread extends Port {
 
 /** What a thread is given when it starts. */
 export interface ThreadStart {
-  /** The way to the thread that started this one. */
+  /** The way to the thread that started this one. When it is closed the thread ends, if nothing else is under way. */
   readonly parent: Port;
   readonly data: unknown;
 }
@@ -48,7 +55,7 @@ export interface SpawnOptions {
   readonly name: string;
   /** Copied as a message is. */
   readonly data?: unknown;
-  /** It produces little garbage, and is to keep little room for it. */
+  /** It has little in its own heap, and keeps what it has: it is to have little room for garbage. */
   readonly smallHeap?: boolean;
 }
 
@@ -56,9 +63,9 @@ export interface Threads {
   /** How many threads of this host execute at the same time. */
   readonly processors: number;
   spawn(task: ThreadTask, options: SpawnOptions): Thread;
-  /** Two ends, one of which is to be given away. */
-  channel(): { readonly here: Port; readonly there: RemotePort };
-  /** The port that came with a message. */
+  /** Two ends, to be given away with a message, or used here by way of `port`. */
+  channel(): readonly [RemotePort, RemotePort];
+  /** A port that came with a message, or an end of a channel of this thread. Once for each. */
   port(remote: RemotePort): Port;
   /** This thread gives way to others where processors are few. A courtesy: not all hosts can. */
   lowerPriority(): void;

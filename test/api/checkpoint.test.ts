@@ -10,7 +10,7 @@ import { configureRestore } from '../../src/api/options.ts';
 import { createDisk } from '../../src/backend/disk/live/open-disk.ts';
 import { ensureGuest, QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
 import { MachineCore } from '../../src/machine/core.ts';
-import { prebuiltInterpreter } from '../../src/platform/node/prebuilt-interpreter.ts';
+import { platform } from '../../src/platform/platform.ts';
 import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { readMachine } from '../../src/service/checkpoint/checkpointed-machine.ts';
 import { type CheckpointNode, CheckpointStore } from '../../src/service/checkpoint/store/store.ts';
@@ -158,10 +158,10 @@ describe('checkpoints of a running machine', () => {
     expect(new Set(machines).size).toBe(3);
   });
 
-  describe('rehearsed by a thread that waits for its machine', () => {
-    const rehearseIt = async (checkpoint: string, isWanted: () => boolean = () => false): Promise<void> => {
+  describe('warmed up by a thread that waits for its machine', () => {
+    const warmItUp = async (checkpoint: string, isWanted: () => boolean = () => false): Promise<void> => {
       const request = configureRestore(checkpoint, { store: folder });
-      await warmUp({ request, interpreter: await prebuiltInterpreter() }, isWanted);
+      await warmUp({ request, interpreter: await platform().interpreter() }, isWanted);
     };
     const open = async (checkpoint: string) => {
       const opened = await (await CheckpointStore.open({ folder })).openCheckpoint(checkpoint);
@@ -176,17 +176,17 @@ describe('checkpoints of a running machine', () => {
       await ask(machine, 'i=0; while true; do i=$((i+1)); echo $i > /tmp/count; done & echo ready', 'ready');
       await machine.checkpoint({ name: 'first', store: folder });
       await machine.stop();
-      await rehearseIt('first');
+      await warmItUp('first');
       const { opened, configuration } = await open('first');
       const options = { ...configuration, disks: [], shared: true, load: () => {} };
-      const rehearsed = takeWarmedUp(opened, configuration)!.become(options);
+      const warmedUp = takeWarmedUp(opened, configuration)!.makeCore(options);
       const restored = await MachineCore.restore(options, opened.state, opened.pages);
-      expect(rehearsed.point).toEqual(restored.point);
-      expect(rehearsed.digest()).toBe(restored.digest());
+      expect(warmedUp.point).toEqual(restored.point);
+      expect(warmedUp.digest()).toBe(restored.digest());
       const end = restored.current.branches + 1_000_000n;
-      for (const core of [rehearsed, restored]) new ReplayRunner(core, []).run(end);
-      expect(rehearsed.point).toEqual(restored.point);
-      expect(rehearsed.digest()).toBe(restored.digest());
+      for (const core of [warmedUp, restored]) new ReplayRunner(core, []).run(end);
+      expect(warmedUp.point).toEqual(restored.point);
+      expect(warmedUp.digest()).toBe(restored.digest());
       expect(takeWarmedUp(opened, configuration)).toBeUndefined();
     });
 
@@ -208,17 +208,17 @@ describe('checkpoints of a running machine', () => {
         const digests: (bigint | undefined)[] = [];
         for (const polls of [0, 1, 3, 30, 300, 1300, 1320, 1600]) {
           let left = polls;
-          await rehearseIt('first', () => left-- <= 0);
-          digests.push(takeWarmedUp(opened, configuration)?.become(options).digest());
+          await warmItUp('first', () => left-- <= 0);
+          digests.push(takeWarmedUp(opened, configuration)?.makeCore(options).digest());
         }
         expect(digests.filter((each) => each !== digest)).toEqual([undefined]);
-        await rehearseIt('first');
+        await warmItUp('first');
         expect(takeWarmedUp((await open('second')).opened, configuration)).toBeUndefined();
         expect(takeWarmedUp(opened, configuration)).toBeUndefined();
-        await rehearseIt('first');
+        await warmItUp('first');
         const translation = { ...configuration.translation, threshold: 1 };
         expect(takeWarmedUp(opened, { ...configuration, translation })).toBeUndefined();
-        await rehearseIt('none');
+        await warmItUp('none');
         expect(files()).toEqual(before);
       },
     );

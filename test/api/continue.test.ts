@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLOCKS, type ContinueOptions, IDENTITIES } from '../../src/api/checkpoint.ts';
 import { ensureGuest, QUICK_BOOT_PARAMETERS } from '../../src/guest/index.ts';
 import { Machine } from '../../src/service/machine/machine.ts';
-import { openRecording } from '../../src/service/recording/recording-file.ts';
+import { openRecording } from '../../src/service/recording/open-recording.ts';
 import { guestImages } from '../support/guest.ts';
 
 const images = await guestImages();

@@ -5,8 +5,8 @@ import { DebugSession } from '../../src/debug/session.ts';
 import type { Resume, Stop } from '../../src/debug/stop.ts';
 import type { ExecutionPoint, MachineCore } from '../../src/machine/core.ts';
 import type { Watchpoint } from '../../src/machine/debug-stops.ts';
-import { NodeLoop } from '../../src/platform/node/node-loop.ts';
 import { Timeline } from '../../src/replay/timeline.ts';
+import { MachineLoop } from '../../src/service/machine/machine-loop.ts';
 import { randomNumbers } from '../support/random.ts';
 import { BareProgram, noCompiler } from './support/bare.ts';
 
@@ -61,7 +61,7 @@ describe.skipIf(noCompiler)(`a session (GODWIT_SEED=${SEED})${noCompiler ? ` (sk
     const waiting: ((stop: Stop) => void)[] = [];
     const target = replayTarget({
       timeline,
-      loop: new NodeLoop(),
+      loop: new MachineLoop(),
       kill: () => {},
       failed: (error) => {
         throw error;

@@ -2,9 +2,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { nodeClock } from '../../src/platform/node/clock.ts';
-import { NodeLoop } from '../../src/platform/node/node-loop.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';
 import { type LoggedEvent, ReplayRunner } from '../../src/run/replay-runner.ts';
+import { MachineLoop } from '../../src/service/machine/machine-loop.ts';
 import { guestImages } from '../support/guest.ts';
 import { patient } from '../support/tiers.ts';
 
@@ -64,7 +64,7 @@ describe('a recorded boot of Linux', async () => {
       digests,
     );
     // A real clock and timers, with all their jitter.
-    const runner = new LiveRunner(core, nodeClock, new NodeLoop());
+    const runner = new LiveRunner(core, nodeClock, new MachineLoop());
     runner.listen({ event: (stamped) => events.push(stamped) });
     const typist = setInterval(() => {
       if (!printed.includes('~#')) return;

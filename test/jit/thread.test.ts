@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { MessageChannel } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { TranslationCache } from '../../src/execute/jit/cache.ts';
 import type { RegionCompiler } from '../../src/execute/jit/compiler.ts';
 import { ALL_OPTIMIZATIONS } from '../../src/execute/jit/options.ts';
 import type { MachineCore } from '../../src/machine/core.ts';
+import { platform } from '../../src/platform/platform.ts';
+import type { Port } from '../../src/platform/threads.ts';
 import { type CompilerConnection, compileService } from '../../src/service/compile/compile-service.ts';
 import { ThreadCompiler } from '../../src/service/compile/thread-compiler.ts';
 import { programMachine } from './program.ts';
@@ -31,10 +32,10 @@ afterEach(() => {
   for (const connection of connections.splice(0)) connection.release();
 });
 
-function connect(): CompilerConnection {
+function connect(): Port {
   const connection = compileService.connect();
   connections.push(connection);
-  return connection;
+  return platform().threads.port(connection.port);
 }
 
 function machine(compiler?: RegionCompiler): Promise<MachineCore> {
@@ -61,7 +62,7 @@ async function run(core: MachineCore, until: () => boolean = () => true): Promis
 describe('the compiling thread', () => {
   it('translates for a machine without changing what it does', async () => {
     const reference = await run(await machine());
-    const core = await machine(new ThreadCompiler(connect().port));
+    const core = await machine(new ThreadCompiler(connect()));
     const { translator } = core.engine;
     const digest = await run(core, () => translator.stats.translated > 0);
     expect(digest).toBe(reference);
@@ -70,9 +71,9 @@ describe('the compiling thread', () => {
   });
 
   it('gives a second machine what the first had compiled', async () => {
-    const first = await machine(new ThreadCompiler(connect().port));
+    const first = await machine(new ThreadCompiler(connect()));
     const reference = await run(first, () => first.engine.translator.stats.translated > 0);
-    const compiler = new ThreadCompiler(connect().port);
+    const compiler = new ThreadCompiler(connect());
     // What is there already comes in its own time.
     let known = [...compiler.take()];
     for (let patience = 2000; known.length === 0 && patience > 0; patience--) {
@@ -91,25 +92,25 @@ describe('the compiling thread', () => {
 
   it('is not missed when it ends under way', async () => {
     const reference = await run(await machine());
-    const connection = connect();
-    const core = await machine(new ThreadCompiler(connection.port));
-    connection.release();
+    const core = await machine(new ThreadCompiler(connect()));
+    connections.at(-1)!.release();
     const { translator } = core.engine;
     expect(await run(core, () => translator.stats.translated > 0)).toBe(reference);
     expect(translator.stats.translated).toBeGreaterThan(0);
   });
 
   it('is not missed when it was never there', async () => {
-    const { port1, port2 } = new MessageChannel();
-    port2.close();
-    const core = await machine(new ThreadCompiler(port1));
+    const { threads } = platform();
+    const [here, there] = threads.channel();
+    threads.port(there).close();
+    const core = await machine(new ThreadCompiler(threads.port(here)));
     const { translator } = core.engine;
     await run(core, () => translator.stats.translated > 0);
     expect(translator.stats.translated).toBeGreaterThan(0);
   });
 
   it('leaves to the machine what it cannot compile', async () => {
-    const compiler = new ThreadCompiler(connect().port);
+    const compiler = new ThreadCompiler(connect());
     const plans = [Int32Array.of(0, 1, 0, 1, 3, 0, 0)]; // one block with an instruction that is none
     compiler.submit({ id: 1, plans, options: { shared: false, optimizations: ALL_OPTIMIZATIONS } });
     const failing = async () => {
@@ -122,11 +123,14 @@ describe('the compiling thread', () => {
   });
 
   it('keeps no process alive', async () => {
-    const url = new URL('../../dist/service/compile/', import.meta.url);
+    const url = new URL('../../dist/', import.meta.url);
+    const load = (path: string) => `await import(${JSON.stringify(new URL(path, url).href)})`;
     const program = `
-      const { compileService } = await import(${JSON.stringify(new URL('compile-service.js', url).href)});
-      const { ThreadCompiler } = await import(${JSON.stringify(new URL('thread-compiler.js', url).href)});
-      const compiler = new ThreadCompiler(compileService.connect().port);
+      ${load('platform/node/install.js')};
+      const { platform } = ${load('platform/platform.js')};
+      const { compileService } = ${load('service/compile/compile-service.js')};
+      const { ThreadCompiler } = ${load('service/compile/thread-compiler.js')};
+      const compiler = new ThreadCompiler(platform().threads.port(compileService.connect().port));
       compiler.take();
       console.log('done');
     `;

@@ -81,7 +81,7 @@ describe('samples of a machine', () => {
     expect(total).toBeGreaterThan(150);
     run(sampled, 150_000n);
     expect(second.samples.length).toBe(total);
-    run(plain, sampled.hart.branches);
+    run(plain, sampled.current.branches);
     expect(sampled.point).toEqual(plain.point);
     expect(sampled.digest()).toBe(plain.digest());
   });

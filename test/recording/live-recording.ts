@@ -4,7 +4,6 @@ import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/m
 import { bootImages, type Images } from '../../src/machine/linux.ts';
 import type { HostClock } from '../../src/platform/clock.ts';
 import { nodeClock } from '../../src/platform/node/clock.ts';
-import { NodeLoop } from '../../src/platform/node/node-loop.ts';
 import type { RecordingSink } from '../../src/recording/host.ts';
 import { Recorder, type RecorderParts } from '../../src/recording/recorder.ts';
 import type { HostLoop } from '../../src/run/host-loop.ts';
@@ -12,6 +11,7 @@ import type { LiveListener } from '../../src/run/listeners.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';
 import { OPEN_GATE, type OutputGate } from '../../src/run/output-gate.ts';
 import { DiskPort } from '../../src/service/disk/disk-port.ts';
+import { MachineLoop } from '../../src/service/machine/machine-loop.ts';
 import { recordingHost } from '../../src/service/recording/recording-host.ts';
 
 /** A recording in memory. */
@@ -110,7 +110,7 @@ export class LiveMachine {
     this.core = core;
     this.options = options;
     this.ports = ports;
-    this.runner = new LiveRunner(core, options.clock ?? nodeClock, options.loop ?? new NodeLoop());
+    this.runner = new LiveRunner(core, options.clock ?? nodeClock, options.loop ?? new MachineLoop());
   }
 
   record(sink: RecordingSink, more: Partial<RecorderParts> = {}): Recorder {

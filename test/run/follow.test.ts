@@ -125,7 +125,7 @@ class Follower {
     const { digests, log } = this.primary;
     for (let due = digests[this.checked]; due && due.branches <= branches; due = digests[this.checked]) {
       if (!this.goTo(due.branches)) return false;
-      expect({ branches: core.current.branches, digest: core.digest() }).toEqual(due);
+      expect({ hart: 0, branches: core.current.branches, digest: core.digest() }).toEqual(due);
       this.checked++;
     }
     const arrived = this.goTo(branches);
@@ -163,7 +163,7 @@ describe('a replay of a log that grows', async () => {
       },
     });
     while (!printed.includes('~#')) {
-      const outcome = booted.run(booted.hart.branches + 500_000n);
+      const outcome = booted.run(booted.current.branches + 500_000n);
       if (outcome.kind === 'waiting') booted.skipTo(outcome.deadline!);
     }
     snapshot = booted.snapshot();
@@ -234,7 +234,7 @@ describe('a replay of a log that grows', async () => {
     const log = new GrowingLog(core.point);
     const runner = new ReplayRunner(core, log);
     for (const branches of [1n, 2n, 77n, 5000n, 5001n]) {
-      log.advance({ branches, pc: 0n });
+      log.advance({ hart: 0, branches, pc: 0n });
       expect(runner.run(MANY_BRANCHES)).toEqual({ kind: 'starved' });
       expect(core.current.branches).toBe(branches);
     }
@@ -260,7 +260,7 @@ describe('a replay of a log that grows', async () => {
     };
     const followed = follow();
     for (const key of 'hello q') {
-      primary.run(primary.hart.branches + 1000n);
+      primary.run(primary.current.branches + 1000n);
       log.append(stamp(primary, { kind: 'input', port: 'uart', bytes: Uint8Array.of(key.charCodeAt(0)) }));
       if (key === 'o') log.advance(primary.point);
       await new Promise((resolve) => setImmediate(resolve));
@@ -276,13 +276,13 @@ describe('a replay of a log that grows', async () => {
     const core = await bare(spinning('x'));
     const log = new GrowingLog(core.point);
     const timeline = new Timeline({ core, events: log, endBranches: () => log.horizon.branches });
-    log.advance({ branches: 10_000n, pc: 0n });
+    log.advance({ hart: 0, branches: 10_000n, pc: 0n });
     expect(timeline.runForward(MANY_BRANCHES)).toBe('end');
     expect(core.current.branches).toBe(10_000n);
     const digest = core.digest();
     expect(timeline.stepForward()).toBe('end');
     expect(timeline.seekBranches(5000n)).toBe('there');
-    log.advance({ branches: 30_000n, pc: 0n });
+    log.advance({ hart: 0, branches: 30_000n, pc: 0n });
     expect(timeline.seekBranches(10_000n)).toBe('there');
     expect(core.digest()).toBe(digest);
     expect(timeline.seekBranches(20_000n)).toBe('there');
@@ -292,26 +292,26 @@ describe('a replay of a log that grows', async () => {
 
 describe('a growing log', () => {
   it('does not go back, and takes nothing when it has ended', () => {
-    const log = new GrowingLog({ branches: 5n, pc: 0n });
+    const log = new GrowingLog({ hart: 0, branches: 5n, pc: 0n });
     const event = { kind: 'clock', ticks: 1n, rate: 1n } as const;
-    expect(() => log.append({ point: { branches: 4n, pc: 0n }, event })).toThrow(/does not go back/);
-    log.advance({ branches: 9n, pc: 4n });
-    expect(() => log.advance({ branches: 8n, pc: 0n })).toThrow(/does not go back/);
-    log.append({ point: { branches: 9n, pc: 4n }, event });
+    expect(() => log.append({ point: { hart: 0, branches: 4n, pc: 0n }, event })).toThrow(/does not go back/);
+    log.advance({ hart: 0, branches: 9n, pc: 4n });
+    expect(() => log.advance({ hart: 0, branches: 8n, pc: 0n })).toThrow(/does not go back/);
+    log.append({ point: { hart: 0, branches: 9n, pc: 4n }, event });
     expect(log.at(0)).toMatchObject({ event });
     expect(log.at(1)).toBe('not yet');
     log.close();
     expect(log.at(1)).toBe('end');
-    expect(() => log.advance({ branches: 10n, pc: 0n })).toThrow(/has ended/);
+    expect(() => log.advance({ hart: 0, branches: 10n, pc: 0n })).toThrow(/has ended/);
   });
 
   it('tells all who wait that it has grown or ended', async () => {
-    const log = new GrowingLog({ branches: 0n, pc: 0n });
+    const log = new GrowingLog({ hart: 0, branches: 0n, pc: 0n });
     let woken = 0;
     const waiting = [log.changed(), log.changed()].map((promise) => promise.then(() => woken++));
     await Promise.resolve();
     expect(woken).toBe(0);
-    log.advance({ branches: 1n, pc: 0n });
+    log.advance({ hart: 0, branches: 1n, pc: 0n });
     await Promise.all(waiting);
     const last = log.changed();
     log.close();

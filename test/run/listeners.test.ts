@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { nodeClock } from '../../src/platform/node/clock.ts';
-import { NodeLoop } from '../../src/platform/node/node-loop.ts';
+import { MachineLoop } from '../../src/service/machine/machine-loop.ts';
 import type { LoggedEvent } from '../../src/run/event-log.ts';
 import { Listeners, type LiveListener } from '../../src/run/listeners.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';
 import { echoing } from '../api/programs.ts';
 
 const EVENT: LoggedEvent = {
-  point: { branches: 1n, pc: 2n },
+  point: { hart: 0, branches: 1n, pc: 2n },
   event: { kind: 'resize', columns: 1, rows: 2 },
 };
 
@@ -108,7 +108,7 @@ describe('listeners', () => {
       },
     });
     const failures: unknown[] = [];
-    const runner = new LiveRunner(core, nodeClock, new NodeLoop(), {
+    const runner = new LiveRunner(core, nodeClock, new MachineLoop(), {
       onListenerFailure: (error) => failures.push(error),
     });
     const events: LoggedEvent[] = [];

@@ -4,8 +4,10 @@ import type { FromMachine } from '../../src/api/actions.ts';
 import { DirectCompiler } from '../../src/execute/jit/compiler.ts';
 import { TRANSLATION_DEFAULTS } from '../../src/machine/engine.ts';
 import { HoldingGate } from '../../src/run/output-gate.ts';
-import { MachineHost } from '../../src/service/machine/machine-host.ts';
-import { MachineServer } from '../../src/service/machine/machine-server.ts';
+import { receive } from '../../src/service/machine/actions.ts';
+import { openMachine } from '../../src/service/machine/open-machine.ts';
+import type { RunningMachine } from '../../src/service/machine/running-machine.ts';
+import { ThreadMachines } from '../../src/service/machine/thread-machines.ts';
 import { echoing } from '../api/programs.ts';
 
 const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -16,7 +18,7 @@ it('holds what a machine prints and that it has ended, in their order, and answe
     if (message.kind === 'output') seen.push(new TextDecoder().decode(message.bytes));
     else if (message.kind !== 'reply') seen.push(message.kind);
   };
-  const host = new MachineHost(
+  const host = new ThreadMachines(
     ({ message }) => see(message),
     new DirectCompiler(() => performance.now()),
     () => {},
@@ -31,14 +33,14 @@ it('holds what a machine prints and that it has ended, in their order, and answe
     seed: new Uint8Array(32),
     translation: TRANSLATION_DEFAULTS,
   } as const;
-  const late: { server?: MachineServer } = {};
+  const late: { machine?: RunningMachine } = {};
   await host.add(async (send) => {
-    late.server = await MachineServer.open(configuration, send, host, gate);
-    return late.server;
+    late.machine = await openMachine(configuration, send, host, gate);
+    return late.machine;
   });
-  late.server!.receive({ kind: 'request', id: 1, action: 'start', parameters: undefined });
+  receive(late.machine!, { kind: 'request', id: 1, action: 'start', parameters: undefined });
   const type = (text: string) =>
-    late.server!.receive({
+    receive(late.machine!, {
       kind: 'request',
       id: 2,
       action: 'input',

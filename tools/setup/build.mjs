@@ -6,6 +6,9 @@ import { lastLines, ROOT, run, SetupError, say, writeProblem } from './common.mj
 const COMPILER = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
 /** One of the build's results. Were it missing, somebody would have taken it away, which the build mode does not notice. */
 const PROGRAM = join(ROOT, 'dist', 'cli', 'main.js');
+/** Made by what was compiled: a machine starts without it, too, but has to make it first. */
+const INTERPRETER = join(ROOT, 'dist', 'interpreter.wasm');
+const INTERPRETER_BUILDER = join(ROOT, 'tools', 'build-interpreter.mjs');
 
 function compile(...options) {
   return run(process.execPath, [COMPILER, '--build', ...options, '--locale', 'en']);
@@ -13,7 +16,7 @@ function compile(...options) {
 
 /** Looks without writing anything. */
 export async function isBuilt() {
-  if (!existsSync(PROGRAM)) return false;
+  if (!existsSync(PROGRAM) || !existsSync(INTERPRETER)) return false;
   const { status, output } = await compile('--dry');
   return status === 0 && !output.includes('A non-dry build would');
 }
@@ -22,6 +25,7 @@ export async function build() {
   say('building');
   let { status, output } = await compile();
   if (status === 0 && !existsSync(PROGRAM)) ({ status, output } = await compile('--force'));
+  if (status === 0) ({ status, output } = await run(process.execPath, [INTERPRETER_BUILDER]));
   if (status === 0) return;
   const problem = writeProblem(output);
   if (problem !== undefined) throw new SetupError(`The build failed. ${problem}`);

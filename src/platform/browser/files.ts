@@ -3,11 +3,12 @@
  * files one by one. Only workers have synchronous handles, so godwit's services run in one.
  */
 import { GodwitError } from '../../common/errors.ts';
-import type { ByteSource, GrowingByteSource } from '../byte-source.ts';
+import type { GrowingByteSource } from '../byte-source.ts';
 import type {
   AppendFile,
   ByteFile,
   FileInfo,
+  FileSource,
   FileStore,
   FolderEntry,
   LockedFile,
@@ -95,7 +96,7 @@ async function open(
 }
 
 /** A file that is read synchronously. */
-class BrowserByteSource implements GrowingByteSource {
+class BrowserByteSource implements FileSource, GrowingByteSource {
   readonly name: string;
   sizeBytes: number;
   readonly #handle: FileSystemSyncAccessHandle;
@@ -116,6 +117,10 @@ class BrowserByteSource implements GrowingByteSource {
     if (count < into.length) throw new GodwitError('damaged', `${this.name} became shorter while it was read.`);
   }
 
+  isChanged(): boolean {
+    return this.#handle.getSize() !== this.sizeBytes;
+  }
+
   refresh(): void {
     this.sizeBytes = this.#handle.getSize();
   }
@@ -125,7 +130,7 @@ class BrowserByteSource implements GrowingByteSource {
   }
 }
 
-async function openSource(path: string): Promise<GrowingByteSource> {
+async function openSource(path: string): Promise<BrowserByteSource> {
   return new BrowserByteSource(normal(path), await openHandle(await fileAt(path)));
 }
 

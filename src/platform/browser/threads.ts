@@ -142,24 +142,12 @@ class BrowserThread implements Thread {
     this.#inbox.listen(listener);
   }
 
-  onClose(listener: () => void): void {
-    this.#endListeners.push(() => listener());
-  }
-
   onEnd(listener: (error: unknown) => void): void {
     this.#endListeners.push(listener);
   }
 
-  takeNow(): { readonly message: unknown } | undefined {
-    return this.#inbox.take();
-  }
-
   /** A page lives as long as its tab. */
   keepAlive(): void {}
-
-  close(): void {
-    void this.terminate();
-  }
 
   async terminate(): Promise<void> {
     this.#worker.terminate();
@@ -182,7 +170,7 @@ export const browserThreads: Threads = {
   spawn,
   channel: () => {
     const { port1, port2 } = new MessageChannel();
-    return { here: new BrowserPort(port1), there: port2 as unknown as RemotePort };
+    return [port1, port2] as unknown as readonly [RemotePort, RemotePort];
   },
   port: (remote) => new BrowserPort(remote as unknown as MessagePort),
   lowerPriority: () => {},

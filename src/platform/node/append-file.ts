@@ -1,21 +1,25 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import type { AppendFile } from '../files.ts';
-import { hostError } from './host-error.ts';
+import type { AppendFile, AppendOptions } from '../files.ts';
+import { hostError, named } from './host-error.ts';
 
 export class NodeAppendFile implements AppendFile {
-  private readonly path: string;
+  private readonly name: string;
   private readonly handle: FileHandle;
 
-  static async open(path: string, { replace = false }: { readonly replace?: boolean } = {}): Promise<NodeAppendFile> {
+  static async open(
+    path: string,
+    { replace = false, isShared = false, what }: AppendOptions = {},
+  ): Promise<NodeAppendFile> {
+    const name = named(path, what);
     try {
-      return new NodeAppendFile(path, await open(path, replace ? 'w' : 'wx', 0o600));
+      return new NodeAppendFile(name, await open(path, replace ? 'w' : 'wx', isShared ? 0o666 : 0o600));
     } catch (error) {
-      throw hostError(error, `write ${path}`);
+      throw hostError(error, `write ${name}`);
     }
   }
 
-  private constructor(path: string, handle: FileHandle) {
-    this.path = path;
+  private constructor(name: string, handle: FileHandle) {
+    this.name = name;
     this.handle = handle;
   }
 
@@ -40,7 +44,7 @@ export class NodeAppendFile implements AppendFile {
     try {
       await call();
     } catch (error) {
-      throw hostError(error, `write ${this.path}`);
+      throw hostError(error, `write ${this.name}`);
     }
   }
 }

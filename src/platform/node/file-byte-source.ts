@@ -1,25 +1,28 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { GodwitError } from '../../common/errors.ts';
 import type { GrowingByteSource } from '../byte-source.ts';
-import { hostError } from './host-error.ts';
+import type { FileSource } from '../files.ts';
+import { hostError, named } from './host-error.ts';
 
 /**
  * A file of the host. It stays readable while it is open, also when another has taken its name or it has none any more: so a
  * machine can start from a checkpoint that is deleted meanwhile.
  */
-export class FileByteSource implements GrowingByteSource {
+export class FileByteSource implements FileSource, GrowingByteSource {
   readonly name: string;
   private size: number;
   private descriptor: number;
+  private readonly modifiedNs: bigint;
 
-  /** Throws GodwitError 'not-found', 'denied', 'usage', 'io'. */
-  constructor(path: string) {
-    this.name = path;
-    this.descriptor = attempt(path, 'open', () => openSync(path, 'r'));
+  /** `what`: for messages, before the path. Throws GodwitError 'not-found', 'denied', 'usage', 'io'. */
+  constructor(path: string, what?: string) {
+    this.name = named(path, what);
+    this.descriptor = attempt(this.name, 'open', () => openSync(path, 'r'));
     try {
-      const stats = attempt(path, 'open', () => fstatSync(this.descriptor));
+      const stats = this.look();
       if (!stats.isFile()) throw new GodwitError('usage', `${path} is not a file.`);
-      this.size = stats.size;
+      this.size = Number(stats.size);
+      this.modifiedNs = stats.mtimeNs;
     } catch (error) {
       this.close();
       throw error;
@@ -31,7 +34,7 @@ export class FileByteSource implements GrowingByteSource {
   }
 
   refresh(): void {
-    this.size = attempt(this.name, 'read', () => fstatSync(this.descriptor)).size;
+    this.size = Number(this.look().size);
   }
 
   read(offset: number, into: Uint8Array): void {
@@ -43,6 +46,15 @@ export class FileByteSource implements GrowingByteSource {
       if (count === 0) throw new GodwitError('damaged', `${this.name} became shorter while it was read.`);
       done += count;
     }
+  }
+
+  isChanged(): boolean {
+    const { size, mtimeNs } = this.look();
+    return Number(size) !== this.sizeBytes || mtimeNs !== this.modifiedNs;
+  }
+
+  private look(): BigIntStats {
+    return attempt(this.name, 'look at', () => fstatSync(this.descriptor, { bigint: true }));
   }
 
   close(): void {

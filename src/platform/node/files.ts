@@ -8,7 +8,7 @@ import { NodeAppendFile } from './append-file.ts';
 import { fileIdentity, NodeByteFile } from './byte-file.ts';
 import { createWhole } from './disk-files.ts';
 import { FileByteSource } from './file-byte-source.ts';
-import { errorCodeOf, hostError } from './host-error.ts';
+import { errorCodeOf, hostError, named } from './host-error.ts';
 import { lockImage } from './image-lock.ts';
 import { isTemporary, makeTemporaryFolder } from './temporary-folder.ts';
 import { syncFolder, writeWholeFile } from './whole-file.ts';
@@ -91,12 +91,12 @@ export const nodeFiles: FileStore = {
   linkOrCopy: (from, to) => attempt(`copy ${from}`, () => linkOrCopy(from, to)),
   syncFolder: (folder) => attempt(`flush the folder ${folder}`, () => syncFolder(folder)),
   open: (path, options) => NodeByteFile.open(path, options),
-  openSource: async (path) => new FileByteSource(path),
+  openSource: async (path, { what } = {}) => new FileByteSource(path, what),
   openGrowing: async (path) => new FileByteSource(path),
   openAppend: (path, options) => NodeAppendFile.open(path, options),
-  read: (path) =>
-    attempt(`read ${path}`, async () => {
-      requireFile(path, await stat(path));
+  read: (path, { what, pipes = false } = {}) =>
+    attempt(`read ${named(path, what)}`, async () => {
+      if (!pipes) requireFile(path, await stat(path));
       return await readFile(path);
     }),
   readNow: (path) => {

@@ -27,6 +27,11 @@ export function hostError(error: unknown, action: string): GodwitError {
   return new GodwitError(known?.code ?? 'io', `Cannot ${action}: ${reason}.`, { cause: error });
 }
 
+/** How messages name a file: "the kernel /boot/vmlinuz". */
+export function named(path: string, what: string | undefined): string {
+  return what === undefined ? path : `${what} ${path}`;
+}
+
 /** The host's code of a failure, such as ENOENT. */
 export function errorCodeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;

@@ -9,8 +9,8 @@ export interface WorkerStart {
   readonly data: unknown;
 }
 
-/** A machine or a compiler has little in its thread's own heap, and what it has it keeps. */
-const SMALL_HEAP = { maxYoungGenerationSizeMb: 3 };
+/** For `SpawnOptions.smallHeap`. */
+export const SMALL_HEAP = { maxYoungGenerationSizeMb: 3 };
 
 /** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
 function workerUrl(): URL {
@@ -18,12 +18,7 @@ function workerUrl(): URL {
   return new URL(`${built}node-worker.js`, import.meta.url);
 }
 
-type Native = Pick<MessagePort, 'postMessage'> & {
-  on(event: 'message', listener: (message: unknown) => void): unknown;
-  on(event: 'close' | 'exit', listener: () => void): unknown;
-};
-
-function postTo(native: Native, message: unknown, transfer: readonly Transferable[]): void {
+function postTo(native: MessagePort | Worker, message: unknown, transfer: readonly Transferable[]): void {
   native.postMessage(message, transfer as unknown as (ArrayBuffer | MessagePort)[]);
 }
 
@@ -58,9 +53,13 @@ export class NodePort implements Port {
 
 class NodeThread implements Thread {
   readonly #worker: Worker;
+  #error: unknown;
 
   constructor(worker: Worker) {
     this.#worker = worker;
+    worker.on('error', (error) => {
+      this.#error = error;
+    });
   }
 
   post(message: unknown, transfer: readonly Transferable[] = []): void {
@@ -71,31 +70,13 @@ class NodeThread implements Thread {
     this.#worker.on('message', listener);
   }
 
-  onClose(listener: () => void): void {
-    this.#worker.on('exit', listener);
-  }
-
   onEnd(listener: (error: unknown) => void): void {
-    let told = false;
-    const tell = (error: unknown): void => {
-      if (!told) listener(error);
-      told = true;
-    };
-    this.#worker.on('error', tell);
-    this.#worker.on('exit', () => tell(undefined));
-  }
-
-  takeNow(): undefined {
-    return undefined;
+    this.#worker.on('exit', () => listener(this.#error));
   }
 
   keepAlive(wanted: boolean): void {
     if (wanted) this.#worker.ref();
     else this.#worker.unref();
-  }
-
-  close(): void {
-    void this.terminate();
   }
 
   async terminate(): Promise<void> {
@@ -131,7 +112,7 @@ export const nodeThreads: Threads = {
   spawn,
   channel: () => {
     const { port1, port2 } = new MessageChannel();
-    return { here: new NodePort(port1), there: port2 as unknown as RemotePort };
+    return [port1 as unknown as RemotePort, port2 as unknown as RemotePort];
   },
   port: (remote) => new NodePort(remote as unknown as MessagePort),
   lowerPriority,

@@ -1,18 +1,12 @@
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { threadOptions } from '../../platform/node/thread-options.ts';
+import { platform } from '../../platform/platform.ts';
+import type { RemotePort, Thread } from '../../platform/threads.ts';
 
 /** A machine's way to the compiling thread. */
 export interface CompilerConnection {
   /** For a `ThreadCompiler`, here or in another thread. */
-  readonly port: MessagePort;
+  readonly port: RemotePort;
   /** The machine is gone. The thread ends some time after the last one. */
   release(): void;
-}
-
-/** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
-function workerUrl(): URL {
-  const built = import.meta.url.endsWith('.ts') ? '../../../dist/service/compile/' : './';
-  return new URL(`${built}compile-worker.js`, import.meta.url);
 }
 
 /** Machines come one after the other, too: they find the thread there, and what it has compiled. */
@@ -20,49 +14,44 @@ const LINGER_MS = 60_000;
 
 /** One thread that compiles regions for all machines of this one. It keeps no process alive. */
 class CompileService {
-  private worker: Worker | undefined;
-  private lingering: NodeJS.Timeout | undefined;
+  private thread: Thread | undefined;
+  private cancelEnd: (() => void) | undefined;
   private machines = 0;
 
   connect(): CompilerConnection {
-    const worker = this.running();
-    const { port1, port2 } = new MessageChannel();
-    worker.postMessage(port2, [port2]);
+    const thread = this.runningThread();
+    const [port, theirs] = platform().threads.channel();
+    thread.post(theirs, [theirs]);
     this.machines++;
-    clearTimeout(this.lingering);
+    this.cancelEnd?.();
     let released = false;
     return {
-      port: port1,
+      port,
       release: () => {
         if (released) return;
         released = true;
-        if (--this.machines === 0) this.lingering = setTimeout(() => this.end(), LINGER_MS).unref();
+        if (--this.machines === 0) this.cancelEnd = platform().timers.later(LINGER_MS, () => this.end());
       },
     };
   }
 
-  private running(): Worker {
-    if (this.worker) return this.worker;
-    const worker = new Worker(workerUrl(), {
-      name: 'godwit compiler',
-      ...threadOptions(),
-      resourceLimits: { maxYoungGenerationSizeMb: 3 },
-    });
-    worker.unref();
+  private runningThread(): Thread {
+    if (this.thread) return this.thread;
+    const thread = platform().threads.spawn('compiler', { name: 'godwit compiler', smallHeap: true });
+    thread.keepAlive(false);
     // Machines notice by their ports, and go on without it.
-    worker.on('error', () => this.forget(worker));
-    worker.on('exit', () => this.forget(worker));
-    this.worker = worker;
-    return worker;
+    thread.onEnd(() => this.forget(thread));
+    this.thread = thread;
+    return thread;
   }
 
-  private forget(worker: Worker): void {
-    if (this.worker === worker) this.worker = undefined;
+  private forget(thread: Thread): void {
+    if (this.thread === thread) this.thread = undefined;
   }
 
   private end(): void {
-    void this.worker?.terminate();
-    this.worker = undefined;
+    void this.thread?.terminate();
+    this.thread = undefined;
   }
 }
 

@@ -1,10 +1,8 @@
 /** The thread that compiles regions for all machines of a process. Its owner sends it the port of each. */
-import '../../platform/node/install.ts';
-import { type MessagePort, parentPort } from 'node:worker_threads';
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { type CompiledBatch, compileCode, type RegionBatch } from '../../execute/jit/compiler.ts';
 import { generateRegions } from '../../execute/jit/generate.ts';
-import { collectGarbage } from '../../platform/node/garbage.ts';
+import { platform } from '../../platform/platform.ts';
+import type { Port, RemotePort, ThreadStart } from '../../platform/threads.ts';
 import type { FromCompiler, ToCompiler } from './protocol.ts';
 import { runOnce } from './run-once.ts';
 
@@ -13,10 +11,10 @@ import { runOnce } from './run-once.ts';
  * was made, which is what other machines will need first: the kernel's.
  */
 const KEPT_BYTES = 6 * 1024 ** 2;
-const FASTEST = 1;
 
 interface Kept {
   readonly batch: Omit<RegionBatch, 'id'>;
+  readonly lengthBytes: number;
   /** Compressed: a fifth of it. */
   readonly deflated: Uint8Array;
 }
@@ -28,29 +26,30 @@ interface Kept {
 const COLLECTED_BYTES = 3 * 1024 ** 2;
 let uncollectedBytes = 0;
 
-const machines = new Set<MessagePort>();
+const machines = new Set<Port>();
 const kept: Kept[] = [];
 let keptBytes = 0;
 
-function tell(port: MessagePort, message: FromCompiler): void {
-  port.postMessage(message);
+function tell(port: Port, message: FromCompiler): void {
+  port.post(message);
 }
 
 function keep(batch: Kept['batch'], code: Uint8Array): void {
   if (keptBytes + code.length > KEPT_BYTES) return;
-  // A copy, since what comes from zlib is the start of a larger buffer.
-  kept.push({ batch, deflated: new Uint8Array(deflateRawSync(code, { level: FASTEST })) });
+  // A copy, since what a codec gives may be the start of a larger buffer.
+  kept.push({ batch, lengthBytes: code.length, deflated: new Uint8Array(platform().codec.deflate(code)) });
   keptBytes += code.length;
 }
 
-function serve(port: MessagePort, batch: ToCompiler): void {
+function compile(port: Port, batch: ToCompiler): void {
   const { plans, options } = batch;
+  const { clock, collectGarbage } = platform();
   let code: Uint8Array<ArrayBuffer>;
   let compiled: CompiledBatch;
-  const start = performance.now();
+  const start = clock.nowMs();
   try {
     code = generateRegions(plans, options);
-    compiled = compileCode(batch, code, () => performance.now() - start);
+    compiled = compileCode(batch, code, () => clock.nowMs() - start);
     runOnce(compiled);
   } catch {
     // The machine compiles it itself, and says what is wrong.
@@ -67,16 +66,20 @@ function serve(port: MessagePort, batch: ToCompiler): void {
   collectGarbage();
 }
 
-function welcome(port: MessagePort): void {
-  for (const { batch, deflated } of kept) {
-    const code = new Uint8Array(inflateRawSync(deflated));
+function welcome(port: Port): void {
+  for (const { batch, lengthBytes, deflated } of kept) {
+    const code = new Uint8Array(platform().codec.inflate(deflated, lengthBytes));
     tell(port, { kind: 'compiled', batch: compileCode({ ...batch, id: undefined }, code, () => 0) });
   }
 }
 
-parentPort!.on('message', (port: MessagePort) => {
+function connect(port: Port): void {
   welcome(port);
   machines.add(port);
-  port.on('message', (batch: ToCompiler) => serve(port, batch));
-  port.on('close', () => machines.delete(port));
-});
+  port.onMessage((batch) => compile(port, batch as ToCompiler));
+  port.onClose(() => machines.delete(port));
+}
+
+export function serve({ parent }: ThreadStart): void {
+  parent.onMessage((port) => connect(platform().threads.port(port as RemotePort)));
+}

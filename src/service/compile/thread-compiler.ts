@@ -1,23 +1,24 @@
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import {
   type CompiledBatch,
   DirectCompiler,
   type RegionBatch,
   type RegionCompiler,
 } from '../../execute/jit/compiler.ts';
+import { platform } from '../../platform/platform.ts';
+import type { Port } from '../../platform/threads.ts';
 import type { FromCompiler, ToCompiler } from './protocol.ts';
 
 /** Has regions compiled by the thread behind a port; in this thread, when that one fails or is gone. */
 export class ThreadCompiler implements RegionCompiler {
-  private readonly port: MessagePort;
-  private readonly here = new DirectCompiler(() => performance.now());
+  private readonly port: Port;
+  private readonly here = new DirectCompiler(() => platform().clock.nowMs());
   private readonly underWay = new Map<number, RegionBatch>();
   private lost = false;
 
-  constructor(port: MessagePort) {
+  constructor(port: Port) {
     this.port = port;
     // Messages are fetched when the machine has time for them: no listener, so that the port keeps no thread alive.
-    port.on('close', () => this.lose());
+    port.onClose(() => this.lose());
   }
 
   submit(batch: RegionBatch): void {
@@ -26,7 +27,7 @@ export class ThreadCompiler implements RegionCompiler {
       return;
     }
     this.underWay.set(batch.id, batch);
-    this.port.postMessage(batch satisfies ToCompiler);
+    this.port.post(batch satisfies ToCompiler);
   }
 
   take(): readonly CompiledBatch[] {
@@ -42,7 +43,7 @@ export class ThreadCompiler implements RegionCompiler {
   }
 
   private receive(): FromCompiler | undefined {
-    return receiveMessageOnPort(this.port)?.message;
+    return this.port.takeNow()?.message as FromCompiler | undefined;
   }
 
   private compileHere(id: number): void {

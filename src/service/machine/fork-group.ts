@@ -1,14 +1,13 @@
-import { availableParallelism } from 'node:os';
-import { MessageChannel } from 'node:worker_threads';
 import type { ForkReport } from '../../api/checkpoint.ts';
 import type { MachineLink } from '../../api/link.ts';
 import { type MachineConfiguration, type RestoreConfiguration, THREADS_LIMIT } from '../../api/options.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { compilesApart } from '../../machine/engine.ts';
 import { holderOf, LOCK_WORDS, MemoryLock } from '../../memory/lock.ts';
-import type { LockWord } from './host-messages.ts';
-import { FIRST_THREAD } from './machine-host.ts';
+import { platform } from '../../platform/platform.ts';
 import { LOST, MachineThread, type Receiver, type ThreadEvents } from './machine-thread.ts';
+import { FIRST_THREAD } from './thread-machines.ts';
+import type { LockWord } from './thread-messages.ts';
 
 /** The main thread's number as a holder of the lock. */
 const MAIN = 1000;
@@ -34,7 +33,7 @@ export class ForkGroup {
   constructor(
     configuration: MachineConfiguration | RestoreConfiguration,
     interpreter: WebAssembly.Module,
-    threads: number = Math.min(availableParallelism(), THREADS_LIMIT),
+    threads: number = Math.min(platform().threads.processors, THREADS_LIMIT),
   ) {
     this.interpreter = interpreter;
     this.threadCount = threads;
@@ -104,11 +103,11 @@ export class ForkGroup {
 
   private addThread(number: number, lock: LockWord): void {
     const { interpreter } = this;
-    const { port1, port2 } = new MessageChannel();
-    const task = { thread: number, lock, first: port2 };
+    const [port, first] = platform().threads.channel();
+    const task = { thread: number, lock, first };
     const thread = new MachineThread({ task, interpreter, compilesApart: this.compilesApart }, this.events(number));
     this.threads[number] = thread;
-    this.threads[FIRST_THREAD]!.post({ kind: 'share', thread: number, port: port1, lock });
+    this.threads[FIRST_THREAD]!.post({ kind: 'share', thread: number, port, lock });
     thread.ready.then(
       () => this.admit(number, thread),
       // What the first machine was made from is gone, perhaps: forks go to the threads that there are.
@@ -120,9 +119,9 @@ export class ForkGroup {
   private admit(number: number, thread: MachineThread): void {
     for (const [other, peer] of this.threads.entries()) {
       if (!peer || !this.open.has(peer) || other === FIRST_THREAD) continue;
-      const { port1, port2 } = new MessageChannel();
-      peer.post({ kind: 'connect', thread: number, port: port1 });
-      thread.post({ kind: 'connect', thread: other, port: port2 });
+      const [one, another] = platform().threads.channel();
+      peer.post({ kind: 'connect', thread: number, port: one });
+      thread.post({ kind: 'connect', thread: other, port: another });
     }
     this.open.add(thread);
   }
@@ -187,7 +186,7 @@ export class ForkGroup {
     for (let tries = 0; !lock.tryAcquire(); tries++) {
       if (tries === LOCK_TRIES)
         throw new GodwitError('state', 'The machine cannot be killed: its thread does not answer.');
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await platform().timers.sleep(1);
     }
     try {
       await thread.terminate();

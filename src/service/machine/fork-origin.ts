@@ -5,10 +5,10 @@ import type { PageSource } from '../../memory/page-source.ts';
 import { resetFrom } from '../checkpoint/checkpointed-machine.ts';
 import type { CheckpointPlace } from '../checkpoint/checkpointer.ts';
 import { CheckpointStore } from '../checkpoint/store/store.ts';
-import type { ForkGroupOrigin } from './host-messages.ts';
 import { MachineFiles } from './machine-files.ts';
+import type { ForkGroupOrigin } from './thread-messages.ts';
 
-interface OriginParts {
+interface ForkOriginParts {
   readonly configuration: MachineConfiguration;
   /** What a reset of the guest begins with. */
   readonly load: (core: MachineCore) => void;
@@ -18,7 +18,7 @@ interface OriginParts {
 }
 
 /** What a machine and all its forks go back to, open in one thread. */
-export class Origin {
+export class ForkOrigin {
   readonly configuration: MachineConfiguration;
   readonly load: (core: MachineCore) => void;
   /** What pages come from that no machine has touched. */
@@ -26,7 +26,7 @@ export class Origin {
   private readonly files: MachineFiles | undefined;
   private readonly checkpoint: CheckpointPlace | undefined;
 
-  constructor({ configuration, load, checkpoint, pages, files }: OriginParts) {
+  constructor({ configuration, load, checkpoint, pages, files }: ForkOriginParts) {
     this.configuration = configuration;
     this.load = load;
     this.checkpoint = checkpoint;
@@ -35,14 +35,14 @@ export class Origin {
   }
 
   /** The same in another thread. Throws GodwitError when it is gone. */
-  static async open({ configuration, checkpoint }: ForkGroupOrigin): Promise<Origin> {
+  static async open({ configuration, checkpoint }: ForkGroupOrigin): Promise<ForkOrigin> {
     if (checkpoint) {
       const store = await CheckpointStore.open({ folder: checkpoint.store });
       const { pages } = await store.openCheckpoint(checkpoint.id);
-      return new Origin({ configuration, checkpoint, pages, load: resetFrom(configuration) });
+      return new ForkOrigin({ configuration, checkpoint, pages, load: resetFrom(configuration) });
     }
     const files = await MachineFiles.open(configuration);
-    return new Origin({ configuration, files, load: bootImages(() => files.read()) });
+    return new ForkOrigin({ configuration, files, load: bootImages(() => files.read()) });
   }
 
   get description(): ForkGroupOrigin {

@@ -1,9 +1,8 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
 import type { ImageSource, MachineConfiguration } from '../../api/options.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { Images } from '../../machine/linux.ts';
-import { hostError } from '../../platform/node/host-error.ts';
+import type { FileSource } from '../../platform/files.ts';
+import { platform } from '../../platform/platform.ts';
 
 const KINDS = { kernel: 'the kernel', initrd: 'the initrd', bios: 'the firmware' } as const;
 type Kind = keyof typeof KINDS;
@@ -65,13 +64,11 @@ export class MachineFiles {
 
 async function openImage(what: string, source: ImageSource): Promise<Image> {
   if (typeof source !== 'string') return content(source);
-  try {
-    // A pipe gives what it has only once.
-    if (!(await stat(source)).isFile()) return content(await readFile(source));
-    return new FileImage(what, source);
-  } catch (error) {
-    throw hostError(error, `read ${what} ${source}`);
-  }
+  const { files } = platform();
+  const info = await files.look(source);
+  // A pipe gives what it has only once.
+  if (info && info.kind !== 'file') return content(await files.read(source, { what, pipes: true }));
+  return new FileImage(await files.openSource(source, { what }));
 }
 
 function content(bytes: Uint8Array): Image {
@@ -88,48 +85,30 @@ function transientBytes(sizeBytes: number): Uint8Array {
 }
 
 class FileImage implements Image {
-  private readonly what: string;
-  private readonly path: string;
-  private readonly file: number;
-  private readonly sizeBytes: number;
-  private readonly modified: bigint;
+  private readonly source: FileSource;
 
-  constructor(what: string, path: string) {
-    this.what = what;
-    this.path = path;
-    this.file = openSync(path, 'r');
-    const { size, mtimeNs } = fstatSync(this.file, { bigint: true });
-    this.sizeBytes = Number(size);
-    this.modified = mtimeNs;
+  constructor(source: FileSource) {
+    this.source = source;
   }
 
   read(): Uint8Array {
-    if (this.sizeBytes > LIMIT_BYTES) {
-      throw new GodwitError('limit', `Cannot read ${this.what} ${this.path}: it has more than 2 GiB.`);
-    }
-    const bytes = transientBytes(this.sizeBytes);
-    let done = 0;
+    const { name, sizeBytes } = this.source;
+    if (sizeBytes > LIMIT_BYTES) throw new GodwitError('limit', `Cannot read ${name}: it has more than 2 GiB.`);
+    const bytes = transientBytes(sizeBytes);
     try {
-      for (let count = 1; done < bytes.length && count > 0; done += count) {
-        count = readSync(this.file, bytes, done, bytes.length - done, done);
-      }
+      this.source.read(0, bytes);
     } catch (error) {
-      throw hostError(error, `read ${this.what} ${this.path}`);
+      if (!this.source.isChanged()) throw error;
     }
-    const { size, mtimeNs } = fstatSync(this.file, { bigint: true });
-    if (done < bytes.length || Number(size) !== this.sizeBytes || mtimeNs !== this.modified) {
-      throw new GodwitError(
-        'state',
-        `The machine cannot be started again: somebody wrote to ${this.what} ${this.path}.`,
-        {
-          hint: 'Replace a file that a machine boots from, and leave the old one as it was.',
-        },
-      );
+    if (this.source.isChanged()) {
+      throw new GodwitError('state', `The machine cannot be started again: somebody wrote to ${name}.`, {
+        hint: 'Replace a file that a machine boots from, and leave the old one as it was.',
+      });
     }
     return bytes;
   }
 
   close(): void {
-    closeSync(this.file);
+    this.source.close();
   }
 }

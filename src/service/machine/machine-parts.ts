@@ -9,14 +9,14 @@ import type { MachineCore } from '../../machine/core.ts';
 import type { PageSource } from '../../memory/page-source.ts';
 import type { LiveRunner } from '../../run/live-runner.ts';
 import type { OutputGate } from '../../run/output-gate.ts';
-import type { NodeLoop } from '../../platform/node/node-loop.ts';
 import { imagesOf } from '../checkpoint/checkpointed-machine.ts';
 import { Checkpointer, type CheckpointPlace } from '../checkpoint/checkpointer.ts';
 import type { MachineDisks } from '../disk/machine-disks.ts';
 import { MachineRecordings } from '../recording/machine-recordings.ts';
 import type { MachineFiles } from './machine-files.ts';
-import type { MachineHost } from './machine-host.ts';
+import type { MachineLoop } from './machine-loop.ts';
 import type { OutputMeter } from './output-meter.ts';
+import type { ThreadMachines } from './thread-machines.ts';
 import { TraceBuffer } from './trace-buffer.ts';
 
 export type Send = (message: FromMachine, transfer?: ArrayBuffer[]) => void;
@@ -26,7 +26,7 @@ export interface MachineParts {
   readonly disks: MachineDisks;
   readonly core: MachineCore;
   readonly send: Send;
-  readonly host: MachineHost;
+  readonly host: ThreadMachines;
   /** Input waits until the guest listens to its console. */
   readonly untilListening: boolean;
   /** What it boots from, when it does not go on from something else. */
@@ -47,7 +47,7 @@ export function makeCheckpointer({ configuration, disks, core, send, from, paren
 
 export function makeRecordings(
   { configuration, disks, core, send, files }: MachineParts,
-  loop: NodeLoop,
+  loop: MachineLoop,
   listen: LiveRunner['listen'],
 ): MachineRecordings {
   const { memoryBytes, consolePort } = configuration;

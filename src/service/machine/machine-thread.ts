@@ -1,11 +1,12 @@
-import type { Worker } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
 import { fromWireError, toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
+import { platform } from '../../platform/platform.ts';
+import type { Thread } from '../../platform/threads.ts';
 import { compileService } from '../compile/compile-service.ts';
-import { prewarmedWorker } from '../warm/prewarmed-worker.ts';
-import type { FromHost, ThreadData, ToHost } from './host-messages.ts';
-import { FIRST_MACHINE } from './machine-host.ts';
+import { prewarmedThread } from '../warm/prewarmed-thread.ts';
+import { FIRST_MACHINE } from './thread-machines.ts';
+import type { FromThread, ThreadRequest, ToThread } from './thread-messages.ts';
 
 /** What a handle in this thread does with what its machine says. */
 export interface Receiver {
@@ -13,7 +14,7 @@ export interface Receiver {
   fail(error: GodwitError): void;
 }
 
-export interface ThreadOptions extends Pick<ThreadData, 'task' | 'interpreter'> {
+export interface ThreadOptions extends Pick<ThreadRequest, 'task' | 'interpreter'> {
   /** Regions are compiled in another thread. */
   readonly compilesApart: boolean;
 }
@@ -31,7 +32,7 @@ export const LOST = "The machine's thread ended unexpectedly.";
 
 /** A thread of machines, seen from the process's main thread. */
 export class MachineThread {
-  private readonly worker: Worker;
+  private readonly thread: Thread;
   private readonly events: ThreadEvents;
   private readonly receivers = new Map<number, Receiver>();
   /** What forks said that have no handle yet, or only for less than a turn of the event loop. */
@@ -46,24 +47,24 @@ export class MachineThread {
   constructor({ task, interpreter, compilesApart }: ThreadOptions, events: ThreadEvents) {
     this.events = events;
     const compiler = compilesApart ? compileService.connect() : undefined;
-    const data: ThreadData = { task, interpreter, ...(compiler && { compiler: compiler.port }) };
-    this.worker = prewarmedWorker.take();
+    const request: ThreadRequest = { task, interpreter, ...(compiler && { compiler: compiler.port }) };
+    this.thread = prewarmedThread.take();
     const transfer = [...('first' in task ? [task.first] : []), ...(compiler ? [compiler.port] : [])];
-    this.worker.postMessage(data, transfer);
-    this.worker.on('exit', () => compiler?.release());
+    this.thread.post(request, transfer);
     this.ready = new Promise((resolve, reject) => {
-      this.worker.on('message', (message: FromHost) => this.receive(message, resolve, reject));
-      this.worker.on('exit', () => reject(new GodwitError('state', LOST)));
+      this.thread.onMessage((message) => this.receive(message as FromThread, resolve, reject));
+      this.thread.onEnd((cause) => {
+        compiler?.release();
+        const error = cause === undefined ? new GodwitError('state', LOST) : fromWireError(toWireError(cause));
+        reject(error);
+        this.failAll(error);
+        this.events.exited();
+      });
     });
     this.ready.catch(() => {});
-    this.worker.on('error', (error) => this.failAll(fromWireError(toWireError(error))));
-    this.worker.on('exit', () => {
-      this.failAll(new GodwitError('state', LOST));
-      this.events.exited();
-    });
   }
 
-  private receive(message: FromHost, ready: () => void, failed: (error: GodwitError) => void): void {
+  private receive(message: FromThread, ready: () => void, failed: (error: GodwitError) => void): void {
     if ('machine' in message) {
       if (message.message.kind === 'ready') ready();
       if (message.message.kind === 'failed' && message.machine === FIRST_MACHINE)
@@ -105,7 +106,12 @@ export class MachineThread {
   attach(machine: number, receiver: Receiver): void {
     this.receivers.set(machine, receiver);
     this.known.add(machine);
-    if (this.unheard.has(machine)) setImmediate(() => this.tellUnheard(machine));
+    if (this.unheard.has(machine)) void this.tellUnheardLater(machine);
+  }
+
+  private async tellUnheardLater(machine: number): Promise<void> {
+    await platform().timers.turn();
+    this.tellUnheard(machine);
   }
 
   private tellUnheard(machine: number): void {
@@ -138,11 +144,11 @@ export class MachineThread {
     this.post({ machine, message });
   }
 
-  post(message: ToHost): void {
-    this.worker.postMessage(message, 'port' in message ? [message.port] : []);
+  post(message: ToThread): void {
+    this.thread.post(message, 'port' in message ? [message.port] : []);
   }
 
   async terminate(): Promise<void> {
-    await this.worker.terminate();
+    await this.thread.terminate();
   }
 }

@@ -1,61 +1,73 @@
 /** A thread of machines: its first message says what it is for; then it serves until the last machine of its fork group ends. */
-import '../../platform/node/install.ts';
-import { parentPort, workerData } from 'node:worker_threads';
 import type { FromMachine } from '../../api/actions.ts';
 import { toWireError } from '../../api/wire-error.ts';
 import { DirectCompiler } from '../../execute/jit/compiler.ts';
-import { provideInterpreter } from '../../machine/interpreter-module.ts';
-import { NODE_INTERPRETER } from '../../platform/node/prebuilt-interpreter.ts';
+import { MACHINE_INTERPRETER, provideInterpreter } from '../../machine/interpreter-module.ts';
+import { platform } from '../../platform/platform.ts';
+import type { Port, ThreadStart } from '../../platform/threads.ts';
 import { ThreadCompiler } from '../compile/thread-compiler.ts';
 import { forgetWarmedUp, type WarmUp, warmUp } from '../warm/warm-up.ts';
-import type { Envelope, FromHost, ThreadData, ToHost } from './host-messages.ts';
-import { FIRST_MACHINE, FIRST_THREAD, MachineHost } from './machine-host.ts';
+import { FIRST_MACHINE, FIRST_THREAD, ThreadMachines } from './thread-machines.ts';
+import type { Envelope, FromThread, ThreadRequest, ToThread } from './thread-messages.ts';
 
-const port = parentPort!;
-
-function post(envelope: Envelope<FromMachine>, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(envelope, transfer);
+export function serve({ parent, data }: ThreadStart): void {
+  const thread = new MachineThreadServer(parent);
+  parent.onMessage((message) => thread.receive(message as ThreadRequest | ToThread));
+  if (data) void warmUp(data as WarmUp, () => thread.isWanted);
 }
 
-function tell(message: FromHost): void {
-  port.postMessage(message);
-}
+class MachineThreadServer {
+  private readonly parent: Port;
+  private machines: Promise<ThreadMachines | undefined> | undefined;
 
-async function begin({ task, interpreter, compiler }: ThreadData): Promise<MachineHost | undefined> {
-  provideInterpreter(NODE_INTERPRETER, interpreter);
-  const regions = compiler ? new ThreadCompiler(compiler) : new DirectCompiler(() => performance.now());
-  const isFirst = !('first' in task);
-  if (!('checkpoint' in task)) forgetWarmedUp();
-  const host = new MachineHost(post, regions, () => port.close(), isFirst ? FIRST_THREAD : task.thread);
-  try {
-    if (isFirst) await host.open(task);
-    else await host.join(task);
-    tell(isFirst ? { machine: FIRST_MACHINE, message: { kind: 'ready' } } : { kind: 'joined' });
-    return host;
-  } catch (error) {
-    const failure = { kind: 'failed', error: toWireError(error) } as const;
-    tell(isFirst ? { machine: FIRST_MACHINE, message: failure } : failure);
-    if (!isFirst) task.first.close();
-    port.close();
-    return undefined;
+  constructor(parent: Port) {
+    this.parent = parent;
+  }
+
+  /** It has been told what it is for. */
+  get isWanted(): boolean {
+    return this.machines !== undefined;
+  }
+
+  /** What comes while the thread is not ready yet waits. */
+  receive(message: ThreadRequest | ToThread): void {
+    if (this.machines) void this.machines.then((ready) => this.handle(ready, message as ToThread));
+    else this.machines = this.begin(message as ThreadRequest);
+  }
+
+  private tell(message: FromThread): void {
+    this.parent.post(message);
+  }
+
+  private async begin({ task, interpreter, compiler }: ThreadRequest): Promise<ThreadMachines | undefined> {
+    const { threads, clock } = platform();
+    provideInterpreter(MACHINE_INTERPRETER, interpreter);
+    const regions = compiler ? new ThreadCompiler(threads.port(compiler)) : new DirectCompiler(() => clock.nowMs());
+    const isFirst = !('first' in task);
+    if (!('checkpoint' in task)) forgetWarmedUp();
+    const post = (envelope: Envelope<FromMachine>, transfer: ArrayBuffer[]) => this.parent.post(envelope, transfer);
+    const end = () => this.parent.close();
+    const machines = new ThreadMachines(post, regions, end, isFirst ? FIRST_THREAD : task.thread);
+    try {
+      if (isFirst) await machines.open(task);
+      else await machines.join(task);
+      this.tell(isFirst ? { machine: FIRST_MACHINE, message: { kind: 'ready' } } : { kind: 'joined' });
+      return machines;
+    } catch (error) {
+      const failure = { kind: 'failed', error: toWireError(error) } as const;
+      this.tell(isFirst ? { machine: FIRST_MACHINE, message: failure } : failure);
+      this.parent.close();
+      return undefined;
+    }
+  }
+
+  private async handle(machines: ThreadMachines | undefined, message: ToThread): Promise<void> {
+    if ('machine' in message || message.kind !== 'shut-down') {
+      machines?.receive(message);
+      return;
+    }
+    await machines?.shutDown();
+    this.tell({ kind: 'shut-down' });
+    this.parent.close();
   }
 }
-
-async function serve(host: MachineHost | undefined, message: ToHost): Promise<void> {
-  if ('machine' in message || message.kind !== 'shut-down') {
-    host?.receive(message);
-    return;
-  }
-  await host?.shutDown();
-  tell({ kind: 'shut-down' });
-  port.close();
-}
-
-let host: Promise<MachineHost | undefined> | undefined;
-
-port.on('message', (message: ThreadData | ToHost) => {
-  // What comes while the thread is not ready yet waits.
-  if (host) void host.then((ready) => serve(ready, message as ToHost));
-  else host = begin(message as ThreadData);
-});
-if (workerData) void warmUp(workerData as WarmUp, () => host !== undefined);

@@ -1,10 +1,10 @@
 import type { ForkOptions, RestoreOptions } from '../../api/checkpoint.ts';
 import { MachineHandle } from '../../api/machine.ts';
 import { checkThreads, configureMachine, configureRestore, type MachineOptions } from '../../api/options.ts';
-import { prebuiltInterpreter } from '../../platform/node/prebuilt-interpreter.ts';
-import { prewarmedWorker } from '../warm/prewarmed-worker.ts';
+import { platform } from '../../platform/platform.ts';
+import { prewarmedThread } from '../warm/prewarmed-thread.ts';
 import { ForkGroup } from './fork-group.ts';
-import { FIRST_MACHINE, FIRST_THREAD } from './machine-host.ts';
+import { FIRST_MACHINE, FIRST_THREAD } from './thread-machines.ts';
 
 /** How many machines this process has restored. */
 let restores = 0;
@@ -34,7 +34,7 @@ export class Machine extends MachineHandle {
    */
   static async create(options: MachineOptions): Promise<Machine> {
     const configuration = await configureMachine(options);
-    const forkGroup = new ForkGroup(configuration, await prebuiltInterpreter(), checkThreads(options));
+    const forkGroup = new ForkGroup(configuration, await platform().interpreter(), checkThreads(options));
     const machine = new Machine(forkGroup, FIRST_THREAD, FIRST_MACHINE, { status: 'created', goesOn: false });
     await forkGroup.ready;
     return machine;
@@ -51,12 +51,12 @@ export class Machine extends MachineHandle {
     options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without' | 'threads'> = {},
   ): Promise<Machine> {
     const request = configureRestore(checkpoint, options);
-    const interpreter = await prebuiltInterpreter();
+    const interpreter = await platform().interpreter();
     const forkGroup = new ForkGroup(request, interpreter, checkThreads(options));
     const machine = new Machine(forkGroup, FIRST_THREAD, FIRST_MACHINE, { status: 'created', goesOn: true });
     await forkGroup.ready;
     // Where several are restored there will be more.
-    if (++restores > 1) prewarmedWorker.prepare({ request, interpreter });
+    if (++restores > 1) prewarmedThread.prepare({ request, interpreter });
     return machine;
   }
 

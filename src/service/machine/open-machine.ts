@@ -5,23 +5,23 @@ import { type CoreOptions, MachineCore } from '../../machine/core.ts';
 import type { Engine } from '../../machine/engine.ts';
 import { bootImages, type Images } from '../../machine/linux.ts';
 import type { FrameSnapshot } from '../../memory/snapshot.ts';
-import type { OutputGate } from '../../run/output-gate.ts';
 import { platform } from '../../platform/platform.ts';
+import type { OutputGate } from '../../run/output-gate.ts';
 import { openCheckpointed, resetFrom } from '../checkpoint/checkpointed-machine.ts';
 import { MachineDisks } from '../disk/machine-disks.ts';
 import { takeWarmedUp } from '../warm/warm-up.ts';
 import { assemble, makeCore } from './assemble.ts';
-import { Origin } from './fork-origin.ts';
-import type { ForkRequest } from './host-messages.ts';
+import { ForkOrigin } from './fork-origin.ts';
 import { MachineFiles } from './machine-files.ts';
-import type { MachineHost } from './machine-host.ts';
 import type { Send } from './machine-parts.ts';
 import type { RunningMachine } from './running-machine.ts';
+import type { ThreadMachines } from './thread-machines.ts';
+import type { ForkRequest } from './thread-messages.ts';
 
 /** What a fork is made of: a snapshot in the memory of the thread's engine, and what goes with it. */
 export interface ForkSeed extends Pick<ForkRequest, 'state' | 'disks' | 'parent'> {
   readonly engine: Engine;
-  readonly origin: Origin;
+  readonly origin: ForkOrigin;
   readonly memory: FrameSnapshot;
 }
 
@@ -29,7 +29,7 @@ export interface ForkSeed extends Pick<ForkRequest, 'state' | 'disks' | 'parent'
 export async function openMachine(
   configuration: MachineConfiguration,
   send: Send,
-  host: MachineHost,
+  host: ThreadMachines,
   gate?: OutputGate,
 ): Promise<RunningMachine> {
   const files = await MachineFiles.open(configuration);
@@ -45,7 +45,7 @@ export async function openMachine(
     const load = bootImages(images);
     const parts = { configuration, disks, send, host, untilListening, files, gate };
     const machine = await assemble(parts, (late) => makeCore({ ...late, load }));
-    host.setOrigin(machine.core.engine, new Origin({ configuration, load, files }));
+    host.setOrigin(machine.core.engine, new ForkOrigin({ configuration, load, files }));
     // Tens of megabytes that were read.
     platform().collectGarbage();
     if (configuration.profile) await machine.startProfile(configuration.profile, files);
@@ -60,7 +60,7 @@ export async function openMachine(
 export async function restoreMachine(
   request: RestoreConfiguration,
   send: Send,
-  host: MachineHost,
+  host: ThreadMachines,
   gate?: OutputGate,
 ): Promise<RunningMachine> {
   const { configuration, disks, opened, store } = await openCheckpointed(request);
@@ -72,13 +72,13 @@ export async function restoreMachine(
   const make = (late: CoreOptions) =>
     makeCore(late, async () => {
       const options = { ...late, load };
-      return warmedUp?.become(options) ?? MachineCore.restore(options, state, pages);
+      return warmedUp?.makeCore(options) ?? MachineCore.restore(options, state, pages);
     });
   try {
     const from = { store, id: meta.id, pages };
     const machine = await assemble({ configuration, disks, send, host, untilListening: false, from, gate }, make);
     const checkpoint = { store, id: meta.id };
-    host.setOrigin(machine.core.engine, new Origin({ configuration, load, checkpoint, pages }));
+    host.setOrigin(machine.core.engine, new ForkOrigin({ configuration, load, checkpoint, pages }));
     machine.disks.resubmit(machine.core.board.disks);
     machine.continueAs(request);
     return machine;
@@ -92,7 +92,7 @@ export async function restoreMachine(
 export async function forkMachine(
   { engine, origin, memory, state, disks, parent }: ForkSeed,
   send: Send,
-  host: MachineHost,
+  host: ThreadMachines,
 ): Promise<RunningMachine> {
   const opened = await MachineDisks.openOver(disks);
   const { configuration, load } = origin;

@@ -1,4 +1,4 @@
-import type { NodeLoop } from '../../platform/node/node-loop.ts';
+import type { MachineLoop } from './machine-loop.ts';
 
 /** With more than this on its way to someone who is slow, the machine is held up. */
 const HIGH_BYTES = 1024 ** 2;
@@ -6,11 +6,11 @@ const LOW_BYTES = HIGH_BYTES / 4;
 
 /** Counts what was sent and not yet taken, and holds the machine up when that is too much. */
 export class OutputMeter {
-  private readonly loop: NodeLoop;
+  private readonly loop: MachineLoop;
   private bytes = 0;
   private stopped = false;
 
-  constructor(loop: NodeLoop) {
+  constructor(loop: MachineLoop) {
     this.loop = loop;
   }
 

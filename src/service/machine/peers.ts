@@ -1,86 +1,84 @@
-import type { MessagePort } from 'node:worker_threads';
 import { fromWireError, toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
-import type { ForkRequest, PeerMessage } from './host-messages.ts';
+import { PendingRequests } from '../../common/pending-requests.ts';
+import { platform } from '../../platform/platform.ts';
+import type { Port, RemotePort } from '../../platform/threads.ts';
+import type { ForkRequest, PeerMessage } from './thread-messages.ts';
 
-interface Waiting {
-  readonly thread: number;
-  resolve(machine: number): void;
-  reject(error: GodwitError): void;
-}
+/** What the first thread says to one that joins it. */
+export type Invitation = Extract<PeerMessage, { kind: 'join' }>;
 
 /** The other threads of a fork group, as one of them sees them. */
 export class Peers {
-  private readonly ports = new Map<number, MessagePort>();
-  private readonly waiting = new Map<number, Waiting>();
-  private nextId = 0;
+  private readonly ports = new Map<number, Port>();
+  /** Forks that other threads make, by the number of the thread. */
+  private readonly forks = new PendingRequests<number, number>();
   /** Makes a machine of what another thread sent. Gives its number. */
   private readonly adopt: (request: ForkRequest) => Promise<number>;
+  private joining: { resolve(invitation: Invitation): void; reject(error: GodwitError): void } | undefined;
 
   constructor(adopt: (request: ForkRequest) => Promise<number>) {
     this.adopt = adopt;
   }
 
-  connect(thread: number, port: MessagePort): void {
+  connect(thread: number, remote: RemotePort): void {
+    const port = platform().threads.port(remote);
     this.ports.set(thread, port);
-    port.on('message', (message: PeerMessage) => this.receive(port, message));
-    port.on('close', () => this.lose(thread));
+    port.onMessage((message) => this.receive(port, message as PeerMessage));
+    port.onClose(() => this.lose(thread));
+  }
+
+  /** Connects with the first thread, and waits for its word. */
+  join(first: number, remote: RemotePort): Promise<Invitation> {
+    return new Promise((resolve, reject) => {
+      this.joining = { resolve, reject };
+      this.connect(first, remote);
+    });
   }
 
   post(thread: number, message: PeerMessage): void {
-    this.ports.get(thread)?.postMessage(message);
+    this.ports.get(thread)?.post(message);
   }
 
   /** Has the fork run in another thread. Gives its number there; throws what that thread threw. */
   fork(thread: number, request: ForkRequest): Promise<number> {
     const port = this.ports.get(thread);
     if (!port) return Promise.reject(new GodwitError('state', 'The thread that the fork was to run in has ended.'));
-    const id = this.nextId++;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { thread, resolve, reject });
-      port.postMessage({ kind: 'fork', id, request } satisfies PeerMessage);
-    });
+    return this.forks.request(thread, (id) => port.post({ kind: 'fork', id, request } satisfies PeerMessage));
   }
 
-  private receive(port: MessagePort, message: PeerMessage): void {
+  private receive(port: Port, message: PeerMessage): void {
     switch (message.kind) {
       case 'fork':
         void this.serve(port, message.id, message.request);
         break;
       case 'forked':
-        this.settled(message.id)?.resolve(message.machine);
+        this.forks.resolve(message.id, message.machine);
         break;
       case 'refused':
-        this.settled(message.id)?.reject(fromWireError(message.error));
+        this.forks.reject(message.id, fromWireError(message.error));
         break;
       case 'join':
+        this.joining?.resolve(message);
         break;
     }
   }
 
-  private settled(id: number): Waiting | undefined {
-    const waiting = this.waiting.get(id);
-    this.waiting.delete(id);
-    return waiting;
-  }
-
-  private async serve(port: MessagePort, id: number, request: ForkRequest): Promise<void> {
+  private async serve(port: Port, id: number, request: ForkRequest): Promise<void> {
     let answer: PeerMessage;
     try {
       answer = { kind: 'forked', id, machine: await this.adopt(request) };
     } catch (error) {
       answer = { kind: 'refused', id, error: toWireError(error) };
     }
-    port.postMessage(answer);
+    port.post(answer);
   }
 
   private lose(thread: number): void {
     this.ports.delete(thread);
-    for (const [id, { thread: asked, reject }] of this.waiting) {
-      if (asked !== thread) continue;
-      this.waiting.delete(id);
-      reject(new GodwitError('state', 'The thread that the fork was to run in ended unexpectedly.'));
-    }
+    this.joining?.reject(new GodwitError('state', "The first machine's thread has ended."));
+    const error = new GodwitError('state', 'The thread that the fork was to run in ended unexpectedly.');
+    this.forks.rejectAll(error, (asked) => asked === thread);
   }
 
   close(): void {

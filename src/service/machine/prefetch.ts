@@ -1,4 +1,5 @@
 import type { GuestRam } from '../../memory/guest-ram.ts';
+import { platform } from '../../platform/platform.ts';
 
 /** So long one step takes, about: a guest waits meanwhile. */
 const STEP_MS = 0.5;
@@ -17,9 +18,10 @@ export class Prefetch {
   /** What cannot be read is left: the guest's own access says so, if it comes. */
   step(): void {
     if (this.next >= this.pages.length) return;
-    const endMs = performance.now() + STEP_MS;
+    const { clock } = platform();
+    const endMs = clock.nowMs() + STEP_MS;
     try {
-      while (this.next < this.pages.length && performance.now() < endMs) this.ram.prefetch(this.pages[this.next++]!);
+      while (this.next < this.pages.length && clock.nowMs() < endMs) this.ram.prefetch(this.pages[this.next++]!);
     } catch {
       this.pages = [];
     }

@@ -1,10 +1,10 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises';
 import type { ProfileConfiguration } from '../../api/options.ts';
 import { readBootImage } from '../../machine/boot/images.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import type { Images } from '../../machine/linux.ts';
 import { RAM_BASE } from '../../memory/layout.ts';
-import { hostError } from '../../platform/node/host-error.ts';
+import type { AppendFile } from '../../platform/files.ts';
+import { platform } from '../../platform/platform.ts';
 import {
   type GuestSymbol,
   isElfFile,
@@ -22,26 +22,23 @@ const KERNEL_REACH_BYTES = 128 * 1024 ** 2;
 
 /** Profiles a machine from now to its end, and writes the file then. */
 export class ProfileRecorder {
-  private readonly path: string;
-  private readonly file: FileHandle;
+  private readonly file: AppendFile;
   private readonly core: MachineCore;
   private readonly files: MachineFiles;
   private readonly given: readonly GuestSymbol[];
   private readonly sampler: Sampler;
 
   private constructor(parts: {
-    path: string;
-    file: FileHandle;
+    file: AppendFile;
     core: MachineCore;
     files: MachineFiles;
     given: readonly GuestSymbol[];
   }) {
-    this.path = parts.path;
     this.file = parts.file;
     this.core = parts.core;
     this.files = parts.files;
     this.given = parts.given;
-    this.sampler = new Sampler(parts.core, { nowMs: () => performance.now() });
+    this.sampler = new Sampler(parts.core, platform().clock);
   }
 
   /** Opens what is written at the end, so that a mistake shows at once. Throws GodwitError. */
@@ -52,19 +49,15 @@ export class ProfileRecorder {
   ): Promise<ProfileRecorder> {
     const given: GuestSymbol[] = [];
     for (const { path: source, bias } of symbols) given.push(...(await readSymbols(source, bias)));
-    const file = await open(path, 'w').catch((error: unknown) => {
-      throw hostError(error, `write the profile ${path}`);
-    });
-    return new ProfileRecorder({ path, file, core, files, given });
+    const file = await platform().files.openAppend(path, { replace: true, isShared: true, what: 'the profile' });
+    return new ProfileRecorder({ file, core, files, given });
   }
 
   /** Writes the profile, before the machine's memory is given back. Throws GodwitError. */
   async finish(): Promise<void> {
     this.sampler.stop();
     try {
-      await this.file.writeFile(JSON.stringify(this.profile()));
-    } catch (error) {
-      throw hostError(error, `write the profile ${this.path}`);
+      await this.file.append(new TextEncoder().encode(JSON.stringify(this.profile())));
     } finally {
       await this.file.close();
     }
@@ -78,11 +71,12 @@ export class ProfileRecorder {
 }
 
 async function readSymbols(path: string, bias: bigint): Promise<GuestSymbol[]> {
-  const file = await readFile(path).catch((error: unknown) => {
-    throw hostError(error, `read the symbols ${path}`);
-  });
+  const file = await platform().files.read(path, { what: 'the symbols', pipes: true });
   if (isElfFile(file)) return readElfSymbols(file, bias);
-  return readSystemMap(file.toString('latin1')).map(({ name, address }) => ({ name, address: address + bias }));
+  return readSystemMap(new TextDecoder('latin1').decode(file)).map(({ name, address }) => ({
+    name,
+    address: address + bias,
+  }));
 }
 
 /** Of the kernel's and the firmware's files, or what Linux has in its memory. */

@@ -6,7 +6,6 @@ import { GodwitError } from '../../common/errors.ts';
 import type { Finish } from '../../device/finisher/test-finisher.ts';
 import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
 import type { ConsolePort, MachineCore } from '../../machine/core.ts';
-import { NodeLoop } from '../../platform/node/node-loop.ts';
 import { platform } from '../../platform/platform.ts';
 import { LiveRunner } from '../../run/live-runner.ts';
 import { OPEN_GATE, type OutputGate } from '../../run/output-gate.ts';
@@ -17,16 +16,17 @@ import type { MachineRecordings } from '../recording/machine-recordings.ts';
 import { InputQueue } from './input-queue.ts';
 import { endOf } from './machine-end.ts';
 import type { MachineFiles } from './machine-files.ts';
-import type { MachineHost } from './machine-host.ts';
+import { MachineLoop } from './machine-loop.ts';
 import { type MachineParts, makeCheckpointer, makeRecordings, makeTrace, type Send } from './machine-parts.ts';
 import { OutputMeter } from './output-meter.ts';
 import { Prefetch } from './prefetch.ts';
 import { ProfileRecorder } from './profile-recorder.ts';
+import type { ThreadMachines } from './thread-machines.ts';
 import type { TraceBuffer } from './trace-buffer.ts';
 
 /** A machine with its disks in this thread, from when it is there until it has ended. What is asked of it is in actions.ts. */
 export class RunningMachine {
-  readonly host: MachineHost;
+  readonly host: ThreadMachines;
   readonly core: MachineCore;
   readonly runner: LiveRunner;
   readonly disks: MachineDisks;
@@ -56,7 +56,7 @@ export class RunningMachine {
     this.disks = disks;
     this.core = core;
     this.gate = parts.gate ?? OPEN_GATE;
-    const loop = new NodeLoop(() => this.afterRound());
+    const loop = new MachineLoop(() => this.afterRound());
     this.recordings = makeRecordings(parts, loop, (listener) => this.runner.listen(listener));
     this.runner = new LiveRunner(core, platform().clock, loop);
     this.debugger = new MachineDebugger({

@@ -1,10 +1,11 @@
 import type { DebugOptions } from '../../api/debug.ts';
 import { replayTarget } from '../../debug/replay-target.ts';
 import type { CoreOptions } from '../../machine/core.ts';
-import { NodeLoop } from '../../platform/node/node-loop.ts';
+import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import type { Recording } from '../../recording/recording.ts';
 import type { Timeline } from '../../replay/timeline.ts';
 import { GdbServer } from '../debug/gdb-server.ts';
+import { MachineLoop } from '../machine/machine-loop.ts';
 import { openTimeline } from './recorded-timeline.ts';
 
 export interface DebuggedReplayParts {
@@ -45,7 +46,7 @@ export class DebuggedReplay {
   private async listen(address: DebugOptions['listen']): Promise<void> {
     const target = replayTarget({
       timeline: this.timeline,
-      loop: new NodeLoop(),
+      loop: new MachineLoop(),
       kill: () => this.settle.resolve(),
       failed: (error) => {
         this.hasFailed = true;

@@ -1,12 +1,12 @@
 import type { ContinueOptions } from '../../api/checkpoint.ts';
 import type { Finish } from '../../device/finisher/test-finisher.ts';
 import type { ConsolePort, MachineCore } from '../../machine/core.ts';
-import { nodeClock } from '../../platform/node/clock.ts';
-import { NodeLoop } from '../../platform/node/node-loop.ts';
+import { platform } from '../../platform/platform.ts';
 import type { LiveListener } from '../../run/listeners.ts';
-import { LiveRunner } from '../../run/live-runner.ts';
+import { type LiveOptions, LiveRunner } from '../../run/live-runner.ts';
 import { freshIdentityEvents } from '../checkpoint/checkpointer.ts';
 import { InputQueue } from '../machine/input-queue.ts';
+import { MachineLoop } from '../machine/machine-loop.ts';
 import type { ReplayDisks } from './replay-disks.ts';
 
 export interface LiveFromReplayParts extends ContinueOptions {
@@ -25,8 +25,8 @@ export class LiveFromReplay {
   constructor(parts: LiveFromReplayParts) {
     const { core, consolePort } = parts;
     this.parts = parts;
-    const loop = new NodeLoop(() => this.input.flow());
-    this.runner = new LiveRunner(core, nodeClock, loop);
+    const loop = new MachineLoop(() => this.input.flow());
+    this.runner = new LiveRunner(core, platform().clock, loop);
     this.input = new InputQueue({
       core,
       port: consolePort,

@@ -1,17 +1,11 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { createDisk } from '../../backend/disk/live/open-disk.ts';
 import type { BlockBackend } from '../../device/virtio/block/backend.ts';
 import { type CoreOptions, type ForkOptions, MachineCore } from '../../machine/core.ts';
-import { provideInterpreter } from '../../machine/interpreter-module.ts';
+import { MACHINE_INTERPRETER, provideInterpreter } from '../../machine/interpreter-module.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import type { PageSource } from '../../memory/page-source.ts';
-import { nodeClock } from '../../platform/node/clock.ts';
-import { collectGarbage } from '../../platform/node/garbage.ts';
-import { NODE_INTERPRETER } from '../../platform/node/prebuilt-interpreter.ts';
-import { makeTemporaryFolder } from '../../platform/node/temporary-folder.ts';
+import { platform } from '../../platform/platform.ts';
 import type { HostLoop } from '../../run/host-loop.ts';
 import { LiveRunner } from '../../run/live-runner.ts';
 import { readMachine } from '../checkpoint/checkpointed-machine.ts';
@@ -57,31 +51,31 @@ let waiting: Restored | undefined;
  * nobody sees what it prints, and nothing is written. Ends early when the thread `isWanted`, with what is done so far.
  */
 export async function warmUp({ request, interpreter }: WarmUp, isWanted: IsWanted): Promise<void> {
-  provideInterpreter(NODE_INTERPRETER, interpreter);
+  provideInterpreter(MACHINE_INTERPRETER, interpreter);
   try {
     const restored = await restore(request);
     if (isWanted()) restored.pages.close();
     else {
       waiting = restored;
-      await act(restored, isWanted);
+      await runThrowawayFork(restored, isWanted);
     }
   } catch {
     // If something is wrong with the checkpoint, who restores it is told.
     forgetWarmedUp();
   }
-  if (!isWanted()) collectGarbage();
+  if (!isWanted()) platform().collectGarbage();
 }
 
 /** A core that goes on from the checkpoint, if this thread has restored it already, and where its pages come from. */
 export function takeWarmedUp(
   { meta }: OpenCheckpoint,
   { translation }: MachineConfiguration,
-): { readonly pages: PageSource; become(options: CoreOptions): MachineCore } | undefined {
+): { readonly pages: PageSource; makeCore(options: CoreOptions): MachineCore } | undefined {
   const restored = waiting;
   waiting = undefined;
   if (!restored) return undefined;
   if (restored.checkpoint === meta.id && JSON.stringify(restored.translation) === JSON.stringify(translation)) {
-    return { pages: restored.pages, become: (options) => become(restored, options) };
+    return { pages: restored.pages, makeCore: (options) => makeCore(restored, options) };
   }
   restored.pages.close();
   return undefined;
@@ -93,7 +87,7 @@ export function forgetWarmedUp(): void {
   waiting = undefined;
 }
 
-function become({ core, compiler }: Restored, { disks, output, load, compiler: real }: CoreOptions): MachineCore {
+function makeCore({ core, compiler }: Restored, { disks, output, load, compiler: real }: CoreOptions): MachineCore {
   if (real) compiler.attach(real);
   const machine = forkOf(core, { load, ...(disks && { disks }), ...(output && { output }) });
   core.dispose();
@@ -124,7 +118,7 @@ async function restore({ checkpoint, store: folder, translation }: RestoreConfig
           return { sizeBytes, readonly, serial: '', backend: NEVER_ANSWERS };
         }),
         compiler,
-        collectGarbage,
+        collectGarbage: platform().collectGarbage,
         load: () => {},
       },
       state,
@@ -138,46 +132,47 @@ async function restore({ checkpoint, store: folder, translation }: RestoreConfig
 }
 
 /** What is read before the fork is made, and decoded by it, is its original's too. */
-async function act({ core, pages }: Restored, isWanted: IsWanted): Promise<void> {
-  await bringIn(core, pages.hotPages, isWanted);
+async function runThrowawayFork({ core, pages }: Restored, isWanted: IsWanted): Promise<void> {
+  await prefetchPages(core, pages.hotPages, isWanted);
   if (isWanted()) return;
   const fork = forkOf(core, {});
   try {
-    await run(fork, isWanted);
-    if (core.board.disks.length > 0 && !isWanted()) await openDisk();
-    await bringIn(core, [...fork.ram.presentPages()], isWanted);
+    await runForAMoment(fork, isWanted);
+    if (core.board.disks.length > 0 && !isWanted()) await openOverlaidDisk();
+    await prefetchPages(core, [...fork.ram.presentPages()], isWanted);
   } finally {
     fork.dispose();
   }
 }
 
-async function bringIn({ ram }: MachineCore, wanted: readonly number[], isWanted: IsWanted): Promise<void> {
+async function prefetchPages({ ram }: MachineCore, wanted: readonly number[], isWanted: IsWanted): Promise<void> {
   for (const [i, page] of wanted.entries()) {
-    if (i % STEP_PAGES === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (i % STEP_PAGES === 0) await platform().timers.turn();
     if (isWanted()) return;
     ram.prefetch(page);
   }
 }
 
-/** As a restored machine begins: another individual in another time, and somebody presses a key. */
-async function run(core: MachineCore, isWanted: IsWanted): Promise<void> {
+/** As a restored machine begins: with a fresh identity, in another time, and somebody presses a key. */
+async function runForAMoment(core: MachineCore, isWanted: IsWanted): Promise<void> {
   const stopIfDone = (): void => {
     if (isWanted() || runner.stats.busyMs > MAXIMUM_BUSY_MS) runner.stop();
   };
   let restMs = 0;
+  const { clock, timers } = platform();
   const loop: HostLoop = {
     yield: async () => {
-      await new Promise((resolve) => setImmediate(resolve));
+      await timers.turn();
       stopIfDone();
     },
     sleep: async (ms) => {
       restMs += ms;
       if (restMs > MAXIMUM_REST_MS) runner.stop();
-      else await delay(ms);
+      else await timers.sleep(ms);
     },
     wake: () => {},
   };
-  const runner = new LiveRunner(core, nodeClock, loop);
+  const runner = new LiveRunner(core, clock, loop);
   runner.followWall();
   for (const event of freshIdentityEvents()) runner.arrive(event);
   runner.input('uart', RETURN_KEY);
@@ -185,15 +180,16 @@ async function run(core: MachineCore, isWanted: IsWanted): Promise<void> {
 }
 
 /** As the disks of a restored machine are opened: one over another. */
-async function openDisk(): Promise<void> {
-  const folder = await makeTemporaryFolder();
+async function openOverlaidDisk(): Promise<void> {
+  const { files } = platform();
+  const folder = await files.makeTemporaryFolder();
   try {
-    const path = join(folder, 'disk.qcow2');
+    const path = `${folder}/disk.qcow2`;
     await createDisk(path, { sizeBytes: SMALL_DISK_BYTES, temporary: true });
     const disks = await MachineDisks.openRestored([{ path, format: 'qcow2', readonly: false, serial: '' }], undefined);
     await disks.close();
     await disks.removeTemporary();
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await files.removeTree(folder);
   }
 }

@@ -4,11 +4,11 @@ import { replayTarget } from '../../../src/debug/replay-target.ts';
 import type { Finish } from '../../../src/device/finisher/test-finisher.ts';
 import type { MachineCore } from '../../../src/machine/core.ts';
 import { nodeClock } from '../../../src/platform/node/clock.ts';
-import { NodeLoop } from '../../../src/platform/node/node-loop.ts';
 import { Timeline } from '../../../src/replay/timeline.ts';
 import { LiveRunner } from '../../../src/run/live-runner.ts';
 import type { LoggedEvent } from '../../../src/run/replay-runner.ts';
 import { type GdbAddress, GdbServer } from '../../../src/service/debug/gdb-server.ts';
+import { MachineLoop } from '../../../src/service/machine/machine-loop.ts';
 
 export const GDB = 'gdb-multiarch';
 const PATIENCE_MS = 90_000;
@@ -80,7 +80,7 @@ export class LiveMachine {
     address: GdbAddress = 0,
     onEvent: (stamped: LoggedEvent) => void = () => {},
   ): Promise<LiveMachine> {
-    const runner = new LiveRunner(core, nodeClock, new NodeLoop());
+    const runner = new LiveRunner(core, nodeClock, new MachineLoop());
     runner.listen({ event: onEvent });
     const late: { machine?: LiveMachine } = {};
     const target = liveTarget({
@@ -124,7 +124,7 @@ export class ReplayedMachine {
     const late: { machine?: ReplayedMachine } = {};
     const target = replayTarget({
       timeline,
-      loop: new NodeLoop(),
+      loop: new MachineLoop(),
       kill: () => {},
       failed: (error) => {
         late.machine!.failure = error;

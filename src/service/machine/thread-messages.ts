@@ -11,12 +11,12 @@
  *       | -- shut-down --> all of them, when the last machine has ended           |
  *       | <------------------------------------------------- shut-down -------|
  */
-import type { MessagePort } from 'node:worker_threads';
 import type { FromMachine, ToMachine } from '../../api/actions.ts';
 import type { ContinueOptions } from '../../api/checkpoint.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import type { WireError } from '../../api/wire-error.ts';
 import type { HandedSnapshot } from '../../memory/snapshot.ts';
+import type { RemotePort } from '../../platform/threads.ts';
 import type { PlainData } from '../../state/plain-data.ts';
 import type { CheckpointPlace } from '../checkpoint/checkpointer.ts';
 import type { DisksToFork } from '../disk/machine-disks.ts';
@@ -34,29 +34,29 @@ export type LockWord = Int32Array<SharedArrayBuffer>;
 export interface Joining {
   readonly thread: number;
   readonly lock: LockWord;
-  readonly first: MessagePort;
+  readonly first: RemotePort;
 }
 
-/** The first message to a thread. */
-export interface ThreadData {
+/** The first message to a thread: what it is for. */
+export interface ThreadRequest {
   readonly task: MachineConfiguration | RestoreConfiguration | Joining;
   readonly interpreter: WebAssembly.Module;
   /** To the thread that compiles regions, if there is one. */
-  readonly compiler?: MessagePort;
+  readonly compiler?: RemotePort;
 }
 
 /** From the main thread. */
-export type ToHost =
+export type ToThread =
   | Envelope<ToMachine>
   /** To the first thread: another one is to run forks. */
-  | { readonly kind: 'share'; readonly thread: number; readonly port: MessagePort; readonly lock: LockWord }
+  | { readonly kind: 'share'; readonly thread: number; readonly port: RemotePort; readonly lock: LockWord }
   /** A way to another thread of the fork group. */
-  | { readonly kind: 'connect'; readonly thread: number; readonly port: MessagePort }
+  | { readonly kind: 'connect'; readonly thread: number; readonly port: RemotePort }
   /** No machine of the fork group is left. */
   | { readonly kind: 'shut-down' };
 
 /** To the main thread. */
-export type FromHost =
+export type FromThread =
   | Envelope<FromMachine>
   /** Forks can be put here, or can't. */
   | { readonly kind: 'joined' }

@@ -1,30 +1,19 @@
-import type { MessagePort } from 'node:worker_threads';
 import type { FromMachine } from '../../api/actions.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
-import { GodwitError } from '../../common/errors.ts';
 import type { RegionCompiler } from '../../execute/jit/compiler.ts';
 import { joinEngine } from '../../machine/core.ts';
 import type { Engine } from '../../machine/engine.ts';
 import { MemoryLock } from '../../memory/lock.ts';
 import { FrameSnapshot } from '../../memory/snapshot.ts';
-import { collectGarbage } from '../../platform/node/garbage.ts';
+import { platform } from '../../platform/platform.ts';
 import { receive } from './actions.ts';
-import { Origin } from './fork-origin.ts';
-import type { Envelope, ForkRequest, Joining, PeerMessage, ToHost } from './host-messages.ts';
+import { ForkOrigin } from './fork-origin.ts';
 import { beginFork, forkMachine, openMachine, restoreMachine } from './open-machine.ts';
 import { Peers } from './peers.ts';
 import type { RunningMachine } from './running-machine.ts';
+import type { Envelope, ForkRequest, Joining, PeerMessage, ToThread } from './thread-messages.ts';
 
 export type SendEnvelope = (envelope: Envelope<FromMachine>, transfer: ArrayBuffer[]) => void;
-
-type Invitation = Extract<PeerMessage, { kind: 'join' }>;
-
-function invitation(first: MessagePort): Promise<Invitation> {
-  return new Promise((resolve, reject) => {
-    first.once('message', resolve);
-    first.once('close', () => reject(new GodwitError('state', "The first machine's thread has ended.")));
-  });
-}
 
 /** Number of the machine that a fork group begins with, and of its thread. */
 export const FIRST_MACHINE = 0;
@@ -34,7 +23,7 @@ export const FIRST_THREAD = 0;
  * The machines of one thread: one that was configured, and forks, which share its memory and may be in other threads of its fork group. Each
  * runs in slices between which the others of the thread get their turn; what goes wrong in one ends that one.
  */
-export class MachineHost {
+export class ThreadMachines {
   /** Number of the thread in its fork group. */
   readonly thread: number;
   /** For the memory that they share. */
@@ -49,7 +38,7 @@ export class MachineHost {
   private readonly peers = new Peers((request) => this.adopt(request));
   private lock: MemoryLock | undefined;
   private engine: Engine | undefined;
-  private origin: Origin | undefined;
+  private origin: ForkOrigin | undefined;
   private nextNumber = FIRST_MACHINE;
   /** Called when the last machine of the thread is gone. */
   private readonly whenLast: (() => void)[] = [];
@@ -71,20 +60,25 @@ export class MachineHost {
   }
 
   /** Of the first machine: what its forks run in, and what they go back to. */
-  setOrigin(engine: Engine, origin: Origin): void {
+  setOrigin(engine: Engine, origin: ForkOrigin): void {
     this.engine ??= engine;
     this.origin ??= origin;
   }
 
   /** Waits for the first thread's word, and is ready for forks then. Throws GodwitError when what the fork group goes back to is gone. */
   async join({ lock, first }: Joining): Promise<void> {
-    const { memory, origin } = await invitation(first);
-    this.lock = new MemoryLock(lock, this.thread);
-    const { compiler } = this;
-    const { translation } = origin.configuration;
-    this.engine = await joinEngine({ memory, lock: this.lock }, { translation, compiler, collectGarbage });
-    this.origin = await Origin.open(origin);
-    this.peers.connect(FIRST_THREAD, first);
+    try {
+      const { memory, origin } = await this.peers.join(FIRST_THREAD, first);
+      this.lock = new MemoryLock(lock, this.thread);
+      const { compiler } = this;
+      const { translation } = origin.configuration;
+      const { collectGarbage } = platform();
+      this.engine = await joinEngine({ memory, lock: this.lock }, { translation, compiler, collectGarbage });
+      this.origin = await ForkOrigin.open(origin);
+    } catch (error) {
+      this.peers.close();
+      throw error;
+    }
   }
 
   /** Gives the machine that `make` makes its number. */
@@ -140,7 +134,7 @@ export class MachineHost {
     this.origin?.close();
   }
 
-  receive(message: Exclude<ToHost, { kind: 'shut-down' }>): void {
+  receive(message: Exclude<ToThread, { kind: 'shut-down' }>): void {
     if ('machine' in message) {
       const machine = this.machines.get(message.machine);
       if (machine) receive(machine, message.message);
@@ -156,7 +150,7 @@ export class MachineHost {
     }
   }
 
-  private share({ thread, port, lock }: Extract<ToHost, { kind: 'share' }>): void {
+  private share({ thread, port, lock }: Extract<ToThread, { kind: 'share' }>): void {
     const { arena } = this.engine!;
     this.lock ??= new MemoryLock(lock, this.thread);
     arena.shareBy(this.lock);

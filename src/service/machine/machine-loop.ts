@@ -1,11 +1,13 @@
+import { platform } from '../../platform/platform.ts';
 import type { HostLoop } from '../../run/host-loop.ts';
 
 /** The event loop of a thread, between slices of a machine. */
-export class NodeLoop implements HostLoop {
+export class MachineLoop implements HostLoop {
   private wakeSleeper: (() => void) | undefined;
   private unblock: (() => void) | undefined;
   private readonly holders = new Set<object>();
   private blocked: Promise<void> | undefined;
+  private readonly timers = platform().timers;
   /** Called after each round of messages. */
   private readonly onRound: () => void;
 
@@ -15,16 +17,16 @@ export class NodeLoop implements HostLoop {
 
   /** One round of the event loop: messages and completions get in. Longer while the machine is held up. */
   async yield(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
+    await this.timers.turn();
     this.onRound();
     while (this.blocked) await this.blocked;
   }
 
   async sleep(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
+      const cancel = this.timers.later(ms, resolve, { keepAlive: true });
       this.wakeSleeper = () => {
-        clearTimeout(timer);
+        cancel();
         resolve();
       };
     });
