@@ -2,8 +2,8 @@ import type { Finish } from '../../device/finisher/test-finisher.ts';
 import type { ConsolePort, MachineCore } from '../../machine/core.ts';
 import { nodeClock } from '../../platform/node/clock.ts';
 import { NodeLoop } from '../../platform/node/node-loop.ts';
+import { freshIdentityEvents } from '../../run/identity.ts';
 import { type LiveOptions, LiveRunner } from '../../run/live-runner.ts';
-import { freshIdentityEvents } from '../checkpoint/checkpointer.ts';
 import { InputQueue } from '../machine/input-queue.ts';
 import type { ReplayDisks } from './replay-disks.ts';
 

@@ -1,0 +1,14 @@
+/** What each kind of thread does. Loaded when it is needed: a thread need not wait for what others do. */
+import type { ThreadStart, ThreadTask } from '../platform/threads.ts';
+
+type Serve = (start: ThreadStart) => void;
+
+const TASKS: Readonly<Partial<Record<ThreadTask, () => Promise<{ serve: Serve }>>>> = {
+  'checkpoint-writer': () => import('./checkpoint/store/writer-thread.ts'),
+};
+
+/** Begins a thread's work; messages of its parent wait until then. */
+export async function runThreadTask(task: ThreadTask, start: ThreadStart): Promise<void> {
+  const { serve } = await TASKS[task]!();
+  serve(start);
+}
