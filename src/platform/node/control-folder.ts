@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { GodwitError } from '../../common/errors.ts';
-import { withStoreLock } from '../../service/checkpoint/store/store-lock.ts';
+import { withFolderLock } from '../folder-lock.ts';
 import { errorCodeOf, hostError } from './host-error.ts';
 
 const ENDING = '.sock';
@@ -62,7 +62,7 @@ export async function socketNames(folder: string): Promise<string[]> {
 
 /** Does something while no other process gives out names. */
 export function withNames<T>(folder: string, action: () => Promise<T>): Promise<T> {
-  return withStoreLock(folder, LOCK_WAIT_MS, action);
+  return withFolderLock(folder, LOCK_WAIT_MS, action);
 }
 
 /** Whether anyone listens there. A socket outlives a process that was killed. */

@@ -5,11 +5,11 @@ import type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts
 import { rewriteChain } from '../../../checkpoint/rewrite.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { isAbsolutePath, joinPath, relativePath } from '../../../common/paths.ts';
+import { withFolderLock } from '../../../platform/folder-lock.ts';
 import { platform } from '../../../platform/platform.ts';
 import { absolutePath, diskFiles, filesNeeded, isRemoved, readInventory, resolveReference } from './inventory.ts';
 import { isStorePath, writeManifest } from './manifest.ts';
 import { randomHex } from './random-hex.ts';
-import { withStoreLock } from './store-lock.ts';
 import { machineFile, openCheckpointFile } from './stored-chain.ts';
 
 const LOCK_WAIT_MS = 60_000;
@@ -44,7 +44,7 @@ export async function adoptDisks(
         await copyInto(folder, id, disk, { ...(signal && { signal }), ...(onProgress && { onProgress }) }),
       );
     }
-    if (kept.length > 0) await withStoreLock(folder, LOCK_WAIT_MS, () => pointTo(folder, id, copies));
+    if (kept.length > 0) await withFolderLock(folder, LOCK_WAIT_MS, () => pointTo(folder, id, copies));
   } catch (error) {
     for (const { path } of copies.values()) {
       await platform()

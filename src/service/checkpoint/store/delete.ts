@@ -3,9 +3,9 @@ import { GodwitError } from '../../../common/errors.ts';
 import { joinPath } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
 import { type DraftOwner, sweepDrafts } from './draft-folder.ts';
+import { lockFiles } from './image-locks.ts';
 import { isRemoved, placeOf, readInventory, type StoredCheckpoint } from './inventory.ts';
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from './manifest.ts';
-import { lockFiles } from './store-lock.ts';
 import { MACHINE_FILE, machineFile, openStored } from './stored-chain.ts';
 
 /*

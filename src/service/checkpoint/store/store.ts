@@ -3,6 +3,7 @@ import { assertCheckpointName, type CheckpointMeta, isCheckpointId } from '../..
 import { GodwitError } from '../../../common/errors.ts';
 import { joinPath } from '../../../common/paths.ts';
 import type { PageSource } from '../../../memory/page-source.ts';
+import { withFolderLock } from '../../../platform/folder-lock.ts';
 import { platform } from '../../../platform/platform.ts';
 import type { PlainData } from '../../../state/plain-data.ts';
 import { sharedWriter } from './background-writer.ts';
@@ -23,7 +24,6 @@ import {
 import { writeManifest } from './manifest.ts';
 import { exportCheckpoint, type ImportOptions, importCheckpoint } from './portable.ts';
 import { randomHex } from './random-hex.ts';
-import { withStoreLock } from './store-lock.ts';
 import { machineFile, openStoredChain, readMetaOf } from './stored-chain.ts';
 import { type VerifyReport, verifyCheckpoint } from './verify.ts';
 
@@ -296,7 +296,7 @@ export class CheckpointStore {
   }
 
   private locked<T>(action: () => Promise<T>): Promise<T> {
-    return withStoreLock(this.folder, this.lockWaitMs, action);
+    return withFolderLock(this.folder, this.lockWaitMs, action);
   }
 }
 
