@@ -96,8 +96,8 @@ export class Checkpointer {
     const prepared = await this.disks.prepareOverlays(() => ({ parent: 'keep', own: false }));
     const { snapshot, switched, pauseMs } = this.freezeMachine(prepared, undefined);
     try {
-      const frozen = await FrozenDisks.of(switched);
-      await frozen.keep();
+      const frozen = await FrozenDisks.waitFor(switched);
+      await frozen.keepImages();
       const { configured } = this.disks;
       return {
         snapshot,
@@ -203,10 +203,10 @@ export class Checkpointer {
       refuseCancelled(signal);
       await draft.commit();
     } catch (error) {
-      await frozen.giveBack(this.reportError);
+      await frozen.returnToMachine(this.reportError);
       throw error;
     }
-    await frozen.keep();
+    await frozen.keepImages();
   }
 
   private async fillDraft(making: Making) {
@@ -224,7 +224,7 @@ export class Checkpointer {
     const { snapshot, switched, pauseMs } = this.freezeMachine(prepared, base);
     const written = apart ? undefined : this.core.ram.watchWrites();
     try {
-      const frozen = await FrozenDisks.of(switched);
+      const frozen = await FrozenDisks.waitFor(switched);
       const fileBytes = await this.writeContent(making, { snapshot, frozen, createdAtMs });
       return { written, pauseMs, fileBytes, frozen };
     } catch (error) {
@@ -261,7 +261,7 @@ export class Checkpointer {
       copied,
     ]);
     if (memoryWritten.status === 'fulfilled' && disksCopied.status === 'fulfilled') return memoryWritten.value;
-    await frozen.giveBack(this.reportError);
+    await frozen.returnToMachine(this.reportError);
     throw memoryWritten.status === 'rejected' ? memoryWritten.reason : (disksCopied as PromiseRejectedResult).reason;
   }
 

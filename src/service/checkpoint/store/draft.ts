@@ -40,7 +40,7 @@ export interface DraftOrigin {
 export type CommitGuard = (origin: DraftOrigin, action: () => Promise<void>) => Promise<void>;
 
 /** What a draft has from its store. */
-export interface DraftMeans {
+export interface DraftServices {
   readonly writer: BackgroundWriter;
   /** The store is closed: what is being written is given up. */
   readonly closing: AbortSignal;
@@ -57,16 +57,16 @@ export class CheckpointDraft {
   readonly folder: string;
   private readonly origin: DraftOrigin;
   private readonly owned: OwnedFolder;
-  private readonly means: DraftMeans;
+  private readonly services: DraftServices;
   private written: CheckpointMeta | undefined;
   private isOpen = true;
 
-  constructor(origin: DraftOrigin, owned: OwnedFolder, means: DraftMeans) {
+  constructor(origin: DraftOrigin, owned: OwnedFolder, services: DraftServices) {
     this.id = origin.id;
     this.folder = owned.path;
     this.origin = origin;
     this.owned = owned;
-    this.means = means;
+    this.services = services;
   }
 
   /** The path of a file of this checkpoint in META: it holds now and after `commit`, seen from the store's folder. */
@@ -86,9 +86,9 @@ export class CheckpointDraft {
       if (!isStorePath(path)) throw new GodwitError('usage', `"${path}" is no path of a file in the store.`);
     }
     const { flatten, store } = this.origin;
-    const { closing } = this.means;
+    const { closing } = this.services;
     const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing]);
-    const bytes = await this.means.writer.write(
+    const bytes = await this.services.writer.write(
       joinPath(this.folder, MACHINE_FILE),
       { meta, state, ...(hotPages === undefined ? {} : { hotPages }) },
       memory,
@@ -139,7 +139,7 @@ export class CheckpointDraft {
     const { files } = platform();
     await writeManifest(this.folder, manifest);
     await syncFiles(this.folder);
-    await this.means.guard(this.origin, async () => {
+    await this.services.guard(this.origin, async () => {
       await this.refuseMissing(manifest);
       await this.owned.disown();
       await files.syncFolder(this.folder);

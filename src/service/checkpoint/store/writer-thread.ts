@@ -13,14 +13,14 @@ class Job {
   private wake: (() => void) | undefined;
 
   /** undefined: there are no more. */
-  put(batch: PageBatch | undefined): void {
+  putBatch(batch: PageBatch | undefined): void {
     this.waiting.push(batch);
     this.wake?.();
   }
 
   cancel(): void {
     this.abort.abort();
-    this.put(undefined);
+    this.putBatch(undefined);
   }
 
   async *batches(): AsyncGenerator<PageBatch> {
@@ -62,8 +62,8 @@ class WriterThread {
       return;
     }
     const job = this.jobs.get(message.job);
-    if (message.kind === 'batch') job?.put(message.batch);
-    else if (message.kind === 'end') job?.put(undefined);
+    if (message.kind === 'batch') job?.putBatch(message.batch);
+    else if (message.kind === 'end') job?.putBatch(undefined);
     else job?.cancel();
   }
 
