@@ -20,20 +20,43 @@ export interface CheckpointChain {
 export function openChain(top: CheckpointFile, openBase: (id: string) => CheckpointFile): CheckpointChain {
   const files = [top];
   try {
-    for (let { base } = top.meta; base !== null; base = files.at(-1)!.meta.base) {
-      if (files.length === MAXIMUM_CHAIN || files.some(({ meta }) => meta.id === base)) {
-        throw new GodwitError('damaged', `${top.name} is damaged: the checkpoints that it builds on do not end.`);
-      }
-      const file = openBase(base);
-      files.push(file);
-      if (file.meta.id !== base || file.meta.memoryBytes !== top.meta.memoryBytes) {
-        throw new GodwitError('damaged', `${file.name} is not the checkpoint ${base} that ${top.name} builds on.`);
-      }
-    }
+    for (let base = baseOf(files); base !== null; base = baseOf(files)) addBase(files, base, openBase(base));
     return { files };
   } catch (error) {
-    for (const file of files) file.close();
+    closeChain({ files });
     throw error;
+  }
+}
+
+/** The same where opening a file means to wait. */
+export async function openChainLater(
+  top: CheckpointFile,
+  openBase: (id: string) => Promise<CheckpointFile>,
+): Promise<CheckpointChain> {
+  const files = [top];
+  try {
+    for (let base = baseOf(files); base !== null; base = baseOf(files)) addBase(files, base, await openBase(base));
+    return { files };
+  } catch (error) {
+    closeChain({ files });
+    throw error;
+  }
+}
+
+/** What the last of the files builds on. */
+function baseOf(files: readonly CheckpointFile[]): string | null {
+  const { base } = files.at(-1)!.meta;
+  if (base !== null && (files.length === MAXIMUM_CHAIN || files.some(({ meta }) => meta.id === base))) {
+    throw new GodwitError('damaged', `${files[0]!.name} is damaged: the checkpoints that it builds on do not end.`);
+  }
+  return base;
+}
+
+function addBase(files: CheckpointFile[], base: string, file: CheckpointFile): void {
+  files.push(file);
+  const top = files[0]!;
+  if (file.meta.id !== base || file.meta.memoryBytes !== top.meta.memoryBytes) {
+    throw new GodwitError('damaged', `${file.name} is not the checkpoint ${base} that ${top.name} builds on.`);
   }
 }
 

@@ -64,6 +64,8 @@ export interface AppendFile {
 export interface FileInfo {
   readonly kind: 'file' | 'folder' | 'other';
   readonly sizeBytes: number;
+  /** What it takes on the host's disk: less than its size where it has holes. Its size where the host does not tell. */
+  readonly storedBytes: number;
   /** Milliseconds since 1970. */
   readonly modifiedMs: number;
   /** The same for all names of one file. */
@@ -92,6 +94,23 @@ export interface FileLock {
   release(): Promise<void>;
 }
 
+/** What an owner says of a folder. */
+export type OwnerNote = Readonly<Record<string, string | null>>;
+
+/** A folder that this program owns until it disowns it or ends. */
+export interface OwnedFolder {
+  readonly path: string;
+  /** Nobody owns the folder any more: it gets another name, or goes. Never fails; a second time nothing happens. */
+  disown(): Promise<void>;
+}
+
+/** Who owns a folder, and lives as far as the host can tell. */
+export interface FolderOwner {
+  /** For messages, as the beginning of a sentence. */
+  readonly name: string;
+  readonly note: OwnerNote;
+}
+
 export interface FileStore {
   /** The absolute path of what a person gave. */
   absolute(path: string): string;
@@ -112,6 +131,8 @@ export interface FileStore {
   linkOrCopy(from: string, to: string): Promise<void>;
   /** What was done to names in the folder survives a crash of the host, where the host can say so. */
   syncFolder(folder: string): Promise<void>;
+  /** What anybody wrote to the file is on stable storage. */
+  syncFile(path: string): Promise<void>;
 
   /** `create`: makes the file, which must not exist. */
   open(path: string, options?: { readonly readonly?: boolean; readonly create?: boolean }): Promise<LockedFile>;
@@ -137,8 +158,21 @@ export interface FileStore {
   /** The same for one that is filled by random access, and must not exist. */
   createWhole(path: string, fill: (file: ByteFile) => Promise<void>): Promise<void>;
 
-  /** A lock on an existing file without opening it. Throws GodwitError('locked') at once. */
-  lock(path: string, mode: 'shared' | 'exclusive'): Promise<FileLock>;
+  /**
+   * A lock on an existing file without opening it; with `create` on an empty one, if there is none. Throws GodwitError('locked') at once.
+   * Locks of programs that have ended are free.
+   */
+  lock(path: string, mode: 'shared' | 'exclusive', options?: { readonly create?: boolean }): Promise<FileLock>;
+
+  /** A folder that must not exist, in one that does. What it is for can be read in it before it is disowned. */
+  makeOwnedFolder(path: string, note: OwnerNote): Promise<OwnedFolder>;
+  /** Undefined where nobody owns the folder, or nobody any more. Only as true as the caller keeps others from making such folders. */
+  ownerOf(folder: string): Promise<FolderOwner | undefined>;
+  /**
+   * Takes away what programs that were killed have left in a folder: of locks, and, with `wholeFiles`, of files written by `writeWhole`. The
+   * caller sees to it that nobody writes such a file there at that time.
+   */
+  removeLeftovers(folder: string, options?: { readonly wholeFiles?: boolean }): Promise<void>;
 
   /** A folder for files that nobody needs when this process has ended; those of processes that were killed are taken away. */
   makeTemporaryFolder(): Promise<string>;

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { nodeClock } from '../../src/platform/node/clock.ts';
-import { MachineLoop } from '../../src/service/machine/machine-loop.ts';
 import type { LoggedEvent } from '../../src/run/event-log.ts';
 import { Listeners, type LiveListener } from '../../src/run/listeners.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';
+import { MachineLoop } from '../../src/service/machine/machine-loop.ts';
 import { echoing } from '../api/programs.ts';
 
 const EVENT: LoggedEvent = {

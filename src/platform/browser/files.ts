@@ -18,6 +18,7 @@ import { BrowserByteFile, readAll, writeAll } from './byte-file.ts';
 import { attempt, browserError } from './error.ts';
 import { fileAt, folderAt, handleAt, isNamed, type MovableHandle, namesOf, placeOf } from './folders.ts';
 import { lockPath } from './locks.ts';
+import { makeOwnedFolder, ownerOf } from './owned-folder.ts';
 import { isTemporary, makeTemporaryFolder } from './temporary-folder.ts';
 
 /** Handles that exclude no others: locks say who may have a file. Chromium and Firefox know the mode, TypeScript does not yet. */
@@ -25,6 +26,9 @@ function openHandle(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHan
   const open = file.createSyncAccessHandle as (options: { mode: string }) => Promise<FileSystemSyncAccessHandle>;
   return open.call(file, { mode: 'readwrite-unsafe' });
 }
+
+/** A draft of a file has this ending. What is left of one has no meaning to anyone. */
+const DRAFT_ENDING = '.draft';
 
 function normal(path: string): string {
   return `/${namesOf(path).join('/')}`;
@@ -37,9 +41,11 @@ async function requireAbsent(path: string): Promise<void> {
 async function look(path: string): Promise<FileInfo | undefined> {
   const handle = await handleAt(path);
   if (!handle) return undefined;
-  if (handle.kind === 'directory') return { kind: 'folder', sizeBytes: 0, modifiedMs: 0, identity: normal(path) };
+  if (handle.kind === 'directory') {
+    return { kind: 'folder', sizeBytes: 0, storedBytes: 0, modifiedMs: 0, identity: normal(path) };
+  }
   const { size, lastModified } = await (handle as FileSystemFileHandle).getFile();
-  return { kind: 'file', sizeBytes: size, modifiedMs: lastModified, identity: normal(path) };
+  return { kind: 'file', sizeBytes: size, storedBytes: size, modifiedMs: lastModified, identity: normal(path) };
 }
 
 async function list(folder: string): Promise<FolderEntry[]> {
@@ -182,7 +188,7 @@ async function whole<T>(
 ): Promise<T> {
   if (!replace) await requireAbsent(path);
   const { folder, name } = await placeOf(path);
-  const draftName = `.${name}.${crypto.randomUUID()}.draft`;
+  const draftName = `.${name}.${crypto.randomUUID()}${DRAFT_ENDING}`;
   const draft = await folder.getFileHandle(draftName, { create: true });
   try {
     const handle = await openHandle(draft);
@@ -248,6 +254,8 @@ export const browserFiles: FileStore = {
       await writeWhole(to, [bytes]);
     }),
   syncFolder: async () => {},
+  /** Every writer flushes before it closes: nothing waits outside of open files. */
+  syncFile: async () => {},
   open: (path, options) => attempt(`open ${path}`, () => open(path, options)),
   openSource: (path) => attempt(`open ${path}`, () => openSource(path)),
   openGrowing: (path) => attempt(`open ${path}`, () => openSource(path)),
@@ -265,6 +273,14 @@ export const browserFiles: FileStore = {
   writeWhole: (path, blocks, options) => attempt(`write ${path}`, () => writeWhole(path, blocks, options)),
   createWhole: (path, fill) => attempt(`create ${path}`, () => createWhole(path, fill)),
   lock: (path, mode) => lockPath(normal(path), mode),
+  makeOwnedFolder: (path, note) => attempt(`make the folder ${path}`, () => makeOwnedFolder(normal(path), note)),
+  ownerOf: (folder) => attempt(`look at ${folder}`, () => ownerOf(normal(folder))),
+  removeLeftovers: (folder, { wholeFiles = false } = {}) =>
+    attempt(`clean up ${folder}`, async () => {
+      for (const { name } of wholeFiles ? await list(folder) : []) {
+        if (name.startsWith('.') && name.endsWith(DRAFT_ENDING)) await remove(`${folder}/${name}`, false);
+      }
+    }),
   makeTemporaryFolder: () => attempt('make a temporary folder', makeTemporaryFolder),
   isTemporary: (path) => isTemporary(normal(path)),
   dataFolder: '/godwit',

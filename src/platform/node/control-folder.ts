@@ -6,8 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GodwitError } from '../../common/errors.ts';
 import { type Announced, ENDPOINT_NAME, type Endpoints } from '../endpoints.ts';
 import type { FileLock } from '../files.ts';
+import { withFolderLock } from '../folder-lock.ts';
 import { nodeFiles } from './files.ts';
-import { hostError } from './host-error.ts';
+import { errorCodeOf, hostError } from './host-error.ts';
 import { isListening, nodeStreams } from './streams.ts';
 
 const ENDING = '.sock';

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { copyFile, link, mkdir, readdir, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { copyFile, link, mkdir, open, readdir, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { GodwitError } from '../../common/errors.ts';
@@ -10,8 +10,13 @@ import { createWhole } from './disk-files.ts';
 import { FileByteSource } from './file-byte-source.ts';
 import { errorCodeOf, hostError, named } from './host-error.ts';
 import { lockImage } from './image-lock.ts';
+import { removeLeftovers } from './leftovers.ts';
+import { makeOwnedFolder, ownerOf } from './owned-folder.ts';
 import { isTemporary, makeTemporaryFolder } from './temporary-folder.ts';
 import { syncFolder, writeWholeFile } from './whole-file.ts';
+
+/** The unit of `st_blocks`, whatever the file system has for its own. */
+const BLOCK_BYTES = 512;
 
 /** Does something with the host's files, and turns its failures into sentences: "Cannot <action>: ...". */
 async function attempt<T>(action: string, call: () => Promise<T>): Promise<T> {
@@ -46,11 +51,12 @@ async function look(path: string): Promise<FileInfo | undefined> {
     return {
       kind: kindOf(stats),
       sizeBytes: Number(stats.size),
+      storedBytes: Number(stats.blocks) * BLOCK_BYTES,
       modifiedMs: Number(stats.mtimeMs),
       identity: fileIdentity(stats),
     };
   } catch (error) {
-    if (errorCodeOf(error) === 'ENOENT') return undefined;
+    if (['ENOENT', 'ENOTDIR'].includes(errorCodeOf(error) ?? '')) return undefined;
     throw hostError(error, `look at ${path}`);
   }
 }
@@ -63,6 +69,19 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
       throw error;
     await copyFile(from, to);
   }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function makeEmpty(path: string): Promise<void> {
+  await (await open(path, 'a', 0o600)).close();
 }
 
 function dataFolder(): string {
@@ -90,6 +109,7 @@ export const nodeFiles: FileStore = {
   removeTree: (path) => attempt(`remove ${path}`, () => rm(path, { recursive: true, force: true })),
   linkOrCopy: (from, to) => attempt(`copy ${from}`, () => linkOrCopy(from, to)),
   syncFolder: (folder) => attempt(`flush the folder ${folder}`, () => syncFolder(folder)),
+  syncFile: (path) => attempt(`flush ${path}`, () => syncFile(path)),
   open: (path, options) => NodeByteFile.open(path, options),
   openSource: async (path, { what } = {}) => new FileByteSource(path, what),
   openGrowing: async (path) => new FileByteSource(path),
@@ -109,11 +129,15 @@ export const nodeFiles: FileStore = {
   },
   writeWhole: writeWholeFile,
   createWhole,
-  lock: (path, mode) =>
+  lock: (path, mode, { create = false } = {}) =>
     attempt(`lock ${path}`, async () => {
+      if (create) await makeEmpty(path);
       const { dev, ino } = await stat(path, { bigint: true });
       return await lockImage({ realPath: await realpath(path), dev, ino }, mode);
     }),
+  makeOwnedFolder: (path, note) => attempt(`make the folder ${path}`, () => makeOwnedFolder(path, note)),
+  ownerOf,
+  removeLeftovers: (folder, options) => attempt(`clean up ${folder}`, () => removeLeftovers(folder, options)),
   makeTemporaryFolder,
   isTemporary,
   get dataFolder() {

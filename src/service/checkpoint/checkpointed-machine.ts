@@ -1,11 +1,10 @@
 /** What a checkpoint says of the machine beside its state: what is needed to make it anew. */
-import { readFileSync } from 'node:fs';
 import type { DiskConfiguration, ImageSource, MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { SEED_BYTES } from '../../api/seed.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import { bootImages, type Images } from '../../machine/linux.ts';
-import { hostError } from '../../platform/node/host-error.ts';
+import { platform } from '../../platform/platform.ts';
 import type { PlainData } from '../../state/plain-data.ts';
 import { StateReader } from '../../state/state-reader.ts';
 import { MachineDisks, type RestoredDisk } from '../disk/machine-disks.ts';
@@ -143,10 +142,5 @@ export function imagesOf({ kernel, initrd, bios, bootArguments }: MachineConfigu
 }
 
 function read(source: ImageSource | undefined): Uint8Array | undefined {
-  if (typeof source !== 'string') return source;
-  try {
-    return readFileSync(source);
-  } catch (error) {
-    throw hostError(error, `read ${source} again for a reset of the guest`);
-  }
+  return typeof source === 'string' ? platform().files.readNow(source) : source;
 }

@@ -1,13 +1,11 @@
-import { randomBytes } from 'node:crypto';
-import { realpath } from 'node:fs/promises';
-import { join, relative } from 'node:path';
 import type { CheckpointOptions, CheckpointProgress, CheckpointReport } from '../../api/checkpoint.ts';
 import type { FrozenDisk, PreparedOverlay } from '../../backend/disk/live/live-disk.ts';
 import type { CheckpointDisk } from '../../checkpoint/meta.ts';
 import { GodwitError } from '../../common/errors.ts';
-import { VMGENID_BYTES } from '../../device/vmgenid/registers.ts';
-import type { ExternalEvent, MachineCore, MachineSnapshot } from '../../machine/core.ts';
+import { joinPath, relativePath } from '../../common/paths.ts';
+import type { MachineCore, MachineSnapshot } from '../../machine/core.ts';
 import type { WrittenPages } from '../../memory/written-pages.ts';
+import { platform } from '../../platform/platform.ts';
 import type { DisksToFork, MachineDisks } from '../disk/machine-disks.ts';
 import { describeMachine, type MachineDescription } from './checkpointed-machine.ts';
 import { copyName, FrozenDisks } from './frozen-disks.ts';
@@ -46,13 +44,6 @@ interface Making {
   readonly parents: 'keep' | 'copy';
   readonly apart: boolean;
   readonly signal: AbortSignal;
-}
-
-const SEED_BYTES = 32;
-
-/** What makes of a copy a machine of its own. */
-export function freshIdentityEvents(): ExternalEvent[] {
-  return [{ kind: 'identity', seed: randomBytes(SEED_BYTES), generationId: randomBytes(VMGENID_BYTES) }];
 }
 
 /** "2026-11-23-142530": sorts by time, and can be told apart. */
@@ -103,10 +94,10 @@ export class Checkpointer {
   /** Snapshot and disks of one moment, for a machine that goes on from it. The snapshot is to be released. */
   async freezeForFork(): Promise<Frozen> {
     const prepared = await this.disks.prepareOverlays(() => ({ parent: 'keep', own: false }));
-    const { snapshot, switched, pauseMs } = this.freeze(prepared, undefined);
+    const { snapshot, switched, pauseMs } = this.freezeMachine(prepared, undefined);
     try {
-      const frozen = await FrozenDisks.of(switched);
-      await frozen.keep();
+      const frozen = await FrozenDisks.waitFor(switched);
+      await frozen.keepImages();
       const { configured } = this.disks;
       return {
         snapshot,
@@ -120,14 +111,15 @@ export class Checkpointer {
   }
 
   /** The one moment in which the machine stands still. */
-  private freeze(prepared: readonly PreparedOverlay[], since: WrittenPages | undefined) {
-    const startedMs = performance.now();
-    const snapshot = this.snapshot(prepared, since);
+  private freezeMachine(prepared: readonly PreparedOverlay[], since: WrittenPages | undefined) {
+    const { clock } = platform();
+    const startedMs = clock.nowMs();
+    const snapshot = this.takeSnapshot(prepared, since);
     const switched = prepared.map((overlay) => overlay.switch());
-    return { snapshot, switched, pauseMs: performance.now() - startedMs };
+    return { snapshot, switched, pauseMs: clock.nowMs() - startedMs };
   }
 
-  private snapshot(prepared: readonly PreparedOverlay[], since: WrittenPages | undefined): MachineSnapshot {
+  private takeSnapshot(prepared: readonly PreparedOverlay[], since: WrittenPages | undefined): MachineSnapshot {
     try {
       return this.core.snapshot(since);
     } catch (error) {
@@ -163,22 +155,23 @@ export class Checkpointer {
   }
 
   private async createUnless(signal: AbortSignal, options: CheckpointOptions): Promise<CheckpointReport> {
-    const startedMs = performance.now();
+    const { clock, files } = platform();
+    const startedMs = clock.nowMs();
     const name = options.name ?? nameOfNow();
     const { full = false, apart = false, disks: parents = 'keep' } = options;
     const store = await CheckpointStore.open(options.store === undefined ? {} : { folder: options.store });
     try {
-      const { draft, base } = await this.begin(store, name, full || apart);
+      const { draft, base } = await this.beginDraft(store, name, full || apart);
       try {
-        const folder = await realpath(store.folder);
-        const made = await this.make({ draft, name, folder, base, parents, apart, signal });
-        await this.complete(draft, made.frozen, signal);
+        const folder = await files.realPath(store.folder);
+        const made = await this.fillDraft({ draft, name, folder, base, parents, apart, signal });
+        await this.commitDraft(draft, made.frozen, signal);
         if (made.written) {
           this.last = { store: store.folder, id: draft.id, written: made.written };
           this.parentPlace = this.last;
         }
-        const wallMs = performance.now() - startedMs;
-        const path = join(store.folder, draft.id);
+        const wallMs = clock.nowMs() - startedMs;
+        const path = joinPath(store.folder, draft.id);
         return { id: draft.id, name, path, pauseMs: made.pauseMs, wallMs, fileBytes: made.fileBytes };
       } catch (error) {
         await draft.abandon().catch(() => {});
@@ -190,7 +183,7 @@ export class Checkpointer {
   }
 
   /** Below the checkpoint that the machine comes from, and on top of its pages, where that is still there. */
-  private async begin(store: CheckpointStore, name: string, full: boolean) {
+  private async beginDraft(store: CheckpointStore, name: string, full: boolean) {
     const parent = this.parentPlace?.store === store.folder ? this.parentPlace.id : undefined;
     const base = !full && this.last?.store === store.folder ? this.last : undefined;
     if (parent === undefined) return { draft: await store.begin({ name }), base: undefined };
@@ -205,18 +198,18 @@ export class Checkpointer {
   }
 
   /** It is there, with the disks that it keeps; or not, and the machine has them back. */
-  private async complete(draft: CheckpointDraft, frozen: FrozenDisks, signal: AbortSignal): Promise<void> {
+  private async commitDraft(draft: CheckpointDraft, frozen: FrozenDisks, signal: AbortSignal): Promise<void> {
     try {
       refuseCancelled(signal);
       await draft.commit();
     } catch (error) {
-      await frozen.giveBack(this.reportError);
+      await frozen.returnToMachine(this.reportError);
       throw error;
     }
-    await frozen.keep();
+    await frozen.keepImages();
   }
 
-  private async make(making: Making) {
+  private async fillDraft(making: Making) {
     const { base, parents, apart, signal } = making;
     const prepared = await this.disks.prepareForCheckpoint(parents);
     if (signal.aborted) {
@@ -228,11 +221,11 @@ export class Checkpointer {
     if (!apart) this.last = undefined;
     if (last && !base && !apart) this.core.ram.unwatch(last.written);
     const createdAtMs = Date.now();
-    const { snapshot, switched, pauseMs } = this.freeze(prepared, base);
+    const { snapshot, switched, pauseMs } = this.freezeMachine(prepared, base);
     const written = apart ? undefined : this.core.ram.watchWrites();
     try {
-      const frozen = await FrozenDisks.of(switched);
-      const fileBytes = await this.write(making, { snapshot, frozen, createdAtMs });
+      const frozen = await FrozenDisks.waitFor(switched);
+      const fileBytes = await this.writeContent(making, { snapshot, frozen, createdAtMs });
       return { written, pauseMs, fileBytes, frozen };
     } catch (error) {
       if (written) this.core.ram.unwatch(written);
@@ -243,7 +236,7 @@ export class Checkpointer {
   }
 
   /** Memory and disks side by side, while the machine goes on. Gives the size of the file. */
-  private async write(
+  private async writeContent(
     { draft, name, folder, signal }: Making,
     { snapshot, frozen, createdAtMs }: { snapshot: MachineSnapshot; frozen: FrozenDisks; createdAtMs: number },
   ): Promise<number> {
@@ -268,7 +261,7 @@ export class Checkpointer {
       copied,
     ]);
     if (memoryWritten.status === 'fulfilled' && disksCopied.status === 'fulfilled') return memoryWritten.value;
-    await frozen.giveBack(this.reportError);
+    await frozen.returnToMachine(this.reportError);
     throw memoryWritten.status === 'rejected' ? memoryWritten.reason : (disksCopied as PromiseRejectedResult).reason;
   }
 
@@ -292,6 +285,6 @@ function refuseCancelled(signal: AbortSignal): void {
 
 /** "<id>/<file>" for what lies in the store. */
 function storePathOf(folder: string, path: string): string {
-  const inside = relative(folder, path);
+  const inside = relativePath(folder, path);
   return isStorePath(inside) ? inside : path;
 }

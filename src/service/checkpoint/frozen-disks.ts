@@ -1,5 +1,5 @@
-import { join } from 'node:path';
 import type { FrozenDisk } from '../../backend/disk/live/live-disk.ts';
+import { joinPath } from '../../common/paths.ts';
 
 export interface CopyDisksOptions {
   readonly signal: AbortSignal;
@@ -14,7 +14,7 @@ export class FrozenDisks {
   readonly all: readonly FrozenDisk[];
 
   /** When one fails, the machine gets the others back. */
-  static async of(switched: readonly Promise<FrozenDisk>[]): Promise<FrozenDisks> {
+  static async waitFor(switched: readonly Promise<FrozenDisk>[]): Promise<FrozenDisks> {
     const results = await Promise.allSettled(switched);
     const frozen = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const failed = results.find((result) => result.status === 'rejected');
@@ -41,7 +41,7 @@ export class FrozenDisks {
         options.onProgress(doneBytes.reduce((sum, bytes) => sum + bytes, 0));
       };
       try {
-        await disk.copyTo(join(folder, copyName(index)), { signal: options.signal, onProgress });
+        await disk.copyTo(joinPath(folder, copyName(index)), { signal: options.signal, onProgress });
       } finally {
         await disk.commit().catch((error: unknown) => options.onError(index, error));
       }
@@ -52,12 +52,12 @@ export class FrozenDisks {
   }
 
   /** What was to be kept is kept from now on. */
-  async keep(): Promise<void> {
+  async keepImages(): Promise<void> {
     await Promise.all(this.all.filter(({ isKept }) => isKept).map((disk) => disk.keep()));
   }
 
   /** There is nothing that it would be kept for: the machine goes on with its disks as before. */
-  async giveBack(onError: (disk: number, error: unknown) => void): Promise<void> {
+  async returnToMachine(onError: (disk: number, error: unknown) => void): Promise<void> {
     const kept = this.all.map((disk, index) =>
       disk.isKept ? disk.commit().catch((error: unknown) => onError(index, error)) : undefined,
     );

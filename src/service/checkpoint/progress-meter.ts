@@ -1,4 +1,5 @@
 import type { CheckpointProgress } from '../../api/checkpoint.ts';
+import { platform } from '../../platform/platform.ts';
 
 /** Reports are at least so far apart. */
 const INTERVAL_MS = 100;
@@ -7,7 +8,7 @@ const INTERVAL_MS = 100;
 export class ProgressMeter {
   private progress: CheckpointProgress;
   private readonly report: (progress: CheckpointProgress) => void;
-  private reportedMs = performance.now();
+  private reportedMs = platform().clock.nowMs();
 
   constructor(name: string, toCopyBytes: number, report: (progress: CheckpointProgress) => void) {
     this.progress = { name, fileBytes: 0, copiedBytes: 0, toCopyBytes };
@@ -16,7 +17,7 @@ export class ProgressMeter {
 
   update(part: Partial<Pick<CheckpointProgress, 'fileBytes' | 'copiedBytes'>>): void {
     this.progress = { ...this.progress, ...part };
-    const nowMs = performance.now();
+    const nowMs = platform().clock.nowMs();
     if (nowMs - this.reportedMs < INTERVAL_MS) return;
     this.reportedMs = nowMs;
     this.report(this.progress);

@@ -1,10 +1,11 @@
 import type { ContinueOptions } from '../../api/checkpoint.ts';
 import type { Finish } from '../../device/finisher/test-finisher.ts';
 import type { ConsolePort, MachineCore } from '../../machine/core.ts';
+import { nodeClock } from '../../platform/node/clock.ts';
 import { platform } from '../../platform/platform.ts';
+import { freshIdentityEvents } from '../../run/identity.ts';
 import type { LiveListener } from '../../run/listeners.ts';
 import { type LiveOptions, LiveRunner } from '../../run/live-runner.ts';
-import { freshIdentityEvents } from '../checkpoint/checkpointer.ts';
 import { InputQueue } from '../machine/input-queue.ts';
 import { MachineLoop } from '../machine/machine-loop.ts';
 import type { ReplayDisks } from './replay-disks.ts';

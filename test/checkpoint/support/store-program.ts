@@ -18,7 +18,5 @@ export async function buildStoreUser(folder: string): Promise<string> {
   return join(folder, 'user.mjs');
 }
 
-/** The store as it is built, which has a thread to go with it. */
-export const BUILT_STORE = pathToFileURL(
-  join(import.meta.dirname, '../../../dist/service/checkpoint/store/index.js'),
-).href;
+/** The store as it is built, which has a host and a thread to go with it. */
+export const BUILT_STORE = pathToFileURL(join(import.meta.dirname, '../../../dist/node.js')).href;

@@ -15,7 +15,7 @@ const MOST_CHECKPOINTS = 10;
 const DISK_BYTES = 4096;
 
 const [folder = '', seed = '', scratch = '', module = '', steps = 'Infinity'] = process.argv.slice(2);
-const { CheckpointStore } = (await import(module)) as typeof import('../../../src/service/checkpoint/store/index.ts');
+const { CheckpointStore } = (await import(module)) as typeof import('../../../src/node.ts');
 
 const store = await CheckpointStore.open({ folder });
 const random = new Random(Number(seed));

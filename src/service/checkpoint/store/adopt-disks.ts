@@ -1,17 +1,15 @@
 /** Makes images that a checkpoint keeps elsewhere its own: copies in its folder. */
-import { randomBytes } from 'node:crypto';
-import { realpath, unlink } from 'node:fs/promises';
-import { isAbsolute, join, relative } from 'node:path';
 import { copyImage, imagesUnderCopy } from '../../../backend/disk/live/copy.ts';
 import { openImage } from '../../../backend/disk/live/image.ts';
 import type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { rewriteChain } from '../../../checkpoint/rewrite.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { nodeCodec } from '../../../platform/node/codec.ts';
-import { writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { isAbsolutePath, joinPath, relativePath } from '../../../common/paths.ts';
+import { withFolderLock } from '../../../platform/folder-lock.ts';
+import { platform } from '../../../platform/platform.ts';
 import { absolutePath, diskFiles, filesNeeded, isRemoved, readInventory, resolveReference } from './inventory.ts';
 import { isStorePath, writeManifest } from './manifest.ts';
-import { withStoreLock } from './store-lock.ts';
+import { randomHex } from './random-hex.ts';
 import { machineFile, openCheckpointFile } from './stored-chain.ts';
 
 const LOCK_WAIT_MS = 60_000;
@@ -36,7 +34,7 @@ export async function adoptDisks(
   { signal, onProgress }: AdoptOptions = {},
 ): Promise<ReleasedImage[]> {
   const { id, disks } = await metaOf(folder, reference);
-  const kept = disks.filter(({ path, readonly }) => isAbsolute(path) && !readonly);
+  const kept = disks.filter(({ path, readonly }) => isAbsolutePath(path) && !readonly);
   const copies = new Map<string, CheckpointDisk>();
   try {
     for (const disk of kept) {
@@ -46,9 +44,13 @@ export async function adoptDisks(
         await copyInto(folder, id, disk, { ...(signal && { signal }), ...(onProgress && { onProgress }) }),
       );
     }
-    if (kept.length > 0) await withStoreLock(folder, LOCK_WAIT_MS, () => pointTo(folder, id, copies));
+    if (kept.length > 0) await withFolderLock(folder, LOCK_WAIT_MS, () => pointTo(folder, id, copies));
   } catch (error) {
-    for (const { path } of copies.values()) await unlink(absolutePath(folder, path)).catch(() => {});
+    for (const { path } of copies.values()) {
+      await platform()
+        .files.removeFile(absolutePath(folder, path))
+        .catch(() => {});
+    }
     throw error;
   }
   const all = await readInventory(folder);
@@ -73,12 +75,12 @@ async function copyInto(
   const { path, format, sizeBytes } = disk;
   const image = await openImage(path, { readonly: true, format });
   try {
-    const copy = `${id}/disk-${randomBytes(4).toString('hex')}.qcow2`;
+    const copy = `${id}/disk-${randomHex(4)}.qcow2`;
     const progress = onProgress && { onProgress: (doneBytes: number) => onProgress(doneBytes, sizeBytes) };
-    await copyImage(image, join(folder, copy), { ...(signal && { signal }), ...progress });
-    const root = await realpath(folder);
+    await copyImage(image, joinPath(folder, copy), { ...(signal && { signal }), ...progress });
+    const root = await platform().files.realPath(folder);
     const backing = imagesUnderCopy(image).map(({ path: under }) => {
-      const inside = relative(root, under);
+      const inside = relativePath(root, under);
       return isStorePath(inside) ? inside : under;
     });
     return { ...disk, path: copy, format: 'qcow2', backing };
@@ -95,9 +97,10 @@ async function pointTo(folder: string, id: string, copies: ReadonlyMap<string, C
   }
   const disks = checkpoint.meta.disks.map((disk) => copies.get(disk.path) ?? disk);
   const path = machineFile(folder, id);
-  const file = openCheckpointFile(path);
+  const file = await openCheckpointFile(path);
   try {
-    await writeWholeFile(path, rewriteChain({ files: [file] }, nodeCodec, { disks }), { replace: true });
+    const { files, codec } = platform();
+    await files.writeWhole(path, rewriteChain({ files: [file] }, codec, { disks }), { replace: true });
   } finally {
     file.close();
   }

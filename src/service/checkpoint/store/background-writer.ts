@@ -1,13 +1,10 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import { fromWireError } from '../../../api/wire-error.ts';
 import { checkpointBlocks, pageBatches } from '../../../checkpoint/page-batches.ts';
 import type { CheckpointHead } from '../../../checkpoint/write.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import type { MemorySnapshot } from '../../../memory/snapshot.ts';
-import { nodeCodec } from '../../../platform/node/codec.ts';
-import { threadOptions } from '../../../platform/node/thread-options.ts';
-import { writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { platform } from '../../../platform/platform.ts';
+import type { Thread } from '../../../platform/threads.ts';
 import { flattenFile } from './flatten.ts';
 import type { FromWriter, ToWriter } from './writer-protocol.ts';
 
@@ -36,22 +33,23 @@ interface PendingJob {
  * has nothing to do it does not keep the process alive, and ends after a while.
  */
 export class BackgroundWriter {
-  private worker: Worker | undefined;
+  private thread: Thread | undefined;
   private readonly jobs = new Map<number, PendingJob>();
   private nextJob = 1;
-  private idle: NodeJS.Timeout | undefined;
+  /** Calls off what ends the thread when it is idle. */
+  private stayUp: (() => void) | undefined;
 
   /** Starts the thread, so that the first checkpoint need not wait for it. */
   start(): void {
-    this.worker ??= this.makeWorker();
+    this.thread ??= this.startThread();
     this.endWhenIdle();
   }
 
   private endWhenIdle(): void {
-    clearTimeout(this.idle);
-    this.idle = setTimeout(() => {
+    this.stayUp?.();
+    this.stayUp = platform().timers.later(IDLE_MS, () => {
       if (this.jobs.size === 0) void this.close();
-    }, IDLE_MS).unref();
+    });
   }
 
   /**
@@ -61,16 +59,16 @@ export class BackgroundWriter {
   async write(path: string, head: CheckpointHead, memory: MemorySnapshot, options: WriteOptions = {}): Promise<number> {
     const { bytes } = memory;
     if (!(bytes.buffer instanceof SharedArrayBuffer)) {
-      const written = await writeWholeFile(path, checkpointBlocks(head, memory, nodeCodec), {
-        replace: true,
-        ...options,
-      });
-      const { flattenFrom, signal } = options;
+      const { files, codec } = platform();
+      const { flattenFrom, ...writing } = options;
+      const blocks = checkpointBlocks(head, memory, codec);
+      const written = await files.writeWhole(path, blocks, { replace: true, ...writing });
+      const { signal } = options;
       return flattenFrom === undefined ? written : await flattenFile(flattenFrom, path, signal);
     }
     if (options.signal?.aborted) throw new GodwitError('state', 'Writing was cancelled.');
     const job = this.nextJob++;
-    const finished = this.expect(job, options.onProgress);
+    const finished = this.registerJob(job, options.onProgress);
     const cancel = () => this.post({ kind: 'cancel', job });
     options.signal?.addEventListener('abort', cancel, { once: true });
     try {
@@ -78,7 +76,7 @@ export class BackgroundWriter {
       const { flattenFrom } = options;
       const request = { path, head, pageCount, memory: bytes, ...(flattenFrom === undefined ? {} : { flattenFrom }) };
       this.post({ kind: 'start', job, request });
-      await this.feed(job, head, memory);
+      await this.postPages(job, head, memory);
       return await finished;
     } finally {
       options.signal?.removeEventListener('abort', cancel);
@@ -86,58 +84,58 @@ export class BackgroundWriter {
   }
 
   /** The thread walks no map of the machine: what it is given are numbers. */
-  private async feed(job: number, head: CheckpointHead, memory: MemorySnapshot): Promise<void> {
-    let endMs = performance.now() + LOOKUP_MS;
+  private async postPages(job: number, head: CheckpointHead, memory: MemorySnapshot): Promise<void> {
+    const { clock, timers } = platform();
+    let endMs = clock.nowMs() + LOOKUP_MS;
     try {
-      for (const batch of pageBatches(memory, head.meta.base !== null, BATCH_PAGES, () => performance.now() > endMs)) {
+      for (const batch of pageBatches(memory, head.meta.base !== null, BATCH_PAGES, () => clock.nowMs() > endMs)) {
         if (!this.jobs.has(job)) return;
         this.post({ kind: 'batch', job, batch }, [batch.pages.buffer, batch.frames.buffer]);
-        await nextTurn();
-        endMs = performance.now() + LOOKUP_MS;
+        await timers.turn();
+        endMs = clock.nowMs() + LOOKUP_MS;
       }
       this.post({ kind: 'end', job });
     } catch (error) {
       this.post({ kind: 'cancel', job });
-      await this.settled(job);
+      await this.waitUntilSettled(job);
       throw error;
     }
   }
 
   /** Ends the thread; what it is writing fails. The next one to write starts it again. */
   async close(): Promise<void> {
-    clearTimeout(this.idle);
-    const { worker } = this;
-    this.worker = undefined;
-    await worker?.terminate();
+    this.stayUp?.();
+    const { thread } = this;
+    this.thread = undefined;
+    await thread?.terminate();
     this.failAll(new GodwitError('state', 'The thread that writes checkpoints was stopped.'));
   }
 
-  private expect(job: number, onProgress: ((bytes: number) => void) | undefined): Promise<number> {
+  private registerJob(job: number, onProgress: ((bytes: number) => void) | undefined): Promise<number> {
     const finished = new Promise<number>((resolve, reject) => {
       this.jobs.set(job, { onProgress, resolve, reject });
     });
     // It may fail before it is looked at.
     finished.catch(() => {});
     this.start();
-    this.worker?.ref();
+    this.thread?.keepAlive(true);
     return finished;
   }
 
-  private async settled(job: number): Promise<void> {
-    while (this.jobs.has(job)) await new Promise((resolve) => setTimeout(resolve, 1));
+  private async waitUntilSettled(job: number): Promise<void> {
+    while (this.jobs.has(job)) await platform().timers.sleep(1);
   }
 
   private post(message: ToWriter, transfer: ArrayBuffer[] = []): void {
-    this.worker?.postMessage(message, transfer);
+    this.thread?.post(message, transfer);
   }
 
-  private makeWorker(): Worker {
-    const worker = new Worker(threadUrl(), { name: 'godwit checkpoints', ...threadOptions() });
-    worker.unref();
-    worker.on('message', (message: FromWriter) => this.receive(message));
-    worker.on('error', (error) => this.lose(worker, error));
-    worker.on('exit', () => this.lose(worker));
-    return worker;
+  private startThread(): Thread {
+    const thread = platform().threads.spawn('checkpoint-writer', { name: 'godwit checkpoints' });
+    thread.keepAlive(false);
+    thread.onMessage((message) => this.receive(message as FromWriter));
+    thread.onEnd((error) => this.failAfterEnd(thread, error));
+    return thread;
   }
 
   private receive(message: FromWriter): void {
@@ -148,16 +146,16 @@ export class BackgroundWriter {
     }
     this.jobs.delete(message.job);
     if (this.jobs.size === 0) {
-      this.worker?.unref();
+      this.thread?.keepAlive(false);
       this.endWhenIdle();
     }
     if (message.kind === 'done') job?.resolve(message.bytes);
     else job?.reject(fromWireError(message.error));
   }
 
-  private lose(worker: Worker, cause?: unknown): void {
-    if (this.worker !== worker) return;
-    this.worker = undefined;
+  private failAfterEnd(thread: Thread, cause: unknown): void {
+    if (this.thread !== thread) return;
+    this.thread = undefined;
     this.failAll(new GodwitError('io', 'The thread that writes checkpoints has ended.', { cause }));
   }
 
@@ -173,10 +171,4 @@ let shared: BackgroundWriter | undefined;
 export function sharedWriter(): BackgroundWriter {
   shared ??= new BackgroundWriter();
   return shared;
-}
-
-/** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
-function threadUrl(): URL {
-  const built = import.meta.url.endsWith('.ts') ? '../../../../dist/service/checkpoint/store/' : './';
-  return new URL(`${built}writer-thread.js`, import.meta.url);
 }

@@ -1,14 +1,11 @@
-import { readdir, rename, rm, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { rewriteChain } from '../../../checkpoint/rewrite.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { nodeCodec } from '../../../platform/node/codec.ts';
-import { type DraftOwner, sweepDrafts } from '../../../platform/node/draft-folder.ts';
-import { hostError } from '../../../platform/node/host-error.ts';
-import { DRAFT_ENDING, syncFolder, writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { joinPath } from '../../../common/paths.ts';
+import { platform } from '../../../platform/platform.ts';
+import { type DraftOwner, sweepDrafts } from './draft-folder.ts';
+import { lockFiles } from './image-locks.ts';
 import { isRemoved, placeOf, readInventory, type StoredCheckpoint } from './inventory.ts';
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from './manifest.ts';
-import { lockFiles } from './store-lock.ts';
 import { MACHINE_FILE, machineFile, openStored } from './stored-chain.ts';
 
 /*
@@ -17,8 +14,6 @@ import { MACHINE_FILE, machineFile, openStored } from './stored-chain.ts';
  */
 
 const DELETED = '.deleted-';
-const LOCK_DRAFT = '.godwit-draft-';
-const LOCK_DRAFT_MS = 60_000;
 
 /**
  * 1. Checkpoints that build on it take its pages in, and build on its own base from then on.
@@ -34,7 +29,7 @@ export async function deleteCheckpoint(
   const all = await readInventory(store);
   const others = all.filter(({ id }) => id !== target.id);
   refuseNewerOnes(others);
-  const images = (await imagesOf(target.folder)).map((name) => join(target.folder, name));
+  const images = (await imagesOf(target.folder)).map((name) => joinPath(target.folder, name));
   const locks = await lockFiles(images);
   try {
     await takeIn(store, target, others);
@@ -50,7 +45,7 @@ export async function deleteCheckpoint(
 function refuseWhileDraftsNeed({ id }: StoredCheckpoint, owners: readonly DraftOwner[]): void {
   const owner = owners.find(({ parent, base }) => parent === id || base === id);
   if (!owner) return;
-  throw new GodwitError('locked', `Process ${owner.pid} is making a checkpoint that builds on ${id}.`, {
+  throw new GodwitError('locked', `${owner.name} is making a checkpoint that builds on ${id}.`, {
     hint: 'Try again when it is done.',
   });
 }
@@ -64,7 +59,7 @@ function refuseNewerOnes(others: readonly StoredCheckpoint[]): void {
 }
 
 async function imagesOf(folder: string): Promise<string[]> {
-  const names = await readdir(folder);
+  const names = (await platform().files.list(folder)).map(({ name }) => name);
   return names.filter((name) => name !== MACHINE_FILE && name !== MANIFEST_FILE && !name.startsWith('.'));
 }
 
@@ -72,11 +67,12 @@ async function takeIn(store: string, target: StoredCheckpoint, others: readonly 
   for (const { id, meta } of others) {
     if (meta?.base !== target.id) continue;
     const path = machineFile(store, id);
-    const child = openStored(path);
+    const child = await openStored(path);
     try {
-      const base = openStored(machineFile(store, target.id));
+      const base = await openStored(machineFile(store, target.id));
       try {
-        await writeWholeFile(path, rewriteChain({ files: [child, base] }, nodeCodec), { replace: true });
+        const { files, codec } = platform();
+        await files.writeWhole(path, rewriteChain({ files: [child, base] }, codec), { replace: true });
       } finally {
         base.close();
       }
@@ -124,15 +120,16 @@ async function keepImages(store: string, { id, folder, manifest, meta }: StoredC
 }
 
 async function removeMachineFile(folder: string): Promise<void> {
-  await rm(join(folder, MACHINE_FILE), { force: true });
+  await platform().files.removeFile(joinPath(folder, MACHINE_FILE));
 }
 
 async function removeFolder(store: string, id: string): Promise<void> {
-  const doomed = join(store, `${DELETED}${id}`);
-  await rm(doomed, { recursive: true, force: true });
-  await rename(join(store, id), doomed);
-  await syncFolder(store);
-  await rm(doomed, { recursive: true, force: true });
+  const { files } = platform();
+  const doomed = joinPath(store, `${DELETED}${id}`);
+  await files.removeTree(doomed);
+  await files.rename(joinPath(store, id), doomed);
+  await files.syncFolder(store);
+  await files.removeTree(doomed);
 }
 
 /** Removed checkpoints whose images nobody needs any more. */
@@ -140,7 +137,7 @@ async function collectRemnants(store: string): Promise<void> {
   const all = await readInventory(store);
   for (const remnant of all.filter(isRemoved)) {
     if (isNeeded(remnant, all)) continue;
-    const images = (await imagesOf(remnant.folder)).map((name) => join(remnant.folder, name));
+    const images = (await imagesOf(remnant.folder)).map((name) => joinPath(remnant.folder, name));
     const locks = await lockFiles(images).catch(ignoreLocked);
     if (!locks) continue;
     try {
@@ -161,32 +158,19 @@ function ignoreLocked(error: unknown): undefined {
  * name is made while the store is locked, or in a draft: so with the lock it is nobody's.
  */
 export async function sweepStore(store: string): Promise<DraftOwner[]> {
-  try {
-    const owners = await sweepDrafts(store);
-    for (const entry of await readdir(store, { withFileTypes: true })) {
-      const path = join(store, entry.name);
-      if (entry.name.startsWith(DELETED)) await rm(path, { recursive: true, force: true });
-      else if (entry.isDirectory() && !entry.name.startsWith('.')) await sweepFolder(path);
-      else if (entry.name.startsWith(LOCK_DRAFT)) await removeOld(path);
-    }
-    return owners;
-  } catch (error) {
-    throw hostError(error, `clean up ${store}`);
+  const { files } = platform();
+  const owners = await sweepDrafts(store);
+  await files.removeLeftovers(store);
+  for (const { name, kind } of await files.list(store)) {
+    const path = joinPath(store, name);
+    if (name.startsWith(DELETED)) await files.removeTree(path);
+    else if (kind === 'folder' && !name.startsWith('.')) await sweepFolder(path);
   }
-}
-
-/** Entries of locks (image-lock.ts) are made without the store's lock, but have this name for a moment only. */
-async function removeOld(path: string): Promise<void> {
-  const stats = await stat(path).catch(() => undefined);
-  if (stats && Date.now() - stats.mtimeMs > LOCK_DRAFT_MS) await unlink(path).catch(() => {});
+  return owners;
 }
 
 async function sweepFolder(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const path = join(folder, name);
-    if (name.startsWith('.') && name.endsWith(DRAFT_ENDING)) await unlink(path);
-    else if (name.startsWith(LOCK_DRAFT)) await removeOld(path);
-  }
+  await platform().files.removeLeftovers(folder, { wholeFiles: true });
   const manifest = await readManifest(folder).catch(() => undefined);
   if (manifest?.removed) await removeMachineFile(folder);
 }

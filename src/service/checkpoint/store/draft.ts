@@ -1,12 +1,10 @@
-import { open, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
+import { joinPath } from '../../../common/paths.ts';
 import { boardVersionOf } from '../../../machine/board-versions.ts';
 import type { MemorySnapshot } from '../../../memory/snapshot.ts';
-import { disownDraft, type OwnedDraft } from '../../../platform/node/draft-folder.ts';
-import { hostError } from '../../../platform/node/host-error.ts';
-import { syncFolder } from '../../../platform/node/whole-file.ts';
+import type { OwnedFolder } from '../../../platform/files.ts';
+import { platform } from '../../../platform/platform.ts';
 import type { PlainData } from '../../../state/plain-data.ts';
 import type { BackgroundWriter, WriteOptions } from './background-writer.ts';
 import { exists, filesNeeded } from './inventory.ts';
@@ -43,7 +41,7 @@ export interface DraftOrigin {
 export type CommitGuard = (origin: DraftOrigin, action: () => Promise<void>) => Promise<void>;
 
 /** What a draft has from its store. */
-export interface DraftMeans {
+export interface DraftServices {
   readonly writer: BackgroundWriter;
   /** The store is closed: what is being written is given up. */
   readonly closing: AbortSignal;
@@ -59,17 +57,17 @@ export class CheckpointDraft {
   /** Where files of the checkpoint are put. It gets another name when the checkpoint is done. */
   readonly folder: string;
   private readonly origin: DraftOrigin;
-  private readonly owned: OwnedDraft;
-  private readonly means: DraftMeans;
+  private readonly owned: OwnedFolder;
+  private readonly services: DraftServices;
   private written: CheckpointMeta | undefined;
   private isOpen = true;
 
-  constructor(origin: DraftOrigin, owned: OwnedDraft, means: DraftMeans) {
+  constructor(origin: DraftOrigin, owned: OwnedFolder, services: DraftServices) {
     this.id = origin.id;
-    this.folder = owned.folder;
+    this.folder = owned.path;
     this.origin = origin;
     this.owned = owned;
-    this.means = means;
+    this.services = services;
   }
 
   /** The path of a file of this checkpoint in META: it holds now and after `commit`, seen from the store's folder. */
@@ -89,10 +87,10 @@ export class CheckpointDraft {
       if (!isStorePath(path)) throw new GodwitError('usage', `"${path}" is no path of a file in the store.`);
     }
     const { flatten, store } = this.origin;
-    const { closing } = this.means;
+    const { closing } = this.services;
     const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing]);
-    const bytes = await this.means.writer.write(
-      join(this.folder, MACHINE_FILE),
+    const bytes = await this.services.writer.write(
+      joinPath(this.folder, MACHINE_FILE),
       { meta, state, ...(hotPages === undefined ? {} : { hotPages }) },
       memory,
       { ...options, signal, ...(flatten && meta.base !== null ? { flattenFrom: store } : {}) },
@@ -141,26 +139,23 @@ export class CheckpointDraft {
       needs: filesNeeded(meta),
       removed: false,
     };
-    try {
-      await writeManifest(this.folder, manifest);
-      await syncFiles(this.folder);
-      await this.means.guard(this.origin, async () => {
-        await this.refuseMissing(manifest);
-        await disownDraft(this.owned);
-        await syncFolder(this.folder);
-        await rename(this.folder, join(store, this.id));
-        this.isOpen = false;
-        await syncFolder(store);
-      });
-    } catch (error) {
-      throw hostError(error, `finish the checkpoint ${name ?? this.id}`);
-    }
+    const { files } = platform();
+    await writeManifest(this.folder, manifest);
+    await syncFiles(this.folder);
+    await this.services.guard(this.origin, async () => {
+      await this.refuseMissing(manifest);
+      await this.owned.disown();
+      await files.syncFolder(this.folder);
+      await files.rename(this.folder, joinPath(store, this.id));
+      this.isOpen = false;
+      await files.syncFolder(store);
+    });
   }
 
   private async refuseMissing({ needs }: Manifest): Promise<void> {
     for (const path of needs) {
       const [id, file] = path.split('/');
-      const place = id === this.id ? join(this.folder, file!) : join(this.origin.store, path);
+      const place = id === this.id ? joinPath(this.folder, file!) : joinPath(this.origin.store, path);
       if (!(await exists(place))) throw new GodwitError('not-found', `The disk image ${place} is missing.`);
     }
   }
@@ -169,8 +164,8 @@ export class CheckpointDraft {
   async abandon(): Promise<void> {
     if (!this.isOpen) return;
     this.isOpen = false;
-    await disownDraft(this.owned);
-    await rm(this.folder, { recursive: true, force: true });
+    await this.owned.disown();
+    await platform().files.removeTree(this.folder);
   }
 
   private assertOpen(): void {
@@ -179,12 +174,6 @@ export class CheckpointDraft {
 }
 
 async function syncFiles(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const handle = await open(join(folder, name), 'r');
-    try {
-      await handle.datasync();
-    } finally {
-      await handle.close();
-    }
-  }
+  const { files } = platform();
+  for (const { name } of await files.list(folder)) await files.syncFile(joinPath(folder, name));
 }

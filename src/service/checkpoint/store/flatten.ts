@@ -1,14 +1,14 @@
 import { closeChain } from '../../../checkpoint/chain.ts';
 import { rewriteChain } from '../../../checkpoint/rewrite.ts';
-import { nodeCodec } from '../../../platform/node/codec.ts';
-import { writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { platform } from '../../../platform/platform.ts';
 import { openStoredChain } from './stored-chain.ts';
 
 /** Gives a file all pages of the checkpoints in `folder` that it builds on, and its new size. */
 export async function flattenFile(folder: string, path: string, signal?: AbortSignal): Promise<number> {
-  const chain = openStoredChain(folder, path);
+  const chain = await openStoredChain(folder, path);
   try {
-    return await writeWholeFile(path, rewriteChain(chain, nodeCodec), { replace: true, ...(signal && { signal }) });
+    const { files, codec } = platform();
+    return await files.writeWhole(path, rewriteChain(chain, codec), { replace: true, ...(signal && { signal }) });
   } finally {
     closeChain(chain);
   }

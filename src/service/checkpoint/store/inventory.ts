@@ -1,8 +1,7 @@
-import { readdir, stat } from 'node:fs/promises';
-import { isAbsolute, join, resolve } from 'node:path';
 import { type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { errorCodeOf, hostError } from '../../../platform/node/host-error.ts';
+import { isAbsolutePath, joinPath, parentPath } from '../../../common/paths.ts';
+import { platform } from '../../../platform/platform.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { machineFile, readMetaOf } from './stored-chain.ts';
 
@@ -40,10 +39,7 @@ export type Depth = 'places' | 'all';
 
 /** All checkpoints of a store, removed ones with files that others need included; oldest first. */
 export async function readInventory(store: string, depth: Depth = 'all'): Promise<StoredCheckpoint[]> {
-  const names = await readdir(store).catch((error: unknown) => {
-    throw hostError(error, `read the checkpoints in ${store}`);
-  });
-  const ids = names.filter((name) => isCheckpointId(name)).sort();
+  const ids = (await platform().files.list(store)).map(({ name }) => name).filter((name) => isCheckpointId(name));
   const found: StoredCheckpoint[] = [];
   for (const id of ids) {
     const checkpoint = await readCheckpoint(store, id, depth);
@@ -58,7 +54,7 @@ export async function readCheckpoint(
   id: string,
   depth: Depth = 'all',
 ): Promise<StoredCheckpoint | undefined> {
-  const folder = join(store, id);
+  const folder = joinPath(store, id);
   const failures: GodwitError[] = [];
   const note = (error: unknown): undefined => {
     if (!(error instanceof GodwitError)) throw error;
@@ -68,7 +64,7 @@ export async function readCheckpoint(
   let meta: CheckpointMeta | undefined;
   if (manifest === undefined || (depth === 'all' && !manifest.removed)) {
     try {
-      meta = readMeta(store, id);
+      meta = await readMeta(store, id);
     } catch (error) {
       note(error);
     }
@@ -77,9 +73,9 @@ export async function readCheckpoint(
   return { id, folder, manifest, meta, failures };
 }
 
-function readMeta(store: string, id: string): CheckpointMeta {
+async function readMeta(store: string, id: string): Promise<CheckpointMeta> {
   const path = machineFile(store, id);
-  const meta = readMetaOf(path);
+  const meta = await readMetaOf(path);
   if (meta.id !== id) throw new GodwitError('damaged', `${path} is of another checkpoint, ${meta.id}.`);
   return meta;
 }
@@ -134,7 +130,7 @@ async function missing(
   if (meta.base !== null && !all.some(({ id, meta: base }) => id === meta.base && base !== undefined)) {
     return `The checkpoint ${meta.base}, on which it builds, is missing or damaged.`;
   }
-  for (const path of diskFiles(resolve(folder, '..'), meta)) {
+  for (const path of diskFiles(parentPath(folder), meta)) {
     if (!(await exists(path))) return `The disk image ${path} is missing.`;
   }
   return undefined;
@@ -146,37 +142,25 @@ export function diskFiles(store: string, meta: CheckpointMeta): string[] {
 }
 
 export function absolutePath(store: string, path: string): string {
-  return isAbsolute(path) ? path : join(store, path);
+  return isAbsolutePath(path) ? path : joinPath(store, path);
 }
 
 /** Those of them that lie in the store, "<id>/<file>". */
 export function filesNeeded(meta: CheckpointMeta): string[] {
   return [
-    ...new Set(meta.disks.flatMap(({ path, backing }) => [path, ...backing]).filter((path) => !isAbsolute(path))),
+    ...new Set(meta.disks.flatMap(({ path, backing }) => [path, ...backing]).filter((path) => !isAbsolutePath(path))),
   ];
 }
 
 export async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errorCodeOf(error) ?? '')) return false;
-    throw hostError(error, `look at ${path}`);
-  }
+  return (await platform().files.look(path)) !== undefined;
 }
 
 async function folderBytes(folder: string): Promise<number> {
-  const names = await readdir(folder).catch(() => []);
-  const sizes = await Promise.all(
-    names.map((name) =>
-      stat(join(folder, name)).then(
-        ({ blocks }) => blocks * 512,
-        () => 0,
-      ),
-    ),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
+  const { files } = platform();
+  const entries = await files.list(folder).catch(() => []);
+  const found = await Promise.all(entries.map(({ name }) => files.look(joinPath(folder, name)).catch(() => undefined)));
+  return found.reduce((sum, info) => sum + (info?.storedBytes ?? 0), 0);
 }
 
 /** Finds a checkpoint by its name, its id, or the beginning of one. Throws GodwitError 'not-found', 'usage'. */

@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { assertCheckpointName, isCheckpointId } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
+import { joinPath } from '../../../common/paths.ts';
 import { hostError } from '../../../platform/node/host-error.ts';
 import { writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { platform } from '../../../platform/platform.ts';
 import { madeByNewer, madeByOthers, requireVersion } from '../../../state/format-errors.ts';
 import { isOptional } from '../../../state/state-reader.ts';
 
@@ -46,15 +45,15 @@ export function isStorePath(path: string): boolean {
 export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
   const body = JSON.stringify(manifest);
   const text = `${JSON.stringify({ format: FORMAT, checksum: checksumOf(body), checkpoint: manifest }, null, 2)}\n`;
-  await writeWholeFile(join(folder, MANIFEST_FILE), [new TextEncoder().encode(text)], { replace: true });
+  await platform().files.writeWhole(joinPath(folder, MANIFEST_FILE), [new TextEncoder().encode(text)], {
+    replace: true,
+  });
 }
 
 /** Throws GodwitError 'not-found', 'damaged', 'unsupported', 'io'. */
 export async function readManifest(folder: string): Promise<Manifest> {
-  const path = join(folder, MANIFEST_FILE);
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw hostError(error, `read ${path}`);
-  });
+  const path = joinPath(folder, MANIFEST_FILE);
+  const bytes = await platform().files.read(path);
   const record = bytes.length > MAXIMUM_BYTES ? undefined : parse(bytes);
   if (record === undefined) throw isText(bytes) ? damaged(path) : madeByOthers(path, KIND, bytes);
   const { format, checkpoint, checksum } = record;
@@ -83,7 +82,7 @@ function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
 
 /** Of the text of what is checked: parsing and writing it again gives the same text. */
 function checksumOf(body: string): string {
-  return crc32(body).toString(16).padStart(8, '0');
+  return platform().codec.crc32(new TextEncoder().encode(body)).toString(16).padStart(8, '0');
 }
 
 function damaged(path: string): GodwitError {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Disk } from '../../../backend/disk/index.ts';
 import { createDisk, openDisk } from '../../../backend/disk/live/open-disk.ts';
 import type { CheckpointChain } from '../../../checkpoint/chain.ts';
@@ -10,8 +9,9 @@ import { rewriteWith } from '../../../checkpoint/rewrite.ts';
 import { diskPages } from '../../../checkpoint/sections.ts';
 import { CheckpointWriter } from '../../../checkpoint/write.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { nodeCodec } from '../../../platform/node/codec.ts';
-import { type WholeFileOptions, writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { joinPath } from '../../../common/paths.ts';
+import type { WriteWholeOptions } from '../../../platform/files.ts';
+import { platform } from '../../../platform/platform.ts';
 import type { CheckpointDraft } from './draft.ts';
 import { absolutePath } from './inventory.ts';
 import { MACHINE_FILE, openCheckpointFile } from './stored-chain.ts';
@@ -35,17 +35,18 @@ export function exportCheckpoint(
   chain: CheckpointChain,
   name: string | null,
   path: string,
-  options: Pick<WholeFileOptions, 'onProgress' | 'signal'>,
+  options: Pick<WriteWholeOptions, 'onProgress' | 'signal'>,
 ): Promise<number> {
-  return writeWholeFile(path, portableBlocks(store, chain, name), options);
+  return platform().files.writeWhole(path, portableBlocks(store, chain, name), options);
 }
 
 async function* portableBlocks(store: string, chain: CheckpointChain, name: string | null): AsyncGenerator<Uint8Array> {
-  const writer = new CheckpointWriter(nodeCodec);
+  const { codec } = platform();
+  const writer = new CheckpointWriter(codec);
   const { disks } = chain.files[0]!.meta;
   // Where the images were means nothing elsewhere.
   const portable = disks.map((disk, index) => ({ ...disk, path: `disk${index}`, backing: [] }));
-  yield* rewriteWith(writer, chain, nodeCodec, { name, parent: null, disks: portable });
+  yield* rewriteWith(writer, chain, codec, { name, parent: null, disks: portable });
   for (const [index, { path, format }] of disks.entries()) {
     const disk = await openDisk(absolutePath(store, path), { readonly: true, format });
     try {
@@ -78,7 +79,7 @@ export async function importCheckpoint(
   options: ImportOptions,
   begin: (id: string | undefined, name: string | null) => Promise<CheckpointDraft>,
 ): Promise<string> {
-  const file = openCheckpointFile(path);
+  const file = await openCheckpointFile(path);
   try {
     refusePartial(file, path);
     const { meta } = file;
@@ -117,11 +118,11 @@ async function fillDraft(
   const disks: CheckpointDisk[] = [];
   for (const [index, disk] of file.meta.disks.entries()) {
     const image = `disk${index}.qcow2`;
-    await writeImage(join(draft.folder, image), disk, file.disk(index), signal);
+    await writeImage(joinPath(draft.folder, image), disk, file.disk(index), signal);
     disks.push({ ...disk, path: draft.storePath(image), format: 'qcow2', backing: [] });
   }
   const change: Partial<CheckpointMeta> = { id: draft.id, name, parent: null, disks };
-  await writeWholeFile(join(draft.folder, MACHINE_FILE), machineBlocks(file, change), {
+  await platform().files.writeWhole(joinPath(draft.folder, MACHINE_FILE), machineBlocks(file, change), {
     replace: true,
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),
@@ -137,8 +138,9 @@ function* abortable(steps: Iterable<void>, signal: AbortSignal | undefined): Gen
 }
 
 function* machineBlocks(file: CheckpointFile, change: Partial<CheckpointMeta>): Generator<Uint8Array> {
-  const writer = new CheckpointWriter(nodeCodec);
-  yield* rewriteWith(writer, { files: [file] }, nodeCodec, change);
+  const { codec } = platform();
+  const writer = new CheckpointWriter(codec);
+  yield* rewriteWith(writer, { files: [file] }, codec, change);
   yield writer.finish();
 }
 

@@ -1,19 +1,15 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { ChainPageSource, closeChain } from '../../../checkpoint/chain.ts';
 import { assertCheckpointName, type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
+import { joinPath } from '../../../common/paths.ts';
 import type { PageSource } from '../../../memory/page-source.ts';
-import { nodeCodec } from '../../../platform/node/codec.ts';
-import { makeDraft } from '../../../platform/node/draft-folder.ts';
-import { hostError } from '../../../platform/node/host-error.ts';
-import { toolName } from '../../../platform/node/tool.ts';
+import { withFolderLock } from '../../../platform/folder-lock.ts';
+import { platform } from '../../../platform/platform.ts';
 import type { PlainData } from '../../../state/plain-data.ts';
 import { sharedWriter } from './background-writer.ts';
 import { deleteCheckpoint, sweepStore } from './delete.ts';
 import { CheckpointDraft, type DraftOrigin } from './draft.ts';
+import { makeDraftFolder } from './draft-folder.ts';
 import {
   absolutePath,
   type CheckpointSummary,
@@ -27,7 +23,7 @@ import {
 } from './inventory.ts';
 import { writeManifest } from './manifest.ts';
 import { exportCheckpoint, type ImportOptions, importCheckpoint } from './portable.ts';
-import { withStoreLock } from './store-lock.ts';
+import { randomHex } from './random-hex.ts';
 import { machineFile, openStoredChain, readMetaOf } from './stored-chain.ts';
 import { type VerifyReport, verifyCheckpoint } from './verify.ts';
 
@@ -70,11 +66,9 @@ export interface CheckpointNode {
   readonly children: readonly CheckpointNode[];
 }
 
-/** `$XDG_DATA_HOME/godwit/checkpoints`, or `~/.local/share/godwit/checkpoints`. */
+/** In Node.js `$XDG_DATA_HOME/godwit/checkpoints`, or `~/.local/share/godwit/checkpoints`. */
 export function defaultCheckpointFolder(): string {
-  const base = process.env.XDG_DATA_HOME;
-  // The XDG base directory specification says to ignore relative paths.
-  return join(base?.startsWith('/') ? base : join(homedir(), '.local', 'share'), 'godwit', 'checkpoints');
+  return joinPath(platform().files.dataFolder, 'checkpoints');
 }
 
 /**
@@ -100,10 +94,9 @@ export class CheckpointStore {
     folder = defaultCheckpointFolder(),
     lockWaitMs = LOCK_WAIT_MS,
   }: StoreOptions = {}): Promise<CheckpointStore> {
-    const path = resolve(folder);
-    await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-      throw hostError(error, `make the folder for checkpoints ${path}`);
-    });
+    const { files } = platform();
+    const path = files.absolute(folder);
+    await files.makeFolder(path);
     return new CheckpointStore(path, lockWaitMs);
   }
 
@@ -137,16 +130,14 @@ export class CheckpointStore {
         name: name ?? null,
         parent: idOf(parent),
         base: baseId,
-        flatten: baseId !== null && this.chainLength(baseId) >= LONGEST_CHAIN,
-        tool: toolName(),
+        flatten: baseId !== null && (await this.chainLength(baseId)) >= LONGEST_CHAIN,
+        tool: platform().toolName,
       });
     });
   }
 
   private async makeDraft(origin: DraftOrigin): Promise<CheckpointDraft> {
-    const owned = await makeDraft(this.folder, origin.id, origin).catch((error: unknown) => {
-      throw hostError(error, `begin a checkpoint in ${this.folder}`);
-    });
+    const owned = await makeDraftFolder(this.folder, origin.id, origin);
     return new CheckpointDraft(origin, owned, {
       writer: this.writer,
       closing: this.closing.signal,
@@ -202,10 +193,10 @@ export class CheckpointStore {
   /** Opens a checkpoint to start a machine from it. Pages are read, and checked, when they are asked for. */
   async openCheckpoint(reference: string): Promise<OpenCheckpoint> {
     const { id, name } = await this.lookUp(reference);
-    const chain = openStoredChain(this.folder, machineFile(this.folder, id));
+    const chain = await openStoredChain(this.folder, machineFile(this.folder, id));
     try {
       const top = chain.files[0]!;
-      return { meta: top.meta, name, state: top.state(), pages: new ChainPageSource(chain, nodeCodec) };
+      return { meta: top.meta, name, state: top.state(), pages: new ChainPageSource(chain, platform().codec) };
     } catch (error) {
       closeChain(chain);
       throw error;
@@ -227,9 +218,7 @@ export class CheckpointStore {
     await this.locked(async () => {
       const owners = await sweepStore(this.folder);
       const target = resolveReference(await readInventory(this.folder, 'places'), reference);
-      await deleteCheckpoint(this.folder, target, owners).catch((error: unknown) => {
-        throw hostError(error, `delete the checkpoint ${target.id}`);
-      });
+      await deleteCheckpoint(this.folder, target, owners);
     });
   }
 
@@ -255,7 +244,7 @@ export class CheckpointStore {
     options: { onProgress?: (bytes: number) => void; signal?: AbortSignal } = {},
   ): Promise<number> {
     const { id, name } = await this.lookUp(reference);
-    const chain = openStoredChain(this.folder, machineFile(this.folder, id));
+    const chain = await openStoredChain(this.folder, machineFile(this.folder, id));
     try {
       return await exportCheckpoint(this.folder, chain, name, path, options);
     } finally {
@@ -279,7 +268,7 @@ export class CheckpointStore {
           parent: null,
           base: null,
           flatten: false,
-          tool: toolName(),
+          tool: platform().toolName,
         });
       });
     });
@@ -297,16 +286,17 @@ export class CheckpointStore {
   }
 
   /** How many files a page may be looked for in, starting with this one. */
-  private chainLength(id: string): number {
+  private async chainLength(id: string): Promise<number> {
     let length = 1;
-    for (let { base } = readMetaOf(machineFile(this.folder, id)); base !== null && length < LONGEST_CHAIN; length++) {
-      ({ base } = readMetaOf(machineFile(this.folder, base)));
+    let { base } = await readMetaOf(machineFile(this.folder, id));
+    for (; base !== null && length < LONGEST_CHAIN; length++) {
+      ({ base } = await readMetaOf(machineFile(this.folder, base)));
     }
     return length;
   }
 
   private locked<T>(action: () => Promise<T>): Promise<T> {
-    return withStoreLock(this.folder, this.lockWaitMs, action);
+    return withFolderLock(this.folder, this.lockWaitMs, action);
   }
 }
 
@@ -320,7 +310,7 @@ export function treeOf(checkpoints: readonly CheckpointSummary[]): CheckpointNod
 }
 
 function freshId(): string {
-  return randomBytes(8).toString('hex');
+  return randomHex(8);
 }
 
 function refuseTakenName(all: readonly StoredCheckpoint[], name: string | undefined): void {

@@ -1,8 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { openDisk } from '../../../backend/disk/live/open-disk.ts';
 import { type CheckpointChain, closeChain } from '../../../checkpoint/chain.ts';
 import type { CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
+import { platform } from '../../../platform/platform.ts';
 import { absolutePath, type StoredCheckpoint } from './inventory.ts';
 import { machineFile, openStoredChain } from './stored-chain.ts';
 
@@ -23,7 +23,7 @@ export async function verifyCheckpoint(store: string, checkpoint: StoredCheckpoi
   let checkedBytes = 0;
   if (meta) {
     try {
-      checkedBytes = await verifyChain(openStoredChain(store, machineFile(store, id)));
+      checkedBytes = await verifyChain(await openStoredChain(store, machineFile(store, id)));
     } catch (error) {
       problems.push(messageOf(error));
     }
@@ -47,11 +47,12 @@ async function verifyChain(chain: CheckpointChain): Promise<number> {
 
 /** Does all steps, with turns for others between them. */
 export async function inTurns(steps: Iterable<void>): Promise<void> {
-  let endMs = performance.now() + TURN_MS;
+  const { clock, timers } = platform();
+  let endMs = clock.nowMs() + TURN_MS;
   for (const _ of steps) {
-    if (performance.now() < endMs) continue;
-    await nextTurn();
-    endMs = performance.now() + TURN_MS;
+    if (clock.nowMs() < endMs) continue;
+    await timers.turn();
+    endMs = clock.nowMs() + TURN_MS;
   }
 }
 
