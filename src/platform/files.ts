@@ -34,6 +34,21 @@ export interface LockedFile extends ByteFile {
   share(): Promise<void>;
 }
 
+/** A new file with a temporary name beside the one that it is for, and locked. It stays open and locked when it gets its name. */
+export interface DraftFile extends LockedFile {
+  /** Takes the name, which nothing else must have. */
+  appear(): Promise<void>;
+  /** Takes the name away from what has it, in one step. */
+  replace(): Promise<void>;
+  /** Closes it, and removes it if it has not got its name. Nothing happens the second time. */
+  discard(): Promise<void>;
+}
+
+export interface DraftOptions {
+  /** Whoever may use this file may use the new one, where the host has modes. */
+  readonly like?: string;
+}
+
 /** A file that is only appended to, and seen by others as it grows. */
 export interface AppendFile {
   append(bytes: Uint8Array): Promise<void>;
@@ -49,6 +64,8 @@ export interface FileInfo {
   readonly modifiedMs: number;
   /** The same for all names of one file. */
   readonly identity: string;
+  /** Nobody is to write it: see `protect`. */
+  readonly isProtected: boolean;
 }
 
 export interface FolderEntry {
@@ -67,6 +84,18 @@ export interface WriteWholeOptions {
   /** Called with the bytes so far. */
   readonly onProgress?: (bytes: number) => void;
   readonly signal?: Cancellation;
+}
+
+export interface CreateWholeOptions {
+  /** It is of no use to anybody once this process has ended: nothing is flushed to stable storage. */
+  readonly temporary?: boolean;
+}
+
+export interface LockOptions {
+  /** How long to wait while others have the lock, or have asked for it before. 0 when not given. */
+  readonly waitMs?: number;
+  /** Makes the file if there is none. */
+  readonly create?: boolean;
 }
 
 export interface FileLock {
@@ -91,6 +120,13 @@ export interface FileStore {
   removeTree(path: string): Promise<void>;
   /** The same content under a second name, which must not exist: a hard link, or a copy where there are none. */
   linkOrCopy(from: string, to: string): Promise<void>;
+  /**
+   * The same file under a second name, the first of `names` that it can have: not all may be in reach. Gives that. Throws
+   * GodwitError('unsupported') where a file has one name only.
+   */
+  addName(path: string, names: readonly string[]): Promise<string>;
+  /** Nobody is to write the file any more, other programs included, or may again. Where the host has a way to say that. */
+  protect(path: string, wanted: boolean): Promise<void>;
   /** What was done to names in the folder survives a crash of the host, where the host can say so. */
   syncFolder(folder: string): Promise<void>;
 
@@ -115,10 +151,14 @@ export interface FileStore {
     options?: WriteWholeOptions,
   ): Promise<number>;
   /** The same for one that is filled by random access, and must not exist. */
-  createWhole(path: string, fill: (file: ByteFile) => Promise<void>): Promise<void>;
+  createWhole(path: string, fill: (file: ByteFile) => Promise<void>, options?: CreateWholeOptions): Promise<void>;
+  /** The same for one that stays open. */
+  openDraft(path: string, options?: DraftOptions): Promise<DraftFile>;
+  /** Removes drafts that nobody fills any more, of one file or of all in the folder. Those of killed processes stay until then. */
+  sweepDrafts(folder: string, name?: string): Promise<void>;
 
-  /** A lock on an existing file without opening it. Throws GodwitError('locked') at once. */
-  lock(path: string, mode: 'shared' | 'exclusive'): Promise<FileLock>;
+  /** A lock on a file without opening it. Who asks first gets it first. Throws GodwitError('locked') when it waited long enough. */
+  lock(path: string, mode: 'shared' | 'exclusive', options?: LockOptions): Promise<FileLock>;
 
   /** A folder for files that nobody needs when this process has ended; those of processes that were killed are taken away. */
   makeTemporaryFolder(): Promise<string>;

@@ -11,6 +11,7 @@ const ZEROS_BYTES = 16 * TRANSFER_BYTES;
 
 /** What an AbortSignal is good for here. */
 export interface Cancellation {
+  readonly aborted: boolean;
   throwIfAborted(): void;
 }
 

@@ -4,11 +4,12 @@ import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { GodwitError } from '../../common/errors.ts';
-import { withStoreLock } from '../../service/checkpoint/store/store-lock.ts';
+import { nodeFiles } from './files.ts';
 import { errorCodeOf, hostError } from './host-error.ts';
 
 const ENDING = '.sock';
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,39}$/;
+const LOCK_FILE = '.lock';
 const LOCK_WAIT_MS = 10_000;
 /** sun_path of unix(7), without its end. */
 const LONGEST_PATH_BYTES = 107;
@@ -61,8 +62,13 @@ export async function socketNames(folder: string): Promise<string[]> {
 }
 
 /** Does something while no other process gives out names. */
-export function withNames<T>(folder: string, action: () => Promise<T>): Promise<T> {
-  return withStoreLock(folder, LOCK_WAIT_MS, action);
+export async function withNames<T>(folder: string, action: () => Promise<T>): Promise<T> {
+  const lock = await nodeFiles.lock(join(folder, LOCK_FILE), 'exclusive', { waitMs: LOCK_WAIT_MS, create: true });
+  try {
+    return await action();
+  } finally {
+    await lock.release();
+  }
 }
 
 /** Whether anyone listens there. A socket outlives a process that was killed. */

@@ -1,17 +1,33 @@
 import { readFileSync, statSync } from 'node:fs';
-import { copyFile, link, mkdir, readdir, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { GodwitError } from '../../common/errors.ts';
-import type { FileInfo, FileStore } from '../files.ts';
+import type { FileInfo, FileLock, FileStore, LockOptions } from '../files.ts';
 import { NodeAppendFile } from './append-file.ts';
 import { fileIdentity, NodeByteFile } from './byte-file.ts';
-import { createWhole } from './disk-files.ts';
+import { NodeDraftFile, sweepDrafts } from './draft-file.ts';
 import { FileByteSource } from './file-byte-source.ts';
+import { lockFile } from './file-lock.ts';
 import { errorCodeOf, hostError } from './host-error.ts';
-import { lockImage } from './image-lock.ts';
+import { type LockMode, sweepEntryDrafts } from './lock-entries.ts';
+import { addName } from './second-name.ts';
+import { syncFolder } from './sync-folder.ts';
 import { isTemporary, makeTemporaryFolder } from './temporary-folder.ts';
-import { syncFolder, writeWholeFile } from './whole-file.ts';
+import { createWhole, writeWholeFile } from './whole-file.ts';
 
 /** Does something with the host's files, and turns its failures into sentences: "Cannot <action>: ...". */
 async function attempt<T>(action: string, call: () => Promise<T>): Promise<T> {
@@ -48,6 +64,7 @@ async function look(path: string): Promise<FileInfo | undefined> {
       sizeBytes: Number(stats.size),
       modifiedMs: Number(stats.mtimeMs),
       identity: fileIdentity(stats),
+      isProtected: (stats.mode & 0o222n) === 0n,
     };
   } catch (error) {
     if (errorCodeOf(error) === 'ENOENT') return undefined;
@@ -63,6 +80,18 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
       throw error;
     await copyFile(from, to);
   }
+}
+
+/** The file's mode says so, also to those who may do everything. */
+async function protect(path: string, wanted: boolean): Promise<void> {
+  const mode = (await stat(path)).mode & 0o777;
+  await chmod(path, wanted ? mode & 0o555 : mode | 0o200);
+}
+
+async function lock(path: string, mode: LockMode, options: LockOptions = {}): Promise<FileLock> {
+  if (options.create) await (await open(path, 'a', 0o600)).close();
+  const { dev, ino } = await stat(path, { bigint: true });
+  return await lockFile({ realPath: await realpath(path), dev, ino }, mode, options.waitMs);
 }
 
 function dataFolder(): string {
@@ -89,7 +118,10 @@ export const nodeFiles: FileStore = {
   removeFile: (path) => attempt(`remove ${path}`, () => unlink(path).catch(unlessMissing)),
   removeTree: (path) => attempt(`remove ${path}`, () => rm(path, { recursive: true, force: true })),
   linkOrCopy: (from, to) => attempt(`copy ${from}`, () => linkOrCopy(from, to)),
-  syncFolder: (folder) => attempt(`flush the folder ${folder}`, () => syncFolder(folder)),
+  addName,
+  protect: (path, wanted) =>
+    attempt(wanted ? `make ${path} read-only` : `make ${path} writable`, () => protect(path, wanted)),
+  syncFolder,
   open: (path, options) => NodeByteFile.open(path, options),
   openSource: async (path) => new FileByteSource(path),
   openAppend: (path, options) => NodeAppendFile.open(path, options),
@@ -108,11 +140,12 @@ export const nodeFiles: FileStore = {
   },
   writeWhole: writeWholeFile,
   createWhole,
-  lock: (path, mode) =>
-    attempt(`lock ${path}`, async () => {
-      const { dev, ino } = await stat(path, { bigint: true });
-      return await lockImage({ realPath: await realpath(path), dev, ino }, mode);
-    }),
+  openDraft: (path, options) => NodeDraftFile.openDraft(path, options),
+  sweepDrafts: async (folder, name) => {
+    await sweepDrafts(folder, name);
+    if (name === undefined) await sweepEntryDrafts(folder);
+  },
+  lock: (path, mode, options) => attempt(`lock ${path}`, () => lock(path, mode, options)),
   makeTemporaryFolder,
   isTemporary,
   get dataFolder() {

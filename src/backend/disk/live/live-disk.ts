@@ -1,10 +1,11 @@
 /** The disk of a running machine, which checkpoints can be taken of. */
-import { randomBytes } from 'node:crypto';
-import { chmod, realpath, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
 import { GodwitError } from '../../../common/errors.ts';
+import { dirname } from '../../../common/paths.ts';
+import { uniqueName } from '../../../common/unique-name.ts';
+import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, CommittingDisk, type DiskFormat, SwitchableDisk } from '../index.ts';
 import { closedError } from '../range.ts';
+import type { Cancellation } from '../transfer.ts';
 import { type CopyImageOptions, copyImage, imagesUnderCopy } from './copy.ts';
 import { type OpenDiskOptions, type OpenImage, openImage } from './image.ts';
 import { giveNameBack, type Overlay, putOverlay, takeOverlayAway, temporaryParentPath, tidyUp } from './overlay.ts';
@@ -54,7 +55,7 @@ export interface FrozenDisk {
 }
 
 export interface CommitOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: Cancellation;
   readonly onProgress?: (doneBytes: number) => void;
 }
 
@@ -144,7 +145,7 @@ export class LiveDisk extends SwitchableDisk {
 
   #parentPath(request: OverlayRequest): string {
     if (request.parent === 'copy') return temporaryParentPath(this.path);
-    return request.keptPath ?? `${this.path}.${randomBytes(4).toString('hex')}`;
+    return request.keptPath ?? `${this.path}.${uniqueName().slice(0, 8)}`;
   }
 
   #prepared(overlay: Overlay, request: OverlayRequest, release: () => void): PreparedOverlay {
@@ -341,12 +342,14 @@ async function settle({ disk }: OpenImage): Promise<void> {
   else await disk.flush();
 }
 
-/** Others may read it now, and no one is to write it: the file's mode says so to all programs. */
+/** Others may read it now, and no one is to write it. */
 async function shareForGood({ file }: OpenImage): Promise<void> {
   const path = file.realPath;
   await file.share();
-  // Not all file systems have modes, nor all files that one may change.
-  await chmod(path, (await stat(path)).mode & 0o555).catch(() => {});
+  // Not all files may be changed like that.
+  await platform()
+    .files.protect(path, true)
+    .catch(() => {});
 }
 
 async function openReadonly(path: string, options: LiveDiskOptions): Promise<Opened> {
@@ -355,7 +358,8 @@ async function openReadonly(path: string, options: LiveDiskOptions): Promise<Ope
 }
 
 async function openAll(path: string, options: LiveDiskOptions): Promise<Opened> {
-  const realPath = await realpath(path).catch(() => path);
+  const { files } = platform();
+  const realPath = await files.realPath(path).catch(() => path);
   const parentPath = temporaryParentPath(realPath);
   let parent: OpenImage | undefined;
   const image = await openImage(path, {
@@ -374,7 +378,7 @@ async function openAll(path: string, options: LiveDiskOptions): Promise<Opened> 
     throw error;
   }
   const uncommitted = parent && { image, parent, path: realPath, parentPath };
-  const byLink = dirname(resolve(path)) !== dirname(realPath);
+  const byLink = dirname(files.absolute(path)) !== dirname(realPath);
   return { layers: parent ? [image, parent] : [image], path: realPath, byLink, uncommitted };
 }
 

@@ -1,11 +1,12 @@
-import { readdir, rename, rm, stat, unlink } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rewriteChain } from '../../../checkpoint/rewrite.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { nodeCodec } from '../../../platform/node/codec.ts';
 import { type DraftOwner, sweepDrafts } from '../../../platform/node/draft-folder.ts';
 import { hostError } from '../../../platform/node/host-error.ts';
-import { DRAFT_ENDING, syncFolder, writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { writeWholeFile } from '../../../platform/node/whole-file.ts';
+import { platform } from '../../../platform/platform.ts';
 import { isRemoved, placeOf, readInventory, type StoredCheckpoint } from './inventory.ts';
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from './manifest.ts';
 import { lockFiles } from './store-lock.ts';
@@ -17,8 +18,6 @@ import { MACHINE_FILE, machineFile, openStored } from './stored-chain.ts';
  */
 
 const DELETED = '.deleted-';
-const LOCK_DRAFT = '.godwit-draft-';
-const LOCK_DRAFT_MS = 60_000;
 
 /**
  * 1. Checkpoints that build on it take its pages in, and build on its own base from then on.
@@ -130,7 +129,7 @@ async function removeFolder(store: string, id: string): Promise<void> {
   const doomed = join(store, `${DELETED}${id}`);
   await rm(doomed, { recursive: true, force: true });
   await rename(join(store, id), doomed);
-  await syncFolder(store);
+  await platform().files.syncFolder(store);
   await rm(doomed, { recursive: true, force: true });
 }
 
@@ -162,11 +161,11 @@ function ignoreLocked(error: unknown): undefined {
 export async function sweepStore(store: string): Promise<DraftOwner[]> {
   try {
     const owners = await sweepDrafts(store);
+    await platform().files.sweepDrafts(store);
     for (const entry of await readdir(store, { withFileTypes: true })) {
       const path = join(store, entry.name);
       if (entry.name.startsWith(DELETED)) await rm(path, { recursive: true, force: true });
       else if (entry.isDirectory() && !entry.name.startsWith('.')) await sweepFolder(path);
-      else if (entry.name.startsWith(LOCK_DRAFT)) await removeOld(path);
     }
     return owners;
   } catch (error) {
@@ -174,18 +173,8 @@ export async function sweepStore(store: string): Promise<DraftOwner[]> {
   }
 }
 
-/** Entries of locks (image-lock.ts) are made without the store's lock, but have this name for a moment only. */
-async function removeOld(path: string): Promise<void> {
-  const stats = await stat(path).catch(() => undefined);
-  if (stats && Date.now() - stats.mtimeMs > LOCK_DRAFT_MS) await unlink(path).catch(() => {});
-}
-
 async function sweepFolder(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const path = join(folder, name);
-    if (name.startsWith('.') && name.endsWith(DRAFT_ENDING)) await unlink(path);
-    else if (name.startsWith(LOCK_DRAFT)) await removeOld(path);
-  }
+  await platform().files.sweepDrafts(folder);
   const manifest = await readManifest(folder).catch(() => undefined);
   if (manifest?.removed) await removeMachineFile(folder);
 }

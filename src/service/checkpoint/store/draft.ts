@@ -5,7 +5,7 @@ import { GodwitError } from '../../../common/errors.ts';
 import type { MemorySnapshot } from '../../../memory/snapshot.ts';
 import { disownDraft, type OwnedDraft } from '../../../platform/node/draft-folder.ts';
 import { hostError } from '../../../platform/node/host-error.ts';
-import { syncFolder } from '../../../platform/node/whole-file.ts';
+import { platform } from '../../../platform/platform.ts';
 import type { PlainData } from '../../../state/plain-data.ts';
 import type { BackgroundWriter, WriteOptions } from './background-writer.ts';
 import { exists, filesNeeded } from './inventory.ts';
@@ -144,10 +144,10 @@ export class CheckpointDraft {
       await this.means.guard(this.origin, async () => {
         await this.refuseMissing(manifest);
         await disownDraft(this.owned);
-        await syncFolder(this.folder);
+        await platform().files.syncFolder(this.folder);
         await rename(this.folder, join(store, this.id));
         this.isOpen = false;
-        await syncFolder(store);
+        await platform().files.syncFolder(store);
       });
     } catch (error) {
       throw hostError(error, `finish the checkpoint ${name ?? this.id}`);
