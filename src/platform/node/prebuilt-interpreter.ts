@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -8,6 +7,7 @@ import {
   interpreterModule,
   provideInterpreter,
 } from '../../machine/interpreter-module.ts';
+import { writeWholeFile } from './whole-file.ts';
 
 /** What machines of this platform run. */
 export const NODE_INTERPRETER: InterpreterKind = { shared: true, floatFastPaths: true };
@@ -64,11 +64,5 @@ async function newestSourceMs(): Promise<number> {
 
 /** A folder that cannot be written is no misfortune. */
 async function keep(): Promise<void> {
-  const draft = `${FILE}.${randomUUID()}`;
-  try {
-    await writeFile(draft, generateInterpreterOf(NODE_INTERPRETER));
-    await rename(draft, FILE);
-  } finally {
-    await unlink(draft).catch(() => {});
-  }
+  await writeWholeFile(FILE, [generateInterpreterOf(NODE_INTERPRETER)], { replace: true, mode: 0o666 });
 }
