@@ -42,7 +42,9 @@ export function basename(path: string, ending = ''): string {
   return ending !== '' && name !== ending && name.endsWith(ending) ? name.slice(0, -ending.length) : name;
 }
 
-/** The way from a folder to a path; "" when they are the same. Both are absolute, or both relative to the same folder. */
+/**
+ * The way from a folder to a path; "" when they are the same. Both are absolute, or both relative to the same folder.
+ */
 export function relative(folder: string, path: string): string {
   const from = namesOf(folder);
   const to = namesOf(path);

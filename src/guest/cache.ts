@@ -1,6 +1,6 @@
 /**
- * The cache folder: files are written beside their place, synced and renamed, and a manifest with sizes, times and SHA-256
- * hashes comes last. So what the manifest names is whole, and damage that happens later is noticed.
+ * The cache folder: files are written beside their place, synced and renamed, and a manifest with sizes, times and
+ * SHA-256 hashes comes last. So what the manifest names is whole, and damage that happens later is noticed.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, stat } from 'node:fs/promises';
@@ -92,7 +92,9 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
   await writeAtomically(join(folder, MANIFEST_NAME), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** The manifest of a folder; undefined if there is none yet or it is not readable, which means the same: make it again. */
+/**
+ * The manifest of a folder; undefined if there is none yet or it is not readable, which means the same: make it again.
+ */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   try {
     const manifest = JSON.parse(await readFile(join(folder, MANIFEST_NAME), 'utf8')) as Partial<Manifest>;

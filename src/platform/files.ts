@@ -1,7 +1,8 @@
 /**
- * Files of a host, as what godwit does with them and not as a host's calls: OPFS has neither links nor modes, and opens synchronous
- * handles only asynchronously. Paths are absolute, with `/` between names (common/paths.ts); `absolute` makes one of what a person gave.
- * All of it throws GodwitError: 'not-found', 'denied', 'full', 'locked', 'usage' (it exists already, is no regular file), 'io'.
+ * Files of a host, as what godwit does with them and not as a host's calls: OPFS has neither links nor modes, and opens
+ * synchronous handles only asynchronously. Paths are absolute, with `/` between names (common/paths.ts); `absolute`
+ * makes one of what a person gave. All of it throws GodwitError: 'not-found', 'denied', 'full', 'locked', 'usage' (it
+ * exists already, is no regular file), 'io'.
  */
 import type { ByteSource } from './byte-source.ts';
 
@@ -16,7 +17,10 @@ export interface ByteFile {
   /** Writes all of `data`, growing the file where needed. */
   write(offset: number, data: Uint8Array): Promise<void>;
   truncate(sizeBytes: number): Promise<void>;
-  /** Gives a range back to the host where it can (hole punching); else writes nothing. Content becomes zeros if it resolves true. */
+  /**
+   * Gives a range back to the host where it can (hole punching); else writes nothing. Content becomes zeros if it
+   * resolves true.
+   */
   punchHole(offset: number, length: number): Promise<boolean>;
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -34,7 +38,10 @@ export interface LockedFile extends ByteFile {
   share(): Promise<void>;
 }
 
-/** A new file with a temporary name beside the one that it is for, and locked. It stays open and locked when it gets its name. */
+/**
+ * A new file with a temporary name beside the one that it is for, and locked. It stays open and locked when it gets its
+ * name.
+ */
 export interface DraftFile extends LockedFile {
   /** Takes the name, which nothing else must have. */
   appear(): Promise<void>;
@@ -111,7 +118,9 @@ export interface FileStore {
   look(path: string): Promise<FileInfo | undefined>;
   /** By name. */
   list(folder: string): Promise<FolderEntry[]>;
-  /** With all folders above it; nothing happens when it is there. For its owner's eyes only, where the host has modes. */
+  /**
+   * With all folders above it; nothing happens when it is there. For its owner's eyes only, where the host has modes.
+   */
   makeFolder(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** Nothing happens when it is not there. */
@@ -121,11 +130,13 @@ export interface FileStore {
   /** The same content under a second name, which must not exist: a hard link, or a copy where there are none. */
   linkOrCopy(from: string, to: string): Promise<void>;
   /**
-   * The same file under a second name, the first of `names` that it can have: not all may be in reach. Gives that. Throws
-   * GodwitError('unsupported') where a file has one name only.
+   * The same file under a second name, the first of `names` that it can have: not all may be in reach. Gives that.
+   * Throws GodwitError('unsupported') where a file has one name only.
    */
   addName(path: string, names: readonly string[]): Promise<string>;
-  /** Nobody is to write the file any more, other programs included, or may again. Where the host has a way to say that. */
+  /**
+   * Nobody is to write the file any more, other programs included, or may again. Where the host has a way to say that.
+   */
   protect(path: string, wanted: boolean): Promise<void>;
   /** What was done to names in the folder survives a crash of the host, where the host can say so. */
   syncFolder(folder: string): Promise<void>;
@@ -142,8 +153,8 @@ export interface FileStore {
   readNow(path: string): Uint8Array;
 
   /**
-   * Writes a file that appears complete or not at all, whatever happens. Gives its size. With nothing left behind when it throws; what
-   * `blocks` throws, it throws as it is.
+   * Writes a file that appears complete or not at all, whatever happens. Gives its size. With nothing left behind when
+   * it throws; what `blocks` throws, it throws as it is.
    */
   writeWhole(
     path: string,
@@ -154,13 +165,22 @@ export interface FileStore {
   createWhole(path: string, fill: (file: ByteFile) => Promise<void>, options?: CreateWholeOptions): Promise<void>;
   /** The same for one that stays open. */
   openDraft(path: string, options?: DraftOptions): Promise<DraftFile>;
-  /** Removes drafts that nobody fills any more, of one file or of all in the folder. Those of killed processes stay until then. */
+  /**
+   * Removes drafts that nobody fills any more, of one file or of all in the folder. Those of killed processes stay
+   * until then.
+   */
   sweepDrafts(folder: string, name?: string): Promise<void>;
 
-  /** A lock on a file without opening it. Who asks first gets it first. Throws GodwitError('locked') when it waited long enough. */
+  /**
+   * A lock on a file without opening it. Who asks first gets it first. Throws GodwitError('locked') when it waited long
+   * enough.
+   */
   lock(path: string, mode: 'shared' | 'exclusive', options?: LockOptions): Promise<FileLock>;
 
-  /** A folder for files that nobody needs when this process has ended; those of processes that were killed are taken away. */
+  /**
+   * A folder for files that nobody needs when this process has ended; those of processes that were killed are taken
+   * away.
+   */
   makeTemporaryFolder(): Promise<string>;
   /** Whether a file, whose path has no symbolic links, lies in such a folder. What is to last must not rest on it. */
   isTemporary(path: string): boolean;

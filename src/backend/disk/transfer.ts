@@ -23,7 +23,8 @@ export interface TransferRules {
 }
 
 /**
- * Brings one piece of the range to `to`, holes before it included. Gives where it ended: at `end`, or where there is more to do.
+ * Brings one piece of the range to `to`, holes before it included. Gives where it ended: at `end`, or where there is
+ * more to do.
  */
 export async function transferPiece(
   from: Disk,

@@ -101,8 +101,8 @@ export class NodeByteFile implements LockedFile {
   }
 
   /**
-   * Node has no call for it, so the space of a range in the middle of a file stays taken: always false. In qcow2 images,
-   * which are the default, freed clusters are used again instead.
+   * Node has no call for it, so the space of a range in the middle of a file stays taken: always false. In qcow2
+   * images, which are the default, freed clusters are used again instead.
    */
   async punchHole(offset: number, length: number): Promise<boolean> {
     this.#check(true, offset, length);

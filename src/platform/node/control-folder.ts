@@ -14,7 +14,10 @@ const LOCK_WAIT_MS = 10_000;
 /** sun_path of unix(7), without its end. */
 const LONGEST_PATH_BYTES = 107;
 
-/** `$XDG_RUNTIME_DIR/godwit`, or a folder of this user's own among the temporary files. Throws GodwitError('denied') when it is not safe. */
+/**
+ * `$XDG_RUNTIME_DIR/godwit`, or a folder of this user's own among the temporary files. Throws GodwitError('denied')
+ * when it is not safe.
+ */
 export async function controlFolder(): Promise<string> {
   const runtime = process.env.XDG_RUNTIME_DIR;
   const folder = runtime?.startsWith('/') ? join(runtime, 'godwit') : join(tmpdir(), `godwit-${userInfo().uid}`);

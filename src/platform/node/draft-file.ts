@@ -80,7 +80,10 @@ async function nameFile(draftPath: string, path: string): Promise<void> {
   await unlink(draftPath).catch(() => {});
 }
 
-/** Takes drafts away that a process left which was killed: of the file of that name, or all. Whoever still fills one has it locked. */
+/**
+ * Takes drafts away that a process left which was killed: of the file of that name, or all. Whoever still fills one has
+ * it locked.
+ */
 export async function sweepDrafts(folder: string, name?: string): Promise<void> {
   const start = name === undefined ? '.' : `.${name}.`;
   for (const each of await readdir(folder).catch(() => [])) {

@@ -4,8 +4,8 @@ import { isCheckpointId } from '../../checkpoint/meta.ts';
 import { hasFileOpen, livenessOf, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
 /**
- * A checkpoint in the making is a folder of this name with its id behind. Who makes it keeps the file that says so open: a
- * process may live on when the thread that made the checkpoint is gone.
+ * A checkpoint in the making is a folder of this name with its id behind. Who makes it keeps the file that says so
+ * open: a process may live on when the thread that made the checkpoint is gone.
  */
 const PREFIX = '.draft-';
 const OWNER_FILE = '.owner.json';

@@ -1,15 +1,18 @@
 /**
- * Locks on files: any number of readers, or one writer, and who asks first gets it first. Node gives no access to the kernel's
- * file locks, so whoever wants one puts entries (lock-entries.ts) where all others look, as in Lamport's bakery:
+ * Locks on files: any number of readers, or one writer, and who asks first gets it first. Node gives no access to the
+ * kernel's file locks, so whoever wants one puts entries (lock-entries.ts) where all others look, as in Lamport's
+ * bakery:
  *
  * 1. Put an entry that says "asks".
  * 2. Read the entries of others, and put one with a ticket: one more than the highest.
  * 3. Take the first entry away.
- * 4. Wait until nobody asks, and nobody with a lower ticket has or wants what is in conflict. It has to be seen twice running: a
- *    folder is not read in one moment, so that what changes from one entry to the next may be missed, but not for longer.
+ * 4. Wait until nobody asks, and nobody with a lower ticket has or wants what is in conflict. It has to be seen twice
+ *    running: a folder is not read in one moment, so that what changes from one entry to the next may be missed, but
+ *    not for longer.
  *
- * Of two that asked at once each has seen the other's ticket, or waits until it is drawn; so they agree on who comes first, and somebody always
- * is first. No entry is ever changed or taken over; so there is no moment at which a crash leaves a lock that blocks.
+ * Of two that asked at once each has seen the other's ticket, or waits until it is drawn; so they agree on who comes
+ * first, and somebody always is first. No entry is ever changed or taken over; so there is no moment at which a crash
+ * leaves a lock that blocks.
  *
  * Locks of the kernel, which QEMU takes, are looked at (kernel-locks.ts): they are respected, but not taken.
  */

@@ -1,6 +1,7 @@
 /**
- * Locks that other programs have taken of the kernel, as Linux shows them to all in /proc/locks. QEMU locks single bytes of its images: byte
- * 100 + N while it does what permission N stands for, and byte 200 + N while others must not (file-posix.c).
+ * Locks that other programs have taken of the kernel, as Linux shows them to all in /proc/locks. QEMU locks single
+ * bytes of its images: byte 100 + N while it does what permission N stands for, and byte 200 + N while others must not
+ * (file-posix.c).
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import type { LockMode } from './lock-entries.ts';
@@ -24,7 +25,10 @@ interface Line {
   readonly last: number;
 }
 
-/** Such as "1: OFDLCK ADVISORY  READ -1 fe:00:2146337 100 101". Those who wait for a lock have an arrow, and hold nothing. */
+/**
+ * Such as "1: OFDLCK ADVISORY  READ -1 fe:00:2146337 100 101". Those who wait for a lock have an arrow, and hold
+ * nothing.
+ */
 const LINE = /^\d+: (OFDLCK|POSIX|FLOCK) +\S+ +(READ|WRITE) (-?\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) (\d+) (\d+|EOF)$/;
 
 const QEMU_WRITES = [101, 103];

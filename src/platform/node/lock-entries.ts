@@ -1,13 +1,13 @@
 /**
  * Entries of locks (file-lock.ts): small files by which a process shows all others what it holds or asks for.
  *
- * They lie in two places, and either counts: beside the file, where other users, containers and machines that share the folder see them,
- * and in a folder of the host for files in folders that cannot be written to and for hard links from other folders. Both go by the
- * file's inode, so that all its names mean the same lock.
+ * They lie in two places, and either counts: beside the file, where other users, containers and machines that share the
+ * folder see them, and in a folder of the host for files in folders that cannot be written to and for hard links from
+ * other folders. Both go by the file's inode, so that all its names mean the same lock.
  *
- * An entry is complete from the moment it has its name, and never changes. It is removed by its owner, or by whoever finds that the owner
- * is dead. Owners keep their entries open, since a process may live on when the thread that held the lock is gone: an entry
- * that its process does not have open is of no one.
+ * An entry is complete from the moment it has its name, and never changes. It is removed by its owner, or by whoever
+ * finds that the owner is dead. Owners keep their entries open, since a process may live on when the thread that held
+ * the lock is gone: an entry that its process does not have open is of no one.
  */
 import { unlinkSync } from 'node:fs';
 import { chmod, type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
@@ -164,8 +164,8 @@ function parseName(entryPath: string, text: string): EntryName {
 }
 
 /**
- * Entries of the dead are mostly for files that are gone too, so nobody would ever look at them again; but all who lock read their
- * names. Each removes a few where there are many.
+ * Entries of the dead are mostly for files that are gone too, so nobody would ever look at them again; but all who lock
+ * read their names. Each removes a few where there are many.
  */
 async function sweepSome(folder: string, names: readonly string[]): Promise<void> {
   const first = Math.floor(Math.random() * names.length);

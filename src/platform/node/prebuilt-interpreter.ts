@@ -21,8 +21,9 @@ const SOURCES = ['isa', 'hart', 'execute', 'memory'];
 let provided: Promise<WebAssembly.Module> | undefined;
 
 /**
- * The interpreter's module for this thread, and to be handed to others. Its bytes are kept beside the compiled sources, since generating
- * them takes longer than all else that a machine needs to start; a file older than any of the sources is not used.
+ * The interpreter's module for this thread, and to be handed to others. Its bytes are kept beside the compiled sources,
+ * since generating them takes longer than all else that a machine needs to start; a file older than any of the sources
+ * is not used.
  */
 export function prebuiltInterpreter(): Promise<WebAssembly.Module> {
   provided ??= load();

@@ -4,7 +4,9 @@ import { GodwitError } from '../../common/errors.ts';
 import { errorCodeOf, hostError } from './host-error.ts';
 import { syncFolder } from './sync-folder.ts';
 
-/** Gives a file the first of `names` that it can have besides its own: a hard link does not reach another file system. */
+/**
+ * Gives a file the first of `names` that it can have besides its own: a hard link does not reach another file system.
+ */
 export async function addName(path: string, names: readonly string[]): Promise<string> {
   let failure: unknown;
   for (const name of names) {

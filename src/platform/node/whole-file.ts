@@ -18,8 +18,9 @@ export interface WholeFileOptions extends WriteWholeOptions {
 }
 
 /**
- * Writes a file that appears complete or not at all, whatever happens: it is filled under another name in the same folder, flushed,
- * and renamed. Gives its size. Throws GodwitError, 'full' among others, with nothing left behind; what `blocks` throws as it is.
+ * Writes a file that appears complete or not at all, whatever happens: it is filled under another name in the same
+ * folder, flushed, and renamed. Gives its size. Throws GodwitError, 'full' among others, with nothing left behind; what
+ * `blocks` throws as it is.
  */
 export async function writeWholeFile(
   path: string,

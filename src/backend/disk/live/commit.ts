@@ -22,9 +22,10 @@ export interface CommittedDisk {
 }
 
 /**
- * The image is empty afterwards, or gone where a checkpoint had put it in the place of the one under it. Whatever happens, its name shows
- * the same content.
- * @throws GodwitError 'usage' for an image with nothing under it, 'denied' when that is kept, and what `openDisk` throws
+ * The image is empty afterwards, or gone where a checkpoint had put it in the place of the one under it. Whatever
+ * happens, its name shows the same content.
+ * @throws GodwitError 'usage' for an image with nothing under it, 'denied' when that is kept, and what `openDisk`
+ * throws
  */
 export async function commitDisk(path: string, options: CommitDiskOptions = {}): Promise<CommittedDisk> {
   const { image, parent } = await openBoth(path, options.keptParent);

@@ -5,7 +5,10 @@ import type { Cancellation } from '../transfer.ts';
 import { type ImageName, type OpenImage, openImage } from './image.ts';
 
 export interface CopyImageOptions {
-  /** The copy holds also what lies under the image. Without it, the copy lies over the same, but not over what is gone with its machine. */
+  /**
+   * The copy holds also what lies under the image. Without it, the copy lies over the same, but not over what is gone
+   * with its machine.
+   */
   readonly flatten?: boolean;
   readonly signal?: Cancellation;
   /** Bytes of the disk that are done. */
@@ -18,7 +21,10 @@ export function imagesUnderCopy({ under }: OpenImage): readonly ImageName[] {
   return first < 0 ? [] : under.slice(first);
 }
 
-/** Copies an image that nobody changes into a new qcow2 image, which appears complete or not at all. Takes no space for what is empty. */
+/**
+ * Copies an image that nobody changes into a new qcow2 image, which appears complete or not at all. Takes no space for
+ * what is empty.
+ */
 export async function copyImage(image: OpenImage, path: string, options: CopyImageOptions = {}): Promise<void> {
   const { flatten = false, signal, onProgress } = options;
   const { disk, under } = image;

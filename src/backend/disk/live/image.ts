@@ -87,9 +87,9 @@ async function refuseCycle(path: string, above: readonly string[]): Promise<void
 }
 
 /**
- * A checkpoint of a machine with a raw disk puts a qcow2 image in its place, over the raw file under another name that begins
- * with the old one. Whoever names the format raw must not take its bytes for the disk. It is not opened as what it says it
- * is either: a guest decides what a raw disk begins with.
+ * A checkpoint of a machine with a raw disk puts a qcow2 image in its place, over the raw file under another name that
+ * begins with the old one. Whoever names the format raw must not take its bytes for the disk. It is not opened as what
+ * it says it is either: a guest decides what a raw disk begins with.
  */
 async function refuseOverlayAsRaw(file: LockedFile): Promise<void> {
   const start = new Uint8Array(4);

@@ -18,9 +18,9 @@ export interface LiveDiskOptions extends OpenDiskOptions {
 
 /**
  * What becomes of the disk's present image:
- * - keep: it belongs to the checkpoint from then on and is never written again; `keptPath` is where it should be then, which is used if
- *   that is on the same file system. Where it need not be `own`, one that was kept before serves again if nothing was written since: else each
- *   of many forks would make the chain of images longer
+ * - keep: it belongs to the checkpoint from then on and is never written again; `keptPath` is where it should be then,
+ *   which is used if that is on the same file system. Where it need not be `own`, one that was kept before serves again
+ *   if nothing was written since: else each of many forks would make the chain of images longer
  * - copy: it is copied; then the overlay is brought back into it
  */
 export type OverlayRequest =
@@ -29,12 +29,18 @@ export type OverlayRequest =
 
 /** An overlay that is in place, but not in use yet. Either of its calls is made, once. */
 export interface PreparedOverlay {
-  /** What the machine asks for from now on goes to the overlay. Resolves when nothing changes the parent any more, and it is on stable storage. */
+  /**
+   * What the machine asks for from now on goes to the overlay. Resolves when nothing changes the parent any more, and
+   * it is on stable storage.
+   */
   switch(): Promise<FrozenDisk>;
   cancel(): Promise<void>;
 }
 
-/** The disk as it was at the moment of the switch. Nothing changes it until `keep` or `commit` is called: one of them, once. */
+/**
+ * The disk as it was at the moment of the switch. Nothing changes it until `keep` or `commit` is called: one of them,
+ * once.
+ */
 export interface FrozenDisk {
   readonly path: string;
   readonly format: DiskFormat;
@@ -48,8 +54,9 @@ export interface FrozenDisk {
   /** Nobody changes it any more: others may read it, and lay images over it. */
   keep(): Promise<void>;
   /**
-   * Brings what the machine has written since into the parent, which the machine goes on with then: after a copy, and when what it was to be
-   * kept for has come to nothing. Nothing is lost when it fails or never ends: it is done when the machine ends, or mostly when it is started again.
+   * Brings what the machine has written since into the parent, which the machine goes on with then: after a copy, and
+   * when what it was to be kept for has come to nothing. Nothing is lost when it fails or never ends: it is done when
+   * the machine ends, or mostly when it is started again.
    */
   commit(options?: CommitOptions): Promise<void>;
 }
@@ -81,7 +88,9 @@ export class LiveDisk extends SwitchableDisk {
   #endTurn: () => void = () => {};
   #abandon: (() => Promise<void>) | undefined;
   #uncommitted: Overlay | undefined;
-  /** The last overlay over a parent that was kept, and the last one that the machine went on with until it writes to it. */
+  /**
+   * The last overlay over a parent that was kept, and the last one that the machine went on with until it writes to it.
+   */
   #overKept: Overlay | undefined;
   #unwritten: Overlay | undefined;
   #committing: Promise<void> | undefined;
@@ -114,7 +123,10 @@ export class LiveDisk extends SwitchableDisk {
     return this.#uncommitted !== undefined;
   }
 
-  /** Puts an overlay in place while the machine goes on. Waits for an earlier one to be kept or committed. Throws GodwitError. */
+  /**
+   * Puts an overlay in place while the machine goes on. Waits for an earlier one to be kept or committed. Throws
+   * GodwitError.
+   */
   async prepareOverlay(request: OverlayRequest): Promise<PreparedOverlay> {
     this.#refuseClosed();
     if (this.readonly) return this.#prepareReadonly();

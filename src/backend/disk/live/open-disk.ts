@@ -30,7 +30,8 @@ export async function openDisk(path: string, options: OpenDiskOptions = {}): Pro
 
 /**
  * Makes an empty disk. It appears complete or not at all, and never takes the place of a file that exists.
- * @throws GodwitError 'usage' when the path exists or the options make no sense, and what `openDisk` throws for the backing file
+ * @throws GodwitError 'usage' when the path exists or the options make no sense, and what `openDisk` throws for the
+ * backing file
  */
 export async function createDisk(path: string, options: CreateDiskOptions): Promise<void> {
   const backing = options.backing === undefined ? undefined : await inspectBacking(path, options.backing);

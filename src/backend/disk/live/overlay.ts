@@ -5,8 +5,8 @@
  *     after    disk.qcow2  an empty overlay, over
  *              disk.qcow2.NAME   what was the machine's disk
  *
- * So the machine's disk is always what the user calls it, and each name has a whole file at every moment: the second name is a hard
- * link, and the overlay replaces the first in one step.
+ * So the machine's disk is always what the user calls it, and each name has a whole file at every moment: the second
+ * name is a hard link, and the overlay replaces the first in one step.
  */
 import { GodwitError } from '../../../common/errors.ts';
 import { basename, dirname, isAbsolute } from '../../../common/paths.ts';
@@ -130,8 +130,8 @@ function backingName(path: string, { parentPath, byLink }: OverlayPlace): string
 }
 
 /**
- * Takes away what a process left that was killed while it put an overlay in place. The caller holds the lock of `path`. True: the disk had
- * its second name, and the overlay had not come.
+ * Takes away what a process left that was killed while it put an overlay in place. The caller holds the lock of `path`.
+ * True: the disk had its second name, and the overlay had not come.
  */
 export async function tidyUp({ file }: OpenImage, path: string): Promise<boolean> {
   const { files } = platform();
