@@ -2,7 +2,7 @@ import { type FileHandle, open, realpath, unlink } from 'node:fs/promises';
 import { assertRange, closedError, readonlyError } from '../../backend/disk/range.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { LockedFile } from '../files.ts';
-import { type HostFileLock, lockFile } from './file-lock.ts';
+import { type HostFileLock, lockFile, lockNewFile } from './file-lock.ts';
 import { hostError } from './host-error.ts';
 
 export interface NodeByteFileOptions {
@@ -153,7 +153,9 @@ export async function openFile(path: string, options: NodeByteFileOptions): Prom
     if (!stats.isFile()) throw new GodwitError('usage', `${name} is not a regular file.`);
     const { dev, ino } = stats;
     const realPath = await realpath(path);
-    const lock = await lockFile({ realPath, dev, ino }, readonly ? 'shared' : 'exclusive');
+    const target = { realPath, dev, ino };
+    const mode = readonly ? 'shared' : 'exclusive';
+    const lock = await (options.create ? lockNewFile(target) : lockFile(target, mode));
     return { name, realPath, readonly, identity: fileIdentity(stats), handle, lock };
   } catch (error) {
     await handle.close();

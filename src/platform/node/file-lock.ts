@@ -4,14 +4,13 @@
  * bakery:
  *
  * 1. Put an entry that says "asks".
- * 2. Read the entries of others, and put one with a ticket: one more than the highest.
- * 3. Take the first entry away.
- * 4. Wait until nobody asks, and nobody with a lower ticket has or wants what is in conflict. It has to be seen twice
- *    running: a folder is not read in one moment, so that what changes from one entry to the next may be missed, but
- *    not for longer.
+ * 2. Read the entries of others, and give the own one a ticket: one more than the highest.
+ * 3. Wait until nobody asks, and nobody with a lower ticket has or wants what is in conflict. It has to be seen twice
+ *    running: a folder is not read in one moment, so an entry that changes its name meanwhile may be missed, but not
+ *    twice.
  *
  * Of two that asked at once each has seen the other's ticket, or waits until it is drawn; so they agree on who comes
- * first, and somebody always is first. No entry is ever changed or taken over; so there is no moment at which a crash
+ * first, and somebody always is first. No entry is ever taken over; so there is no moment at which a crash
  * leaves a lock that blocks.
  *
  * Locks of the kernel, which QEMU takes, are looked at (kernel-locks.ts): they are respected, but not taken.
@@ -20,6 +19,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GodwitError } from '../../common/errors.ts';
 import type { FileLock } from '../files.ts';
+import { hostError } from './host-error.ts';
 import { type KernelLock, kernelLockInTheWay, programWithLock } from './kernel-locks.ts';
 import {
   type EntryName,
@@ -33,6 +33,7 @@ import {
   putEntries,
   readHolder,
   removeEntries,
+  renameEntries,
 } from './lock-entries.ts';
 
 export interface HostFileLock extends FileLock {
@@ -87,6 +88,16 @@ export async function lockFile(target: LockTarget, mode: LockMode, waitMs = 0): 
   }
 }
 
+/** For a file that the caller has just made: nobody else can have it. */
+export async function lockNewFile(target: LockTarget): Promise<HostFileLock> {
+  const places = placesFor(target);
+  return new HeldLock(
+    places,
+    target,
+    await putEntries(places, target, { mode: 'exclusive', id: randomUUID(), ticket: 0 }),
+  );
+}
+
 async function drawTicket(
   places: readonly LockPlace[],
   target: LockTarget,
@@ -97,9 +108,10 @@ async function drawTicket(
   try {
     const others = await listEntries(places);
     const ticket = 1 + Math.max(0, ...others.map((entry) => entry.ticket ?? 0));
-    return { ticket, entries: await putEntries(places, target, { mode, id, ticket }) };
-  } finally {
+    return { ticket, entries: await renameEntries(asking, id, ticket) };
+  } catch (error) {
     await removeEntries(asking);
+    throw hostError(error, `lock ${target.realPath}`);
   }
 }
 

@@ -5,9 +5,9 @@
  * folder see them, and in a folder of the host for files in folders that cannot be written to and for hard links from
  * other folders. Both go by the file's inode, so that all its names mean the same lock.
  *
- * An entry is complete from the moment it has its name, and never changes. It is removed by its owner, or by whoever
- * finds that the owner is dead. Owners keep their entries open, since a process may live on when the thread that held
- * the lock is gone: an entry that its process does not have open is of no one.
+ * An entry is complete from the moment it has its name, and its content never changes. It is removed by its owner, or
+ * by whoever finds that the owner is dead. Owners keep their entries open, since a process may live on when the thread
+ * that held the lock is gone: an entry that its process does not have open is of no one.
  */
 import { unlinkSync } from 'node:fs';
 import { chmod, type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
@@ -46,6 +46,7 @@ export interface EntryName {
 }
 
 export interface OwnEntry {
+  readonly place: LockPlace;
   readonly path: string;
   readonly handle: FileHandle;
 }
@@ -83,7 +84,7 @@ export async function putEntries(
 ): Promise<OwnEntry[]> {
   const { mode, id, ticket } = entry;
   const content: EntryContent = { ...(await ownIdentity()), mode, path: target.realPath };
-  const name = `${ticket ?? 'asks'}-${content.pid}-${id}`;
+  const name = nameOf(id, ticket);
   const entries: OwnEntry[] = [];
   let failure: unknown;
   for (const [index, place] of places.entries()) {
@@ -97,6 +98,23 @@ export async function putEntries(
   // A reader who cannot leave a trace anywhere still reads; a writer must be seen.
   if (entries.length === 0 && mode === 'exclusive') throw hostError(failure, `lock ${target.realPath}`);
   return entries;
+}
+
+/** Gives entries that said "asks" their place in the line. */
+export async function renameEntries(entries: readonly OwnEntry[], id: string, ticket: number): Promise<OwnEntry[]> {
+  return await Promise.all(
+    entries.map(async ({ place, path, handle }) => {
+      const drawn = join(place.folder, `${place.prefix}${nameOf(id, ticket)}`);
+      removeAtExit(drawn);
+      await rename(path, drawn);
+      ownEntryPaths.delete(path);
+      return { place, path: drawn, handle };
+    }),
+  );
+}
+
+function nameOf(id: string, ticket: number | undefined): string {
+  return `${ticket ?? 'asks'}-${process.pid}-${id}`;
 }
 
 /** For all users of the host, like the folder for temporary files itself: each may remove only what is theirs. */
@@ -118,7 +136,7 @@ async function putEntry(place: LockPlace, name: string, content: EntryContent): 
     throw error;
   }
   removeAtExit(path);
-  return { path, handle };
+  return { place, path, handle };
 }
 
 export async function removeEntries(entries: readonly OwnEntry[]): Promise<void> {
