@@ -1,51 +1,64 @@
-/** Paths as all parts of godwit but a host's own write them: names with `/` between them, on every host. */
+/** Paths with `/` between names, as POSIX has them. They are only text here: nothing looks at a file. */
 
-export function isAbsolutePath(path: string): boolean {
+export function isAbsolute(path: string): boolean {
   return path.startsWith('/');
 }
 
-/** Puts parts together, and takes `.`, `..` and empty names out. */
-export function joinPath(...parts: readonly string[]): string {
-  const path = parts.filter((part) => part !== '').join('/');
-  const names = namesOf(path);
-  if (isAbsolutePath(path)) return `/${names.join('/')}`;
-  return names.length === 0 ? '.' : names.join('/');
-}
-
-/** The folder that something lies in. */
-export function parentPath(path: string): string {
-  const end = withoutSlashes(path).lastIndexOf('/');
-  if (end < 0) return '.';
-  return withoutSlashes(path.slice(0, end)) || '/';
-}
-
-/** The last name. */
-export function baseName(path: string): string {
-  const whole = withoutSlashes(path);
-  return whole.slice(whole.lastIndexOf('/') + 1);
-}
-
-/** The way to `to`, seen from the folder `from`. Both are absolute, or both relative to the same folder. '': they are the same. */
-export function relativePath(from: string, to: string): string {
-  const [start, end] = [namesOf(from), namesOf(to)];
-  let common = 0;
-  while (common < start.length && common < end.length && start[common] === end[common]) common++;
-  return [...start.slice(common).map(() => '..'), ...end.slice(common)].join('/');
-}
-
-function namesOf(path: string): string[] {
+/** Without `.`, and without `..` where a name comes before it; "." for nothing at all. */
+export function normalize(path: string): string {
   const names: string[] = [];
   for (const name of path.split('/')) {
     if (name === '' || name === '.') continue;
     if (name !== '..') names.push(name);
     else if (names.length > 0 && names.at(-1) !== '..') names.pop();
-    else if (!isAbsolutePath(path)) names.push('..');
+    else if (!isAbsolute(path)) names.push(name);
   }
-  return names;
+  const text = names.join('/');
+  return isAbsolute(path) ? `/${text}` : text || '.';
 }
 
-function withoutSlashes(path: string): string {
-  let end = path.length;
-  while (end > 1 && path[end - 1] === '/') end--;
-  return path.slice(0, end);
+/** Each part is seen from the one before it, absolute or not. */
+export function join(...parts: readonly string[]): string {
+  return normalize(parts.filter((part) => part !== '').join('/'));
+}
+
+/** What `path` is called from within `folder`; as it is when it is absolute. */
+export function resolveFrom(folder: string, path: string): string {
+  return isAbsolute(path) ? normalize(path) : join(folder, path);
+}
+
+/** What it lies in; "." for a mere name. */
+export function dirname(path: string): string {
+  const trimmed = withoutEndSlashes(path);
+  const slash = trimmed.lastIndexOf('/');
+  if (slash < 0) return isAbsolute(path) ? '/' : '.';
+  return withoutEndSlashes(trimmed.slice(0, slash)) || '/';
+}
+
+/** The last name; without `ending`, if it has that and more. */
+export function basename(path: string, ending = ''): string {
+  const trimmed = withoutEndSlashes(path);
+  const name = trimmed.slice(trimmed.lastIndexOf('/') + 1);
+  return ending !== '' && name !== ending && name.endsWith(ending) ? name.slice(0, -ending.length) : name;
+}
+
+/**
+ * The way from a folder to a path; "" when they are the same. Both are absolute, or both relative to the same folder.
+ */
+export function relative(folder: string, path: string): string {
+  const from = namesOf(folder);
+  const to = namesOf(path);
+  let common = 0;
+  while (common < from.length && common < to.length && from[common] === to[common]) common++;
+  return [...from.slice(common).map(() => '..'), ...to.slice(common)].join('/');
+}
+
+function namesOf(path: string): string[] {
+  return normalize(path)
+    .split('/')
+    .filter((name) => name !== '' && name !== '.');
+}
+
+function withoutEndSlashes(path: string): string {
+  return path.replace(/\/+$/, '');
 }

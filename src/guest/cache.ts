@@ -1,12 +1,14 @@
 /**
- * The cache folder: files are written beside their place, synced and renamed, and a manifest with sizes, times and SHA-256
- * hashes comes last. So what the manifest names is whole, and damage that happens later is noticed.
+ * The cache folder: files are written beside their place, synced and renamed, and a manifest with sizes, times and
+ * SHA-256 hashes comes last. So what the manifest names is whole, and damage that happens later is noticed.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { GodwitError } from '../common/errors.ts';
+import { join } from 'node:path';
+import { type ErrorCode, GodwitError } from '../common/errors.ts';
+import { hostError } from '../platform/node/host-error.ts';
+import { writeWholeFile } from '../platform/node/whole-file.ts';
 import { sha256OfFile } from './hash.ts';
 
 /** `$XDG_CACHE_HOME/godwit`, or `~/.cache/godwit`. */
@@ -34,24 +36,21 @@ export interface Manifest {
 
 const MANIFEST_NAME = 'manifest.json';
 
-function hostError(doing: string, path: string, error: unknown): GodwitError {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new GodwitError('full', `There is no space left for ${path}.`, { hint: 'Free some space.', cause: error });
-  }
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new GodwitError('denied', `${path} can't be written.`, {
-      hint: 'Point XDG_CACHE_HOME at a folder that you may write.',
-      cause: error,
-    });
-  }
-  return new GodwitError('io', `${doing} ${path} failed: ${(error as Error).message}.`, { cause: error });
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  full: 'Free some space.',
+  denied: 'Point XDG_CACHE_HOME at a folder that you may write.',
+};
+
+function withHint(error: unknown, action: string): GodwitError {
+  const { code, message } = hostError(error, action);
+  const hint = HINTS[code];
+  return new GodwitError(code, message, { cause: error, ...(hint !== undefined && { hint }) });
 }
 
 /** Makes a folder and those above it. */
 export async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true }).catch((error: unknown) => {
-    throw hostError('Making', path, error);
+    throw withHint(error, `make ${path}`);
   });
 }
 
@@ -65,38 +64,12 @@ export async function syncPath(path: string): Promise<void> {
   }
 }
 
-/** Puts a file that was written beside its place into it: synced, renamed, folder synced. */
-export async function moveIntoPlace(temporary: string, path: string): Promise<void> {
-  try {
-    await syncPath(temporary);
-    await rename(temporary, path);
-    await syncPath(dirname(path));
-  } catch (error) {
-    throw hostError('Writing', path, error);
-  }
-}
-
 /** Writes a file so that it is either wholly there or not at all. */
 export async function writeAtomically(path: string, content: Uint8Array | string): Promise<void> {
-  const temporary = `${path}.${process.pid}.part`;
-  try {
-    const handle = await open(temporary, 'w');
-    try {
-      await handle.writeFile(content);
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw hostError('Writing', path, error);
-  }
-  await moveIntoPlace(temporary, path);
-}
-
-/** Takes away what a process that was killed left half written. Only with the folder's lock held. */
-export async function removeParts(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => [] as string[]);
-  for (const name of names) if (name.endsWith('.part')) await rm(join(folder, name), { force: true });
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  await writeWholeFile(path, [bytes], { replace: true, mode: 0o666 }).catch((error: unknown) => {
+    throw withHint(error, `write ${path}`);
+  });
 }
 
 /** Writes a file into a cache folder and gives its manifest entry. */
@@ -119,7 +92,9 @@ export async function writeManifest(folder: string, manifest: Manifest): Promise
   await writeAtomically(join(folder, MANIFEST_NAME), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** The manifest of a folder; undefined if there is none yet or it is not readable, which means the same: make it again. */
+/**
+ * The manifest of a folder; undefined if there is none yet or it is not readable, which means the same: make it again.
+ */
 export async function readManifest(folder: string): Promise<Manifest | undefined> {
   try {
     const manifest = JSON.parse(await readFile(join(folder, MANIFEST_NAME), 'utf8')) as Partial<Manifest>;

@@ -9,7 +9,8 @@
  * `/init` builds its own without the network.
  */
 import { join } from 'node:path';
-import { defaultCacheFolder, makeFolder, removeParts } from './cache.ts';
+import { sweepDrafts } from '../platform/node/draft-file.ts';
+import { defaultCacheFolder, makeFolder } from './cache.ts';
 import { type Guest, type GuestOptions, guestOf, inspectGuest, isReady, SUITE } from './guest-state.ts';
 import { withFileLock } from './lock.ts';
 import { type Progress, silentProgress } from './progress.ts';
@@ -40,7 +41,7 @@ export async function ensureGuest(options: GuestOptions = {}): Promise<Guest> {
 async function repair(cacheFolder: string, folder: string, options: GuestOptions, progress: Progress): Promise<Guest> {
   const found = await inspectGuest(folder, options.check ?? 'quick');
   if (options.update !== true && isReady(found)) return guestOf(folder, found.manifest, false);
-  await removeParts(folder);
+  await sweepDrafts(folder);
   // Loaded only now: most runs find the guest whole and need none of it.
   const builder = await import('./build-guest.ts');
   if (found !== 'absent' && options.update !== true) {

@@ -1,7 +1,8 @@
 /**
- * Files of a host, as what godwit does with them and not as a host's calls: OPFS has neither links nor modes, and opens synchronous
- * handles only asynchronously. Paths are absolute, with `/` between names (common/paths.ts); `absolute` makes one of what a person gave.
- * All of it throws GodwitError: 'not-found', 'denied', 'full', 'locked', 'usage' (it exists already, is no regular file), 'io'.
+ * Files of a host, as what godwit does with them and not as a host's calls: OPFS has neither links nor modes, and opens
+ * synchronous handles only asynchronously. Paths are absolute, with `/` between names (common/paths.ts); `absolute`
+ * makes one of what a person gave. All of it throws GodwitError: 'not-found', 'denied', 'full', 'locked', 'usage' (it
+ * exists already, is no regular file), 'io'.
  */
 import type { ByteSource, GrowingByteSource } from './byte-source.ts';
 
@@ -16,7 +17,10 @@ export interface ByteFile {
   /** Writes all of `data`, growing the file where needed. */
   write(offset: number, data: Uint8Array): Promise<void>;
   truncate(sizeBytes: number): Promise<void>;
-  /** Gives a range back to the host where it can (hole punching); else writes nothing. Content becomes zeros if it resolves true. */
+  /**
+   * Gives a range back to the host where it can (hole punching); else writes nothing. Content becomes zeros if it
+   * resolves true.
+   */
   punchHole(offset: number, length: number): Promise<boolean>;
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -53,6 +57,24 @@ export interface AppendOptions extends FileWording {
   readonly isShared?: boolean;
 }
 
+/**
+ * A new file with a temporary name beside the one that it is for, and locked. It stays open and locked when it gets its
+ * name.
+ */
+export interface DraftFile extends LockedFile {
+  /** Takes the name, which nothing else must have. */
+  appear(): Promise<void>;
+  /** Takes the name away from what has it, in one step. */
+  replace(): Promise<void>;
+  /** Closes it, and removes it if it has not got its name. Nothing happens the second time. */
+  discard(): Promise<void>;
+}
+
+export interface DraftOptions {
+  /** Whoever may use this file may use the new one, where the host has modes. */
+  readonly like?: string;
+}
+
 /** A file that is only appended to, and seen by others as it grows. */
 export interface AppendFile {
   append(bytes: Uint8Array): Promise<void>;
@@ -70,6 +92,8 @@ export interface FileInfo {
   readonly modifiedMs: number;
   /** The same for all names of one file. */
   readonly identity: string;
+  /** Nobody is to write it: see `protect`. */
+  readonly isProtected: boolean;
 }
 
 export interface FolderEntry {
@@ -88,6 +112,18 @@ export interface WriteWholeOptions {
   /** Called with the bytes so far. */
   readonly onProgress?: (bytes: number) => void;
   readonly signal?: Cancellation;
+}
+
+export interface CreateWholeOptions {
+  /** It is of no use to anybody once this process has ended: nothing is flushed to stable storage. */
+  readonly temporary?: boolean;
+}
+
+export interface LockOptions {
+  /** How long to wait while others have the lock, or have asked for it before. 0 when not given. */
+  readonly waitMs?: number;
+  /** Makes the file if there is none. */
+  readonly create?: boolean;
 }
 
 export interface FileLock {
@@ -120,15 +156,24 @@ export interface FileStore {
   look(path: string): Promise<FileInfo | undefined>;
   /** By name. */
   list(folder: string): Promise<FolderEntry[]>;
-  /** With all folders above it; nothing happens when it is there. For its owner's eyes only, where the host has modes. */
+  /**
+   * With all folders above it; nothing happens when it is there. For its owner's eyes only, where the host has modes.
+   */
   makeFolder(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** Nothing happens when it is not there. */
   removeFile(path: string): Promise<void>;
   /** A file or a folder with all that is in it. Nothing happens when it is not there. */
   removeTree(path: string): Promise<void>;
-  /** The same content under a second name, which must not exist: a hard link, or a copy where there are none. */
-  linkOrCopy(from: string, to: string): Promise<void>;
+  /**
+   * The same file under a second name, the first of `names` that it can have: not all may be in reach. Gives that.
+   * Throws GodwitError('unsupported') where a file has one name only.
+   */
+  addName(path: string, names: readonly string[]): Promise<string>;
+  /**
+   * Nobody is to write the file any more, other programs included, or may again. Where the host has a way to say that.
+   */
+  protect(path: string, wanted: boolean): Promise<void>;
   /** What was done to names in the folder survives a crash of the host, where the host can say so. */
   syncFolder(folder: string): Promise<void>;
   /** What anybody wrote to the file is on stable storage. */
@@ -147,8 +192,8 @@ export interface FileStore {
   readNow(path: string): Uint8Array;
 
   /**
-   * Writes a file that appears complete or not at all, whatever happens. Gives its size. With nothing left behind when it throws; what
-   * `blocks` throws, it throws as it is.
+   * Writes a file that appears complete or not at all, whatever happens. Gives its size. With nothing left behind when
+   * it throws; what `blocks` throws, it throws as it is.
    */
   writeWhole(
     path: string,
@@ -156,25 +201,33 @@ export interface FileStore {
     options?: WriteWholeOptions,
   ): Promise<number>;
   /** The same for one that is filled by random access, and must not exist. */
-  createWhole(path: string, fill: (file: ByteFile) => Promise<void>): Promise<void>;
+  createWhole(path: string, fill: (file: ByteFile) => Promise<void>, options?: CreateWholeOptions): Promise<void>;
+  /** The same for one that stays open. */
+  openDraft(path: string, options?: DraftOptions): Promise<DraftFile>;
+  /**
+   * Removes drafts that nobody fills any more, of one file or of all in the folder. Those of killed processes stay
+   * until then.
+   */
+  sweepDrafts(folder: string, name?: string): Promise<void>;
 
   /**
-   * A lock on an existing file without opening it; with `create` on an empty one, if there is none. Throws GodwitError('locked') at once.
-   * Locks of programs that have ended are free.
+   * A lock on a file without opening it. Who asks first gets it first. Throws GodwitError('locked') when it waited long
+   * enough. Locks of programs that have ended are free.
    */
-  lock(path: string, mode: 'shared' | 'exclusive', options?: { readonly create?: boolean }): Promise<FileLock>;
+  lock(path: string, mode: 'shared' | 'exclusive', options?: LockOptions): Promise<FileLock>;
 
   /** A folder that must not exist, in one that does. What it is for can be read in it before it is disowned. */
   makeOwnedFolder(path: string, note: OwnerNote): Promise<OwnedFolder>;
-  /** Undefined where nobody owns the folder, or nobody any more. Only as true as the caller keeps others from making such folders. */
-  ownerOf(folder: string): Promise<FolderOwner | undefined>;
   /**
-   * Takes away what programs that were killed have left in a folder: of locks, and, with `wholeFiles`, of files written by `writeWhole`. The
-   * caller sees to it that nobody writes such a file there at that time.
+   * Undefined where nobody owns the folder, or nobody any more. Only as true as the caller keeps others from making such
+   * folders.
    */
-  removeLeftovers(folder: string, options?: { readonly wholeFiles?: boolean }): Promise<void>;
+  ownerOf(folder: string): Promise<FolderOwner | undefined>;
 
-  /** A folder for files that nobody needs when this process has ended; those of processes that were killed are taken away. */
+  /**
+   * A folder for files that nobody needs when this process has ended; those of processes that were killed are taken
+   * away.
+   */
   makeTemporaryFolder(): Promise<string>;
   /** Whether a file, whose path has no symbolic links, lies in such a folder. What is to last must not rest on it. */
   isTemporary(path: string): boolean;

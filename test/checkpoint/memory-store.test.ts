@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { GodwitError } from '../../src/common/errors.ts';
-import { joinPath } from '../../src/common/paths.ts';
+import { join } from '../../src/common/paths.ts';
 import { installPlatform, platform } from '../../src/platform/platform.ts';
 import { CheckpointStore } from '../../src/service/checkpoint/store/index.ts';
 import { Random } from '../disk/support/random.ts';
@@ -46,7 +46,7 @@ async function checkWhole(files: MemoryFiles, models: Models, where: string): Pr
     ['.lock', ...list.map(({ id }) => id)].sort(),
   );
   for (const { id, name } of list) {
-    expect((await files.list(joinPath(FOLDER, id))).map((entry) => entry.name)).toEqual([
+    expect((await files.list(join(FOLDER, id))).map((entry) => entry.name)).toEqual([
       'checkpoint.json',
       'machine.godwit',
     ]);
@@ -101,7 +101,7 @@ describe('a store on files of another host', () => {
   });
 
   it('waits for who has its lock', async () => {
-    const lock = await files.lock(joinPath(FOLDER, '.lock'), 'exclusive', { create: true });
+    const lock = await files.lock(join(FOLDER, '.lock'), 'exclusive', { create: true });
     await expect(store.cleanUp()).rejects.toThrow(expect.objectContaining({ code: 'locked' }));
     const waiting = (await use(files)).cleanUp();
     await lock.release();
@@ -216,7 +216,7 @@ const IMAGE = 'disk0.raw';
 /** A checkpoint with an image of its own, over those of others; its id. */
 async function makeWithImage(store: CheckpointStore, under: readonly string[]): Promise<string> {
   const draft = await store.begin();
-  await platform().files.writeWhole(joinPath(draft.folder, IMAGE), [new Uint8Array(512)]);
+  await platform().files.writeWhole(join(draft.folder, IMAGE), [new Uint8Array(512)]);
   const path = draft.storePath(IMAGE);
   const backing = under.map((id) => `${id}/${IMAGE}`);
   await draft.write({

@@ -115,7 +115,7 @@ async function expectDiskWhole(world: World, format: 'raw' | 'qcow2'): Promise<v
   // Closing waits for what is brought back.
   await (await LiveDisk.open(path)).close();
   expect(existsSync(`${path}.parent`), 'a parent is left').toBe(false);
-  const drafts = readdirSync(join(path, '..')).filter((name) => name.startsWith('.d.') && name.endsWith('.new'));
+  const drafts = readdirSync(join(path, '..')).filter((name) => name.startsWith('.d.') && name.endsWith('.draft'));
   expect(drafts.filter((name) => !name.includes('.copy-'))).toEqual([]);
   const now = world.kept.length === 0 && format === 'raw' ? 'raw' : 'qcow2';
   world.versions.expectPossible(qemu.contentOf(path, probe(path, now)), 'after the next start');

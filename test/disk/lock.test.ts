@@ -1,4 +1,4 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -19,6 +19,7 @@ import { Worker } from 'node:worker_threads';
 import { build } from 'vite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { NodeByteFile } from '../../src/platform/node/byte-file.ts';
+import { nodeFiles } from '../../src/platform/node/files.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -175,6 +176,103 @@ describe('between processes', () => {
     for (const { said } of all) expect(['held', 'locked']).toContain(said);
   });
 });
+
+describe('those who wait', () => {
+  test('get it in the order in which they asked, and all get it', async () => {
+    const first = await nodeFiles.lock(path, 'exclusive');
+    const order: number[] = [];
+    const waiting: Promise<void>[] = [];
+    for (let i = 0; i < 5; i++) {
+      const before = lockFiles().length;
+      waiting.push(
+        nodeFiles.lock(path, 'exclusive', { waitMs: 60_000 }).then(async (lock) => {
+          order.push(i);
+          await lock.release();
+        }),
+      );
+      await vi.waitFor(() => expect(lockFiles().filter((name) => !name.includes('asks'))).toHaveLength(before + 1));
+    }
+    await first.release();
+    await Promise.all(waiting);
+    expect(order).toEqual([0, 1, 2, 3, 4]);
+    expect(lockFiles()).toEqual([]);
+  });
+
+  test('of processes at once each gets it', async () => {
+    const children = Array.from({ length: 12 }, () => spawn(process.execPath, [holderProgram, path, 'wait', '60000']));
+    const said = await Promise.all(children.map(async ({ stdout }) => String((await once(stdout, 'data'))[0])));
+    expect(said).toEqual(children.map(() => 'held\n'));
+  });
+
+  test('do not wait for the dead', async () => {
+    const first = await holdElsewhere('exclusive');
+    const second = spawn(process.execPath, [holderProgram, path, 'wait', '60000']);
+    await vi.waitFor(() => expect(lockFiles()).toHaveLength(2));
+    const third = nodeFiles.lock(path, 'exclusive', { waitMs: 60_000 });
+    second.kill('SIGKILL');
+    await end(first.child, 'SIGKILL');
+    await (await third).release();
+    expect(lockFiles()).toEqual([]);
+  });
+});
+
+describe('locks that the kernel keeps for other programs', () => {
+  /** Resolves when the program has said something. */
+  async function holdBy(program: string, args: readonly string[]): Promise<ChildProcessWithoutNullStreams> {
+    const child = spawn(program, args);
+    children.add(child);
+    child.stdin.write('length\n');
+    await once(child.stdout, 'data');
+    return child;
+  }
+
+  const python = (call: string): Promise<ChildProcessWithoutNullStreams> =>
+    holdBy('python3', [
+      '-c',
+      `import fcntl, struct, sys; file = open(${JSON.stringify(path)}, "r+b"); ${call}; print("held", flush=True); sys.stdin.read()`,
+    ]);
+  /** fcntl(2): F_OFD_SETLK with a struct flock; 0 is F_RDLCK, 1 is F_WRLCK. */
+  const ofd = (type: number, first: number, bytes: number): string =>
+    `fcntl.fcntl(file, 37, struct.pack("hhqqi4x", ${type}, 0, ${first}, ${bytes}, 0))`;
+
+  test.skipIf(!has('qemu-io'))('QEMU that writes lets nobody in', async () => {
+    const qemu = await holdBy('qemu-io', ['-f', 'raw', path]);
+    await expect(openHere('exclusive')).rejects.toThrow(`qemu-io, process ${qemu.pid}, writes to it`);
+    await expect(openHere('shared')).rejects.toMatchObject(locked);
+    await end(qemu);
+    await (await openHere('exclusive')).close();
+  });
+
+  test.skipIf(!has('qemu-io'))('QEMU that reads lets readers in', async () => {
+    const qemu = await holdBy('qemu-io', ['-r', '-f', 'raw', path]);
+    await expect(openHere('exclusive')).rejects.toThrow(`qemu-io, process ${qemu.pid}, reads it`);
+    await (await openHere('shared')).close();
+    await end(qemu);
+    await (await openHere('exclusive')).close();
+  });
+
+  test.skipIf(!has('python3')).each([
+    ['flock', 'fcntl.flock(file, fcntl.LOCK_EX)', false],
+    ['flock for reading', 'fcntl.flock(file, fcntl.LOCK_SH)', true],
+    ['lockf', 'fcntl.lockf(file, fcntl.LOCK_EX)', false],
+    ['an open file description lock', ofd(1, 0, 0), false],
+    ['one for reading', ofd(0, 0, 100), true],
+    ['the bytes of a QEMU that reads', `${ofd(0, 100, 1)}; ${ofd(0, 201, 1)}`, true],
+    ['the bytes of a QEMU that writes', ofd(0, 100, 2), false],
+    ['the bytes of a QEMU that lets nobody read', ofd(0, 200, 1), false],
+  ])('%s', async (_, call, letsReadersIn) => {
+    const holder = await python(call);
+    await expect(openHere('exclusive')).rejects.toThrow(`process ${holder.pid}`);
+    if (letsReadersIn) await (await openHere('shared')).close();
+    else await expect(openHere('shared')).rejects.toMatchObject(locked);
+    await end(holder);
+    await (await openHere('exclusive')).close();
+  });
+});
+
+function has(program: string): boolean {
+  return existsSync('/proc/locks') && spawnSync(program, ['--version']).status === 0;
+}
 
 describe('entries that others left', () => {
   async function leaveEntry(change: Record<string, unknown>): Promise<string> {

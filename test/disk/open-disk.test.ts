@@ -146,7 +146,7 @@ describe('createDisk', () => {
     writeFileSync(at('precious'), 'data');
     await fails('usage', createDisk(at('precious'), { sizeBytes: SIZE }), 'exists already');
     expect(readFileSync(at('precious'), 'utf8')).toBe('data');
-    expect(readdirSync(folder).filter((name) => name.endsWith('.new'))).toEqual([]);
+    expect(readdirSync(folder).filter((name) => name.endsWith('.draft'))).toEqual([]);
   });
 
   test('makes nothing when what is asked for makes no sense', async () => {

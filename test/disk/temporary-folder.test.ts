@@ -31,14 +31,14 @@ describe('folders for temporary images', () => {
       if (content !== undefined) writeFileSync(join(folder, '.owner.json'), content);
       return folder;
     };
-    const dead = made('godwit-passing-dead', JSON.stringify({ ...owner, pid }));
-    const earlierBoot = made('godwit-passing-boot', JSON.stringify({ ...owner, boot: 'another' }));
+    const dead = made('godwit-temporary-dead', JSON.stringify({ ...owner, pid }));
+    const earlierBoot = made('godwit-temporary-boot', JSON.stringify({ ...owner, boot: 'another' }));
     const others = [
       own,
-      made('godwit-passing-new', undefined),
-      made('godwit-passing-odd', '{"pid":1.5}'),
-      made('godwit-passing-torn', '{"pid'),
-      made('godwit-passing-far', JSON.stringify({ ...owner, pid, machine: 'another' })),
+      made('godwit-temporary-new', undefined),
+      made('godwit-temporary-odd', '{"pid":1.5}'),
+      made('godwit-temporary-torn', '{"pid'),
+      made('godwit-temporary-far', JSON.stringify({ ...owner, pid, machine: 'another' })),
       made('something-else', JSON.stringify({ ...owner, pid })),
     ];
     others.push(await makeTemporaryFolder());

@@ -82,7 +82,7 @@ describe.skipIf(guest === undefined)('the cached guest', () => {
     );
     const guests = results.map((text) => JSON.parse(text) as Guest);
     expect(guests.filter((each) => each.changed)).toHaveLength(1);
-    expect(readdirSync(join(cacheFolder, 'kernel-trixie')).filter((name) => name.endsWith('.part'))).toEqual([]);
+    expect(readdirSync(join(cacheFolder, 'kernel-trixie')).filter((name) => name.endsWith('.draft'))).toEqual([]);
     expect((await ensureGuest({ cacheFolder, check: 'full' })).changed).toBe(false);
   });
 

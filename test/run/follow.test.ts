@@ -53,11 +53,7 @@ class Primary {
 
   run(): void {
     const { core, random } = this;
-<<<<<<< HEAD
-    const outcome = core.run(core.current.branches + BigInt(1 + random(150_000)));
-=======
     const outcome = core.run(core.current.branches + BigInt(1 + random(40_000)));
->>>>>>> wt-log
     this.mayAdvance = true;
     if (outcome.kind === 'slice' && random(3) === 0) {
       this.digests.push({ branches: core.current.branches, digest: core.digest() });

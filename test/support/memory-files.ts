@@ -1,10 +1,11 @@
 import { MemoryByteSource } from '../../src/checkpoint/memory-byte-source.ts';
 import { type ErrorCode, GodwitError } from '../../src/common/errors.ts';
-import { baseName, joinPath, parentPath } from '../../src/common/paths.ts';
+import { basename, dirname, join } from '../../src/common/paths.ts';
 import type { GrowingByteSource } from '../../src/platform/byte-source.ts';
 import type {
   AppendFile,
   ByteFile,
+  DraftFile,
   FileInfo,
   FileLock,
   FileSource,
@@ -12,6 +13,7 @@ import type {
   FolderEntry,
   FolderOwner,
   LockedFile,
+  LockOptions,
   OwnedFolder,
   OwnerNote,
   WriteWholeOptions,
@@ -29,6 +31,10 @@ export interface FileContent {
 type Entry = FileContent | undefined;
 
 type LockMode = 'shared' | 'exclusive';
+
+function isFree({ lock }: FileContent, mode: LockMode): boolean {
+  return mode === 'shared' ? lock >= 0 : lock === 0;
+}
 
 const DRAFT_ENDING = '.draft';
 const TEMPORARY = '/temporary';
@@ -79,7 +85,7 @@ export class MemoryFiles implements FileStore {
   }
 
   absolute(path: string): string {
-    return joinPath('/', path);
+    return join('/', path);
   }
 
   async realPath(path: string): Promise<string> {
@@ -92,19 +98,26 @@ export class MemoryFiles implements FileStore {
     const file = this.#entries.get(path);
     const sizeBytes = file?.bytes.length ?? 0;
     const { identity } = file ?? { identity: path };
-    return { kind: file ? 'file' : 'folder', sizeBytes, storedBytes: sizeBytes, modifiedMs: 0, identity };
+    return {
+      kind: file ? 'file' : 'folder',
+      sizeBytes,
+      storedBytes: sizeBytes,
+      modifiedMs: 0,
+      identity,
+      isProtected: false,
+    };
   }
 
   async list(folder: string): Promise<FolderEntry[]> {
     return this.#namesIn(folder).map((name) => ({
       name,
-      kind: this.#entries.get(joinPath(folder, name)) ? 'file' : 'folder',
+      kind: this.#entries.get(join(folder, name)) ? 'file' : 'folder',
     }));
   }
 
   async makeFolder(path: string): Promise<void> {
     if (this.#entries.has(path)) return;
-    await this.makeFolder(parentPath(path));
+    await this.makeFolder(dirname(path));
     this.change(`make the folder ${path}`, () => this.#entries.set(path, undefined));
   }
 
@@ -127,10 +140,11 @@ export class MemoryFiles implements FileStore {
     if (this.#entries.has(path)) this.#remove(path);
   }
 
-  async linkOrCopy(from: string, to: string): Promise<void> {
-    const { bytes } = this.#file(from);
-    this.change(`copy ${from}`, () => this.#create(to).set(bytes));
+  async addName(path: string): Promise<string> {
+    throw new GodwitError('unsupported', `${path} has one name only.`);
   }
+
+  async protect(): Promise<void> {}
 
   async syncFolder(folder: string): Promise<void> {
     this.#namesIn(folder);
@@ -218,9 +232,11 @@ export class MemoryFiles implements FileStore {
     });
   }
 
-  async lock(path: string, mode: LockMode, { create = false } = {}): Promise<FileLock> {
+  async lock(path: string, mode: LockMode, { create = false, waitMs = 0 }: LockOptions = {}): Promise<FileLock> {
     if (create && !this.#entries.has(path)) this.change(`lock ${path}`, () => this.#create(path));
     const content = this.#file(path);
+    const endMs = performance.now() + waitMs;
+    while (!isFree(content, mode) && performance.now() < endMs) await new Promise((resolve) => setTimeout(resolve, 1));
     this.#lock(path, content, mode);
     return { release: async () => this.unlock(content, mode) };
   }
@@ -231,7 +247,7 @@ export class MemoryFiles implements FileStore {
 
   async makeOwnedFolder(path: string, note: OwnerNote): Promise<OwnedFolder> {
     if (this.#entries.has(path)) throw cannot(`make the folder ${path}`, 'usage', 'it exists already');
-    this.#get(parentPath(path));
+    this.#get(dirname(path));
     this.change(`make the folder ${path}`, () => {
       this.#entries.set(path, undefined);
       this.#owners.set(path, note);
@@ -244,14 +260,39 @@ export class MemoryFiles implements FileStore {
     return note && { name: 'This program', note };
   }
 
-  async removeLeftovers(folder: string, { wholeFiles = false } = {}): Promise<void> {
+  /** Nobody else fills drafts. */
+  async sweepDrafts(folder: string, only?: string): Promise<void> {
     for (const name of this.#namesIn(folder)) {
-      if (wholeFiles && isDraft(name)) await this.removeFile(joinPath(folder, name));
+      if (isDraft(name) && (only === undefined || name.startsWith(`.${only}.`)))
+        await this.removeFile(join(folder, name));
     }
   }
 
+  async openDraft(path: string): Promise<DraftFile> {
+    const draft = join(dirname(path), `.${basename(path)}.${this.#identities++}${DRAFT_ENDING}`);
+    const file = await this.open(draft, { create: true });
+    let hasName = false;
+    let isOpen = true;
+    const discard = async (): Promise<void> => {
+      if (!isOpen) return;
+      isOpen = false;
+      await file.close();
+      if (!hasName) await this.removeFile(draft);
+    };
+    const rename = async (): Promise<void> => {
+      await this.rename(draft, path);
+      file.movedTo(path);
+      hasName = true;
+    };
+    const appear = async (): Promise<void> => {
+      if (this.#entries.has(path)) throw cannot(`create ${path}`, 'usage', 'it exists already');
+      await rename();
+    };
+    return Object.assign(Object.create(file) as LockedFile, { appear, replace: rename, discard, close: discard });
+  }
+
   async makeTemporaryFolder(): Promise<string> {
-    const path = joinPath(TEMPORARY, `${this.#identities++}`);
+    const path = join(TEMPORARY, `${this.#identities++}`);
     await this.makeFolder(path);
     return path;
   }
@@ -262,13 +303,13 @@ export class MemoryFiles implements FileStore {
 
   /** Gives a file its name when it has all its content. Where the program lives, nothing is left of one that gets none. */
   async #whole<T>(path: string, replace: boolean, fill: (draft: string) => Promise<T>): Promise<T> {
-    const draft = joinPath(parentPath(path), `.${baseName(path)}.${this.#identities++}${DRAFT_ENDING}`);
+    const draft = join(dirname(path), `.${basename(path)}.${this.#identities++}${DRAFT_ENDING}`);
     try {
       const filled = await fill(draft);
       await this.syncFile(draft);
       if (!replace && this.#entries.has(path)) throw cannot(`write ${path}`, 'usage', 'it exists already');
       await this.rename(draft, path);
-      await this.syncFolder(parentPath(path));
+      await this.syncFolder(dirname(path));
       return filled;
     } finally {
       await this.removeFile(draft).catch(() => {});
@@ -287,7 +328,7 @@ export class MemoryFiles implements FileStore {
 
   #create(path: string): { set(bytes: Uint8Array): void } {
     if (this.#entries.has(path)) throw cannot(`create ${path}`, 'usage', 'it exists already');
-    if (this.#get(parentPath(path))) throw cannot(`create ${path}`, 'not-found', 'a part of its path is not a folder');
+    if (this.#get(dirname(path))) throw cannot(`create ${path}`, 'not-found', 'a part of its path is not a folder');
     const content: FileContent = { identity: `${this.#identities++}`, bytes: new Uint8Array(0), lock: 0 };
     this.#entries.set(path, content);
     return {
@@ -309,8 +350,7 @@ export class MemoryFiles implements FileStore {
   }
 
   #lock(path: string, content: FileContent, mode: LockMode): void {
-    const isFree = mode === 'shared' ? content.lock >= 0 : content.lock === 0;
-    if (!isFree) throw new GodwitError('locked', `${path} is in use.`);
+    if (!isFree(content, mode)) throw new GodwitError('locked', `${path} is in use.`);
     content.lock += mode === 'shared' ? 1 : -1;
   }
 
@@ -328,8 +368,8 @@ export class MemoryFiles implements FileStore {
   #namesIn(folder: string): string[] {
     if (this.#get(folder)) throw cannot(`read the folder ${folder}`, 'not-found', 'it is a file');
     return this.#inside(folder)
-      .filter((path) => parentPath(path) === folder)
-      .map(baseName)
+      .filter((path) => dirname(path) === folder)
+      .map((path) => basename(path))
       .sort();
   }
 

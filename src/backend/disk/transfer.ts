@@ -11,6 +11,7 @@ const ZEROS_BYTES = 16 * TRANSFER_BYTES;
 
 /** What an AbortSignal is good for here. */
 export interface Cancellation {
+  readonly aborted: boolean;
   throwIfAborted(): void;
 }
 
@@ -22,7 +23,8 @@ export interface TransferRules {
 }
 
 /**
- * Brings one piece of the range to `to`, holes before it included. Gives where it ended: at `end`, or where there is more to do.
+ * Brings one piece of the range to `to`, holes before it included. Gives where it ended: at `end`, or where there is
+ * more to do.
  */
 export async function transferPiece(
   from: Disk,

@@ -3,21 +3,24 @@
  * files one by one. Only workers have synchronous handles, so godwit's services run in one.
  */
 import { GodwitError } from '../../common/errors.ts';
+import { dirname } from '../../common/paths.ts';
 import type { GrowingByteSource } from '../byte-source.ts';
 import type {
   AppendFile,
   ByteFile,
+  DraftFile,
   FileInfo,
   FileSource,
   FileStore,
   FolderEntry,
   LockedFile,
+  LockOptions,
   WriteWholeOptions,
 } from '../files.ts';
 import { BrowserByteFile, readAll, writeAll } from './byte-file.ts';
 import { attempt, browserError } from './error.ts';
 import { fileAt, folderAt, handleAt, isNamed, type MovableHandle, namesOf, placeOf } from './folders.ts';
-import { lockPath } from './locks.ts';
+import { lockPath, tryLock } from './locks.ts';
 import { makeOwnedFolder, ownerOf } from './owned-folder.ts';
 import { isTemporary, makeTemporaryFolder } from './temporary-folder.ts';
 
@@ -42,10 +45,17 @@ async function look(path: string): Promise<FileInfo | undefined> {
   const handle = await handleAt(path);
   if (!handle) return undefined;
   if (handle.kind === 'directory') {
-    return { kind: 'folder', sizeBytes: 0, storedBytes: 0, modifiedMs: 0, identity: normal(path) };
+    return { kind: 'folder', sizeBytes: 0, storedBytes: 0, modifiedMs: 0, identity: normal(path), isProtected: false };
   }
   const { size, lastModified } = await (handle as FileSystemFileHandle).getFile();
-  return { kind: 'file', sizeBytes: size, storedBytes: size, modifiedMs: lastModified, identity: normal(path) };
+  return {
+    kind: 'file',
+    sizeBytes: size,
+    storedBytes: size,
+    modifiedMs: lastModified,
+    identity: normal(path),
+    isProtected: false,
+  };
 }
 
 async function list(folder: string): Promise<FolderEntry[]> {
@@ -190,6 +200,7 @@ async function whole<T>(
   const { folder, name } = await placeOf(path);
   const draftName = `.${name}.${crypto.randomUUID()}${DRAFT_ENDING}`;
   const draft = await folder.getFileHandle(draftName, { create: true });
+  const lock = await tryLock(normal(`${dirname(normal(path))}/${draftName}`), 'exclusive');
   try {
     const handle = await openHandle(draft);
     let result: T;
@@ -203,6 +214,7 @@ async function whole<T>(
     return result;
   } finally {
     await folder.removeEntry(draftName).catch(() => {});
+    await lock?.release();
   }
 }
 
@@ -236,6 +248,52 @@ async function createWhole(path: string, fill: (file: ByteFile) => Promise<void>
   });
 }
 
+async function lock(path: string, mode: 'shared' | 'exclusive', { waitMs = 0, create = false }: LockOptions = {}) {
+  if (create) await fileAt(path, true);
+  return await lockPath(normal(path), mode, waitMs);
+}
+
+async function openDraft(path: string): Promise<DraftFile> {
+  const { folder, name } = await placeOf(path);
+  const draftName = `.${name}.${crypto.randomUUID()}${DRAFT_ENDING}`;
+  const draft = await open(`${dirname(path)}/${draftName}`, { create: true });
+  let hasName = false;
+  let isOpen = true;
+  const rename = async (): Promise<void> => {
+    const handle = await folder.getFileHandle(draftName);
+    await (handle as unknown as MovableHandle).move(folder, name);
+    draft.movedTo(path);
+    hasName = true;
+  };
+  const close = async (): Promise<void> => {
+    if (!isOpen) return;
+    isOpen = false;
+    await draft.close();
+    if (!hasName) await folder.removeEntry(draftName).catch(() => {});
+  };
+  return Object.assign(Object.create(draft) as LockedFile, {
+    appear: async () => {
+      await requireAbsent(path);
+      await rename();
+    },
+    replace: rename,
+    discard: close,
+    close,
+  });
+}
+
+async function sweepDrafts(folder: string, only?: string): Promise<void> {
+  for (const { name } of await list(folder)) {
+    if (!name.startsWith(only === undefined ? '.' : `.${only}.`) || !name.endsWith(DRAFT_ENDING)) continue;
+    // Whoever still fills it has it locked.
+    const path = normal(`${folder}/${name}`);
+    const free = await tryLock(path, 'exclusive');
+    if (!free) continue;
+    await remove(path, false);
+    await free.release();
+  }
+}
+
 export const browserFiles: FileStore = {
   absolute: normal,
   realPath: async (path) => normal(path),
@@ -248,11 +306,10 @@ export const browserFiles: FileStore = {
   rename: (from, to) => attempt(`rename ${from}`, () => rename(from, to)),
   removeFile: (path) => attempt(`remove ${path}`, () => remove(path, false)),
   removeTree: (path) => attempt(`remove ${path}`, () => remove(path, true)),
-  linkOrCopy: (from, to) =>
-    attempt(`copy ${from}`, async () => {
-      const bytes = await read(from);
-      await writeWhole(to, [bytes]);
-    }),
+  addName: async (path) => {
+    throw new GodwitError('unsupported', `${path} has one name only: browsers give files no second one.`);
+  },
+  protect: async () => {},
   syncFolder: async () => {},
   /** Every writer flushes before it closes: nothing waits outside of open files. */
   syncFile: async () => {},
@@ -272,15 +329,11 @@ export const browserFiles: FileStore = {
   },
   writeWhole: (path, blocks, options) => attempt(`write ${path}`, () => writeWhole(path, blocks, options)),
   createWhole: (path, fill) => attempt(`create ${path}`, () => createWhole(path, fill)),
-  lock: (path, mode) => lockPath(normal(path), mode),
+  lock: (path, mode, options) => attempt(`lock ${path}`, () => lock(path, mode, options)),
   makeOwnedFolder: (path, note) => attempt(`make the folder ${path}`, () => makeOwnedFolder(normal(path), note)),
   ownerOf: (folder) => attempt(`look at ${folder}`, () => ownerOf(normal(folder))),
-  removeLeftovers: (folder, { wholeFiles = false } = {}) =>
-    attempt(`clean up ${folder}`, async () => {
-      for (const { name } of wholeFiles ? await list(folder) : []) {
-        if (name.startsWith('.') && name.endsWith(DRAFT_ENDING)) await remove(`${folder}/${name}`, false);
-      }
-    }),
+  openDraft: (path) => attempt(`create ${path}`, () => openDraft(normal(path))),
+  sweepDrafts: (folder, name) => attempt(`clean up ${folder}`, () => sweepDrafts(folder, name)),
   makeTemporaryFolder: () => attempt('make a temporary folder', makeTemporaryFolder),
   isTemporary: (path) => isTemporary(normal(path)),
   dataFolder: '/godwit',

@@ -25,8 +25,23 @@ export async function tryLock(name: string, mode: 'shared' | 'exclusive'): Promi
   });
 }
 
-export async function lockPath(path: string, mode: 'shared' | 'exclusive'): Promise<FileLock> {
-  const lock = await tryLock(path, mode);
+/** Waits its turn, for so long at most. */
+async function awaitLock(name: string, mode: 'shared' | 'exclusive', waitMs: number): Promise<FileLock | undefined> {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), waitMs);
+  return await new Promise((resolve, reject) => {
+    navigator.locks
+      .request(`godwit ${name}`, { mode, signal: patience.signal }, () => {
+        clearTimeout(timer);
+        return new Promise<void>((letGo) => resolve({ release: async () => letGo() }));
+      })
+      .catch((error) => (patience.signal.aborted ? resolve(undefined) : reject(error)));
+  });
+}
+
+/** Throws GodwitError('locked'). */
+export async function lockPath(path: string, mode: 'shared' | 'exclusive', waitMs = 0): Promise<FileLock> {
+  const lock = waitMs > 0 ? await awaitLock(path, mode, waitMs) : await tryLock(path, mode);
   if (lock) return lock;
   throw new GodwitError('locked', `${path} is in use by another machine.`, {
     hint: 'It may be of another tab of this site.',

@@ -1,76 +1,66 @@
-import { type FileHandle, open, realpath } from 'node:fs/promises';
+import { type FileHandle, open, realpath, unlink } from 'node:fs/promises';
 import { assertRange, closedError, readonlyError } from '../../backend/disk/range.ts';
 import { GodwitError } from '../../common/errors.ts';
-import type { ByteFile } from '../files.ts';
+import type { LockedFile } from '../files.ts';
+import { type HostFileLock, lockFile, lockNewFile } from './file-lock.ts';
 import { hostError } from './host-error.ts';
-import { type ImageLock, lockImage } from './image-lock.ts';
 
 export interface NodeByteFileOptions {
   /** Shares the file with other readers. Without it the file is this one's alone. */
-  readonly?: boolean;
+  readonly readonly?: boolean;
   /** Makes the file, which must not exist. */
-  create?: boolean;
+  readonly create?: boolean;
+  /** Of a file that is made; else what the process's mask leaves of 0666. */
+  readonly mode?: number;
+  /** For messages, if it is not the path. */
+  readonly name?: string;
 }
 
-/** A file of the host, locked while it is open (see image-lock.ts). */
-export class NodeByteFile implements ByteFile {
+export interface OpenedFile {
+  readonly name: string;
+  readonly realPath: string;
   readonly readonly: boolean;
-  /** The same for all names of one file. */
+  readonly identity: string;
+  readonly handle: FileHandle;
+  readonly lock: HostFileLock;
+}
+
+/** A file of the host, locked while it is open (see file-lock.ts). */
+export class NodeByteFile implements LockedFile {
+  readonly readonly: boolean;
   readonly identity: string;
   readonly #handle: FileHandle;
-  readonly #lock: ImageLock;
+  readonly #lock: HostFileLock;
   #name: string;
   #realPath: string;
   #closed = false;
 
   static async open(path: string, options: NodeByteFileOptions = {}): Promise<NodeByteFile> {
-    const readonly = options.readonly ?? false;
-    const handle = await openHandle(path, readonly, options.create ?? false);
-    try {
-      const stats = await handle.stat({ bigint: true });
-      if (!stats.isFile()) throw new GodwitError('usage', `${path} is not a regular file.`);
-      const { dev, ino } = stats;
-      const realPath = await realpath(path);
-      const lock = await lockImage({ realPath, dev, ino }, readonly ? 'shared' : 'exclusive');
-      return new NodeByteFile({ path, realPath, readonly, identity: fileIdentity(stats), handle, lock });
-    } catch (error) {
-      await handle.close();
-      throw hostError(error, `open ${path}`);
-    }
+    return new NodeByteFile(await openFile(path, options));
   }
 
-  private constructor(parts: {
-    path: string;
-    realPath: string;
-    readonly: boolean;
-    identity: string;
-    handle: FileHandle;
-    lock: ImageLock;
-  }) {
-    this.#name = parts.path;
-    this.#realPath = parts.realPath;
-    this.readonly = parts.readonly;
-    this.identity = parts.identity;
-    this.#handle = parts.handle;
-    this.#lock = parts.lock;
+  protected constructor(opened: OpenedFile) {
+    this.#name = opened.name;
+    this.#realPath = opened.realPath;
+    this.readonly = opened.readonly;
+    this.identity = opened.identity;
+    this.#handle = opened.handle;
+    this.#lock = opened.lock;
   }
 
   get name(): string {
     return this.#name;
   }
 
-  /** With symbolic links resolved. */
   get realPath(): string {
     return this.#realPath;
   }
 
-  /** The file has got another name. */
   movedTo(realPath: string): void {
     this.#name = realPath;
     this.#realPath = realPath;
   }
 
-  /** Lets others read the file. The caller writes no more. */
   async share(): Promise<void> {
     this.#check(false, 0, 0);
     await this.#attempt('share', () => this.#lock.share());
@@ -111,8 +101,8 @@ export class NodeByteFile implements ByteFile {
   }
 
   /**
-   * Node has no call for it, so the space of a range in the middle of a file stays taken: always false. In qcow2 images,
-   * which are the default, freed clusters are used again instead.
+   * Node has no call for it, so the space of a range in the middle of a file stays taken: always false. In qcow2
+   * images, which are the default, freed clusters are used again instead.
    */
   async punchHole(offset: number, length: number): Promise<boolean> {
     this.#check(true, offset, length);
@@ -154,10 +144,31 @@ export function fileIdentity(stats: { dev: bigint; ino: bigint }): string {
   return `${stats.dev}:${stats.ino}`;
 }
 
-async function openHandle(path: string, readonly: boolean, create: boolean): Promise<FileHandle> {
+/** Opens and locks it. */
+export async function openFile(path: string, options: NodeByteFileOptions): Promise<OpenedFile> {
+  const { readonly = false, name = path } = options;
+  const handle = await openHandle(path, options);
   try {
-    return await open(path, create ? 'wx+' : readonly ? 'r' : 'r+');
+    const stats = await handle.stat({ bigint: true });
+    if (!stats.isFile()) throw new GodwitError('usage', `${name} is not a regular file.`);
+    const { dev, ino } = stats;
+    const realPath = await realpath(path);
+    const target = { realPath, dev, ino };
+    const mode = readonly ? 'shared' : 'exclusive';
+    const lock = await (options.create ? lockNewFile(target) : lockFile(target, mode));
+    return { name, realPath, readonly, identity: fileIdentity(stats), handle, lock };
   } catch (error) {
-    throw hostError(error, `${create ? 'create' : 'open'} ${path}`);
+    await handle.close();
+    if (options.create) await unlink(path).catch(() => {});
+    throw hostError(error, `open ${name}`);
+  }
+}
+
+async function openHandle(path: string, options: NodeByteFileOptions): Promise<FileHandle> {
+  const { readonly = false, create = false, name = path, mode } = options;
+  try {
+    return await open(path, create ? 'wx+' : readonly ? 'r' : 'r+', mode);
+  } catch (error) {
+    throw hostError(error, `${create ? 'create' : 'open'} ${name}`);
   }
 }

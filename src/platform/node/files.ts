@@ -1,19 +1,34 @@
 import { readFileSync, statSync } from 'node:fs';
-import { copyFile, link, mkdir, open, readdir, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { GodwitError } from '../../common/errors.ts';
-import type { FileInfo, FileStore } from '../files.ts';
+import type { FileInfo, FileLock, FileStore, LockOptions } from '../files.ts';
 import { NodeAppendFile } from './append-file.ts';
 import { fileIdentity, NodeByteFile } from './byte-file.ts';
-import { createWhole } from './disk-files.ts';
+import { NodeDraftFile, sweepDrafts } from './draft-file.ts';
 import { FileByteSource } from './file-byte-source.ts';
+import { lockFile } from './file-lock.ts';
 import { errorCodeOf, hostError, named } from './host-error.ts';
-import { lockImage } from './image-lock.ts';
-import { removeLeftovers } from './leftovers.ts';
+import { type LockMode, sweepEntryDrafts } from './lock-entries.ts';
 import { makeOwnedFolder, ownerOf } from './owned-folder.ts';
+import { addName } from './second-name.ts';
+import { syncFolder } from './sync-folder.ts';
 import { isTemporary, makeTemporaryFolder } from './temporary-folder.ts';
-import { syncFolder, writeWholeFile } from './whole-file.ts';
+import { createWhole, writeWholeFile } from './whole-file.ts';
 
 /** The unit of `st_blocks`, whatever the file system has for its own. */
 const BLOCK_BYTES = 512;
@@ -54,20 +69,11 @@ async function look(path: string): Promise<FileInfo | undefined> {
       storedBytes: Number(stats.blocks) * BLOCK_BYTES,
       modifiedMs: Number(stats.mtimeMs),
       identity: fileIdentity(stats),
+      isProtected: (stats.mode & 0o222n) === 0n,
     };
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(errorCodeOf(error) ?? '')) return undefined;
     throw hostError(error, `look at ${path}`);
-  }
-}
-
-async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-  } catch (error) {
-    if (!['EPERM', 'EXDEV', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errorCodeOf(error) ?? ''))
-      throw error;
-    await copyFile(from, to);
   }
 }
 
@@ -80,8 +86,16 @@ async function syncFile(path: string): Promise<void> {
   }
 }
 
-async function makeEmpty(path: string): Promise<void> {
-  await (await open(path, 'a', 0o600)).close();
+/** The file's mode says so, also to those who may do everything. */
+async function protect(path: string, wanted: boolean): Promise<void> {
+  const mode = (await stat(path)).mode & 0o777;
+  await chmod(path, wanted ? mode & 0o555 : mode | 0o200);
+}
+
+async function lock(path: string, mode: LockMode, options: LockOptions = {}): Promise<FileLock> {
+  if (options.create) await (await open(path, 'a', 0o600)).close();
+  const { dev, ino } = await stat(path, { bigint: true });
+  return await lockFile({ realPath: await realpath(path), dev, ino }, mode, options.waitMs);
 }
 
 function dataFolder(): string {
@@ -107,8 +121,10 @@ export const nodeFiles: FileStore = {
   rename: (from, to) => attempt(`rename ${from}`, () => rename(from, to)),
   removeFile: (path) => attempt(`remove ${path}`, () => unlink(path).catch(unlessMissing)),
   removeTree: (path) => attempt(`remove ${path}`, () => rm(path, { recursive: true, force: true })),
-  linkOrCopy: (from, to) => attempt(`copy ${from}`, () => linkOrCopy(from, to)),
-  syncFolder: (folder) => attempt(`flush the folder ${folder}`, () => syncFolder(folder)),
+  addName,
+  protect: (path, wanted) =>
+    attempt(wanted ? `make ${path} read-only` : `make ${path} writable`, () => protect(path, wanted)),
+  syncFolder,
   syncFile: (path) => attempt(`flush ${path}`, () => syncFile(path)),
   open: (path, options) => NodeByteFile.open(path, options),
   openSource: async (path, { what } = {}) => new FileByteSource(path, what),
@@ -129,15 +145,14 @@ export const nodeFiles: FileStore = {
   },
   writeWhole: writeWholeFile,
   createWhole,
-  lock: (path, mode, { create = false } = {}) =>
-    attempt(`lock ${path}`, async () => {
-      if (create) await makeEmpty(path);
-      const { dev, ino } = await stat(path, { bigint: true });
-      return await lockImage({ realPath: await realpath(path), dev, ino }, mode);
-    }),
+  openDraft: (path, options) => NodeDraftFile.openDraft(path, options),
+  sweepDrafts: async (folder, name) => {
+    await sweepDrafts(folder, name);
+    if (name === undefined) await sweepEntryDrafts(folder);
+  },
+  lock: (path, mode, options) => attempt(`lock ${path}`, () => lock(path, mode, options)),
   makeOwnedFolder: (path, note) => attempt(`make the folder ${path}`, () => makeOwnedFolder(path, note)),
   ownerOf,
-  removeLeftovers: (folder, options) => attempt(`clean up ${folder}`, () => removeLeftovers(folder, options)),
   makeTemporaryFolder,
   isTemporary,
   get dataFolder() {

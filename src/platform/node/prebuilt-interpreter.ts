@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -9,6 +9,7 @@ import {
   MACHINE_INTERPRETER,
   provideInterpreter,
 } from '../../machine/interpreter-module.ts';
+import { writeWholeFile } from './whole-file.ts';
 
 /** The compiled JavaScript: threads run that, also in tests, whose main thread runs TypeScript. */
 const BUILD = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../../dist/' : '../../', import.meta.url));
@@ -85,14 +86,8 @@ function hashSources(): Buffer {
 }
 
 async function keep(): Promise<void> {
-  const draft = `${FILE}.${randomUUID()}`;
-  try {
-    const bytes = generateInterpreterOf(MACHINE_INTERPRETER);
-    await writeFile(draft, Buffer.concat([bytes, customSection(SECTION, hashSources())]));
-    await rename(draft, FILE);
-  } finally {
-    await unlink(draft).catch(() => {});
-  }
+  const bytes = Buffer.concat([generateInterpreterOf(MACHINE_INTERPRETER), customSection(SECTION, hashSources())]);
+  await writeWholeFile(FILE, [bytes], { replace: true, mode: 0o666 });
 }
 
 /** Ids and lengths below 128 are one byte each in WebAssembly. */

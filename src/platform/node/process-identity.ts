@@ -2,7 +2,10 @@ import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { errorCodeOf } from './host-error.ts';
 
-/** Enough to tell later whether a process is still there. Numbers of processes are used again, so their start counts too. */
+/**
+ * Enough to tell later whether a process is still there. Numbers of processes are used again, so their start counts
+ * too.
+ */
 export interface ProcessIdentity {
   machine: string;
   boot: string;

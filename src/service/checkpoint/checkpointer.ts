@@ -2,7 +2,7 @@ import type { CheckpointOptions, CheckpointProgress, CheckpointReport } from '..
 import type { FrozenDisk, PreparedOverlay } from '../../backend/disk/live/live-disk.ts';
 import type { CheckpointDisk } from '../../checkpoint/meta.ts';
 import { GodwitError } from '../../common/errors.ts';
-import { joinPath, relativePath } from '../../common/paths.ts';
+import { join, relative } from '../../common/paths.ts';
 import type { MachineCore, MachineSnapshot } from '../../machine/core.ts';
 import type { WrittenPages } from '../../memory/written-pages.ts';
 import { platform } from '../../platform/platform.ts';
@@ -171,7 +171,7 @@ export class Checkpointer {
           this.parentPlace = this.last;
         }
         const wallMs = clock.nowMs() - startedMs;
-        const path = joinPath(store.folder, draft.id);
+        const path = join(store.folder, draft.id);
         return { id: draft.id, name, path, pauseMs: made.pauseMs, wallMs, fileBytes: made.fileBytes };
       } catch (error) {
         await draft.abandon().catch(() => {});
@@ -285,6 +285,6 @@ function refuseCancelled(signal: AbortSignal): void {
 
 /** "<id>/<file>" for what lies in the store. */
 function storePathOf(folder: string, path: string): string {
-  const inside = relativePath(folder, path);
+  const inside = relative(folder, path);
   return isStorePath(inside) ? inside : path;
 }

@@ -1,5 +1,5 @@
 import type { FrozenDisk } from '../../backend/disk/live/live-disk.ts';
-import { joinPath } from '../../common/paths.ts';
+import { join } from '../../common/paths.ts';
 
 export interface CopyDisksOptions {
   readonly signal: AbortSignal;
@@ -41,7 +41,7 @@ export class FrozenDisks {
         options.onProgress(doneBytes.reduce((sum, bytes) => sum + bytes, 0));
       };
       try {
-        await disk.copyTo(joinPath(folder, copyName(index)), { signal: options.signal, onProgress });
+        await disk.copyTo(join(folder, copyName(index)), { signal: options.signal, onProgress });
       } finally {
         await disk.commit().catch((error: unknown) => options.onError(index, error));
       }

@@ -1,12 +1,12 @@
-import { mkdir, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
 import type { DiskConfiguration, MachineConfiguration } from '../../api/options.ts';
 import { type FrozenDisk, LiveDisk, type PreparedOverlay } from '../../backend/disk/live/live-disk.ts';
 import { createDisk } from '../../backend/disk/live/open-disk.ts';
+import { join } from '../../common/paths.ts';
 import type { BlockCompletion } from '../../device/virtio/block/backend.ts';
 import type { VirtioBlock } from '../../device/virtio/block/virtio-block.ts';
 import type { DiskDescription } from '../../machine/board.ts';
 import { isTemporary, makeTemporaryFolder } from '../../platform/node/temporary-folder.ts';
+import { platform } from '../../platform/platform.ts';
 import type { OutputGate } from '../../run/output-gate.ts';
 import { DiskPort } from './disk-port.ts';
 
@@ -57,21 +57,22 @@ export class MachineDisks {
   /** Copy-on-write images over frozen disks, in a folder that is gone when they are closed. */
   static async openOver({ frozen, configured }: DisksToFork): Promise<MachineDisks> {
     if (frozen.length === 0) return new MachineDisks({ disks: [], configurations: [] });
-    const temporaryFolder = await makeTemporaryFolder();
+    const { files } = platform();
+    const temporaryFolder = await files.makeTemporaryFolder();
     try {
       const configurations = await Promise.all(
         frozen.map(async ({ path, format }, i): Promise<DiskConfiguration> => {
           const configuration = configured[i]!;
           if (configuration.readonly) return configuration;
           const overlay = join(temporaryFolder, `disk${i}.qcow2`);
-          await createDisk(overlay, { backing: { path: resolve(path), format }, temporary: true });
+          await createDisk(overlay, { backing: { path: files.absolute(path), format }, temporary: true });
           return { ...configuration, path: overlay, format: 'qcow2' };
         }),
       );
       const opened = await openAll(configurations, () => () => {});
       return new MachineDisks({ disks: opened, configurations, temporaryFolder });
     } catch (error) {
-      await rm(temporaryFolder, { recursive: true, force: true });
+      await files.removeTree(temporaryFolder);
       throw error;
     }
   }
@@ -79,10 +80,11 @@ export class MachineDisks {
   /** Copy-on-write images over the disks of a checkpoint: in `folder`, or in one that is gone when they are closed. */
   static async openRestored(disks: readonly RestoredDisk[], folder: string | undefined): Promise<MachineDisks> {
     if (disks.length === 0) return new MachineDisks({ disks: [], configurations: [] });
-    const temporaryFolder = folder === undefined ? await makeTemporaryFolder() : undefined;
+    const { files } = platform();
+    const temporaryFolder = folder === undefined ? await files.makeTemporaryFolder() : undefined;
     const at = folder ?? temporaryFolder!;
     try {
-      if (folder !== undefined) await mkdir(folder, { recursive: true });
+      if (folder !== undefined) await files.makeFolder(folder);
       const configurations = await Promise.all(
         disks.map(async ({ path, format, readonly, serial }, i): Promise<DiskConfiguration> => {
           if (readonly) return { path, format, readonly, serial };
@@ -94,7 +96,7 @@ export class MachineDisks {
       const opened = await openAll(configurations, () => () => {});
       return new MachineDisks({ disks: opened, configurations, ...(temporaryFolder && { temporaryFolder }) });
     } catch (error) {
-      if (temporaryFolder !== undefined) await rm(temporaryFolder, { recursive: true, force: true });
+      if (temporaryFolder !== undefined) await files.removeTree(temporaryFolder);
       throw error;
     }
   }
@@ -146,7 +148,9 @@ export class MachineDisks {
 
   /** Images that are gone when the machine ends cannot be kept, so those are copied. */
   prepareForCheckpoint(parents: 'keep' | 'copy'): Promise<PreparedOverlay[]> {
-    return this.prepareOverlays((disk) => ({ parent: isTemporary(this.disks[disk]!.path) ? 'copy' : parents }));
+    return this.prepareOverlays((disk) => ({
+      parent: platform().files.isTemporary(this.disks[disk]!.path) ? 'copy' : parents,
+    }));
   }
 
   /** Puts overlays over all disks, to be switched to. All or none. */
@@ -170,7 +174,7 @@ export class MachineDisks {
 
   /** Takes away what is gone with the machine, when it and all machines over its disks have closed them. */
   async removeTemporary(): Promise<void> {
-    if (this.temporaryFolder !== undefined) await rm(this.temporaryFolder, { recursive: true, force: true });
+    if (this.temporaryFolder !== undefined) await platform().files.removeTree(this.temporaryFolder);
   }
 
   /** Flushes and closes all disks, whatever happens to some of them. Gives the first error. */

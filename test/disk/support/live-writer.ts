@@ -5,6 +5,7 @@
 //     switch NUMBER             from here on to an overlay
 //     kept NUMBER PATH, copied NUMBER PATH, committed
 import { writeSync } from 'node:fs';
+import '../../support/platform.ts';
 import { LiveDisk } from '../../../src/backend/disk/live/live-disk.ts';
 import { Random } from './random.ts';
 import { BLOCK_BYTES, BLOCKS, block } from './versions.ts';

@@ -1,17 +1,16 @@
 /** Brings what an image holds into the image under it, while no machine uses them. */
-import { chmod, rename, stat, unlink } from 'node:fs/promises';
 import { GodwitError } from '../../../common/errors.ts';
-import { NodeByteFile } from '../../../platform/node/byte-file.ts';
-import { draftPath, syncFolder } from '../../../platform/node/disk-files.ts';
-import { hostError } from '../../../platform/node/host-error.ts';
+import { dirname } from '../../../common/paths.ts';
+import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, CommittingDisk, createQcow2, type DiskFormat, type Qcow2Disk } from '../index.ts';
+import type { Cancellation } from '../transfer.ts';
 import { type OpenImage, openImage } from './image.ts';
 import { giveNameBack, tidyUp } from './overlay.ts';
 
 export interface CommitDiskOptions {
   /** What must lie under it, an image that a checkpoint kept. The caller knows that nobody needs it any more. */
   readonly keptParent?: string;
-  readonly signal?: AbortSignal;
+  readonly signal?: Cancellation;
   readonly onProgress?: (doneBytes: number) => void;
 }
 
@@ -23,9 +22,10 @@ export interface CommittedDisk {
 }
 
 /**
- * The image is empty afterwards, or gone where a checkpoint had put it in the place of the one under it. Whatever happens, its name shows
- * the same content.
- * @throws GodwitError 'usage' for an image with nothing under it, 'denied' when that is kept, and what `openDisk` throws
+ * The image is empty afterwards, or gone where a checkpoint had put it in the place of the one under it. Whatever
+ * happens, its name shows the same content.
+ * @throws GodwitError 'usage' for an image with nothing under it, 'denied' when that is kept, and what `openDisk`
+ * throws
  */
 export async function commitDisk(path: string, options: CommitDiskOptions = {}): Promise<CommittedDisk> {
   const { image, parent } = await openBoth(path, options.keptParent);
@@ -59,7 +59,7 @@ async function openBoth(
     const image = await openImage(path, {
       openBacking: async (backing, format) => {
         if (keptParent === undefined) await refuseKept(backing);
-        else if (keptParent === backing) await makeWritable(backing);
+        else if (keptParent === backing) await platform().files.protect(backing, false);
         else throw new GodwitError('usage', `${path} lies over ${backing}, not over ${keptParent}.`);
         parent = await openImage(backing, format === undefined ? {} : { format });
         return { ...parent, disk: new BorrowedDisk(parent.disk) };
@@ -83,46 +83,30 @@ async function loneDisk(path: string, image: OpenImage): Promise<string> {
   throw new GodwitError('usage', `${path} has no backing file that it could be committed to.`);
 }
 
-/** An image that a checkpoint keeps may not be written by anyone: its mode says so, also to those who may do everything. */
+/** An image that a checkpoint keeps may not be written by anyone. */
 async function refuseKept(path: string): Promise<void> {
-  if (((await modeOf(path)) & 0o200) !== 0) return;
+  if (!(await platform().files.look(path))?.isProtected) return;
   throw new GodwitError('denied', `${path} is not to be written: a checkpoint keeps it.`, {
     hint: '"godwit checkpoint commit --merge" copies it into its checkpoint first.',
   });
-}
-
-async function makeWritable(path: string): Promise<void> {
-  await chmod(path, (await modeOf(path)) | 0o200).catch((error: unknown) => {
-    throw hostError(error, `make ${path} writable`);
-  });
-}
-
-async function modeOf(path: string): Promise<number> {
-  const { mode } = await stat(path).catch((error: unknown) => {
-    throw hostError(error, `open the backing file ${path}`);
-  });
-  return mode & 0o777;
 }
 
 /** A new one takes its place. */
 async function emptyImage({ disk, file }: OpenImage, parent: OpenImage): Promise<void> {
   const { sizeBytes, clusterBytes, backingReference } = disk as Qcow2Disk;
   const format: DiskFormat = parent.disk.format;
-  const draft = draftPath(file.realPath);
-  const fresh = await NodeByteFile.open(draft, { create: true });
+  const { files } = platform();
+  const path = file.realPath;
+  const fresh = await files.openDraft(path, { like: path });
   try {
-    await chmod(draft, (await stat(file.realPath)).mode & 0o777);
     await createQcow2(fresh, {
       sizeBytes,
       clusterBits: Math.log2(clusterBytes),
       backing: { path: backingReference!.name, format },
     });
-    await rename(draft, file.realPath);
-    await syncFolder(file.realPath);
-  } catch (error) {
-    await unlink(draft).catch(() => {});
-    throw hostError(error, `empty ${file.realPath}`);
+    await fresh.replace();
+    await files.syncFolder(dirname(path));
   } finally {
-    await fresh.close();
+    await fresh.discard();
   }
 }

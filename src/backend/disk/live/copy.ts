@@ -1,24 +1,30 @@
 import { GodwitError } from '../../../common/errors.ts';
-import { createWhole } from '../../../platform/node/disk-files.ts';
-import { isTemporary } from '../../../platform/node/temporary-folder.ts';
+import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, type CopyOptions, copyDisk, createQcow2, Qcow2Disk } from '../index.ts';
+import type { Cancellation } from '../transfer.ts';
 import { type ImageName, type OpenImage, openImage } from './image.ts';
 
 export interface CopyImageOptions {
-  /** The copy holds also what lies under the image. Without it, the copy lies over the same, but not over what is gone with its machine. */
+  /**
+   * The copy holds also what lies under the image. Without it, the copy lies over the same, but not over what is gone
+   * with its machine.
+   */
   readonly flatten?: boolean;
-  readonly signal?: AbortSignal;
+  readonly signal?: Cancellation;
   /** Bytes of the disk that are done. */
   readonly onProgress?: (doneBytes: number) => void;
 }
 
 /** What a copy lies over, the nearest first. */
 export function imagesUnderCopy({ under }: OpenImage): readonly ImageName[] {
-  const first = under.findIndex(({ path }) => !isTemporary(path));
+  const first = under.findIndex(({ path }) => !platform().files.isTemporary(path));
   return first < 0 ? [] : under.slice(first);
 }
 
-/** Copies an image that nobody changes into a new qcow2 image, which appears complete or not at all. Takes no space for what is empty. */
+/**
+ * Copies an image that nobody changes into a new qcow2 image, which appears complete or not at all. Takes no space for
+ * what is empty.
+ */
 export async function copyImage(image: OpenImage, path: string, options: CopyImageOptions = {}): Promise<void> {
   const { flatten = false, signal, onProgress } = options;
   const { disk, under } = image;
@@ -32,7 +38,7 @@ export async function copyImage(image: OpenImage, path: string, options: CopyIma
   };
   const backingImage = backing && (await openImage(backing.path, { readonly: true, format: backing.format }));
   try {
-    await createWhole(path, async (file) => {
+    await platform().files.createWhole(path, async (file) => {
       await createQcow2(file, {
         sizeBytes: disk.sizeBytes,
         // Clusters of the same size are written whole, so little is read from what lies under them.

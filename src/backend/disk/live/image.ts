@@ -1,9 +1,8 @@
 /** Image files and the files under them, each opened and locked. */
-import { stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
 import { GodwitError } from '../../../common/errors.ts';
-import { fileIdentity, NodeByteFile } from '../../../platform/node/byte-file.ts';
-import { hostError } from '../../../platform/node/host-error.ts';
+import { dirname, resolveFrom } from '../../../common/paths.ts';
+import type { LockedFile } from '../../../platform/files.ts';
+import { platform } from '../../../platform/platform.ts';
 import { type BackingReference, type Disk, type DiskFormat, probeFormat, Qcow2Disk, RawDisk } from '../index.ts';
 import { looksLikeQcow2 } from '../probe.ts';
 import { readHeader } from '../qcow2/header.ts';
@@ -27,7 +26,7 @@ export interface ImageName {
 
 export interface OpenImage {
   readonly disk: RawDisk | Qcow2Disk;
-  readonly file: NodeByteFile;
+  readonly file: LockedFile;
   /** The files under it, the nearest first. */
   readonly under: readonly ImageName[];
 }
@@ -36,7 +35,7 @@ export interface OpenImage {
 type OpenBacking = (
   path: string,
   format: DiskFormat | undefined,
-) => Promise<{ readonly disk: Disk; readonly file: NodeByteFile; readonly under: readonly ImageName[] } | undefined>;
+) => Promise<{ readonly disk: Disk; readonly file: LockedFile; readonly under: readonly ImageName[] } | undefined>;
 
 /** `above` holds the identities of the images that led here. Closing the disk closes all. */
 export async function openImage(
@@ -51,7 +50,7 @@ export async function openImage(
     );
   }
   if (above.length > 0) await refuseCycle(path, above);
-  const file = await NodeByteFile.open(path, { readonly: options.readonly ?? false });
+  const file = await platform().files.open(path, { readonly: options.readonly ?? false });
   try {
     if (options.format === 'raw') await refuseOverlayAsRaw(file);
     const format = options.format ?? (await probeFormat(file));
@@ -80,20 +79,19 @@ export async function openImage(
 
 /** Before the file is opened: its own lock would be in the way. */
 async function refuseCycle(path: string, above: readonly string[]): Promise<void> {
-  const stats = await stat(path, { bigint: true }).catch((error: unknown) => {
-    throw hostError(error, `open the backing file ${path}`);
-  });
-  if (above.includes(fileIdentity(stats))) {
+  const info = await platform().files.look(path);
+  if (info === undefined) throw new GodwitError('not-found', `The backing file ${path} does not exist.`);
+  if (above.includes(info.identity)) {
     throw new GodwitError('damaged', `The backing file ${path} lies, by way of others, on itself.`);
   }
 }
 
 /**
- * A checkpoint of a machine with a raw disk puts a qcow2 image in its place, over the raw file under another name that begins
- * with the old one. Whoever names the format raw must not take its bytes for the disk. It is not opened as what it says it
- * is either: a guest decides what a raw disk begins with.
+ * A checkpoint of a machine with a raw disk puts a qcow2 image in its place, over the raw file under another name that
+ * begins with the old one. Whoever names the format raw must not take its bytes for the disk. It is not opened as what
+ * it says it is either: a guest decides what a raw disk begins with.
  */
-async function refuseOverlayAsRaw(file: NodeByteFile): Promise<void> {
+async function refuseOverlayAsRaw(file: LockedFile): Promise<void> {
   const start = new Uint8Array(4);
   await file.read(0, start);
   if (!looksLikeQcow2(start)) return;
@@ -102,13 +100,14 @@ async function refuseOverlayAsRaw(file: NodeByteFile): Promise<void> {
     () => undefined,
   );
   if (backing?.format !== 'raw') return;
-  const path = resolve(dirname(file.realPath), backing.name);
+  const path = resolveFrom(dirname(file.realPath), backing.name);
   if (!path.startsWith(`${file.realPath}.`)) return;
-  const exists = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) return;
+  if (
+    (await platform()
+      .files.look(path)
+      .catch(() => undefined)) === undefined
+  )
+    return;
   throw new GodwitError('usage', `${file.name} is a qcow2 image now, over the raw disk ${path}.`, {
     hint: `Open it with the format qcow2, or bring it back into the raw disk with "godwit disk commit ${file.name}".`,
   });
@@ -141,5 +140,5 @@ export function backingPath(overlayPath: string, name: string): string {
   if (/^[a-z][a-z0-9+.-]*:/.test(fileName)) {
     throw new GodwitError('unsupported', `${overlayPath} has the backing file ${name}; godwit reads files only.`);
   }
-  return resolve(dirname(overlayPath), fileName);
+  return platform().files.absolute(resolveFrom(dirname(overlayPath), fileName));
 }

@@ -1,10 +1,11 @@
 /** The disk of a running machine, which checkpoints can be taken of. */
-import { randomBytes } from 'node:crypto';
-import { chmod, realpath, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
 import { GodwitError } from '../../../common/errors.ts';
+import { dirname } from '../../../common/paths.ts';
+import { uniqueName } from '../../../common/unique-name.ts';
+import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, CommittingDisk, type DiskFormat, SwitchableDisk } from '../index.ts';
 import { closedError } from '../range.ts';
+import type { Cancellation } from '../transfer.ts';
 import { type CopyImageOptions, copyImage, imagesUnderCopy } from './copy.ts';
 import { type OpenDiskOptions, type OpenImage, openImage } from './image.ts';
 import { giveNameBack, type Overlay, putOverlay, takeOverlayAway, temporaryParentPath, tidyUp } from './overlay.ts';
@@ -17,9 +18,9 @@ export interface LiveDiskOptions extends OpenDiskOptions {
 
 /**
  * What becomes of the disk's present image:
- * - keep: it belongs to the checkpoint from then on and is never written again; `keptPath` is where it should be then, which is used if
- *   that is on the same file system. Where it need not be `own`, one that was kept before serves again if nothing was written since: else each
- *   of many forks would make the chain of images longer
+ * - keep: it belongs to the checkpoint from then on and is never written again; `keptPath` is where it should be then,
+ *   which is used if that is on the same file system. Where it need not be `own`, one that was kept before serves again
+ *   if nothing was written since: else each of many forks would make the chain of images longer
  * - copy: it is copied; then the overlay is brought back into it
  */
 export type OverlayRequest =
@@ -28,12 +29,18 @@ export type OverlayRequest =
 
 /** An overlay that is in place, but not in use yet. Either of its calls is made, once. */
 export interface PreparedOverlay {
-  /** What the machine asks for from now on goes to the overlay. Resolves when nothing changes the parent any more, and it is on stable storage. */
+  /**
+   * What the machine asks for from now on goes to the overlay. Resolves when nothing changes the parent any more, and
+   * it is on stable storage.
+   */
   switch(): Promise<FrozenDisk>;
   cancel(): Promise<void>;
 }
 
-/** The disk as it was at the moment of the switch. Nothing changes it until `keep` or `commit` is called: one of them, once. */
+/**
+ * The disk as it was at the moment of the switch. Nothing changes it until `keep` or `commit` is called: one of them,
+ * once.
+ */
 export interface FrozenDisk {
   readonly path: string;
   readonly format: DiskFormat;
@@ -47,14 +54,15 @@ export interface FrozenDisk {
   /** Nobody changes it any more: others may read it, and lay images over it. */
   keep(): Promise<void>;
   /**
-   * Brings what the machine has written since into the parent, which the machine goes on with then: after a copy, and when what it was to be
-   * kept for has come to nothing. Nothing is lost when it fails or never ends: it is done when the machine ends, or mostly when it is started again.
+   * Brings what the machine has written since into the parent, which the machine goes on with then: after a copy, and
+   * when what it was to be kept for has come to nothing. Nothing is lost when it fails or never ends: it is done when
+   * the machine ends, or mostly when it is started again.
    */
   commit(options?: CommitOptions): Promise<void>;
 }
 
 export interface CommitOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: Cancellation;
   readonly onProgress?: (doneBytes: number) => void;
 }
 
@@ -80,7 +88,9 @@ export class LiveDisk extends SwitchableDisk {
   #endTurn: () => void = () => {};
   #abandon: (() => Promise<void>) | undefined;
   #uncommitted: Overlay | undefined;
-  /** The last overlay over a parent that was kept, and the last one that the machine went on with until it writes to it. */
+  /**
+   * The last overlay over a parent that was kept, and the last one that the machine went on with until it writes to it.
+   */
   #overKept: Overlay | undefined;
   #unwritten: Overlay | undefined;
   #committing: Promise<void> | undefined;
@@ -113,7 +123,10 @@ export class LiveDisk extends SwitchableDisk {
     return this.#uncommitted !== undefined;
   }
 
-  /** Puts an overlay in place while the machine goes on. Waits for an earlier one to be kept or committed. Throws GodwitError. */
+  /**
+   * Puts an overlay in place while the machine goes on. Waits for an earlier one to be kept or committed. Throws
+   * GodwitError.
+   */
   async prepareOverlay(request: OverlayRequest): Promise<PreparedOverlay> {
     this.#refuseClosed();
     if (this.readonly) return this.#prepareReadonly();
@@ -144,7 +157,7 @@ export class LiveDisk extends SwitchableDisk {
 
   #parentPath(request: OverlayRequest): string {
     if (request.parent === 'copy') return temporaryParentPath(this.path);
-    return request.keptPath ?? `${this.path}.${randomBytes(4).toString('hex')}`;
+    return request.keptPath ?? `${this.path}.${uniqueName().slice(0, 8)}`;
   }
 
   #prepared(overlay: Overlay, request: OverlayRequest, release: () => void): PreparedOverlay {
@@ -341,12 +354,14 @@ async function settle({ disk }: OpenImage): Promise<void> {
   else await disk.flush();
 }
 
-/** Others may read it now, and no one is to write it: the file's mode says so to all programs. */
+/** Others may read it now, and no one is to write it. */
 async function shareForGood({ file }: OpenImage): Promise<void> {
   const path = file.realPath;
   await file.share();
-  // Not all file systems have modes, nor all files that one may change.
-  await chmod(path, (await stat(path)).mode & 0o555).catch(() => {});
+  // Not all files may be changed like that.
+  await platform()
+    .files.protect(path, true)
+    .catch(() => {});
 }
 
 async function openReadonly(path: string, options: LiveDiskOptions): Promise<Opened> {
@@ -355,7 +370,8 @@ async function openReadonly(path: string, options: LiveDiskOptions): Promise<Ope
 }
 
 async function openAll(path: string, options: LiveDiskOptions): Promise<Opened> {
-  const realPath = await realpath(path).catch(() => path);
+  const { files } = platform();
+  const realPath = await files.realPath(path).catch(() => path);
   const parentPath = temporaryParentPath(realPath);
   let parent: OpenImage | undefined;
   const image = await openImage(path, {
@@ -374,7 +390,7 @@ async function openAll(path: string, options: LiveDiskOptions): Promise<Opened> 
     throw error;
   }
   const uncommitted = parent && { image, parent, path: realPath, parentPath };
-  const byLink = dirname(resolve(path)) !== dirname(realPath);
+  const byLink = dirname(files.absolute(path)) !== dirname(realPath);
   return { layers: parent ? [image, parent] : [image], path: realPath, byLink, uncommitted };
 }
 

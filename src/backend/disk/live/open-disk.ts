@@ -1,5 +1,6 @@
 import { GodwitError } from '../../../common/errors.ts';
-import { createWhole } from '../../../platform/node/disk-files.ts';
+import type { ByteFile } from '../../../platform/files.ts';
+import { platform } from '../../../platform/platform.ts';
 import { createQcow2, type Disk, type DiskFormat } from '../index.ts';
 import { assertDiskSize } from '../range.ts';
 import { backingPath, type OpenDiskOptions, openImage } from './image.ts';
@@ -29,7 +30,8 @@ export async function openDisk(path: string, options: OpenDiskOptions = {}): Pro
 
 /**
  * Makes an empty disk. It appears complete or not at all, and never takes the place of a file that exists.
- * @throws GodwitError 'usage' when the path exists or the options make no sense, and what `openDisk` throws for the backing file
+ * @throws GodwitError 'usage' when the path exists or the options make no sense, and what `openDisk` throws for the
+ * backing file
  */
 export async function createDisk(path: string, options: CreateDiskOptions): Promise<void> {
   const backing = options.backing === undefined ? undefined : await inspectBacking(path, options.backing);
@@ -40,18 +42,16 @@ export async function createDisk(path: string, options: CreateDiskOptions): Prom
   if (format === 'raw' && (backing !== undefined || clusterBits !== undefined)) {
     throw new GodwitError('usage', 'A raw disk has no backing file and no clusters; use qcow2.');
   }
-  await createWhole(path, async (file) => {
-    if (format === 'raw') await file.truncate(sizeBytes);
-    else {
-      await createQcow2(file, {
-        sizeBytes,
-        temporary,
-        ...(clusterBits === undefined ? {} : { clusterBits }),
-        ...(backing === undefined ? {} : { backing: { path: backing.path, format: backing.format } }),
-      });
-    }
-    if (!temporary) await file.sync();
-  });
+  const fill = async (file: ByteFile): Promise<void> => {
+    if (format === 'raw') return await file.truncate(sizeBytes);
+    await createQcow2(file, {
+      sizeBytes,
+      temporary,
+      ...(clusterBits === undefined ? {} : { clusterBits }),
+      ...(backing === undefined ? {} : { backing: { path: backing.path, format: backing.format } }),
+    });
+  };
+  await platform().files.createWhole(path, fill, { temporary });
 }
 
 async function inspectBacking(

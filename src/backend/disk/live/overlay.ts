@@ -5,15 +5,12 @@
  *     after    disk.qcow2  an empty overlay, over
  *              disk.qcow2.NAME   what was the machine's disk
  *
- * So the machine's disk is always what the user calls it, and each name has a whole file at every moment: the second name is a hard
- * link, and the overlay replaces the first in one step.
+ * So the machine's disk is always what the user calls it, and each name has a whole file at every moment: the second
+ * name is a hard link, and the overlay replaces the first in one step.
  */
-import { chmod, link, rename, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, isAbsolute } from 'node:path';
 import { GodwitError } from '../../../common/errors.ts';
-import { NodeByteFile } from '../../../platform/node/byte-file.ts';
-import { draftPath, identityOf, sweepDrafts, syncFolder } from '../../../platform/node/disk-files.ts';
-import { errorCodeOf, hostError } from '../../../platform/node/host-error.ts';
+import { basename, dirname, isAbsolute } from '../../../common/paths.ts';
+import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, createQcow2, type DiskFormat, Qcow2Disk } from '../index.ts';
 import { MAX_CHAIN_LENGTH, type OpenImage } from './image.ts';
 
@@ -46,8 +43,10 @@ export async function putOverlay(parent: OpenImage, place: OverlayPlace): Promis
     const image = await makeOverlay(parent, path, { ...place, parentPath });
     return { image, parent, path, parentPath };
   } catch (error) {
-    await unlink(parentPath).catch(() => {});
-    throw hostError(error, `put an image over ${path}`);
+    await platform()
+      .files.removeFile(parentPath)
+      .catch(() => {});
+    throw error;
   }
 }
 
@@ -60,16 +59,14 @@ export async function takeOverlayAway({ image, parent, path, parentPath }: Overl
 
 /** The parent takes its old name back from the overlay, whose content it has. */
 export async function giveNameBack(path: string, parentPath: string): Promise<void> {
-  await rename(parentPath, path).catch((error: unknown) => {
-    throw hostError(error, `give ${parentPath} its name ${path} back`);
-  });
-  await syncFolder(path);
-  if (dirname(parentPath) !== dirname(path)) await syncFolder(parentPath);
+  const { files } = platform();
+  await files.rename(parentPath, path);
+  for (const folder of new Set([dirname(path), dirname(parentPath)])) await files.syncFolder(folder);
 }
 
 async function refuseImpossible(parent: OpenImage, { byLink }: OverlayPlace): Promise<void> {
   const path = parent.file.realPath;
-  if ((await identityOf(path)) !== parent.file.identity) {
+  if ((await platform().files.look(path))?.identity !== parent.file.identity) {
     throw new GodwitError(
       'state',
       `The file ${path} is another one than the machine's disk: it was moved or replaced.`,
@@ -91,23 +88,12 @@ async function refuseImpossible(parent: OpenImage, { byLink }: OverlayPlace): Pr
 async function nameParent(parent: OpenImage, path: string, wanted: string): Promise<string> {
   const beside = dirname(wanted) === dirname(path) ? wanted : `${path}.${basename(wanted)}`;
   const goodPlaces = hasRelativeBacking(parent) ? [beside] : [wanted, beside];
-  let failure: unknown;
-  for (const parentPath of goodPlaces) {
-    try {
-      await link(path, parentPath);
-      await syncFolder(parentPath);
-      return parentPath;
-    } catch (error) {
-      failure = error;
-      if (errorCodeOf(error) !== 'EXDEV') break;
-    }
-  }
-  if (['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errorCodeOf(failure) ?? '')) {
-    throw new GodwitError('unsupported', `The file system of ${path} has no hard links, which checkpoints need.`, {
-      cause: failure,
+  return await platform()
+    .files.addName(path, goodPlaces)
+    .catch((error: unknown) => {
+      if (!(error instanceof GodwitError) || error.code !== 'unsupported') throw error;
+      throw new GodwitError('unsupported', `${error.message} Checkpoints of disks need them.`, { cause: error });
     });
-  }
-  throw hostError(failure, `give ${path} the name ${beside} as well`);
 }
 
 function hasRelativeBacking({ disk }: OpenImage): boolean {
@@ -116,24 +102,21 @@ function hasRelativeBacking({ disk }: OpenImage): boolean {
 }
 
 async function makeOverlay(parent: OpenImage, path: string, place: OverlayPlace): Promise<OpenImage> {
-  const draft = draftPath(path);
-  const file = await NodeByteFile.open(draft, { create: true });
+  const { files } = platform();
+  const draft = await files.openDraft(path, { like: path });
   try {
-    await chmod(draft, (await stat(path)).mode & 0o777);
     const backing: { path: string; format: DiskFormat } = {
       path: backingName(path, place),
       format: parent.disk.format,
     };
-    await createQcow2(file, { sizeBytes: parent.disk.sizeBytes, backing });
-    const disk = await Qcow2Disk.open(file, { openBacking: async () => new BorrowedDisk(parent.disk) });
-    await rename(draft, path);
-    file.movedTo(path);
+    await createQcow2(draft, { sizeBytes: parent.disk.sizeBytes, backing });
+    const disk = await Qcow2Disk.open(draft, { openBacking: async () => new BorrowedDisk(parent.disk) });
+    await draft.replace();
     parent.file.movedTo(place.parentPath);
-    await syncFolder(path);
-    return { disk, file, under: [{ path: place.parentPath, format: parent.disk.format }, ...parent.under] };
+    await files.syncFolder(dirname(path));
+    return { disk, file: draft, under: [{ path: place.parentPath, format: parent.disk.format }, ...parent.under] };
   } catch (error) {
-    await file.close();
-    await unlink(draft).catch(() => {});
+    await draft.discard();
     throw error;
   }
 }
@@ -147,13 +130,14 @@ function backingName(path: string, { parentPath, byLink }: OverlayPlace): string
 }
 
 /**
- * Takes away what a process left that was killed while it put an overlay in place. The caller holds the lock of `path`. True: the disk had
- * its second name, and the overlay had not come.
+ * Takes away what a process left that was killed while it put an overlay in place. The caller holds the lock of `path`.
+ * True: the disk had its second name, and the overlay had not come.
  */
 export async function tidyUp({ file }: OpenImage, path: string): Promise<boolean> {
-  await sweepDrafts(path);
+  const { files } = platform();
+  await files.sweepDrafts(dirname(path), basename(path));
   const parentPath = temporaryParentPath(path);
-  if ((await identityOf(parentPath)) !== file.identity) return false;
-  await unlink(parentPath);
+  if ((await files.look(parentPath))?.identity !== file.identity) return false;
+  await files.removeFile(parentPath);
   return true;
 }

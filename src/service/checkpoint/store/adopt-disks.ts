@@ -4,7 +4,7 @@ import { openImage } from '../../../backend/disk/live/image.ts';
 import type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { rewriteChain } from '../../../checkpoint/rewrite.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { isAbsolutePath, joinPath, relativePath } from '../../../common/paths.ts';
+import { isAbsolute, join, relative } from '../../../common/paths.ts';
 import { withFolderLock } from '../../../platform/folder-lock.ts';
 import { platform } from '../../../platform/platform.ts';
 import { absolutePath, diskFiles, filesNeeded, isRemoved, readInventory, resolveReference } from './inventory.ts';
@@ -34,7 +34,7 @@ export async function adoptDisks(
   { signal, onProgress }: AdoptOptions = {},
 ): Promise<ReleasedImage[]> {
   const { id, disks } = await metaOf(folder, reference);
-  const kept = disks.filter(({ path, readonly }) => isAbsolutePath(path) && !readonly);
+  const kept = disks.filter(({ path, readonly }) => isAbsolute(path) && !readonly);
   const copies = new Map<string, CheckpointDisk>();
   try {
     for (const disk of kept) {
@@ -77,10 +77,10 @@ async function copyInto(
   try {
     const copy = `${id}/disk-${randomHex(4)}.qcow2`;
     const progress = onProgress && { onProgress: (doneBytes: number) => onProgress(doneBytes, sizeBytes) };
-    await copyImage(image, joinPath(folder, copy), { ...(signal && { signal }), ...progress });
+    await copyImage(image, join(folder, copy), { ...(signal && { signal }), ...progress });
     const root = await platform().files.realPath(folder);
     const backing = imagesUnderCopy(image).map(({ path: under }) => {
-      const inside = relativePath(root, under);
+      const inside = relative(root, under);
       return isStorePath(inside) ? inside : under;
     });
     return { ...disk, path: copy, format: 'qcow2', backing };

@@ -1,6 +1,6 @@
 import { rewriteChain } from '../../../checkpoint/rewrite.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { joinPath } from '../../../common/paths.ts';
+import { join } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
 import { type DraftOwner, sweepDrafts } from './draft-folder.ts';
 import { lockFiles } from './image-locks.ts';
@@ -29,7 +29,7 @@ export async function deleteCheckpoint(
   const all = await readInventory(store);
   const others = all.filter(({ id }) => id !== target.id);
   refuseNewerOnes(others);
-  const images = (await imagesOf(target.folder)).map((name) => joinPath(target.folder, name));
+  const images = (await imagesOf(target.folder)).map((name) => join(target.folder, name));
   const locks = await lockFiles(images);
   try {
     await takeIn(store, target, others);
@@ -120,14 +120,14 @@ async function keepImages(store: string, { id, folder, manifest, meta }: StoredC
 }
 
 async function removeMachineFile(folder: string): Promise<void> {
-  await platform().files.removeFile(joinPath(folder, MACHINE_FILE));
+  await platform().files.removeFile(join(folder, MACHINE_FILE));
 }
 
 async function removeFolder(store: string, id: string): Promise<void> {
   const { files } = platform();
-  const doomed = joinPath(store, `${DELETED}${id}`);
+  const doomed = join(store, `${DELETED}${id}`);
   await files.removeTree(doomed);
-  await files.rename(joinPath(store, id), doomed);
+  await files.rename(join(store, id), doomed);
   await files.syncFolder(store);
   await files.removeTree(doomed);
 }
@@ -137,7 +137,7 @@ async function collectRemnants(store: string): Promise<void> {
   const all = await readInventory(store);
   for (const remnant of all.filter(isRemoved)) {
     if (isNeeded(remnant, all)) continue;
-    const images = (await imagesOf(remnant.folder)).map((name) => joinPath(remnant.folder, name));
+    const images = (await imagesOf(remnant.folder)).map((name) => join(remnant.folder, name));
     const locks = await lockFiles(images).catch(ignoreLocked);
     if (!locks) continue;
     try {
@@ -160,9 +160,9 @@ function ignoreLocked(error: unknown): undefined {
 export async function sweepStore(store: string): Promise<DraftOwner[]> {
   const { files } = platform();
   const owners = await sweepDrafts(store);
-  await files.removeLeftovers(store);
+  await files.sweepDrafts(store);
   for (const { name, kind } of await files.list(store)) {
-    const path = joinPath(store, name);
+    const path = join(store, name);
     if (name.startsWith(DELETED)) await files.removeTree(path);
     else if (kind === 'folder' && !name.startsWith('.')) await sweepFolder(path);
   }
@@ -170,7 +170,7 @@ export async function sweepStore(store: string): Promise<DraftOwner[]> {
 }
 
 async function sweepFolder(folder: string): Promise<void> {
-  await platform().files.removeLeftovers(folder, { wholeFiles: true });
+  await platform().files.sweepDrafts(folder);
   const manifest = await readManifest(folder).catch(() => undefined);
   if (manifest?.removed) await removeMachineFile(folder);
 }

@@ -1,6 +1,6 @@
 /** Folders of checkpoints in the making. Nobody takes them for checkpoints. */
 import { isCheckpointId } from '../../../checkpoint/meta.ts';
-import { joinPath } from '../../../common/paths.ts';
+import { join } from '../../../common/paths.ts';
 import type { OwnedFolder } from '../../../platform/files.ts';
 import { platform } from '../../../platform/platform.ts';
 
@@ -21,7 +21,7 @@ export interface DraftOwner extends DraftBases {
 
 /** Only while the store is locked: nobody must see a draft without its owner. */
 export function makeDraftFolder(store: string, id: string, { parent, base }: DraftBases): Promise<OwnedFolder> {
-  return platform().files.makeOwnedFolder(joinPath(store, `${PREFIX}${id}`), { parent, base });
+  return platform().files.makeOwnedFolder(join(store, `${PREFIX}${id}`), { parent, base });
 }
 
 /** Removes drafts whose makers are gone, and gives the owners of the others. Only while the store is locked. */
@@ -30,7 +30,7 @@ export async function sweepDrafts(store: string): Promise<DraftOwner[]> {
   const owners: DraftOwner[] = [];
   for (const { name } of await files.list(store)) {
     if (!name.startsWith(PREFIX) || !isCheckpointId(name.slice(PREFIX.length))) continue;
-    const folder = joinPath(store, name);
+    const folder = join(store, name);
     const owner = await files.ownerOf(folder);
     if (owner) owners.push({ name: owner.name, parent: owner.note.parent ?? null, base: owner.note.base ?? null });
     else await files.removeTree(folder);

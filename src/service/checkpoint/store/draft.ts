@@ -1,6 +1,6 @@
 import type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { joinPath } from '../../../common/paths.ts';
+import { join } from '../../../common/paths.ts';
 import { boardVersionOf } from '../../../machine/board-versions.ts';
 import type { MemorySnapshot } from '../../../memory/snapshot.ts';
 import type { OwnedFolder } from '../../../platform/files.ts';
@@ -90,7 +90,7 @@ export class CheckpointDraft {
     const { closing } = this.services;
     const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing]);
     const bytes = await this.services.writer.write(
-      joinPath(this.folder, MACHINE_FILE),
+      join(this.folder, MACHINE_FILE),
       { meta, state, ...(hotPages === undefined ? {} : { hotPages }) },
       memory,
       { ...options, signal, ...(flatten && meta.base !== null ? { flattenFrom: store } : {}) },
@@ -146,7 +146,7 @@ export class CheckpointDraft {
       await this.refuseMissing(manifest);
       await this.owned.disown();
       await files.syncFolder(this.folder);
-      await files.rename(this.folder, joinPath(store, this.id));
+      await files.rename(this.folder, join(store, this.id));
       this.isOpen = false;
       await files.syncFolder(store);
     });
@@ -155,7 +155,7 @@ export class CheckpointDraft {
   private async refuseMissing({ needs }: Manifest): Promise<void> {
     for (const path of needs) {
       const [id, file] = path.split('/');
-      const place = id === this.id ? joinPath(this.folder, file!) : joinPath(this.origin.store, path);
+      const place = id === this.id ? join(this.folder, file!) : join(this.origin.store, path);
       if (!(await exists(place))) throw new GodwitError('not-found', `The disk image ${place} is missing.`);
     }
   }
@@ -175,5 +175,5 @@ export class CheckpointDraft {
 
 async function syncFiles(folder: string): Promise<void> {
   const { files } = platform();
-  for (const { name } of await files.list(folder)) await files.syncFile(joinPath(folder, name));
+  for (const { name } of await files.list(folder)) await files.syncFile(join(folder, name));
 }

@@ -1,6 +1,6 @@
 import { type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { isAbsolutePath, joinPath, parentPath } from '../../../common/paths.ts';
+import { dirname, isAbsolute, join } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { machineFile, readMetaOf } from './stored-chain.ts';
@@ -54,7 +54,7 @@ export async function readCheckpoint(
   id: string,
   depth: Depth = 'all',
 ): Promise<StoredCheckpoint | undefined> {
-  const folder = joinPath(store, id);
+  const folder = join(store, id);
   const failures: GodwitError[] = [];
   const note = (error: unknown): undefined => {
     if (!(error instanceof GodwitError)) throw error;
@@ -130,7 +130,7 @@ async function missing(
   if (meta.base !== null && !all.some(({ id, meta: base }) => id === meta.base && base !== undefined)) {
     return `The checkpoint ${meta.base}, on which it builds, is missing or damaged.`;
   }
-  for (const path of diskFiles(parentPath(folder), meta)) {
+  for (const path of diskFiles(dirname(folder), meta)) {
     if (!(await exists(path))) return `The disk image ${path} is missing.`;
   }
   return undefined;
@@ -142,13 +142,13 @@ export function diskFiles(store: string, meta: CheckpointMeta): string[] {
 }
 
 export function absolutePath(store: string, path: string): string {
-  return isAbsolutePath(path) ? path : joinPath(store, path);
+  return isAbsolute(path) ? path : join(store, path);
 }
 
 /** Those of them that lie in the store, "<id>/<file>". */
 export function filesNeeded(meta: CheckpointMeta): string[] {
   return [
-    ...new Set(meta.disks.flatMap(({ path, backing }) => [path, ...backing]).filter((path) => !isAbsolutePath(path))),
+    ...new Set(meta.disks.flatMap(({ path, backing }) => [path, ...backing]).filter((path) => !isAbsolute(path))),
   ];
 }
 
@@ -159,7 +159,7 @@ export async function exists(path: string): Promise<boolean> {
 async function folderBytes(folder: string): Promise<number> {
   const { files } = platform();
   const entries = await files.list(folder).catch(() => []);
-  const found = await Promise.all(entries.map(({ name }) => files.look(joinPath(folder, name)).catch(() => undefined)));
+  const found = await Promise.all(entries.map(({ name }) => files.look(join(folder, name)).catch(() => undefined)));
   return found.reduce((sum, info) => sum + (info?.storedBytes ?? 0), 0);
 }
 

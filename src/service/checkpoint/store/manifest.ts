@@ -1,6 +1,6 @@
 import { assertCheckpointName, isCheckpointId } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { joinPath } from '../../../common/paths.ts';
+import { join } from '../../../common/paths.ts';
 import { hostError } from '../../../platform/node/host-error.ts';
 import { writeWholeFile } from '../../../platform/node/whole-file.ts';
 import { platform } from '../../../platform/platform.ts';
@@ -45,14 +45,14 @@ export function isStorePath(path: string): boolean {
 export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
   const body = JSON.stringify(manifest);
   const text = `${JSON.stringify({ format: FORMAT, checksum: checksumOf(body), checkpoint: manifest }, null, 2)}\n`;
-  await platform().files.writeWhole(joinPath(folder, MANIFEST_FILE), [new TextEncoder().encode(text)], {
+  await platform().files.writeWhole(join(folder, MANIFEST_FILE), [new TextEncoder().encode(text)], {
     replace: true,
   });
 }
 
 /** Throws GodwitError 'not-found', 'damaged', 'unsupported', 'io'. */
 export async function readManifest(folder: string): Promise<Manifest> {
-  const path = joinPath(folder, MANIFEST_FILE);
+  const path = join(folder, MANIFEST_FILE);
   const bytes = await platform().files.read(path);
   const record = bytes.length > MAXIMUM_BYTES ? undefined : parse(bytes);
   if (record === undefined) throw isText(bytes) ? damaged(path) : madeByOthers(path, KIND, bytes);

@@ -9,7 +9,7 @@ import { rewriteWith } from '../../../checkpoint/rewrite.ts';
 import { diskPages } from '../../../checkpoint/sections.ts';
 import { CheckpointWriter } from '../../../checkpoint/write.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { joinPath } from '../../../common/paths.ts';
+import { join } from '../../../common/paths.ts';
 import type { WriteWholeOptions } from '../../../platform/files.ts';
 import { platform } from '../../../platform/platform.ts';
 import type { CheckpointDraft } from './draft.ts';
@@ -118,11 +118,11 @@ async function fillDraft(
   const disks: CheckpointDisk[] = [];
   for (const [index, disk] of file.meta.disks.entries()) {
     const image = `disk${index}.qcow2`;
-    await writeImage(joinPath(draft.folder, image), disk, file.disk(index), signal);
+    await writeImage(join(draft.folder, image), disk, file.disk(index), signal);
     disks.push({ ...disk, path: draft.storePath(image), format: 'qcow2', backing: [] });
   }
   const change: Partial<CheckpointMeta> = { id: draft.id, name, parent: null, disks };
-  await platform().files.writeWhole(joinPath(draft.folder, MACHINE_FILE), machineBlocks(file, change), {
+  await platform().files.writeWhole(join(draft.folder, MACHINE_FILE), machineBlocks(file, change), {
     replace: true,
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),

@@ -1,7 +1,7 @@
 import { ChainPageSource, closeChain } from '../../../checkpoint/chain.ts';
 import { assertCheckpointName, type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { joinPath } from '../../../common/paths.ts';
+import { join } from '../../../common/paths.ts';
 import type { PageSource } from '../../../memory/page-source.ts';
 import { withFolderLock } from '../../../platform/folder-lock.ts';
 import { platform } from '../../../platform/platform.ts';
@@ -68,7 +68,7 @@ export interface CheckpointNode {
 
 /** In Node.js `$XDG_DATA_HOME/godwit/checkpoints`, or `~/.local/share/godwit/checkpoints`. */
 export function defaultCheckpointFolder(): string {
-  return joinPath(platform().files.dataFolder, 'checkpoints');
+  return join(platform().files.dataFolder, 'checkpoints');
 }
 
 /**

@@ -2,7 +2,7 @@ import { type CheckpointChain, openChainLater } from '../../../checkpoint/chain.
 import { CheckpointFile, readCheckpointMeta } from '../../../checkpoint/checkpoint-file.ts';
 import type { CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
-import { joinPath } from '../../../common/paths.ts';
+import { join } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
 
 /** In the folder of each checkpoint. */
@@ -12,7 +12,7 @@ export const MACHINE_FILE = 'machine.godwit';
 const ATTEMPTS = 16;
 
 export function machineFile(folder: string, id: string): string {
-  return joinPath(folder, id, MACHINE_FILE);
+  return join(folder, id, MACHINE_FILE);
 }
 
 export async function openCheckpointFile(path: string): Promise<CheckpointFile> {
