@@ -22,11 +22,11 @@ export function liveTarget({ core, runner, kill, readonlyBecause }: LiveTargetPa
         const ran = execute(branches);
         return ran.kind === 'end' ? { kind: 'debug' } : ran;
       };
-      runner.resume();
+      runner.unhalt();
     },
     leave: () => {
       runner.execute = (branches) => core.run(branches);
-      runner.resume();
+      runner.unhalt();
     },
     kill,
     yield: () => Promise.resolve(),
