@@ -366,7 +366,7 @@ describe('a connection for debuggers', () => {
   let machine: LiveMachine;
   beforeEach(async () => {
     machine = await LiveMachine.start(await makeCore());
-    machine.runner.resume();
+    machine.runner.unhalt();
   });
   afterEach(() => machine.stop());
 
