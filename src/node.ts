@@ -29,3 +29,4 @@ export {
   type VerifyReport,
 } from './service/checkpoint/store/index.ts';
 export { Machine } from './service/machine/machine.ts';
+export * from './service/replay/index.ts';

@@ -127,7 +127,7 @@ export class Engine {
     this.decodeTable = arena.allocate(DECODE_TABLE_BYTES, 64);
     fillDecodeTable(arena.words, this.decodeTable);
     const env = { memory: arena.memory, table: this.translator.table };
-    const host = this.imports() as unknown as Record<string, unknown>;
+    const host = this.imports() as unknown as Record<string, () => unknown>;
     const { exports } = new WebAssembly.Instance(module, { env, host });
     this.interpreter = exports as unknown as InterpreterExports;
   }

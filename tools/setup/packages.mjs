@@ -23,6 +23,8 @@ const WANTED = {
   'libc6-dev': '/usr/include/stdio.h',
   make: 'make',
   'xz-utils': 'xz',
+  // For the tests of core and services in a browser.
+  chromium: 'chromium',
 };
 
 export function missingPackages() {

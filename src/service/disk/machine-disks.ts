@@ -5,7 +5,6 @@ import { join } from '../../common/paths.ts';
 import type { BlockCompletion } from '../../device/virtio/block/backend.ts';
 import type { VirtioBlock } from '../../device/virtio/block/virtio-block.ts';
 import type { DiskDescription } from '../../machine/board.ts';
-import { isTemporary, makeTemporaryFolder } from '../../platform/node/temporary-folder.ts';
 import { platform } from '../../platform/platform.ts';
 import type { OutputGate } from '../../run/output-gate.ts';
 import { DiskPort } from './disk-port.ts';

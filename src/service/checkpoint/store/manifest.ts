@@ -1,8 +1,6 @@
 import { assertCheckpointName, isCheckpointId } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { join } from '../../../common/paths.ts';
-import { hostError } from '../../../platform/node/host-error.ts';
-import { writeWholeFile } from '../../../platform/node/whole-file.ts';
 import { platform } from '../../../platform/platform.ts';
 import { madeByNewer, madeByOthers, requireVersion } from '../../../state/format-errors.ts';
 import { isOptional } from '../../../state/state-reader.ts';
