@@ -361,7 +361,7 @@ describe('a chain', () => {
 
   it('cannot be built where changes are not known', () => {
     expect(() => fileOf({ meta: metaOf(8, { base: idOf(2) }), memory: memory.snapshot(false) }, portableCodec)).toThrow(
-      expect.objectContaining({ code: 'usage' }),
+      expect.objectContaining({ code: 'internal' }),
     );
   });
 });
