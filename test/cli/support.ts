@@ -53,14 +53,22 @@ export class Run {
     this.child.stdin.write(text);
   }
 
-  /** Waits for a text after the one that was found last. */
+  /** Waits for a text on standard output, after the one that was found last. */
   async shows(text: string): Promise<void> {
-    for (;;) {
+    await this.waitFor(text, () => {
       const at = this.stdout.indexOf(text, this.seen);
-      if (at >= 0) {
-        this.seen = at + text.length;
-        return;
-      }
+      if (at >= 0) this.seen = at + text.length;
+      return at >= 0;
+    });
+  }
+
+  /** Waits for a text on standard error. */
+  async says(text: string): Promise<void> {
+    await this.waitFor(text, () => this.stderr.includes(text));
+  }
+
+  private async waitFor(text: string, isThere: () => boolean): Promise<void> {
+    while (!isThere()) {
       if (this.child.exitCode !== null || this.child.signalCode !== null) {
         throw new Error(`it ended without showing ${JSON.stringify(text)}: ${this.stdout}${this.stderr}`);
       }

@@ -59,7 +59,7 @@ describe('the file of a recording', () => {
     whole = new Uint8Array(sink.bytes);
     records = recordsOf(whole);
     outlined = outline(openBytes(whole));
-  }, 60_000);
+  }, 300_000);
 
   it('has a start, pages, a log in several records and an end', async () => {
     const types = records.map(({ type }) => type);

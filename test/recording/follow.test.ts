@@ -240,7 +240,7 @@ describe('a recording that another process makes', () => {
     expect(here.shown.text).toBe('one two q');
     here.player.takeMachine().dispose();
     here.recording.close();
-  }, 60_000);
+  }, 300_000);
 
   it('ends with a clear message when that one is killed', async () => {
     const path = file('killed.rec');
@@ -261,7 +261,7 @@ describe('a recording that another process makes', () => {
     const opened = await openRecording(path);
     expect((await replayAll(opened)).printed).toBe('one two ');
     opened.close();
-  }, 60_000);
+  }, 300_000);
 });
 
 describe('several that listen to one machine', async () => {
