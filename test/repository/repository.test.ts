@@ -1,10 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ROOT } from './import-table.ts';
-
-const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+import { read, trackedFiles } from './source.ts';
 
 interface Package {
   readonly version: string;
@@ -21,13 +20,6 @@ interface LockedPackage {
   readonly integrity?: string;
 }
 const lock = JSON.parse(read('package-lock.json')) as { packages: Readonly<Record<string, LockedPackage>> };
-
-/** What git has of the checkout, or undefined outside of one. */
-function trackedFiles(): string[] | undefined {
-  const { status, stdout } = spawnSync('git', ['-C', ROOT, 'ls-files', '-z'], { encoding: 'utf8' });
-  if (status !== 0) return undefined;
-  return stdout.split('\0').filter((path) => path !== '' && existsSync(join(ROOT, path)));
-}
 
 describe('dependencies', () => {
   it('are asked for in exact versions', () => {
@@ -69,38 +61,6 @@ describe('files in git', () => {
   it.skipIf(files === undefined)('are no build results and no large files (skipped outside of a git checkout)', () => {
     expect(files!.filter((path) => /^(?:dist|node_modules|\.cache)\//.test(path))).toEqual([]);
     expect(files!.filter((path) => statSync(join(ROOT, path)).size > 1_000_000)).toEqual([]);
-  });
-});
-
-const DOCUMENTS = [
-  'README.md',
-  'docs/ARCHITECTURE.md',
-  'docs/TESTING.md',
-  'docs/DECISIONS.md',
-  'docs/BENCHMARKS.md',
-  'docs/FORMATS.md',
-  'CHANGELOG.md',
-];
-
-describe.each(DOCUMENTS)('%s', (document) => {
-  const text = read(document);
-
-  it('links only to files that exist', () => {
-    const links = [...text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)].map(([, link]) => link!);
-    const local = links.filter((link) => !/^[a-z]+:/.test(link));
-    expect(local.filter((link) => !existsSync(join(ROOT, document, '..', link)))).toEqual([]);
-  });
-
-  it('names only paths that exist', () => {
-    const named = [...text.matchAll(/`((?:src|test|tools|bench|docs|\.ci)\/[\w./-]+)`/g)].map(([, path]) => path!);
-    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
-  });
-
-  it('names only npm scripts that exist', () => {
-    const scripts = [...text.matchAll(/\bnpm (?:run (\w[\w:-]*)|(start|test)\b)/g)].map(
-      ([, run, short]) => run ?? short!,
-    );
-    expect(scripts.filter((script) => manifest.scripts[script] === undefined)).toEqual([]);
   });
 });
 
