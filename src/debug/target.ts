@@ -1,4 +1,6 @@
-import type { ExecutionPoint, MachineCore, Outcome } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
+import type { Outcome } from '../machine/outcome.ts';
 
 /** How far a stretch of execution came. `end`: there is no more to replay. */
 export type Ran = Outcome | { readonly kind: 'end' };

@@ -1,6 +1,7 @@
 import { invariant } from '../common/invariant.ts';
 import * as L from '../hart/layout.ts';
-import type { MachineCore, Outcome } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { Outcome } from '../machine/outcome.ts';
 
 /** Where a machine was, and the time since the sample before. */
 export interface Sample {

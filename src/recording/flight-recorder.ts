@@ -1,4 +1,4 @@
-import type { Outcome } from '../machine/core.ts';
+import type { Outcome } from '../machine/outcome.ts';
 import type { LoggedEvent } from '../run/event-log.ts';
 import type { LiveListener } from '../run/listeners.ts';
 import type { EndReason } from './end.ts';

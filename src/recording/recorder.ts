@@ -1,6 +1,7 @@
 import { GodwitError } from '../common/errors.ts';
-import type { MachineCore, Outcome } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
 import type { Images } from '../machine/linux.ts';
+import type { Outcome } from '../machine/outcome.ts';
 import type { LoggedEvent } from '../run/event-log.ts';
 import type { LiveListener } from '../run/listeners.ts';
 import { encodePlainData } from '../state/plain-data-codec.ts';

@@ -1,5 +1,6 @@
 import { GodwitError } from '../common/errors.ts';
-import type { ExecutionPoint, MachineCore } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import { type EventLog, isBefore, type LoggedEvent } from '../run/event-log.ts';
 import { ReplayRunner } from '../run/replay-runner.ts';
 import type { RewindableOutput } from './rewindable-output.ts';

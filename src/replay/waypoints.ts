@@ -1,5 +1,6 @@
 import { invariant, present } from '../common/invariant.ts';
-import type { MachineCore, MachineSnapshot } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { MachineSnapshot } from '../machine/machine-snapshot.ts';
 
 /** A place in a replay that the machine can be put back to. */
 export interface Waypoint {

@@ -1,5 +1,6 @@
 import { VMGENID_BYTES } from '../device/vmgenid/registers.ts';
-import type { ExternalEvent, MachineCore } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ExternalEvent } from '../machine/events.ts';
 import { type LoggedEvent, stamp } from './replay-runner.ts';
 import { catchUp, epochCorrection, ticksAtWall } from './wall-time.ts';
 

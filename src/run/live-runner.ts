@@ -1,6 +1,8 @@
 import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
-import type { ConsolePort, ExternalEvent, MachineCore, Outcome } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ConsolePort, ExternalEvent } from '../machine/events.ts';
+import type { Outcome } from '../machine/outcome.ts';
 import type { HostClock } from '../platform/clock.ts';
 import type { HostLoop } from './host-loop.ts';
 import { Listeners, type LiveListener, throwLater } from './listeners.ts';

@@ -1,6 +1,8 @@
 import { GodwitError } from '../common/errors.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
-import type { ExternalEvent, MachineCore, Outcome } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ExternalEvent } from '../machine/events.ts';
+import type { Outcome } from '../machine/outcome.ts';
 import { EndedLog, type EventLog, type LoggedEvent } from './event-log.ts';
 
 export type { LoggedEvent } from './event-log.ts';

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { nodeClock } from '../../src/platform/node/clock.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';

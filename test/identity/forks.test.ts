@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { CoreOptions, MachineSnapshot } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import { bootImages } from '../../src/machine/linux.ts';
+import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
 import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { guestImages } from '../support/guest.ts';
 import { patient, tierUnderTest } from '../support/tiers.ts';

@@ -1,4 +1,6 @@
-import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
+import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
 import { type Individual, takeFreshIdentity } from '../../src/run/identity.ts';
 import { type LoggedEvent, stamp } from '../../src/run/replay-runner.ts';
 import { CopiedPages } from '../support/copied-pages.ts';

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type CoreOptions, type ExecutionPoint, MachineCore } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
+import type { ExecutionPoint } from '../../src/machine/execution-point.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { RewindableOutput } from '../../src/replay/rewindable-output.ts';
 import { Timeline } from '../../src/replay/timeline.ts';

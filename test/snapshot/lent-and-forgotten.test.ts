@@ -1,6 +1,7 @@
 /** Real guests while pages are lent and forgotten under them: in between runs, as the host does it. */
 import { describe, expect, it } from 'vitest';
-import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import type { Loan } from '../../src/memory/loan.ts';
 import type { PageSource } from '../../src/memory/page-source.ts';

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import { bootImages } from '../../src/machine/linux.ts';
+import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
 import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { CopiedPages } from '../support/copied-pages.ts';
 import { guestImages } from '../support/guest.ts';

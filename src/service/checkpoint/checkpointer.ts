@@ -3,7 +3,8 @@ import type { FrozenDisk, PreparedOverlay } from '../../backend/disk/live/live-d
 import type { CheckpointDisk } from '../../checkpoint/meta.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { join, relative } from '../../common/paths.ts';
-import type { MachineCore, MachineSnapshot } from '../../machine/core.ts';
+import type { MachineCore } from '../../machine/core.ts';
+import type { MachineSnapshot } from '../../machine/machine-snapshot.ts';
 import type { WrittenPages } from '../../memory/written-pages.ts';
 import { platform } from '../../platform/platform.ts';
 import type { DisksToFork, MachineDisks } from '../disk/machine-disks.ts';

@@ -1,7 +1,7 @@
 import type { FromMachine } from '../../api/actions.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import type { RegionCompiler } from '../../execute/jit/compiler.ts';
-import { joinEngine } from '../../machine/core.ts';
+import { joinEngine } from '../../machine/core-engine.ts';
 import type { Engine } from '../../machine/engine.ts';
 import { MemoryLock } from '../../memory/lock.ts';
 import { FrameSnapshot } from '../../memory/snapshot.ts';

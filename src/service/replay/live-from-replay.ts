@@ -1,6 +1,7 @@
 import type { ContinueOptions } from '../../api/checkpoint.ts';
 import type { Finish } from '../../device/finisher/test-finisher.ts';
-import type { ConsolePort, MachineCore } from '../../machine/core.ts';
+import type { MachineCore } from '../../machine/core.ts';
+import type { ConsolePort } from '../../machine/events.ts';
 import { platform } from '../../platform/platform.ts';
 import { freshIdentityEvents } from '../../run/identity.ts';
 import type { LiveListener } from '../../run/listeners.ts';
