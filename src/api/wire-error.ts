@@ -17,7 +17,7 @@ export function toWireError(error: unknown): WireError {
     return { code, message, ...(hint === undefined ? {} : { hint }), ...stack };
   }
   const text = error instanceof Error ? error.message : String(error);
-  return { code: 'state', message: `The machine broke down through a mistake in godwit: ${text}.`, ...stack };
+  return { code: 'internal', message: `The machine broke down through a mistake in godwit: ${text}.`, ...stack };
 }
 
 function stackOf(error: Error): string {

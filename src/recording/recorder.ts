@@ -212,7 +212,7 @@ export class Recorder implements LiveListener {
 
   /** A listener of a machine must not throw: this is a mistake in godwit. */
   failed(error: unknown): void {
-    this.fail(new GodwitError('io', `The recording failed: ${String(error)}`, { cause: error }));
+    this.fail(new GodwitError('internal', `The recording failed: ${String(error)}`, { cause: error }));
   }
 
   /** Without events a replay of what is in the file could not know that none came. */

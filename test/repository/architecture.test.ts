@@ -42,14 +42,14 @@ describe('the may-import table of docs/ARCHITECTURE.md', () => {
       'memory',
       'device',
       'backend',
-      'door',
+      'run',
       'machine',
       'state',
       'checkpoint',
     ];
     const rows = table.filter(({ folder }) => core.some((name) => isWithin(folder, name)));
     expect(rows.filter(({ outside }) => outside.includes('node:'))).toEqual([]);
-    const hosts = rows.flatMap(({ own }) => own).filter((item) => /^(platform|guest|api|cli|web)\b/.test(item));
+    const hosts = rows.flatMap(({ own }) => own).filter((item) => /^(platform\/|service\b|guest\b|api\b|cli\b)/.test(item));
     expect(hosts).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import type { CheckpointOptions, CheckpointProgress, CheckpointReport } from '../../api/checkpoint.ts';
 import type { FrozenDisk, PreparedOverlay } from '../../backend/disk/live/live-disk.ts';
 import type { CheckpointDisk } from '../../checkpoint/meta.ts';
+import { throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { join, relative } from '../../common/paths.ts';
 import type { MachineCore } from '../../machine/core.ts';
@@ -281,7 +282,7 @@ export class Checkpointer {
 }
 
 function refuseCancelled(signal: AbortSignal): void {
-  if (signal.aborted) throw new GodwitError('state', 'The checkpoint was cancelled.');
+  throwIfCancelled(signal, 'The checkpoint was cancelled');
 }
 
 /** "<id>/<file>" for what lies in the store. */

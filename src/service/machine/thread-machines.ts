@@ -11,7 +11,7 @@ import { ForkOrigin } from './fork-origin.ts';
 import { beginFork, forkMachine, openMachine, restoreMachine } from './open-machine.ts';
 import { Peers } from './peers.ts';
 import type { RunningMachine } from './running-machine.ts';
-import type { Envelope, ForkRequest, Joining, PeerMessage, ToThread } from './thread-messages.ts';
+import type { Envelope, ForkRequest, Joining, ToThread } from './thread-messages.ts';
 
 export type SendEnvelope = (envelope: Envelope<FromMachine>, transfer: ArrayBuffer[]) => void;
 

@@ -5,7 +5,7 @@ import type { ConsolePort } from '../../machine/events.ts';
 import { platform } from '../../platform/platform.ts';
 import { freshIdentityEvents } from '../../run/identity.ts';
 import type { LiveListener } from '../../run/listeners.ts';
-import { type LiveOptions, LiveRunner } from '../../run/live-runner.ts';
+import { LiveRunner } from '../../run/live-runner.ts';
 import { InputQueue } from '../machine/input-queue.ts';
 import { MachineLoop } from '../machine/machine-loop.ts';
 import type { ReplayDisks } from './replay-disks.ts';
