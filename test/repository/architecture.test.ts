@@ -49,7 +49,9 @@ describe('the may-import table of docs/ARCHITECTURE.md', () => {
     ];
     const rows = table.filter(({ folder }) => core.some((name) => isWithin(folder, name)));
     expect(rows.filter(({ outside }) => outside.includes('node:'))).toEqual([]);
-    const hosts = rows.flatMap(({ own }) => own).filter((item) => /^(platform\/|service\b|guest\b|api\b|cli\b)/.test(item));
+    const hosts = rows
+      .flatMap(({ own }) => own)
+      .filter((item) => /^(platform\/|service\b|guest\b|api\b|cli\b)/.test(item));
     expect(hosts).toEqual([]);
   });
 });

@@ -43,7 +43,7 @@ export class CommittingDisk implements Disk {
    */
   async commit(options: { signal?: Cancellation; onProgress?: (doneBytes: number) => void } = {}): Promise<void> {
     while (this.#cursor < this.sizeBytes) {
-      throwIfCancelled(options.signal, 'Committing the disk was cancelled');
+      throwIfCancelled(options.signal, 'Committing the disk was called off');
       await this.#step();
       options.onProgress?.(this.#cursor);
     }

@@ -17,7 +17,7 @@ export async function copyDisk(from: Disk, to: Disk, options: CopyOptions): Prom
   const rules = { imagesUnder: options.imagesUnder, targetIsEmpty: !options.targetHasBacking };
   const end = from.sizeBytes;
   for (let offset = 0; offset < end; ) {
-    throwIfCancelled(options.signal, 'Copying the disk was cancelled');
+    throwIfCancelled(options.signal, 'Copying the disk was called off');
     offset = await transferPiece(from, to, { offset, end }, rules);
     options.onProgress?.(offset);
   }
