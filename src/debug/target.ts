@@ -19,7 +19,7 @@ export interface ReverseExecution {
   seekBranches(branches: bigint): void;
 }
 
-/** A machine that a debugger is put on, and what moves it: the live door, or a replay. */
+/** A machine that a debugger is put on, and what moves it: a live runner, or a replay. */
 export interface DebugTarget {
   readonly core: MachineCore;
   /** Runs to the first counted transfer at or after `branches`, or to a stop. */

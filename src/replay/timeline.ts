@@ -211,11 +211,6 @@ export class Timeline {
     return this.point;
   }
 
-  /** Runs to this place, with the events on the way, but leaves no waypoints. For `searchBack`. */
-  get recordedDoor(): ReplayRunner {
-    return this.runner;
-  }
-
   /** Gives the waypoints' memory back. The machine stays where it is. */
   dispose(): void {
     this.waypoints.release();

@@ -41,7 +41,7 @@ const DISK_STEP_MS = 20;
 const LONG_JUMP_TICKS = 10_000_000n;
 
 /**
- * The live door: runs a machine in slices, in time with the wall clock, and delivers what comes from outside between them. What
+ * Runs a machine live: in slices, in time with the wall clock, and delivers what comes from outside between them. What
  * was asked of it while a slice ran takes effect at its end.
  */
 export class LiveRunner {
@@ -164,7 +164,7 @@ export class LiveRunner {
     while (!this.stopped) {
       if (this.stands) await this.stayPaused();
       else {
-        const finish = await this.turn();
+        const finish = await this.runSlice();
         if (finish) return finish;
       }
       await this.loop.yield();
@@ -178,7 +178,7 @@ export class LiveRunner {
   }
 
   /** Deliveries, a slice, and what follows from how it ended. */
-  private async turn(): Promise<Finish | undefined> {
+  private async runSlice(): Promise<Finish | undefined> {
     const { core, host, clock } = this;
     if (core.acceptsEvents && this.wallAsked) this.aimAtWall();
     if (core.acceptsEvents && this.somethingToDeliver) this.deliverAll();

@@ -54,10 +54,10 @@ describe('the interpreter and translated code', async () => {
 
   const digestsOf = async (translation: { enabled: boolean; threshold: number }, events: LoggedEvent[]) => {
     const core = await boot(translation);
-    const door = new ReplayRunner(core, events);
+    const runner = new ReplayRunner(core, events);
     const digests: { branches: bigint; pc: bigint; instructions: bigint; digest: bigint }[] = [];
     for (let branches = DIGEST_EVERY_BRANCHES; branches <= LAST_BRANCHES; branches += DIGEST_EVERY_BRANCHES) {
-      const stop = door.run(branches);
+      const stop = runner.run(branches);
       digests.push({ ...core.point, instructions: core.instructionsRetired, digest: core.digest() });
       if (stop.kind === 'finished') break;
     }

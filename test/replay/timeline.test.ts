@@ -70,9 +70,9 @@ describe('a timeline', async () => {
       const targets = Array.from({ length: 7 }, () => (end * BigInt(random(10_000))) / 10_000n);
       const digests = new Map<bigint, { point: ExecutionPoint; digest: bigint }>();
       const core = await MachineCore.create(options());
-      const door = new ReplayRunner(core, events);
+      const runner = new ReplayRunner(core, events);
       for (const branches of [...targets].sort((a, b) => Number(a - b))) {
-        door.run(branches);
+        runner.run(branches);
         digests.set(branches, { point: core.point, digest: core.digest() });
       }
       const { timeline, printed } = await open();
