@@ -1,4 +1,4 @@
-import { type ErrorCode, GodwitError } from '../common/errors.ts';
+import { type ErrorCode, GodwitError, stackOf } from '../common/errors.ts';
 
 /** An error as it travels between threads. */
 export interface WireError {
@@ -18,11 +18,6 @@ export function toWireError(error: unknown): WireError {
   }
   const text = error instanceof Error ? error.message : String(error);
   return { code: 'internal', message: `The machine broke down through a mistake in godwit: ${text}.`, ...stack };
-}
-
-function stackOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
-  return `${error.stack ?? error.message}${cause}`;
 }
 
 export function fromWireError({ code, message, hint, stack }: WireError): GodwitError {

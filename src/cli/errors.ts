@@ -1,4 +1,4 @@
-import { GodwitError, isForeseen } from '../common/errors.ts';
+import { GodwitError, isForeseen, stackOf } from '../common/errors.ts';
 
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
@@ -15,9 +15,4 @@ export function reportError(error: unknown, debug: boolean): number {
   if (debug && error instanceof Error) lines.push(stackOf(error));
   process.stderr.write(`${lines.join('\n')}\n`);
   return error instanceof GodwitError && error.code === 'usage' ? EXIT_USAGE : EXIT_FAILURE;
-}
-
-function stackOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
-  return `${error.stack ?? error.message}${cause}`;
 }

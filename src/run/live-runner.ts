@@ -87,15 +87,15 @@ export class LiveRunner {
   }
 
   resize(columns: number, rows: number): void {
-    this.arrive({ kind: 'resize', columns, rows });
+    this.enqueue({ kind: 'resize', columns, rows });
   }
 
   completeBlock(disk: number, id: number, completion: BlockCompletion): void {
-    this.arrive({ kind: 'block', disk, id, completion });
+    this.enqueue({ kind: 'block', disk, id, completion });
   }
 
   /** Anything from outside. It reaches the machine before it executes on. */
-  arrive(event: ExternalEvent): void {
+  enqueue(event: ExternalEvent): void {
     this.events.push(event);
     this.loop.wake();
   }

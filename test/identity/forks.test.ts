@@ -1,9 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { CoreOptions } from '../../src/machine/core-options.ts';
-import { bootImages } from '../../src/machine/linux.ts';
 import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
 import { ReplayRunner } from '../../src/run/replay-runner.ts';
-import { guestImages } from '../support/guest.ts';
+import { guestImages, guestOptions } from '../support/guest.ts';
 import { patient, tierUnderTest } from '../support/tiers.ts';
 import { identityOf, ShellGuest } from './guest.ts';
 
@@ -31,17 +30,13 @@ describe('copies of a booted Linux', async () => {
   let snapshot: MachineSnapshot;
   let uptimeBefore: number;
 
-  const options = (): CoreOptions => {
-    if ('reason' in images) throw new Error(images.reason);
-    return {
-      memoryBytes: 96 * MIB,
+  const options = (): CoreOptions =>
+    guestOptions(images, {
       reservedBytes: 512 * MIB,
       seed: new Uint8Array(32).fill(5),
       epochNanoseconds: EPOCH,
-      load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
       translation: { ...tierUnderTest() },
-    };
-  };
+    });
 
   beforeAll(async () => {
     if (reason) return;

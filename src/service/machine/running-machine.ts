@@ -90,7 +90,7 @@ export class RunningMachine {
     if (clock === 'follow') this.runner.followWall();
     if (identity === 'same') return;
     this.takesFreshIdentity = true;
-    for (const event of freshIdentityEvents()) this.runner.arrive(event);
+    for (const event of freshIdentityEvents()) this.runner.enqueue(event);
   }
 
   /** It will be another machine when it starts: until then it has no identity that a fork could share. */

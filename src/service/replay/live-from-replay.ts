@@ -55,7 +55,7 @@ export class LiveFromReplay {
   async run(): Promise<Finish | undefined> {
     const { disks, identity = 'fresh', clock = 'follow' } = this.parts;
     if (clock === 'follow') this.runner.followWall();
-    if (identity === 'fresh') for (const event of freshIdentityEvents()) this.runner.arrive(event);
+    if (identity === 'fresh') for (const event of freshIdentityEvents()) this.runner.enqueue(event);
     await disks?.goLive(this.runner);
     return await this.runner.run();
   }

@@ -175,7 +175,7 @@ async function runForAMoment(core: MachineCore, isWanted: IsWanted): Promise<voi
   };
   const runner = new LiveRunner(core, clock, loop);
   runner.followWall();
-  for (const event of freshIdentityEvents()) runner.arrive(event);
+  for (const event of freshIdentityEvents()) runner.enqueue(event);
   runner.input('uart', RETURN_KEY);
   await runner.run();
 }
