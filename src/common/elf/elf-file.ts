@@ -79,15 +79,10 @@ export class ElfFile {
   }
 
   get programHeaders(): ElfProgramHeader[] {
-    const count = this.view.getUint16(EHDR.programCount, true);
-    if (count === PN_XNUM) {
+    if (this.view.getUint16(EHDR.programCount, true) === PN_XNUM) {
       throw new GodwitError('unsupported', `${this.what} is an ELF file with too many program headers.`);
     }
-    const entryBytes = this.view.getUint16(EHDR.programEntryBytes, true);
-    if (count > 0 && entryBytes !== PHDR.bytes) throw this.damaged(`a program header has ${entryBytes} bytes`);
-    const table = this.part(this.view.getBigUint64(EHDR.programTableOffset, true), BigInt(count * PHDR.bytes));
-    if (!table) throw this.damaged('its program headers are cut short');
-    return entriesOf(table, PHDR.bytes).map((entry) => {
+    return this.headers('program', PHDR.bytes).map((entry) => {
       const view = viewOf(entry);
       return {
         type: view.getUint32(PHDR.type, true),
@@ -102,12 +97,7 @@ export class ElfFile {
 
   /** Those of a file with more than 65,279 are not found. */
   get sections(): ElfSection[] {
-    const count = this.view.getUint16(EHDR.sectionCount, true);
-    const entryBytes = this.view.getUint16(EHDR.sectionEntryBytes, true);
-    if (count > 0 && entryBytes !== SHDR.bytes) throw this.damaged(`a section header has ${entryBytes} bytes`);
-    const table = this.part(this.view.getBigUint64(EHDR.sectionTableOffset, true), BigInt(count * SHDR.bytes));
-    if (!table) throw this.damaged('its section headers are cut short');
-    return entriesOf(table, SHDR.bytes).map((header) => {
+    return this.headers('section', SHDR.bytes).map((header) => {
       const view = viewOf(header);
       return {
         type: view.getUint32(SHDR.type, true),
@@ -119,6 +109,15 @@ export class ElfFile {
         header,
       };
     });
+  }
+
+  private headers(kind: 'program' | 'section', bytes: number): Uint8Array[] {
+    const count = this.view.getUint16(EHDR[`${kind}Count`], true);
+    const entryBytes = this.view.getUint16(EHDR[`${kind}EntryBytes`], true);
+    if (count > 0 && entryBytes !== bytes) throw this.damaged(`a ${kind} header has ${entryBytes} bytes`);
+    const table = this.part(this.view.getBigUint64(EHDR[`${kind}TableOffset`], true), BigInt(count * bytes));
+    if (!table) throw this.damaged(`its ${kind} headers are cut short`);
+    return Array.from({ length: count }, (_, index) => table.subarray(index * bytes, (index + 1) * bytes));
   }
 
   /** The names of these sections, all of the file. */
@@ -152,8 +151,4 @@ export class ElfFile {
   damaged(why: string): GodwitError {
     return damagedElf(this.what, why);
   }
-}
-
-function entriesOf(table: Uint8Array, bytes: number): Uint8Array[] {
-  return Array.from({ length: table.length / bytes }, (_, i) => table.subarray(i * bytes, (i + 1) * bytes));
 }
