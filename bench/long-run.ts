@@ -62,7 +62,7 @@ function describe(sample: MemorySample, startMs: number): string {
 }
 
 /** Takes the samples of a running machine, and says one line a minute. */
-class SampleKeeper {
+class SampleCollector {
   readonly samples: MemorySample[] = [];
   private readonly bench: Bench;
   private notedMs = 0;
@@ -107,7 +107,7 @@ async function work(bench: Bench, contender: GodwitContender, choices: readonly 
 
 export async function measureLongRun(bench: Bench): Promise<LongRun | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'godwit-bench-'));
-  const keeper = new SampleKeeper(bench);
+  const collector = new SampleCollector(bench);
   let contender: GodwitContender | undefined;
   try {
     const ground = await findGround(bench, folder);
@@ -118,13 +118,13 @@ export async function measureLongRun(bench: Bench): Promise<LongRun | undefined>
       profileFolder: undefined,
       sampleMs: SAMPLE_MS,
     });
-    contender.onSample = (sample) => keeper.add(sample);
+    contender.onSample = (sample) => collector.add(sample);
     await startAll(bench, { godwit: contender });
-    keeper.begin();
+    collector.begin();
     const start = performance.now();
     const runs = await work(bench, contender, ground.choices);
     const seconds = (performance.now() - start) / 1000;
-    return { guest: ground.guest, seed: SEED, seconds, runs, samples: keeper.samples };
+    return { guest: ground.guest, seed: SEED, seconds, runs, samples: collector.samples };
   } finally {
     await contender?.stop();
     await rm(folder, { recursive: true, force: true });

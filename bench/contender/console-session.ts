@@ -50,11 +50,11 @@ export class ConsoleSession {
   private waitFor<T>(limitMs: number, what: string, wanted: (line: ConsoleLine) => T | undefined): Promise<T> {
     if (this.ended) return Promise.reject(this.ended);
     return new Promise<T>((resolve, reject) => {
-      const finish = (act: () => void): void => {
+      const finish = (settle: () => void): void => {
         clearTimeout(timer);
         this.listener = undefined;
         this.onEnd = undefined;
-        act();
+        settle();
       };
       const timer = setTimeout(() => {
         const error = new GodwitError('io', `The guest did not print ${what} within ${limitMs / 1000} seconds.`);

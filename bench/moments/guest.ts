@@ -38,8 +38,8 @@ export async function bootToPrompt(memoryMebibytes: number): Promise<BootedGuest
       text += decoder.decode(bytes);
     },
   });
-  const door = new ReplayRunner(core, []);
-  while (!text.includes(PROMPT)) door.run(core.current.branches + STEP_BRANCHES);
+  const runner = new ReplayRunner(core, []);
+  while (!text.includes(PROMPT)) runner.run(core.current.branches + STEP_BRANCHES);
   return { core, printed: () => text };
 }
 

@@ -50,9 +50,9 @@ export async function measureTimeTravel(minutes: number): Promise<TimeTravelFigu
 }
 
 function runFor(core: MachineCore, ticks: bigint): bigint {
-  const door = new ReplayRunner(core, []);
+  const runner = new ReplayRunner(core, []);
   const end = core.ticks + ticks;
-  while (core.ticks < end) door.run(core.current.branches + RUN_BRANCHES);
+  while (core.ticks < end) runner.run(core.current.branches + RUN_BRANCHES);
   return core.current.branches;
 }
 

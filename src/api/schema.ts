@@ -2,7 +2,7 @@
  * What an action takes, said once: how unknown input is checked, what type comes of it, and the JSON Schema for those who are told in
  * writing. Whoever asks is refused with GodwitError('usage'), which names the field.
  */
-import { GodwitError } from '../common/errors.ts';
+import { GodwitError, isForeseen } from '../common/errors.ts';
 
 /** As in JSON Schema; only what is used here. */
 export type JsonSchema = { readonly [keyword: string]: unknown };
@@ -89,7 +89,7 @@ export function either<A, B>(first: Schema<A>, second: Schema<B>, what: string):
       try {
         return each.parse(value, name);
       } catch (error) {
-        if (!(error instanceof GodwitError)) throw error;
+        if (!isForeseen(error)) throw error;
       }
     }
     return refuse(name, `is ${what}`);

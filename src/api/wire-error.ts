@@ -1,4 +1,4 @@
-import { type ErrorCode, GodwitError } from '../common/errors.ts';
+import { type ErrorCode, GodwitError, stackOf } from '../common/errors.ts';
 
 /** An error as it travels between threads. */
 export interface WireError {
@@ -17,12 +17,7 @@ export function toWireError(error: unknown): WireError {
     return { code, message, ...(hint === undefined ? {} : { hint }), ...stack };
   }
   const text = error instanceof Error ? error.message : String(error);
-  return { code: 'state', message: `The machine broke down through a mistake in godwit: ${text}.`, ...stack };
-}
-
-function stackOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
-  return `${error.stack ?? error.message}${cause}`;
+  return { code: 'internal', message: `The machine broke down through a mistake in godwit: ${text}.`, ...stack };
 }
 
 export function fromWireError({ code, message, hint, stack }: WireError): GodwitError {

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import type { CheckpointOptions, CheckpointReport } from '../api/checkpoint.ts';
 import { formatByteSize } from '../api/index.ts';
-import { GodwitError } from '../common/errors.ts';
+import { isForeseen } from '../common/errors.ts';
 import { type Progress, renderProgress } from '../guest/index.ts';
 import type { ControlClient } from '../service/control/control-client.ts';
 import type { StoreOptions } from './checkpoint-store.ts';
@@ -97,7 +97,7 @@ async function whilePaused<T>(machine: ControlClient, action: () => Promise<T>):
   } finally {
     await machine.request('resume', undefined).catch((error: unknown) => {
       // It was stopped meanwhile.
-      if (!(error instanceof GodwitError)) throw error;
+      if (!isForeseen(error)) throw error;
     });
   }
 }

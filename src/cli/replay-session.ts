@@ -1,7 +1,7 @@
 /** A recording on this terminal: shown, gone through, kept, taken up to go on from there. */
 import { resolve } from 'node:path';
 import { formatByteSize } from '../api/index.ts';
-import { GodwitError } from '../common/errors.ts';
+import { GodwitError, isForeseen } from '../common/errors.ts';
 import type { Recording } from '../recording/recording.ts';
 import type { FollowedRecording } from '../service/recording/followed-recording.ts';
 import { Player, type Seek } from '../service/replay/player.ts';
@@ -195,7 +195,7 @@ export class ReplaySession {
     try {
       await this.keep(undefined);
     } catch (error) {
-      if (!(error instanceof GodwitError)) throw error;
+      if (!isForeseen(error)) throw error;
       this.status(error.message);
     }
   }

@@ -2,7 +2,7 @@
 
 import type { DebugOptions } from '../api/debug.ts';
 import { formatByteSize } from '../api/index.ts';
-import { GodwitError } from '../common/errors.ts';
+import { isForeseen } from '../common/errors.ts';
 import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
 import { ControlServer } from '../service/control/control-server.ts';
 import type { Machine } from '../service/machine/machine.ts';
@@ -105,7 +105,7 @@ export class Session {
     try {
       return await ControlServer.open({ machine, memoryBytes: facts.memoryBytes, disks: facts.disks, ...name });
     } catch (error) {
-      if (options.name !== undefined || !(error instanceof GodwitError)) throw error;
+      if (options.name !== undefined || !isForeseen(error)) throw error;
       this.say(`godwit: Other processes cannot control this machine: ${error.message}\n`);
       return undefined;
     }
@@ -134,7 +134,7 @@ export class Session {
       const bytes = await this.machine.saveFlight(path);
       this.say(`\ngodwit: the last minutes are in ${path} (${formatByteSize(bytes)}).\n`);
     } catch (error) {
-      if (!(error instanceof GodwitError)) throw error;
+      if (!isForeseen(error)) throw error;
       this.say(`\ngodwit: ${error.message}\n`);
     }
   }

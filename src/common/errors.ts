@@ -33,3 +33,9 @@ export class GodwitError extends Error {
 export function isForeseen(error: unknown): error is GodwitError {
   return error instanceof GodwitError && error.code !== 'internal';
 }
+
+/** Where it comes from, and where what caused it. */
+export function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
+  return `${error.stack ?? error.message}${cause}`;
+}

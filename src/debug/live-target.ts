@@ -10,7 +10,7 @@ export interface LiveTargetParts {
   readonly readonlyBecause?: () => string | undefined;
 }
 
-/** A machine that lives: it goes on by its own door, whatever a debugger stops in between. It has no history. */
+/** A machine that lives: its own runner moves it, whatever a debugger stops in between. It has no history. */
 export function liveTarget({ core, runner, kill, readonlyBecause }: LiveTargetParts): DebugTarget {
   return {
     core,

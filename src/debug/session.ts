@@ -1,5 +1,5 @@
-import type { ExecutionPoint } from '../machine/core.ts';
 import type { DebugHit, WatchHit, Watchpoint } from '../machine/debug-stops.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import { GuestView } from './guest-view.ts';
 import type { Resume, Reverse, Stop } from './stop.ts';
 import { storesWhatIsThere } from './store-value.ts';

@@ -1,4 +1,6 @@
-import type { ExecutionPoint, MachineCore, Outcome } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
+import type { Outcome } from '../machine/outcome.ts';
 
 /** How far a stretch of execution came. `end`: there is no more to replay. */
 export type Ran = Outcome | { readonly kind: 'end' };
@@ -17,7 +19,7 @@ export interface ReverseExecution {
   seekBranches(branches: bigint): void;
 }
 
-/** A machine that a debugger is put on, and what moves it: the live door, or a replay. */
+/** A machine that a debugger is put on, and what moves it: a live runner, or a replay. */
 export interface DebugTarget {
   readonly core: MachineCore;
   /** Runs to the first counted transfer at or after `branches`, or to a stop. */

@@ -1,6 +1,6 @@
 /**
  * What a device is to the rest of the machine. A device is driven only by register accesses of the guest and by events
- * through the door; it reads no clock, random source, file or socket by itself. Host handles are constructor arguments and
+ * as events; it reads no clock, random source, file or socket by itself. Host handles are constructor arguments and
  * never part of the state.
  */
 
@@ -44,7 +44,7 @@ export interface GuestClock {
   epochNanoseconds(): bigint;
 }
 
-/** Random bytes through the door: from the machine's seed, or what a recording holds. */
+/** Random bytes: from the machine's seed, or what a recording holds. */
 export interface Entropy {
   fill(into: Uint8Array): void;
 }

@@ -2,17 +2,8 @@
  * What a Linux kernel module says about itself: the `.modinfo` section ("key=value" strings, each ended by a NUL), the
  * symbols it needs and the symbols it exports.
  */
-import {
-  damagedModule,
-  findSymbolTable,
-  readElfSections,
-  SHN_UNDEF,
-  STB_LOCAL,
-  SYM,
-  type SymbolTable,
-  stringAt,
-  viewOf,
-} from './elf.ts';
+import type { SymbolTable } from '../common/elf/symbol-table.ts';
+import { damagedModule, readModuleFile } from './module-file.ts';
 
 /** The local symbol that marks an exported one is this prefix and its name. */
 const EXPORT_PREFIX = '__ksymtab_';
@@ -55,19 +46,16 @@ export function parseModinfoSection(section: Uint8Array): [key: string, value: s
     .map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]);
 }
 
-function readSymbols({ symbols, names, count }: SymbolTable, what: string): Pick<ModuleInfo, 'needs' | 'exports'> {
-  const view = viewOf(symbols.content);
+function readSymbols(table: SymbolTable): Pick<ModuleInfo, 'needs' | 'exports'> {
   const needs: string[] = [];
   const exports: string[] = [];
   const firstLetter = EXPORT_PREFIX.charCodeAt(0);
-  for (let at = SYM.bytes; at < count * SYM.bytes; at += SYM.bytes) {
-    const nameOffset = view.getUint32(at + SYM.name, true);
-    const local = view.getUint8(at + SYM.info) >> 4 === STB_LOCAL;
-    if (!local && view.getUint16(at + SYM.section, true) === SHN_UNDEF)
-      needs.push(stringAt(names.content, nameOffset, what));
+  for (let index = 1; index < table.count; index++) {
+    const isLocal = table.isLocal(index);
+    if (!isLocal && table.isUndefined(index)) needs.push(table.name(index));
     // Most of a module's tens of thousands of local symbols are labels: decide by the first letter.
-    if (!local || names.content[nameOffset] !== firstLetter) continue;
-    const name = stringAt(names.content, nameOffset, what);
+    if (!isLocal || table.names.bytes[table.nameOffset(index)] !== firstLetter) continue;
+    const name = table.name(index);
     if (name.startsWith(EXPORT_PREFIX)) exports.push(name.slice(EXPORT_PREFIX.length));
   }
   return { needs, exports };
@@ -78,13 +66,12 @@ function readSymbols({ symbols, names, count }: SymbolTable, what: string): Pick
  * Throws GodwitError('damaged') if it is not a module.
  */
 export function readModuleInfo(file: Uint8Array, what: string): ModuleInfo {
-  const sections = readElfSections(file, what);
+  const { sections, symbols } = readModuleFile(file, what);
   const section = sections.find((each) => each.name === '.modinfo');
   if (section === undefined) throw damagedModule(what, 'it has no .modinfo section');
   const pairs = parseModinfoSection(section.content);
   const all = (key: string): string[] => pairs.filter(([name]) => name === key).map(([, value]) => value);
   const softdeps = all('softdep').map(parseSoftdep);
-  const table = findSymbolTable(sections);
   return {
     name: all('name')[0] ?? what,
     depends: (all('depends')[0] ?? '').split(',').filter((name) => name !== ''),
@@ -92,6 +79,6 @@ export function readModuleInfo(file: Uint8Array, what: string): ModuleInfo {
     softPost: softdeps.flatMap((each) => each.post),
     aliases: all('alias'),
     vermagic: all('vermagic')[0],
-    ...(table === undefined ? { needs: [], exports: [] } : readSymbols(table, what)),
+    ...(symbols === undefined ? { needs: [], exports: [] } : readSymbols(symbols.table)),
   };
 }

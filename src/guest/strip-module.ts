@@ -7,28 +7,18 @@
  * What is trusted does not change: the module came out of a package that Debian signed, and the kernel (which does not
  * enforce module signatures) notes a module without one as taint E.
  */
-import {
-  damagedModule,
-  EHDR,
-  type ElfSection,
-  findSymbolTable,
-  RELA,
-  readElfSections,
-  SHDR,
-  SHT,
-  STB_LOCAL,
-  STT_FUNC,
-  SYM,
-  type SymbolTable,
-  stringAt,
-  viewOf,
-} from './elf.ts';
+import { viewOf } from '../common/elf/elf-file.ts';
+import { EHDR, RELA, SHDR, SHT, STT_FUNC, SYM } from '../common/elf/format.ts';
+import type { SymbolTable } from '../common/elf/symbol-table.ts';
+import { damagedModule, type ModuleSection, readModuleFile, setHeaderField } from './module-file.ts';
 
 /** The section table's place is a multiple of this. */
 const TABLE_ALIGN = 8;
+/** More than the alignment of all sections of a module takes. */
+const PADDING_LIMIT_BYTES = 16 * 1024 ** 2;
 
 /** Calls back with the place of the symbol index of each relocation. */
-function forEachRelocation(sections: readonly ElfSection[], visit: (view: DataView, at: number) => void): void {
+function forEachRelocation(sections: readonly ModuleSection[], visit: (view: DataView, at: number) => void): void {
   for (const section of sections) {
     if (section.type !== SHT.rela) continue;
     const view = viewOf(section.content);
@@ -37,18 +27,16 @@ function forEachRelocation(sections: readonly ElfSection[], visit: (view: DataVi
 }
 
 /** Which symbols stay: those that a relocation names, what binds to other modules, and functions, for readable traces. */
-function symbolsToKeep(sections: readonly ElfSection[], table: SymbolTable, what: string): boolean[] {
+function symbolsToKeep(sections: readonly ModuleSection[], table: SymbolTable, what: string): boolean[] {
   const keep = new Array<boolean>(table.count).fill(false);
-  keep[0] = true; // the null symbol
+  if (table.count > 0) keep[0] = true; // the null symbol
   forEachRelocation(sections, (view, at) => {
     const symbol = view.getUint32(at, true);
     if (symbol >= table.count) throw damagedModule(what, 'a relocation names no symbol');
     keep[symbol] = true;
   });
-  const view = viewOf(table.symbols.content);
   for (let index = 1; index < table.count; index++) {
-    const info = view.getUint8(index * SYM.bytes + SYM.info);
-    if (info >> 4 !== STB_LOCAL || (info & 15) === STT_FUNC) keep[index] = true;
+    if (!table.isLocal(index) || table.type(index) === STT_FUNC) keep[index] = true;
   }
   return keep;
 }
@@ -63,7 +51,7 @@ interface RebuiltTable {
 }
 
 /** The kept symbols and their names. Order is kept, so locals stay first. */
-function rebuildTable(table: SymbolTable, keep: readonly boolean[], what: string): RebuiltTable {
+function rebuildTable(table: SymbolTable, keep: readonly boolean[]): RebuiltTable {
   const kept = keep.flatMap((yes, index) => (yes ? [index] : []));
   const symbols = new Uint8Array(kept.length * SYM.bytes);
   const view = viewOf(symbols);
@@ -72,35 +60,37 @@ function rebuildTable(table: SymbolTable, keep: readonly boolean[], what: string
   let nameBytes = 1;
   let locals = 0;
   kept.forEach((old, index) => {
-    symbols.set(table.symbols.content.subarray(old * SYM.bytes, (old + 1) * SYM.bytes), index * SYM.bytes);
-    const name = stringAt(table.names.content, view.getUint32(index * SYM.bytes + SYM.name, true), what);
+    symbols.set(table.bytes.subarray(old * SYM.bytes, (old + 1) * SYM.bytes), index * SYM.bytes);
+    const name = table.name(old);
     if (!nameOffsets.has(name)) {
       nameOffsets.set(name, nameBytes);
       names.push(`${name}\0`);
       nameBytes += name.length + 1;
     }
     view.setUint32(index * SYM.bytes + SYM.name, nameOffsets.get(name) ?? 0, true);
-    if (view.getUint8(index * SYM.bytes + SYM.info) >> 4 === STB_LOCAL) locals = index + 1;
+    if (table.isLocal(old)) locals = index + 1;
   });
   const renumbered = new Map(kept.map((old, index) => [old, index]));
   return { symbols, names: Buffer.from(names.join(''), 'latin1'), locals, renumbered };
 }
 
 /** The file again: header, sections in their order, section table. */
-function layOut(elfHeader: Uint8Array, sections: readonly ElfSection[]): Uint8Array {
+function layOut(elfHeader: Uint8Array, sections: readonly ModuleSection[], what: string): Uint8Array {
   const parts: Uint8Array[] = [elfHeader];
   let offset = elfHeader.length;
+  let paddingBytes = 0;
   const pad = (align: number): void => {
     const gap = (align - (offset % align)) % align;
+    paddingBytes += gap;
+    if (paddingBytes > PADDING_LIMIT_BYTES) throw damagedModule(what, 'its sections are aligned to too much');
     parts.push(new Uint8Array(gap));
     offset += gap;
   };
   for (const section of sections) {
     if (section.type === SHT.null) continue;
     pad(Math.max(1, section.align));
-    const header = viewOf(section.header);
-    header.setBigUint64(SHDR.offset, BigInt(offset), true);
-    if (section.type !== SHT.nobits) header.setBigUint64(SHDR.size, BigInt(section.content.length), true);
+    setHeaderField(section, SHDR.offset, offset);
+    if (section.type !== SHT.nobits) setHeaderField(section, SHDR.size, section.content.length);
     parts.push(section.content);
     offset += section.content.length;
   }
@@ -112,13 +102,15 @@ function layOut(elfHeader: Uint8Array, sections: readonly ElfSection[]): Uint8Ar
 /** The module without unused symbols and without its signature. `what` names it in messages. */
 export function stripModule(original: Uint8Array, what: string): Uint8Array {
   const file = Uint8Array.from(original); // changed in place below
-  const sections = readElfSections(file, what);
-  const table = findSymbolTable(sections);
-  if (table === undefined) throw damagedModule(what, 'it has no symbol table');
-  const { symbols, names, locals, renumbered } = rebuildTable(table, symbolsToKeep(sections, table, what), what);
+  const { sections, symbols: found } = readModuleFile(file, what);
+  if (found === undefined) throw damagedModule(what, 'it has no symbol table');
+  const { symbols, names, locals, renumbered } = rebuildTable(found.table, symbolsToKeep(sections, found.table, what));
   forEachRelocation(sections, (view, at) => view.setUint32(at, renumbered.get(view.getUint32(at, true)) ?? 0, true));
-  table.symbols.content = symbols;
-  table.names.content = names;
-  viewOf(table.symbols.header).setUint32(SHDR.info, locals, true);
-  return layOut(file.subarray(0, EHDR.bytes), sections);
+  viewOf(found.section.header).setUint32(SHDR.info, locals, true);
+  const replaced = new Map([
+    [found.section, symbols],
+    [found.names, names],
+  ]);
+  const after = sections.map((section) => ({ ...section, content: replaced.get(section) ?? section.content }));
+  return layOut(file.subarray(0, EHDR.bytes), after, what);
 }

@@ -29,7 +29,7 @@ function quarterRound(s: Uint32Array, a: number, b: number, c: number, d: number
 }
 
 /**
- * The machine's random bytes: the ChaCha20 key stream (RFC 8439, 2.3) of its seed. A seed comes through the door;
+ * The machine's random bytes: the ChaCha20 key stream (RFC 8439, 2.3) of its seed. A seed comes from outside;
  * everything after it follows, so replays need no log of it.
  */
 export class SeededEntropy implements Entropy, Stateful {

@@ -106,6 +106,13 @@ export class Hart {
     this.interruptsChanged();
   }
 
+  /** Guest time of the next interrupt that comes by itself, when it is `now`. */
+  nextDeadline(now: bigint): bigint | undefined {
+    const deadlines = [L.STIMECMP, L.MTIMECMP, L.DEVICE_DEADLINE].map((offset) => this.unsigned(offset));
+    const ahead = deadlines.filter((ticks) => ticks > now && ticks < 1n << 63n);
+    return ahead.sort((a, b) => Number(a - b))[0];
+  }
+
   /** Waits as by `wfi`. */
   suspend(): void {
     this.put(L.WAITING, 1n);

@@ -1,4 +1,4 @@
-import { GodwitError } from '../common/errors.ts';
+import { isForeseen } from '../common/errors.ts';
 import { invariant } from '../common/invariant.ts';
 import type { FrameSpan, GuestMemory } from '../device/device.ts';
 import type { Arena } from './arena.ts';
@@ -73,7 +73,7 @@ export class GuestRam implements GuestMemory, MapListener {
     try {
       for (const other of companions) this.map.readableEntry(other, source);
     } catch (error) {
-      if (!(error instanceof GodwitError)) throw error;
+      if (!isForeseen(error)) throw error;
     }
   }
 

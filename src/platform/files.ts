@@ -4,6 +4,7 @@
  * makes one of what a person gave. All of it throws GodwitError: 'not-found', 'denied', 'full', 'locked', 'usage' (it
  * exists already, is no regular file), 'io'.
  */
+import type { Cancellation } from '../common/cancellation.ts';
 import type { ByteSource, GrowingByteSource } from './byte-source.ts';
 
 /** Random access to one file. What the disk formats are built on. */
@@ -99,11 +100,6 @@ export interface FileInfo {
 export interface FolderEntry {
   readonly name: string;
   readonly kind: FileInfo['kind'];
-}
-
-/** Whether somebody has lost interest; an AbortSignal is one. */
-export interface Cancellation {
-  readonly aborted: boolean;
 }
 
 export interface WriteWholeOptions {

@@ -1,6 +1,7 @@
 import { invariant } from '../common/invariant.ts';
 import * as L from '../hart/layout.ts';
-import type { MachineCore, Outcome } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { Outcome } from '../machine/outcome.ts';
 
 /** Where a machine was, and the time since the sample before. */
 export interface Sample {
@@ -39,7 +40,7 @@ export class Sampler {
   private next: bigint;
   private random = 1;
   private pendingMs = 0;
-  private taken: Sample[] = [];
+  private kept: Sample[] = [];
   private stopped = false;
 
   constructor(core: MachineCore, options: SamplerOptions) {
@@ -55,7 +56,7 @@ export class Sampler {
   }
 
   get samples(): readonly Sample[] {
-    return this.taken;
+    return this.kept;
   }
 
   /** Takes no more samples. The machine goes on, also when others came to listen to it meanwhile. */
@@ -77,7 +78,7 @@ export class Sampler {
         const stopped = outcome.kind === 'slice' ? this.stepOn() : outcome;
         this.take(translated);
         if (stopped.kind !== 'slice') return stopped;
-        // Arrivals need a counted transfer to stand at.
+        // Events need a counted transfer to stand at.
         if (core.current.branches >= branches)
           return core.acceptsEvents ? stopped : this.runOn(core.current.branches + 1n);
       } else if (outcome.kind !== 'slice' || core.current.branches >= branches) return outcome;
@@ -97,11 +98,11 @@ export class Sampler {
   private take(translated: boolean): void {
     const { current: hart } = this.core;
     const privilege = Number(hart.get(L.PRIVILEGE));
-    this.taken.push({ pc: hart.pc, privilege, translated, milliseconds: this.pendingMs });
+    this.kept.push({ pc: hart.pc, privilege, translated, milliseconds: this.pendingMs });
     this.pendingMs = 0;
-    if (this.taken.length < this.samplesMaximum) return;
-    this.taken = this.taken.filter((sample, i) => {
-      if (i % 2 === 0) this.taken[i + 1]!.milliseconds += sample.milliseconds;
+    if (this.kept.length < this.samplesMaximum) return;
+    this.kept = this.kept.filter((sample, i) => {
+      if (i % 2 === 0) this.kept[i + 1]!.milliseconds += sample.milliseconds;
       return i % 2 === 1;
     });
     this.everyBranches *= 2n;

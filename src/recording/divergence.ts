@@ -1,5 +1,5 @@
 import { GodwitError } from '../common/errors.ts';
-import type { ExecutionPoint } from '../machine/core.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import type { DigestDifference } from './digest-codec.ts';
 
 /** Where a replay went another way than the recording. */

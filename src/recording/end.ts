@@ -1,4 +1,4 @@
-import type { ExecutionPoint } from '../machine/core.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import type { PlainData } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { pointFrom } from './start.ts';

@@ -14,7 +14,8 @@
  * block is a varint length and that many bytes.
  */
 
-import type { ConsolePort, ExecutionPoint, ExternalEvent } from '../machine/core.ts';
+import type { ConsolePort, ExternalEvent } from '../machine/events.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import type { LoggedEvent } from '../run/replay-runner.ts';
 import { madeByNewer } from '../state/format-errors.ts';
 import type { PlainData } from '../state/plain-data.ts';

@@ -1,4 +1,4 @@
-import type { Outcome } from '../machine/core.ts';
+import type { Outcome } from '../machine/outcome.ts';
 import type { LoggedEvent } from '../run/event-log.ts';
 import type { LiveListener } from '../run/listeners.ts';
 import type { EndReason } from './end.ts';
@@ -43,7 +43,7 @@ export class FlightRecorder<S extends Segment> implements LiveListener {
   private readonly kept: Kept<S>[] = [];
   private busyMs = 0;
   private isStarted = false;
-  private over = false;
+  private hasEnded = false;
 
   constructor(parts: FlightRecorderParts<S>) {
     this.parts = parts;
@@ -82,7 +82,7 @@ export class FlightRecorder<S extends Segment> implements LiveListener {
     const { recorder } = this.current.segment;
     this.busyMs += busyMs;
     recorder.slice(outcome, busyMs);
-    if (!this.over && outcome.kind !== 'finished' && recorder.isAtKnownPlace && this.isDue) this.rotate();
+    if (!this.hasEnded && outcome.kind !== 'finished' && recorder.isAtKnownPlace && this.isDue) this.rotate();
   }
 
   failed(error: unknown): void {
@@ -121,7 +121,7 @@ export class FlightRecorder<S extends Segment> implements LiveListener {
   }
 
   async stop(reason: EndReason): Promise<void> {
-    this.over = true;
+    this.hasEnded = true;
     const { current } = this;
     current.stopped ??= current.segment.recorder.stop(reason);
     await Promise.all(this.kept.map(({ stopped }) => stopped));

@@ -95,7 +95,9 @@ export class RecordWriter {
     if (this.broken) return;
     this.broken = true;
     const known = error instanceof GodwitError;
-    this.onFailure(known ? error : new GodwitError('io', `The recording failed: ${String(error)}`, { cause: error }));
+    this.onFailure(
+      known ? error : new GodwitError('internal', `The recording failed: ${String(error)}`, { cause: error }),
+    );
   }
 
   private async pack(content: Uint8Array): Promise<Packed> {

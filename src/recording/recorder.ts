@@ -1,6 +1,7 @@
 import { GodwitError } from '../common/errors.ts';
-import type { MachineCore, Outcome } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
 import type { Images } from '../machine/linux.ts';
+import type { Outcome } from '../machine/outcome.ts';
 import type { LoggedEvent } from '../run/event-log.ts';
 import type { LiveListener } from '../run/listeners.ts';
 import { encodePlainData } from '../state/plain-data-codec.ts';
@@ -82,7 +83,7 @@ export class Recorder implements LiveListener {
   private intervalMs: number;
   private congested = false;
   private hasImages = false;
-  private over = false;
+  private hasEnded = false;
   /** Where execution stopped last, if a replay can tell that from all that came after. */
   private pause: { readonly branches: bigint; readonly ticks: bigint } | undefined;
   private stoppedBranches: bigint;
@@ -154,7 +155,7 @@ export class Recorder implements LiveListener {
     return this.writer.fileBytes;
   }
 
-  /** Arrivals and digests so far. */
+  /** Events and digests so far. */
   get counts(): { readonly events: number; readonly digests: number } {
     return { events: this.eventCount, digests: this.digestCount };
   }
@@ -171,12 +172,12 @@ export class Recorder implements LiveListener {
   }
 
   get ended(): boolean {
-    return this.over;
+    return this.hasEnded;
   }
 
   /** Something reached the machine. */
   event(stamped: LoggedEvent): void {
-    if (this.over) return;
+    if (this.hasEnded) return;
     this.pause = undefined;
     this.isUnanswered = true;
     this.eventCount++;
@@ -186,7 +187,7 @@ export class Recorder implements LiveListener {
 
   /** A stretch of execution ended, and nothing else has happened to the machine there yet. */
   slice(outcome: Outcome, busyMs: number): void {
-    if (this.over) return;
+    if (this.hasEnded) return;
     const { core } = this.parts;
     const { branches } = core.current;
     this.busyMs += busyMs;
@@ -211,7 +212,7 @@ export class Recorder implements LiveListener {
 
   /** A listener of a machine must not throw: this is a mistake in godwit. */
   failed(error: unknown): void {
-    this.fail(new GodwitError('io', `The recording failed: ${String(error)}`, { cause: error }));
+    this.fail(new GodwitError('internal', `The recording failed: ${String(error)}`, { cause: error }));
   }
 
   /** Without events a replay of what is in the file could not know that none came. */
@@ -298,12 +299,12 @@ export class Recorder implements LiveListener {
 
   private relieve(): void {
     if (!this.congested) return;
-    if (this.writer.pendingBytes < RELIEVED_BYTES || this.over) this.setCongested(false);
+    if (this.writer.pendingBytes < RELIEVED_BYTES || this.hasEnded) this.setCongested(false);
     else this.parts.host.later(1, () => this.relieve());
   }
 
   private fail(error: GodwitError): void {
-    if (!this.over) this.close();
+    if (!this.hasEnded) this.close();
     // What is under way may still be about to write.
     void Promise.resolve()
       .then(() => this.started)
@@ -312,7 +313,7 @@ export class Recorder implements LiveListener {
   }
 
   private close(): void {
-    this.over = true;
+    this.hasEnded = true;
     this.digests.stop();
     this.cancelFlush?.();
     this.cancelFlush = undefined;
@@ -321,7 +322,7 @@ export class Recorder implements LiveListener {
 
   /** Ends the recording where the machine is now. Resolves when all is in the file, or it is known that it never will be. */
   async stop(reason: EndReason = 'stopped'): Promise<void> {
-    if (!this.over) {
+    if (!this.hasEnded) {
       const end = this.endContent(reason);
       this.flush();
       this.close();

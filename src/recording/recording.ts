@@ -1,6 +1,6 @@
 import { HEADER_BYTES } from '../checkpoint/container/layout.ts';
 import { GodwitError } from '../common/errors.ts';
-import type { ExecutionPoint } from '../machine/core.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import type { Images } from '../machine/linux.ts';
 import type { PageSource } from '../memory/page-source.ts';
 import type { ByteSource, GrowingByteSource } from '../platform/byte-source.ts';

@@ -1,7 +1,9 @@
 import { GodwitError } from '../common/errors.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { BlockBackend } from '../device/virtio/block/backend.ts';
-import { type CoreOptions, type ExecutionPoint, MachineCore } from '../machine/core.ts';
+import { MachineCore } from '../machine/core.ts';
+import type { CoreOptions } from '../machine/core-options.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import { bootImages } from '../machine/linux.ts';
 import { ReplayRunner } from '../run/replay-runner.ts';
 import { DigestTaker } from './digest.ts';

@@ -1,6 +1,7 @@
 import { GodwitError } from '../common/errors.ts';
 import { boardVersionNamed } from '../machine/board-versions.ts';
-import type { ConsolePort, ExecutionPoint } from '../machine/core.ts';
+import type { ConsolePort } from '../machine/events.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import { madeByNewer } from '../state/format-errors.ts';
 import type { PlainData } from '../state/plain-data.ts';
 import { isOptional, StateReader } from '../state/state-reader.ts';

@@ -1,4 +1,5 @@
-import type { ConsolePort, CoreOptions } from '../machine/core.ts';
+import type { CoreOptions } from '../machine/core-options.ts';
+import type { ConsolePort } from '../machine/events.ts';
 
 /**
  * Stands between a machine that goes back and forth in time and who looks at its consoles: what was printed once is not printed again.

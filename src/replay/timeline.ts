@@ -1,5 +1,6 @@
 import { GodwitError } from '../common/errors.ts';
-import type { ExecutionPoint, MachineCore } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import { type EventLog, isBefore, type LoggedEvent } from '../run/event-log.ts';
 import { ReplayRunner } from '../run/replay-runner.ts';
 import type { RewindableOutput } from './rewindable-output.ts';
@@ -208,11 +209,6 @@ export class Timeline {
     if (!isBefore(this.beginning, until)) return undefined;
     this.rewind(until.branches - 1n);
     return this.point;
-  }
-
-  /** Runs to this place, with the events on the way, but leaves no waypoints. For `searchBack`. */
-  get recordedDoor(): ReplayRunner {
-    return this.runner;
   }
 
   /** Gives the waypoints' memory back. The machine stays where it is. */

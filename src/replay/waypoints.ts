@@ -1,10 +1,11 @@
 import { invariant, present } from '../common/invariant.ts';
-import type { MachineCore, MachineSnapshot } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { MachineSnapshot } from '../machine/machine-snapshot.ts';
 
 /** A place in a replay that the machine can be put back to. */
 export interface Waypoint {
   readonly snapshot: MachineSnapshot;
-  /** Arrivals that had been delivered. */
+  /** Events that had been delivered. */
   readonly delivered: number;
   /** Bytes of output so far. */
   readonly outputPosition: number;

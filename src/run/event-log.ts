@@ -1,4 +1,5 @@
-import type { ExecutionPoint, ExternalEvent } from '../machine/core.ts';
+import type { ExternalEvent } from '../machine/events.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 
 /** Something from outside, at the execution point where it reached the machine. */
 export interface LoggedEvent {

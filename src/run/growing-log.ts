@@ -1,5 +1,5 @@
 import { GodwitError } from '../common/errors.ts';
-import type { ExecutionPoint } from '../machine/core.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import type { EventLog, LoggedEvent } from './event-log.ts';
 
 /** A log in memory that grows while it is replayed. */

@@ -1,5 +1,6 @@
 import { VMGENID_BYTES } from '../device/vmgenid/registers.ts';
-import type { ExternalEvent, MachineCore } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ExternalEvent } from '../machine/events.ts';
 import { type LoggedEvent, stamp } from './replay-runner.ts';
 import { catchUp, epochCorrection, ticksAtWall } from './wall-time.ts';
 
@@ -22,21 +23,21 @@ export function freshIdentityEvents(): ExternalEvent[] {
   return [{ kind: 'identity', seed: random(SEED_BYTES), generationId: random(VMGENID_BYTES) }];
 }
 
-export interface Individual extends Identity {
+export interface FreshIdentity extends Identity {
   /** What the wall clock shows: nanoseconds since 1970. */
   readonly wallNanoseconds: bigint;
 }
 
 /**
  * Makes a machine that was forked or restored another one: its random numbers are its own, the guest is told so, and its clock is
- * right. Returns what was delivered, which is part of a recording. A machine for which this is not called is a twin: it goes on exactly as
- * the one that it came from.
+ * right. Returns what was delivered, which is part of a recording. A machine for which this is not called keeps its
+ * identity: it goes on exactly as the one that it came from.
  *
  * The clock comes first, so that all the rest happens at the right time; a waiting hart is told the time in any case, because its time
  * may have been skipped at this very point, which a replay would do only after it has delivered what is recorded for it.
  */
-export function takeFreshIdentity(core: MachineCore, individual: Individual): LoggedEvent[] {
-  const { seed, generationId, wallNanoseconds } = individual;
+export function takeFreshIdentity(core: MachineCore, identity: FreshIdentity): LoggedEvent[] {
+  const { seed, generationId, wallNanoseconds } = identity;
   const events = catchUp(core, ticksAtWall(core, wallNanoseconds));
   if (!core.acceptsEvents && core.run(core.current.branches + 1n).kind === 'finished') return events;
   const epoch = epochCorrection(core, wallNanoseconds);

@@ -1,4 +1,4 @@
-import type { Outcome } from '../machine/core.ts';
+import type { Outcome } from '../machine/outcome.ts';
 import type { LoggedEvent } from './event-log.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { TICKS_PER_SECOND, TIME_FRACTION_BITS } from '../hart/library/timer.ts';
-import type { ExternalEvent } from '../machine/core.ts';
+import type { ExternalEvent } from '../machine/events.ts';
 
 const TICKS_PER_MS = TICKS_PER_SECOND / 1000;
 const FRACTION = 2 ** TIME_FRACTION_BITS;

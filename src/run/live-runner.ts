@@ -1,6 +1,8 @@
 import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
-import type { ConsolePort, ExternalEvent, MachineCore, Outcome } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ConsolePort, ExternalEvent } from '../machine/events.ts';
+import type { Outcome } from '../machine/outcome.ts';
 import type { HostClock } from '../platform/clock.ts';
 import type { HostLoop } from './host-loop.ts';
 import { Listeners, type LiveListener, throwLater } from './listeners.ts';
@@ -39,7 +41,7 @@ const DISK_STEP_MS = 20;
 const LONG_JUMP_TICKS = 10_000_000n;
 
 /**
- * The live door: runs a machine in slices, in time with the wall clock, and delivers what comes from outside between them. What
+ * Runs a machine live: in slices, in time with the wall clock, and delivers what comes from outside between them. What
  * was asked of it while a slice ran takes effect at its end.
  */
 export class LiveRunner {
@@ -85,15 +87,15 @@ export class LiveRunner {
   }
 
   resize(columns: number, rows: number): void {
-    this.arrive({ kind: 'resize', columns, rows });
+    this.enqueue({ kind: 'resize', columns, rows });
   }
 
   completeBlock(disk: number, id: number, completion: BlockCompletion): void {
-    this.arrive({ kind: 'block', disk, id, completion });
+    this.enqueue({ kind: 'block', disk, id, completion });
   }
 
   /** Anything from outside. It reaches the machine before it executes on. */
-  arrive(event: ExternalEvent): void {
+  enqueue(event: ExternalEvent): void {
     this.events.push(event);
     this.loop.wake();
   }
@@ -162,7 +164,7 @@ export class LiveRunner {
     while (!this.stopped) {
       if (this.stands) await this.stayPaused();
       else {
-        const finish = await this.turn();
+        const finish = await this.runSlice();
         if (finish) return finish;
       }
       await this.loop.yield();
@@ -176,7 +178,7 @@ export class LiveRunner {
   }
 
   /** Deliveries, a slice, and what follows from how it ended. */
-  private async turn(): Promise<Finish | undefined> {
+  private async runSlice(): Promise<Finish | undefined> {
     const { core, host, clock } = this;
     if (core.acceptsEvents && this.wallAsked) this.aimAtWall();
     if (core.acceptsEvents && this.somethingToDeliver) this.deliverAll();

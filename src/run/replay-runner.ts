@@ -1,6 +1,8 @@
 import { GodwitError } from '../common/errors.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
-import type { ExternalEvent, MachineCore, Outcome } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ExternalEvent } from '../machine/events.ts';
+import type { Outcome } from '../machine/outcome.ts';
 import { EndedLog, type EventLog, type LoggedEvent } from './event-log.ts';
 
 export type { LoggedEvent } from './event-log.ts';
@@ -108,7 +110,7 @@ export class ReplayRunner {
       if (here >= branches) return { kind: 'slice' };
       const known = due ? due.point.branches : this.knownBranches(branches);
       if (!due && here >= known) return this.stepToHorizon();
-      // an event at this branch count but a later pc is for a hart that waits there.
+      // An event at this branch count but a later pc is for a hart that waits there.
       const next = known < branches ? known : branches;
       const outcome = core.run(next === here ? here + 1n : next);
       if (outcome.kind === 'debug') return outcome;

@@ -1,5 +1,6 @@
 import { TICKS_PER_SECOND } from '../hart/library/timer.ts';
-import type { ExternalEvent, MachineCore } from '../machine/core.ts';
+import type { MachineCore } from '../machine/core.ts';
+import type { ExternalEvent } from '../machine/events.ts';
 import { type LoggedEvent, stamp } from './replay-runner.ts';
 
 const SECOND = BigInt(TICKS_PER_SECOND);

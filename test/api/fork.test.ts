@@ -233,11 +233,11 @@ describe('forks of a running machine', () => {
         expect(fork.console.transcript.startsWith(text)).toBe(true);
       }
       const still = await machine.fork({ start: false });
-      const twin = await still.fork({ start: false });
-      all.push(still, twin);
-      expect([still.status, twin.status]).toEqual(['created', 'created']);
-      const texts = [still, twin].map(listen);
-      await Promise.all([still.start(), twin.start()]);
+      const copy = await still.fork({ start: false });
+      all.push(still, copy);
+      expect([still.status, copy.status]).toEqual(['created', 'created']);
+      const texts = [still, copy].map(listen);
+      await Promise.all([still.start(), copy.start()]);
       const [first, second] = await Promise.all(texts);
       expect(first!.slice(0, 200)).toBe(second!.slice(0, 200));
       const waiting = await machine.fork({ start: false });

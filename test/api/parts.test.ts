@@ -62,7 +62,9 @@ it('carries errors between threads', () => {
   const there = new GodwitError('locked', 'It is locked.', { hint: 'Stop the other one.' });
   const back = fromWireError(structuredClone(toWireError(there)));
   expect(back).toMatchObject({ code: 'locked', message: 'It is locked.', hint: 'Stop the other one.' });
-  expect(fromWireError(toWireError(new TypeError('x is not a function'))).message).toMatch(/mistake in godwit/);
+  const ours = fromWireError(toWireError(new TypeError('x is not a function')));
+  expect(ours.message).toMatch(/mistake in godwit/);
+  expect(ours.code).toBe('internal');
 });
 
 /** A disk whose answers come when the test says so. */

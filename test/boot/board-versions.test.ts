@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { boardVersionNamed, CURRENT_BOARD } from '../../src/machine/board-versions.ts';
 import { boardDeviceTree } from '../../src/machine/boot/index.ts';
 import { virtioSlotInterrupt, virtioSlotRegion } from '../../src/machine/boot/memory-map.ts';
-import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import { cellsOf, findNode, readFdt } from './support/fdt-reader.ts';
 
 const MIB = 1024 ** 2;

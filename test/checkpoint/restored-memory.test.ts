@@ -1,7 +1,8 @@
 /** Checkpoints and recordings of a machine that was restored, most of whose pages are still in the checkpoint only. */
 import { describe, expect, it } from 'vitest';
 import { ChainPageSource, openChain } from '../../src/checkpoint/chain.ts';
-import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import { DigestTaker } from '../../src/recording/digest.ts';
 import { portableCodec } from '../../src/state/portable-codec.ts';
 import { Random } from '../disk/support/random.ts';

@@ -144,7 +144,7 @@ describe.skipIf(skipped)('machines and checkpoints from the command line', () =>
     expect(filesOf(store()).filter((name) => name !== '.lock')).toEqual([]);
   });
 
-  test('several machines go on from one checkpoint, each an individual', async () => {
+  test('several machines go on from one checkpoint, each with an identity of its own', async () => {
     const web = await boot('parent');
     // For ever: whatever the moment of the checkpoint is, there is more to come.
     await ask(

@@ -1,9 +1,12 @@
 /** Pieces of the command line that need no machine. */
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { parseDiskArgument } from '../../src/cli/disk-argument.ts';
+import { reportError } from '../../src/cli/errors.ts';
 import { EscapeKeys } from '../../src/cli/escape-keys.ts';
 import { ReplayKeys } from '../../src/cli/replay-keys.ts';
 import { PlacePrompt } from '../../src/cli/replay-prompt.ts';
+import { GodwitError } from '../../src/common/errors.ts';
+import { violation } from '../../src/common/invariant.ts';
 
 it('reads disks', () => {
   expect(parseDiskArgument('d.img')).toEqual({ path: 'd.img' });
@@ -57,4 +60,21 @@ it('asks for a place in a recording', () => {
   for (const bad of ['soon\r', '#x\r', '#\r']) expect(answer(bad)).toMatchObject({ kind: 'nonsense' });
   expect(answer('/\r')).toMatchObject({ kind: 'nonsense' });
   expect(answer('12')).toEqual({ kind: 'more' });
+});
+
+it('says how to see where a mistake of godwit is, and of nothing else', () => {
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const said = (error: unknown): unknown => {
+    reportError(error, false);
+    return write.mock.lastCall?.[0];
+  };
+  try {
+    expect(said(violation('a page lies in RAM'))).toMatch(
+      /^godwit: A mistake in godwit: .*\nRun it again with --debug/,
+    );
+    expect(said(new TypeError('x'))).toMatch(/^godwit: this is a mistake in godwit: x\nRun it again with --debug/);
+    expect(said(new GodwitError('io', 'No.', { hint: 'Try.' }))).toBe('godwit: No.\nTry.\n');
+  } finally {
+    write.mockRestore();
+  }
 });

@@ -65,7 +65,7 @@ describe('a machine in a thread', () => {
     await machine.stop();
   });
 
-  it('says what is wrong with an address, and has one door', async () => {
+  it('says what is wrong with an address, and listens once', async () => {
     const machine = await Machine.create({ kernel: spinning('r'), memory: '16M' });
     for (const listen of [-1, 70_000, 1.5, '']) {
       await expect(machine.debug({ listen })).rejects.toMatchObject({ code: 'usage' });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { MachineCore, Outcome } from '../../src/machine/core.ts';
+import type { MachineCore } from '../../src/machine/core.ts';
 import type { DebugHit, Watchpoint } from '../../src/machine/debug-stops.ts';
+import type { Outcome } from '../../src/machine/outcome.ts';
 import { BareProgram, noCompiler } from './support/bare.ts';
 
 const TIERS = [

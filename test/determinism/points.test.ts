@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type ExecutionPoint, MachineCore } from '../../src/machine/core.ts';
-import { bootImages } from '../../src/machine/linux.ts';
-import { guestImages } from '../support/guest.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { ExecutionPoint } from '../../src/machine/execution-point.ts';
+import { guestImages, guestOptions } from '../support/guest.ts';
 import { patient } from '../support/tiers.ts';
 
 const SEED = Number(process.env.GODWIT_SEED ?? 20_261_123);
@@ -23,13 +23,8 @@ describe(`execution points (GODWIT_SEED=${SEED})`, async () => {
   const images = await guestImages();
   const reason = 'reason' in images ? images.reason : undefined;
   const create = (translation: { enabled: boolean; threshold: number }) => {
-    if ('reason' in images) throw new Error(images.reason);
-    return MachineCore.create({
-      memoryBytes: 128 * 1024 ** 2,
-      seed: new Uint8Array(32).fill(9),
-      load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
-      translation,
-    });
+    const seed = new Uint8Array(32).fill(9);
+    return MachineCore.create(guestOptions(images, { memoryBytes: 128 * 1024 ** 2, seed, translation }));
   };
 
   it.skipIf(reason)(

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { nodeClock } from '../../src/platform/node/clock.ts';
 import { LiveRunner } from '../../src/run/live-runner.ts';
@@ -92,12 +93,12 @@ describe('a recorded boot of Linux', async () => {
       `gives the same digests in the ${attempt} replay${reason ? ` (skipped: ${reason})` : ''}`,
       async () => {
         const core = await MachineCore.create(options(undefined));
-        const door = new ReplayRunner(core, events);
+        const runner = new ReplayRunner(core, events);
         for (const { branches, digest } of digests) {
-          expect(door.run(branches)).toEqual({ kind: 'slice' });
+          expect(runner.run(branches)).toEqual({ kind: 'slice' });
           expect({ branches: core.current.branches, digest: core.digest() }).toEqual({ branches, digest });
         }
-        expect(door.run(end.branches + 1n)).toEqual({ kind: 'finished', finish: { kind: 'pass', code: 0 } });
+        expect(runner.run(end.branches + 1n)).toEqual({ kind: 'finished', finish: { kind: 'pass', code: 0 } });
         expect({ branches: core.current.branches, digest: core.digest() }).toEqual(end);
       },
       patient(120_000),
@@ -109,8 +110,8 @@ describe('a recorded boot of Linux', async () => {
     async () => {
       const core = await MachineCore.create(options(undefined));
       const wrong = events.map(({ point, event }) => ({ event, point: { ...point, pc: point.pc + 2n } }));
-      const door = new ReplayRunner(core, wrong);
-      expect(() => door.run(1n << 60n)).toThrow(/does not follow the recording/);
+      const runner = new ReplayRunner(core, wrong);
+      expect(() => runner.run(1n << 60n)).toThrow(/does not follow the recording/);
     },
     patient(120_000),
   );

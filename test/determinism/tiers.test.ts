@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MachineCore } from '../../src/machine/core.ts';
-import { bootImages } from '../../src/machine/linux.ts';
 import { type LoggedEvent, ReplayRunner } from '../../src/run/replay-runner.ts';
-import { guestImages } from '../support/guest.ts';
+import { guestImages, guestOptions } from '../support/guest.ts';
 import { patient } from '../support/tiers.ts';
 
 const DIGEST_EVERY_BRANCHES = 3_000_000n;
@@ -20,25 +19,14 @@ describe('the interpreter and translated code', async () => {
   const reason = 'reason' in images ? images.reason : undefined;
 
   const boot = async (translation: { enabled: boolean; threshold: number }) => {
-    if ('reason' in images) throw new Error(images.reason);
-    const core = await MachineCore.create({
-      memoryBytes: 128 * 1024 ** 2,
-      seed: new Uint8Array(32).fill(3),
-      load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
-      translation,
-    });
-    return core;
+    return await MachineCore.create(guestOptions(images, { memoryBytes: 128 * 1024 ** 2, translation }));
   };
 
   /** One line typed while the guest waits at its prompt: found by running to there once. */
   const typedAtPrompt = async (): Promise<LoggedEvent[]> => {
     let printed = '';
-    if ('reason' in images) throw new Error(images.reason);
     const core = await MachineCore.create({
-      memoryBytes: 128 * 1024 ** 2,
-      seed: new Uint8Array(32).fill(3),
-      load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
-      translation: { enabled: false, threshold: 0 },
+      ...guestOptions(images, { memoryBytes: 128 * 1024 ** 2, translation: { enabled: false, threshold: 0 } }),
       output: (_port, bytes) => {
         printed += new TextDecoder().decode(bytes);
       },
@@ -54,10 +42,10 @@ describe('the interpreter and translated code', async () => {
 
   const digestsOf = async (translation: { enabled: boolean; threshold: number }, events: LoggedEvent[]) => {
     const core = await boot(translation);
-    const door = new ReplayRunner(core, events);
+    const runner = new ReplayRunner(core, events);
     const digests: { branches: bigint; pc: bigint; instructions: bigint; digest: bigint }[] = [];
     for (let branches = DIGEST_EVERY_BRANCHES; branches <= LAST_BRANCHES; branches += DIGEST_EVERY_BRANCHES) {
-      const stop = door.run(branches);
+      const stop = runner.run(branches);
       digests.push({ ...core.point, instructions: core.instructionsRetired, digest: core.digest() });
       if (stop.kind === 'finished') break;
     }

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { CoreOptions, MachineSnapshot } from '../../src/machine/core.ts';
-import { bootImages } from '../../src/machine/linux.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
+import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
 import { ReplayRunner } from '../../src/run/replay-runner.ts';
-import { guestImages } from '../support/guest.ts';
+import { guestImages, guestOptions } from '../support/guest.ts';
 import { patient, tierUnderTest } from '../support/tiers.ts';
 import { identityOf, ShellGuest } from './guest.ts';
 
@@ -30,17 +30,13 @@ describe('copies of a booted Linux', async () => {
   let snapshot: MachineSnapshot;
   let uptimeBefore: number;
 
-  const options = (): CoreOptions => {
-    if ('reason' in images) throw new Error(images.reason);
-    return {
-      memoryBytes: 96 * MIB,
+  const options = (): CoreOptions =>
+    guestOptions(images, {
       reservedBytes: 512 * MIB,
       seed: new Uint8Array(32).fill(5),
       epochNanoseconds: EPOCH,
-      load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
       translation: { ...tierUnderTest() },
-    };
-  };
+    });
 
   beforeAll(async () => {
     if (reason) return;
@@ -50,7 +46,7 @@ describe('copies of a booted Linux', async () => {
   }, 120_000);
 
   it.skipIf(reason)(
-    title('are individuals: 64 forks have their own random numbers and the right time'),
+    title('have a fresh identity: 64 forks have their own random numbers and the right time'),
     () => {
       const selves = Array.from({ length: FORKS }, (_, number) => {
         const fork = parent.fork(snapshot);
@@ -93,17 +89,17 @@ describe('copies of a booted Linux', async () => {
     expect(new Set(forks.map(({ digest }) => digest)).size).toBe(3);
   });
 
-  it.skipIf(reason)(title('are twins when nobody tells them otherwise, forked and restored'), async () => {
-    const twins = [parent.fork(snapshot), parent.fork(snapshot), await ShellGuest.restore(options(), snapshot)];
-    const selves = twins.map((twin) => selfOf(twin));
+  it.skipIf(reason)(title('are the same when nobody tells them otherwise, forked and restored'), async () => {
+    const copies = [parent.fork(snapshot), parent.fork(snapshot), await ShellGuest.restore(options(), snapshot)];
+    const selves = copies.map((copy) => selfOf(copy));
     expect(selves[1]).toEqual(selves[0]);
     expect(selves[2]).toEqual(selves[0]);
-    expect(new Set(twins.map(({ core }) => core.digest())).size).toBe(1);
-    expect(twins[0]!.ask(KERNEL_LOG)).not.toContain('virtual machine fork');
-    for (const twin of twins) twin.core.dispose();
+    expect(new Set(copies.map(({ core }) => core.digest())).size).toBe(1);
+    expect(copies[0]!.ask(KERNEL_LOG)).not.toContain('virtual machine fork');
+    for (const copy of copies) copy.core.dispose();
   });
 
-  it.skipIf(reason)(title('are individuals when they are restored, too'), async () => {
+  it.skipIf(reason)(title('have a fresh identity when they are restored, too'), async () => {
     const selves = [];
     for (const number of [100, 101]) {
       const restored = await ShellGuest.restore(options(), snapshot);

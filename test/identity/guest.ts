@@ -1,5 +1,7 @@
-import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/machine/core.ts';
-import { type Individual, takeFreshIdentity } from '../../src/run/identity.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
+import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
+import { type FreshIdentity, takeFreshIdentity } from '../../src/run/identity.ts';
 import { type LoggedEvent, stamp } from '../../src/run/replay-runner.ts';
 import { CopiedPages } from '../support/copied-pages.ts';
 
@@ -21,16 +23,16 @@ export class ShellGuest {
     this.screen = screen;
   }
 
-  /** `individual`: it becomes that after so many branches. */
+  /** `identity`: it becomes that after so many branches. */
   static async boot(
     options: CoreOptions,
-    individual?: Individual & { readonly branches: bigint },
+    identity?: FreshIdentity & { readonly branches: bigint },
   ): Promise<ShellGuest> {
     const { screen, output } = makeScreen();
     const guest = new ShellGuest(await MachineCore.create({ ...options, output }), screen);
-    if (individual) {
-      if (individual.branches > 0n) guest.run(individual.branches);
-      guest.become(individual);
+    if (identity) {
+      if (identity.branches > 0n) guest.run(identity.branches);
+      guest.become(identity);
     }
     guest.runUntil(PROMPT, 2_000_000_000n);
     return guest;
@@ -47,8 +49,8 @@ export class ShellGuest {
     return new ShellGuest(this.core.fork(snapshot, { output }), screen);
   }
 
-  become(individual: Individual): void {
-    this.events.push(...takeFreshIdentity(this.core, individual));
+  become(identity: FreshIdentity): void {
+    this.events.push(...takeFreshIdentity(this.core, identity));
   }
 
   get transcript(): string {
@@ -58,7 +60,7 @@ export class ShellGuest {
   type(text: string): void {
     if (!this.core.acceptsEvents) this.core.run(this.core.current.branches + 1n);
     const bytes = new TextEncoder().encode(text);
-    // A hart that waits is told the time first, as the live door does.
+    // A hart that waits is told the time first, as the live runner does.
     const { ticks, clockRate: rate } = this.core;
     if (this.core.waiting) this.events.push(stamp(this.core, { kind: 'clock', ticks, rate }));
     this.events.push(stamp(this.core, { kind: 'input', port: 'uart', bytes }));

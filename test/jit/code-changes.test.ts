@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { TranslationCache } from '../../src/execute/jit/cache.ts';
 import { DirectCompiler } from '../../src/execute/jit/compiler.ts';
 import type { TranslatorStatistics } from '../../src/execute/jit/translator.ts';
-import type { CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import type { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import { collectGarbage } from '../../src/platform/node/garbage.ts';
 import { programMachine, runTo } from './program.ts';
 

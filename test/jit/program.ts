@@ -1,5 +1,6 @@
 import type { MachineCore } from '../../src/machine/core.ts';
-import { MachineCore as Core, type CoreOptions } from '../../src/machine/core.ts';
+import { MachineCore as Core } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import { assemble } from './assembly.ts';
 
 const RAM = 0x8000_0000n;

@@ -1,8 +1,10 @@
 import { TranslationCache } from '../../src/execute/jit/cache.ts';
 import type { RegionCompiler } from '../../src/execute/jit/compiler.ts';
 import * as L from '../../src/hart/layout.ts';
-import { type ExecutionPoint, MachineCore, type Outcome } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
 import type { TranslationOptions } from '../../src/machine/engine.ts';
+import type { ExecutionPoint } from '../../src/machine/execution-point.ts';
+import type { Outcome } from '../../src/machine/outcome.ts';
 import { type Image, RAM } from '../differential/image.ts';
 
 const MEMORY_BYTES = 8 * 1024 ** 2;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import { createDisk, openDisk } from '../../src/backend/disk/live/open-disk.ts';
-import type { MachineSnapshot } from '../../src/machine/core.ts';
 import type { Images } from '../../src/machine/linux.ts';
+import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
 import { LiveMachine } from './live-recording.ts';
 
 const MIB = 1024 ** 2;

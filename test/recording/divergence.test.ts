@@ -149,15 +149,15 @@ describe('digests', async () => {
         });
       const points = Array.from({ length: 12 }, (_, i) => BigInt(i + 1) * 1_234_567n);
       const plain = await make();
-      const plainDoor = new ReplayRunner(plain, []);
-      for (const branches of points) plainDoor.run(branches);
+      const plainRunner = new ReplayRunner(plain, []);
+      for (const branches of points) plainRunner.run(branches);
       const taken: Uint8Array[] = [];
       for (const more of [0, 1]) {
         const core = await make();
-        const door = new ReplayRunner(core, []);
+        const runner = new ReplayRunner(core, []);
         const digests = new DigestTaker(core);
         for (const [i, branches] of points.entries()) {
-          door.run(branches);
+          runner.run(branches);
           const encoded = encodeDigest(digests.take());
           if (more === 0) taken.push(encoded);
           else expect(encoded).toEqual(taken[i]);

@@ -3,7 +3,7 @@ import { HEADER_BYTES } from '../../src/checkpoint/container/layout.ts';
 import { MemoryByteSource } from '../../src/checkpoint/memory-byte-source.ts';
 import { GodwitError } from '../../src/common/errors.ts';
 import { RTC } from '../../src/machine/boot/memory-map.ts';
-import type { ExternalEvent } from '../../src/machine/core.ts';
+import type { ExternalEvent } from '../../src/machine/events.ts';
 import { nodeCodec } from '../../src/platform/node/codec.ts';
 import { ByteReader, ByteWriter } from '../../src/recording/bytes.ts';
 import { EntryWriter, readEntries } from '../../src/recording/entries.ts';

@@ -1,7 +1,9 @@
 import type { Disk } from '../../src/backend/disk/disk.ts';
 import type { Finish } from '../../src/device/finisher/test-finisher.ts';
-import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import { bootImages, type Images } from '../../src/machine/linux.ts';
+import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
 import type { HostClock } from '../../src/platform/clock.ts';
 import { nodeClock } from '../../src/platform/node/clock.ts';
 import type { RecordingSink } from '../../src/recording/host.ts';

@@ -207,15 +207,15 @@ describe('a recording that is played', async () => {
       const store = join(folder, 'checkpoints');
       const disks = await ReplayDisks.open([{ path: blank }], openBytes(bytes).start.disks);
       const { player, recording, shown } = await play(disks);
-      const keeper = new ReplayCheckpointer({ core: player.replayer.core, recording, disks });
+      const checkpointer = new ReplayCheckpointer({ core: player.replayer.core, recording, disks });
       for (const [name, text] of [
         ['empty', 'first\r\n'],
         ['written', 'records out'],
       ] as const) {
         expect(await player.seek({ kind: 'text', text })).toBe(true);
-        await keeper.keep({ name, store });
+        await checkpointer.keep({ name, store });
       }
-      await expect(keeper.keep({ name: 'written', store })).rejects.toMatchObject({ code: 'usage' });
+      await expect(checkpointer.keep({ name: 'written', store })).rejects.toMatchObject({ code: 'usage' });
       player.speed = Number.POSITIVE_INFINITY;
       expect((await player.play()).kind).toBe('end');
       expect(shown()).toBe(printed);

@@ -185,7 +185,7 @@ describe('a recorder', async () => {
       const finished = machine.start();
       const megabyte = new Uint8Array(1024 ** 2);
       await delay(20);
-      // Arrivals that the machine does not take, but whose size counts.
+      // Events that the machine does not take, but whose size counts.
       for (let i = 0; i < 80; i++) {
         const completion = { status: 'ok', data: [megabyte.fill(i)] } as const;
         recorder.event({ point: machine.core.point, event: { kind: 'block', disk: 0, id: 0, completion } });

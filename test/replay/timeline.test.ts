@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type CoreOptions, type ExecutionPoint, MachineCore } from '../../src/machine/core.ts';
-import { bootImages } from '../../src/machine/linux.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
+import type { ExecutionPoint } from '../../src/machine/execution-point.ts';
 import { RewindableOutput } from '../../src/replay/rewindable-output.ts';
 import { Timeline } from '../../src/replay/timeline.ts';
 import { type LoggedEvent, ReplayRunner } from '../../src/run/replay-runner.ts';
-import { guestImages } from '../support/guest.ts';
+import { guestImages, guestOptions } from '../support/guest.ts';
 import { randomNumbers } from '../support/random.ts';
-import { tierUnderTest } from '../support/tiers.ts';
 
 const MIB = 1024 ** 2;
 const COMMANDS = 'for i in 1 2; do ls -R /bin | md5sum; done; cat /proc/interrupts; sleep 1; echo done\r';
@@ -14,16 +14,7 @@ const COMMANDS = 'for i in 1 2; do ls -R /bin | md5sum; done; cat /proc/interrup
 describe('a timeline', async () => {
   const images = await guestImages();
   const reason = 'reason' in images ? images.reason : undefined;
-  const options = (): CoreOptions => {
-    if ('reason' in images) throw new Error(images.reason);
-    return {
-      memoryBytes: 96 * MIB,
-      reservedBytes: 1024 * MIB,
-      seed: new Uint8Array(32).fill(3),
-      load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
-      translation: { threshold: 300, ...tierUnderTest() },
-    };
-  };
+  const options = (): CoreOptions => guestOptions(images, { reservedBytes: 1024 * MIB });
 
   let recorded: { events: LoggedEvent[]; end: bigint; printed: string } | undefined;
   /** A boot, with commands typed at the prompt. */
@@ -68,9 +59,9 @@ describe('a timeline', async () => {
       const targets = Array.from({ length: 7 }, () => (end * BigInt(random(10_000))) / 10_000n);
       const digests = new Map<bigint, { point: ExecutionPoint; digest: bigint }>();
       const core = await MachineCore.create(options());
-      const door = new ReplayRunner(core, events);
+      const runner = new ReplayRunner(core, events);
       for (const branches of [...targets].sort((a, b) => Number(a - b))) {
-        door.run(branches);
+        runner.run(branches);
         digests.set(branches, { point: core.point, digest: core.digest() });
       }
       const { timeline, printed } = await open();

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CoreOptions, type ExternalEvent, MachineCore, type MachineSnapshot } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
+import type { ExternalEvent } from '../../src/machine/events.ts';
 import { bootImages } from '../../src/machine/linux.ts';
+import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
 import { Timeline } from '../../src/replay/timeline.ts';
 import { GrowingLog } from '../../src/run/growing-log.ts';
 import { ReplayRunner, stamp } from '../../src/run/replay-runner.ts';

@@ -3,7 +3,9 @@
  * forks of one moment, wherever they run, must do the same.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CoreOptions, joinEngine, MachineCore } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import { joinEngine } from '../../src/machine/core-engine.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import type { Engine } from '../../src/machine/engine.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { LOCK_WORDS, MemoryLock } from '../../src/memory/lock.ts';

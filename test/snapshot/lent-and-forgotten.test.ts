@@ -1,16 +1,15 @@
 /** Real guests while pages are lent and forgotten under them: in between runs, as the host does it. */
 import { describe, expect, it } from 'vitest';
-import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
-import { bootImages } from '../../src/machine/linux.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import type { Loan } from '../../src/memory/loan.ts';
 import type { PageSource } from '../../src/memory/page-source.ts';
 import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { assemble } from '../jit/assembly.ts';
 import { CALLS_NEXT_PAGE, NEXT_PAGE, programMachine } from '../jit/program.ts';
 import { CopiedPages } from '../support/copied-pages.ts';
-import { guestImages } from '../support/guest.ts';
+import { guestImages, guestOptions } from '../support/guest.ts';
 import { randomNumbers } from '../support/random.ts';
-import { tierUnderTest } from '../support/tiers.ts';
 
 const FRAME_BYTES = 4096;
 const MIB = 1024 ** 2;
@@ -136,16 +135,7 @@ describe('Linux', async () => {
   const images = await guestImages();
   const reason = 'reason' in images ? images.reason : undefined;
 
-  const options = (): CoreOptions => {
-    if ('reason' in images) throw new Error(images.reason);
-    return {
-      memoryBytes: 96 * MIB,
-      reservedBytes: 512 * MIB,
-      seed: new Uint8Array(32).fill(3),
-      load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
-      translation: { threshold: 300, ...tierUnderTest() },
-    };
-  };
+  const options = (): CoreOptions => guestOptions(images, { reservedBytes: 512 * MIB });
 
   const undisturbed = async () => {
     const core = await MachineCore.create(options());

@@ -1,6 +1,7 @@
 /** Machines that are made before it is known what they will be. */
 import { describe, expect, it } from 'vitest';
-import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import type { PageSource } from '../../src/memory/page-source.ts';
 import { CALLS_NEXT_PAGE, programMachine, runTo } from '../jit/program.ts';
 import { CopiedPages } from '../support/copied-pages.ts';

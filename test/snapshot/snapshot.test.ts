@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { type CoreOptions, MachineCore, type MachineSnapshot } from '../../src/machine/core.ts';
-import { bootImages } from '../../src/machine/linux.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
+import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
 import { ReplayRunner } from '../../src/run/replay-runner.ts';
 import { CopiedPages } from '../support/copied-pages.ts';
-import { guestImages } from '../support/guest.ts';
-import { tierUnderTest } from '../support/tiers.ts';
+import { guestImages, guestOptions } from '../support/guest.ts';
 
 const FRAME_BYTES = 4096;
 const MIB = 1024 ** 2;
@@ -15,16 +15,7 @@ describe('snapshots', async () => {
   const images = await guestImages();
   const reason = 'reason' in images ? images.reason : undefined;
 
-  const options = (): CoreOptions => {
-    if ('reason' in images) throw new Error(images.reason);
-    return {
-      memoryBytes: 96 * MIB,
-      reservedBytes: 512 * MIB,
-      seed: new Uint8Array(32).fill(3),
-      load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
-      translation: { threshold: 300, ...tierUnderTest() },
-    };
-  };
+  const options = (): CoreOptions => guestOptions(images, { reservedBytes: 512 * MIB });
 
   /** Runs on without anything from outside. */
   const runTo = (core: MachineCore, branches: bigint) => new ReplayRunner(core, []).run(branches);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 import type { PageSource } from '../../src/memory/page-source.ts';
 import type { PlainData } from '../../src/state/plain-data.ts';
 

@@ -1,4 +1,5 @@
-import { type CoreOptions, MachineCore } from '../../src/machine/core.ts';
+import { MachineCore } from '../../src/machine/core.ts';
+import type { CoreOptions } from '../../src/machine/core-options.ts';
 
 /** A machine without a clock: idle time is skipped, so everything takes as long as it takes to compute. */
 export class SimulatedMachine {

@@ -1,6 +1,7 @@
 import { MCAUSE, PRIVILEGE, SCAUSE } from '../../hart/layout.ts';
 import { disassemble, lengthOf } from '../../isa/index.ts';
-import type { MachineCore, Outcome } from '../../machine/core.ts';
+import type { MachineCore } from '../../machine/core.ts';
+import type { Outcome } from '../../machine/outcome.ts';
 import { peekInstruction } from './fetch.ts';
 import { type TraceFilter, type TraceMatcher, traceMatcher } from './filter.ts';
 

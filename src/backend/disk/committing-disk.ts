@@ -1,7 +1,8 @@
+import { type Cancellation, throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { Disk } from './disk.ts';
 import { RangeLock } from './range-lock.ts';
-import { type Cancellation, TRANSFER_BYTES, transferPiece } from './transfer.ts';
+import { TRANSFER_BYTES, transferPiece } from './transfer.ts';
 
 /** Holes are passed over in steps of this size. */
 const STEP_BYTES = 64 * TRANSFER_BYTES;
@@ -42,7 +43,7 @@ export class CommittingDisk implements Disk {
    */
   async commit(options: { signal?: Cancellation; onProgress?: (doneBytes: number) => void } = {}): Promise<void> {
     while (this.#cursor < this.sizeBytes) {
-      options.signal?.throwIfAborted();
+      throwIfCancelled(options.signal, 'Committing the disk was called off');
       await this.#step();
       options.onProgress?.(this.#cursor);
     }

@@ -1,5 +1,6 @@
+import { type Cancellation, throwIfCancelled } from '../../common/cancellation.ts';
 import type { Disk } from './disk.ts';
-import { type Cancellation, transferPiece } from './transfer.ts';
+import { transferPiece } from './transfer.ts';
 
 export interface CopyOptions {
   /** Also what so many images under it hold. */
@@ -16,7 +17,7 @@ export async function copyDisk(from: Disk, to: Disk, options: CopyOptions): Prom
   const rules = { imagesUnder: options.imagesUnder, targetIsEmpty: !options.targetHasBacking };
   const end = from.sizeBytes;
   for (let offset = 0; offset < end; ) {
-    options.signal?.throwIfAborted();
+    throwIfCancelled(options.signal, 'Copying the disk was called off');
     offset = await transferPiece(from, to, { offset, end }, rules);
     options.onProgress?.(offset);
   }

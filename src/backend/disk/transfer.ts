@@ -9,12 +9,6 @@ const BLOCK_BYTES = 64 * 1024;
 /** So much is made zero in one piece; where a disk must write the zeros, this bounds how long that takes. */
 const ZEROS_BYTES = 16 * TRANSFER_BYTES;
 
-/** What an AbortSignal is good for here. */
-export interface Cancellation {
-  readonly aborted: boolean;
-  throwIfAborted(): void;
-}
-
 export interface TransferRules {
   /** Holes of the source are looked through, down to so many images under it. */
   readonly imagesUnder: number;

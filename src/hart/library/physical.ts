@@ -1,4 +1,4 @@
-import { type I32, i32, type ModuleBuilder } from '../../execute/wasm/index.ts';
+import { type FunctionBuilder, type I32, i32, type ModuleBuilder } from '../../execute/wasm/index.ts';
 import { FRAME_BYTES, FRAME_PRESENT, FRAME_WRITABLE, LEAF_SHARED, RAM_BASE } from '../../memory/layout.ts';
 import { Access } from '../constants.ts';
 import { SLOTS_VERSION } from '../decoded-slots.ts';
@@ -19,6 +19,26 @@ import {
 import type { DeclaredImports } from './imports.ts';
 
 const PAGE_OFFSET = FRAME_BYTES - 1;
+
+const ALL_TLBS_END = FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES;
+
+/** Goes through the TLBs up to an offset in the hart. They lie one behind the other, that for data first, and have entries alike. */
+function eachTranslation(f: FunctionBuilder, hart: I32, end: number, visit: (entry: I32) => void): void {
+  const entry = f.local('i32');
+  const last = f.let(hart.add(end));
+  f.set(entry, hart.add(DATA_TLB));
+  f.loop((again) => {
+    visit(entry.get);
+    f.set(entry, entry.get.add(TLB_ENTRY_BYTES));
+    f.branchIf(again, entry.get.ltU(last));
+  });
+}
+
+/** The host half of a translation. */
+function revoke(f: FunctionBuilder, entry: I32): void {
+  f.store(entry, i32(-1).extendS(), TLB_READ_TAG);
+  f.store(entry, i32(-1).extendS(), TLB_WRITE_TAG);
+}
 
 /** Guest-physical memory to frames. */
 export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
@@ -45,46 +65,24 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
 
   /** Write-protects every data translation in its host half, so that stores to what became code are seen. */
   const writeProtect = module.function('write_protect', ['i32'], undefined, (f, hart) => {
-    const entry = f.local('i32');
-    const end = f.let(hart.get.add(DATA_TLB + DATA_TLB_ENTRIES * TLB_ENTRY_BYTES));
-    f.set(entry, hart.get.add(DATA_TLB));
-    f.loop((again) => {
-      f.store(entry.get, i32(-1).extendS(), TLB_WRITE_TAG);
-      f.set(entry, entry.get.add(TLB_ENTRY_BYTES));
-      f.branchIf(again, entry.get.ltU(end));
+    eachTranslation(f, hart.get, DATA_TLB + DATA_TLB_ENTRIES * TLB_ENTRY_BYTES, (entry) => {
+      f.store(entry, i32(-1).extendS(), TLB_WRITE_TAG);
     });
   });
 
   /**
    * (hart, physical page number): another frame came to stand behind the page. The host half of every translation of it
-   * is revoked; the guest half stays, so that no page walk comes of it. The TLBs lie one behind the other and have
-   * entries alike.
+   * is revoked; the guest half stays, so that no page walk comes of it.
    */
   const revokePage = module.function('revoke_page', ['i32', 'i32'], undefined, (f, hart, page) => {
-    const entry = f.local('i32');
-    const end = f.let(hart.get.add(FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES));
-    f.set(entry, hart.get.add(DATA_TLB));
-    f.loop((again) => {
-      f.if(entry.get.load(TLB_PAGE).shrU(2).eq(page.get), () => {
-        f.store(entry.get, i32(-1).extendS(), TLB_READ_TAG);
-        f.store(entry.get, i32(-1).extendS(), TLB_WRITE_TAG);
-      });
-      f.set(entry, entry.get.add(TLB_ENTRY_BYTES));
-      f.branchIf(again, entry.get.ltU(end));
+    eachTranslation(f, hart.get, ALL_TLBS_END, (entry) => {
+      f.if(entry.load(TLB_PAGE).shrU(2).eq(page.get), () => revoke(f, entry));
     });
   });
 
   /** (hart): the host half of every translation is revoked. */
   const revokeAll = module.function('revoke_all', ['i32'], undefined, (f, hart) => {
-    const entry = f.local('i32');
-    const end = f.let(hart.get.add(FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES));
-    f.set(entry, hart.get.add(DATA_TLB));
-    f.loop((again) => {
-      f.store(entry.get, i32(-1).extendS(), TLB_READ_TAG);
-      f.store(entry.get, i32(-1).extendS(), TLB_WRITE_TAG);
-      f.set(entry, entry.get.add(TLB_ENTRY_BYTES));
-      f.branchIf(again, entry.get.ltU(end));
-    });
+    eachTranslation(f, hart.get, ALL_TLBS_END, (entry) => revoke(f, entry));
   });
 
   return { frameOf, decodedPage, isCurrent, writeProtect, revokePage, revokeAll };

@@ -1,6 +1,7 @@
 /** What a kernel or firmware file holds. */
+import { isElf } from '../../common/elf/elf-file.ts';
 import { GodwitError } from '../../common/errors.ts';
-import { type ElfProgram, isElf, readElf } from './elf.ts';
+import { type ElfProgram, readElf } from './elf-program.ts';
 import { refuseForeignFormat } from './foreign-formats.ts';
 import { gunzip } from './gunzip.ts';
 import { isLinuxImage, type LinuxImage, readLinuxImage } from './linux-image.ts';

@@ -1,5 +1,5 @@
 export * from './device-tree.ts';
-export * from './elf.ts';
+export * from './elf-program.ts';
 export * from './fdt.ts';
 export * from './firmware-info.ts';
 export * from './foreign-formats.ts';

@@ -1,7 +1,8 @@
-import { type ErrorCode, GodwitError } from '../../common/errors.ts';
+import type { GodwitError } from '../../common/errors.ts';
+import { failureOf, type KnownFailure } from '../failure.ts';
 
 /** DOMException names of the file system standard. */
-const CODES: Readonly<Record<string, { readonly code: ErrorCode; readonly reason: string }>> = {
+const CODES: Readonly<Record<string, KnownFailure>> = {
   NotFoundError: { code: 'not-found', reason: 'it does not exist' },
   TypeMismatchError: {
     code: 'usage',
@@ -16,10 +17,7 @@ const CODES: Readonly<Record<string, { readonly code: ErrorCode; readonly reason
 
 /** A failure of the browser as a GodwitError. `action` is as in "cannot <action>: it does not exist". */
 export function browserError(error: unknown, action: string): GodwitError {
-  if (error instanceof GodwitError) return error;
-  const known = error instanceof DOMException ? CODES[error.name] : undefined;
-  const reason = known?.reason ?? (error instanceof Error ? error.message : String(error));
-  return new GodwitError(known?.code ?? 'io', `Cannot ${action}: ${reason}.`, { cause: error });
+  return failureOf(error, action, error instanceof DOMException ? CODES[error.name] : undefined);
 }
 
 /** Does something with the browser's files, and turns its failures into sentences. */

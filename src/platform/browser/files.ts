@@ -2,6 +2,7 @@
  * Files in the origin private file system. It has no links, no modes and no atomic change of a folder's name: `rename` moves a folder's
  * files one by one. Only workers have synchronous handles, so godwit's services run in one.
  */
+import { throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { dirname } from '../../common/paths.ts';
 import type { GrowingByteSource } from '../byte-source.ts';
@@ -223,18 +224,15 @@ async function writeWhole(
   blocks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   { replace = false, onProgress, signal }: WriteWholeOptions = {},
 ): Promise<number> {
-  const throwIfAborted = (): void => {
-    if (signal?.aborted) throw new GodwitError('state', 'Writing was cancelled.');
-  };
   return await whole(path, replace, async (handle) => {
     let sizeBytes = 0;
     for await (const block of blocks) {
-      throwIfAborted();
+      throwIfCancelled(signal, 'Writing was cancelled');
       writeAll(handle, sizeBytes, block);
       sizeBytes += block.length;
       onProgress?.(sizeBytes);
     }
-    throwIfAborted();
+    throwIfCancelled(signal, 'Writing was cancelled');
     return sizeBytes;
   });
 }

@@ -11,10 +11,10 @@ export async function tryLock(name: string, mode: 'shared' | 'exclusive'): Promi
           resolve(undefined);
           return undefined;
         }
-        return new Promise<void>((letGo) => {
+        return new Promise<void>((release) => {
           resolve({
             release: async () => {
-              letGo();
+              release();
               // The lock is free when the browser has heard of it: let it.
               await navigator.locks.query();
             },
@@ -33,7 +33,7 @@ async function awaitLock(name: string, mode: 'shared' | 'exclusive', waitMs: num
     navigator.locks
       .request(`godwit ${name}`, { mode, signal: patience.signal }, () => {
         clearTimeout(timer);
-        return new Promise<void>((letGo) => resolve({ release: async () => letGo() }));
+        return new Promise<void>((release) => resolve({ release: async () => release() }));
       })
       .catch((error) => (patience.signal.aborted ? resolve(undefined) : reject(error)));
   });

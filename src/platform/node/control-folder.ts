@@ -6,9 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GodwitError } from '../../common/errors.ts';
 import { type Announced, ENDPOINT_NAME, type Endpoints } from '../endpoints.ts';
 import type { FileLock } from '../files.ts';
-import { withFolderLock } from '../folder-lock.ts';
 import { nodeFiles } from './files.ts';
-import { errorCodeOf, hostError } from './host-error.ts';
+import { hostError } from './host-error.ts';
 import { isListening, nodeStreams } from './streams.ts';
 
 const ENDING = '.sock';

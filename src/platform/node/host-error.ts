@@ -1,6 +1,7 @@
-import { type ErrorCode, GodwitError } from '../../common/errors.ts';
+import type { GodwitError } from '../../common/errors.ts';
+import { failureOf, type KnownFailure } from '../failure.ts';
 
-const CODES: Readonly<Record<string, { code: ErrorCode; reason: string }>> = {
+const CODES: Readonly<Record<string, KnownFailure>> = {
   ENOENT: { code: 'not-found', reason: 'it does not exist' },
   ENOTDIR: { code: 'not-found', reason: 'a part of its path is not a folder' },
   EACCES: { code: 'denied', reason: 'permission is missing' },
@@ -20,11 +21,8 @@ const CODES: Readonly<Record<string, { code: ErrorCode; reason: string }>> = {
 
 /** A failure of the host as a GodwitError. `action` is as in "cannot <action>: permission is missing". */
 export function hostError(error: unknown, action: string): GodwitError {
-  if (error instanceof GodwitError) return error;
   const hostCode = errorCodeOf(error);
-  const known = hostCode === undefined ? undefined : CODES[hostCode];
-  const reason = known?.reason ?? (error instanceof Error ? error.message : String(error));
-  return new GodwitError(known?.code ?? 'io', `Cannot ${action}: ${reason}.`, { cause: error });
+  return failureOf(error, action, hostCode === undefined ? undefined : CODES[hostCode]);
 }
 
 /** How messages name a file: "the kernel /boot/vmlinuz". */

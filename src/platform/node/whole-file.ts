@@ -1,11 +1,12 @@
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { GodwitError } from '../../common/errors.ts';
-import type { ByteFile, Cancellation, CreateWholeOptions, WriteWholeOptions } from '../files.ts';
+import { throwIfCancelled } from '../../common/cancellation.ts';
+import type { ByteFile, CreateWholeOptions, WriteWholeOptions } from '../files.ts';
 import { NodeDraftFile } from './draft-file.ts';
 import { syncFolder } from './sync-folder.ts';
 
 /** Small blocks are gathered to that much before they are written. */
+const CANCELLED = 'Writing was cancelled';
 const BUFFER_BYTES = 1024 ** 2;
 /** So much may wait in the host's cache. More would make all others wait when it is flushed at last. */
 const UNSYNCED_BYTES = 64 * 1024 ** 2;
@@ -31,7 +32,7 @@ export async function writeWholeFile(
   try {
     const sizeBytes = await append(draft, blocks, options);
     await draft.sync();
-    throwIfAborted(options.signal);
+    throwIfCancelled(options.signal, CANCELLED);
     await (options.replace ? draft.replace() : draft.appear());
     await syncFolder(dirname(path));
     return sizeBytes;
@@ -65,7 +66,7 @@ async function append(
   const output = new BufferedOutput(draft);
   let turnEndsMs = performance.now() + TURN_MS;
   for await (const block of blocks) {
-    throwIfAborted(signal);
+    throwIfCancelled(signal, CANCELLED);
     await output.append(block);
     if (performance.now() < turnEndsMs) continue;
     onProgress?.(output.sizeBytes);
@@ -109,8 +110,4 @@ class BufferedOutput {
     this.unsynced = 0;
     await this.file.sync();
   }
-}
-
-function throwIfAborted(signal: Cancellation | undefined): void {
-  if (signal?.aborted) throw new GodwitError('state', 'Writing was cancelled.');
 }

@@ -1,9 +1,11 @@
 import type { CheckpointOptions, CheckpointProgress, CheckpointReport } from '../../api/checkpoint.ts';
 import type { FrozenDisk, PreparedOverlay } from '../../backend/disk/live/live-disk.ts';
 import type { CheckpointDisk } from '../../checkpoint/meta.ts';
+import { throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { join, relative } from '../../common/paths.ts';
-import type { MachineCore, MachineSnapshot } from '../../machine/core.ts';
+import type { MachineCore } from '../../machine/core.ts';
+import type { MachineSnapshot } from '../../machine/machine-snapshot.ts';
 import type { WrittenPages } from '../../memory/written-pages.ts';
 import { platform } from '../../platform/platform.ts';
 import type { DisksToFork, MachineDisks } from '../disk/machine-disks.ts';
@@ -280,7 +282,7 @@ export class Checkpointer {
 }
 
 function refuseCancelled(signal: AbortSignal): void {
-  if (signal.aborted) throw new GodwitError('state', 'The checkpoint was cancelled.');
+  throwIfCancelled(signal, 'The checkpoint was cancelled');
 }
 
 /** "<id>/<file>" for what lies in the store. */

@@ -1,7 +1,7 @@
 /** Finds machines of other processes, and asks things of them. */
 import type { CheckpointProgress } from '../../api/checkpoint.ts';
 import { fromWireError, type WireError } from '../../api/wire-error.ts';
-import { GodwitError } from '../../common/errors.ts';
+import { GodwitError, isForeseen } from '../../common/errors.ts';
 import { PendingRequests } from '../../common/pending-requests.ts';
 import { platform } from '../../platform/platform.ts';
 import type { ByteStream } from '../../platform/streams.ts';
@@ -158,7 +158,7 @@ export async function listMachines(): Promise<{
       try {
         machines.push(await factsOf(name));
       } catch (error) {
-        if (!(error instanceof GodwitError)) throw error;
+        if (!isForeseen(error)) throw error;
         // A socket whose process died; the next machine that starts takes it away.
         if (error.code !== 'not-found') silent.push({ name, error });
       }

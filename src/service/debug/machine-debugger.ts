@@ -3,7 +3,7 @@ import { GodwitError } from '../../common/errors.ts';
 import { type LiveTargetParts, liveTarget } from '../../debug/live-target.ts';
 import { GdbServer } from './gdb-server.ts';
 
-/** The door for debuggers of one live machine. */
+/** Lets debuggers reach one live machine. */
 export class MachineDebugger {
   private readonly parts: LiveTargetParts;
   private server: GdbServer | undefined;

@@ -1,6 +1,7 @@
 import { IER_RECEIVED_DATA, LCR_DLAB, UART_IER_DLM, UART_LCR } from '../../device/uart/registers.ts';
 import { UART } from '../../machine/boot/memory-map.ts';
-import type { ConsolePort, MachineCore } from '../../machine/core.ts';
+import type { MachineCore } from '../../machine/core.ts';
+import type { ConsolePort } from '../../machine/events.ts';
 
 /** Handed over at a time, so that a guest gets a large paste as fast as it reads, and not all at once. */
 const PORTION_BYTES = 4096;

@@ -1,7 +1,8 @@
 /** The three ways to a machine: from its images, from a checkpoint, and as a fork of another one in the same memory. */
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { readBootImage } from '../../machine/boot/images.ts';
-import { type CoreOptions, MachineCore } from '../../machine/core.ts';
+import { MachineCore } from '../../machine/core.ts';
+import type { CoreOptions } from '../../machine/core-options.ts';
 import type { Engine } from '../../machine/engine.ts';
 import { bootImages, type Images } from '../../machine/linux.ts';
 import type { FrameSnapshot } from '../../memory/snapshot.ts';

@@ -1,4 +1,5 @@
 import type { ProfileConfiguration } from '../../api/options.ts';
+import { isElf } from '../../common/elf/elf-file.ts';
 import { readBootImage } from '../../machine/boot/images.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import type { Images } from '../../machine/linux.ts';
@@ -7,7 +8,6 @@ import type { AppendFile } from '../../platform/files.ts';
 import { platform } from '../../platform/platform.ts';
 import {
   type GuestSymbol,
-  isElfFile,
   readElfSymbols,
   readKallsyms,
   readSystemMap,
@@ -72,7 +72,7 @@ export class ProfileRecorder {
 
 async function readSymbols(path: string, bias: bigint): Promise<GuestSymbol[]> {
   const file = await platform().files.read(path, { what: 'the symbols', pipes: true });
-  if (isElfFile(file)) return readElfSymbols(file, bias);
+  if (isElf(file)) return readElfSymbols(file, bias);
   return readSystemMap(new TextDecoder('latin1').decode(file)).map(({ name, address }) => ({
     name,
     address: address + bias,

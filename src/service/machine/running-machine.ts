@@ -5,7 +5,8 @@ import { toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { Finish } from '../../device/finisher/test-finisher.ts';
 import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
-import type { ConsolePort, MachineCore } from '../../machine/core.ts';
+import type { MachineCore } from '../../machine/core.ts';
+import type { ConsolePort } from '../../machine/events.ts';
 import { platform } from '../../platform/platform.ts';
 import { freshIdentityEvents } from '../../run/identity.ts';
 import { LiveRunner } from '../../run/live-runner.ts';
@@ -89,7 +90,7 @@ export class RunningMachine {
     if (clock === 'follow') this.runner.followWall();
     if (identity === 'same') return;
     this.takesFreshIdentity = true;
-    for (const event of freshIdentityEvents()) this.runner.arrive(event);
+    for (const event of freshIdentityEvents()) this.runner.enqueue(event);
   }
 
   /** It will be another machine when it starts: until then it has no identity that a fork could share. */

@@ -1,7 +1,7 @@
 import type { FromMachine } from '../../api/actions.ts';
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import type { RegionCompiler } from '../../execute/jit/compiler.ts';
-import { joinEngine } from '../../machine/core.ts';
+import { joinEngine } from '../../machine/core-engine.ts';
 import type { Engine } from '../../machine/engine.ts';
 import { MemoryLock } from '../../memory/lock.ts';
 import { FrameSnapshot } from '../../memory/snapshot.ts';
@@ -11,7 +11,7 @@ import { ForkOrigin } from './fork-origin.ts';
 import { beginFork, forkMachine, openMachine, restoreMachine } from './open-machine.ts';
 import { Peers } from './peers.ts';
 import type { RunningMachine } from './running-machine.ts';
-import type { Envelope, ForkRequest, Joining, PeerMessage, ToThread } from './thread-messages.ts';
+import type { Envelope, ForkRequest, Joining, ToThread } from './thread-messages.ts';
 
 export type SendEnvelope = (envelope: Envelope<FromMachine>, transfer: ArrayBuffer[]) => void;
 

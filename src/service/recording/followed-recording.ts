@@ -1,6 +1,6 @@
+import { type Cancellation, throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { GrowingByteSource } from '../../platform/byte-source.ts';
-import type { Cancellation } from '../../platform/files.ts';
 import { platform } from '../../platform/platform.ts';
 import { Recording } from '../../recording/recording.ts';
 
@@ -91,7 +91,7 @@ async function untilBegun(
   for (;;) {
     const recording = begin();
     if (recording) return recording;
-    if (signal?.aborted) throw new GodwitError('state', `Waiting for ${path} was called off.`);
+    throwIfCancelled(signal, `Waiting for ${path} was called off`);
     await timers.sleep(everyMs);
     source.refresh();
     if (source.sizeBytes !== seen.bytes) seen = { bytes: source.sizeBytes, ms: clock.nowMs() };

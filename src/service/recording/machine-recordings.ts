@@ -1,5 +1,5 @@
 import type { RecordingReport } from '../../api/recording.ts';
-import { GodwitError } from '../../common/errors.ts';
+import { GodwitError, isForeseen } from '../../common/errors.ts';
 import type { Finish } from '../../device/finisher/test-finisher.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import type { Images } from '../../machine/linux.ts';
@@ -190,7 +190,7 @@ export class MachineRecordings {
     try {
       if (this.flight) await this.stopFlight(this.flight, reason);
     } catch (error) {
-      if (!(error instanceof GodwitError)) throw error;
+      if (!isForeseen(error)) throw error;
       this.parts.onFailure(error);
     }
   }
@@ -205,7 +205,7 @@ function unlessGone(images: () => Images | undefined): Images | undefined {
   try {
     return images();
   } catch (error) {
-    if (error instanceof GodwitError) return undefined;
+    if (isForeseen(error)) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,6 @@
 import type { DebugOptions } from '../../api/debug.ts';
 import { replayTarget } from '../../debug/replay-target.ts';
-import type { CoreOptions } from '../../machine/core.ts';
-import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
+import type { CoreOptions } from '../../machine/core-options.ts';
 import type { Recording } from '../../recording/recording.ts';
 import type { Timeline } from '../../replay/timeline.ts';
 import { GdbServer } from '../debug/gdb-server.ts';

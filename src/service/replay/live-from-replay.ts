@@ -1,10 +1,11 @@
 import type { ContinueOptions } from '../../api/checkpoint.ts';
 import type { Finish } from '../../device/finisher/test-finisher.ts';
-import type { ConsolePort, MachineCore } from '../../machine/core.ts';
+import type { MachineCore } from '../../machine/core.ts';
+import type { ConsolePort } from '../../machine/events.ts';
 import { platform } from '../../platform/platform.ts';
 import { freshIdentityEvents } from '../../run/identity.ts';
 import type { LiveListener } from '../../run/listeners.ts';
-import { type LiveOptions, LiveRunner } from '../../run/live-runner.ts';
+import { LiveRunner } from '../../run/live-runner.ts';
 import { InputQueue } from '../machine/input-queue.ts';
 import { MachineLoop } from '../machine/machine-loop.ts';
 import type { ReplayDisks } from './replay-disks.ts';
@@ -54,7 +55,7 @@ export class LiveFromReplay {
   async run(): Promise<Finish | undefined> {
     const { disks, identity = 'fresh', clock = 'follow' } = this.parts;
     if (clock === 'follow') this.runner.followWall();
-    if (identity === 'fresh') for (const event of freshIdentityEvents()) this.runner.arrive(event);
+    if (identity === 'fresh') for (const event of freshIdentityEvents()) this.runner.enqueue(event);
     await disks?.goLive(this.runner);
     return await this.runner.run();
   }

@@ -1,4 +1,5 @@
-import type { ConsolePort, CoreOptions } from '../../machine/core.ts';
+import type { CoreOptions } from '../../machine/core-options.ts';
+import type { ConsolePort } from '../../machine/events.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import type { Recording } from '../../recording/recording.ts';
 import { makeRecordedMachine } from '../../recording/replayer.ts';

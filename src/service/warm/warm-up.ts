@@ -1,7 +1,8 @@
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { createDisk } from '../../backend/disk/live/open-disk.ts';
 import type { BlockBackend } from '../../device/virtio/block/backend.ts';
-import { type CoreOptions, type ForkOptions, MachineCore } from '../../machine/core.ts';
+import { MachineCore } from '../../machine/core.ts';
+import type { CoreOptions, ForkOptions } from '../../machine/core-options.ts';
 import { MACHINE_INTERPRETER, provideInterpreter } from '../../machine/interpreter-module.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import type { PageSource } from '../../memory/page-source.ts';
@@ -174,7 +175,7 @@ async function runForAMoment(core: MachineCore, isWanted: IsWanted): Promise<voi
   };
   const runner = new LiveRunner(core, clock, loop);
   runner.followWall();
-  for (const event of freshIdentityEvents()) runner.arrive(event);
+  for (const event of freshIdentityEvents()) runner.enqueue(event);
   runner.input('uart', RETURN_KEY);
   await runner.run();
 }

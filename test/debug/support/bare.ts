@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CoreOptions, MachineCore } from '../../../src/machine/core.ts';
+import { MachineCore } from '../../../src/machine/core.ts';
+import type { CoreOptions } from '../../../src/machine/core-options.ts';
 import { bootImages } from '../../../src/machine/linux.ts';
 
 const COMPILER = 'riscv64-linux-gnu-gcc';

@@ -56,7 +56,7 @@ export function gdb(commands: readonly string[], program?: string): Promise<stri
   return new Gdb(commands, program).ended;
 }
 
-/** A machine in this process that runs live, with a debugger's door. */
+/** A machine in this process that runs live, which a debugger can reach. */
 export class LiveMachine {
   readonly core: MachineCore;
   readonly runner: LiveRunner;
@@ -103,7 +103,7 @@ export class LiveMachine {
   }
 }
 
-/** A replay in this process, with a debugger's door. */
+/** A replay in this process, which a debugger can reach. */
 export class ReplayedMachine {
   readonly timeline: Timeline;
   readonly server: GdbServer;

@@ -1,9 +1,10 @@
 /** Brings what an image holds into the image under it, while no machine uses them. */
+
+import type { Cancellation } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { dirname } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, CommittingDisk, createQcow2, type DiskFormat, type Qcow2Disk } from '../index.ts';
-import type { Cancellation } from '../transfer.ts';
 import { type OpenImage, openImage } from './image.ts';
 import { giveNameBack, tidyUp } from './overlay.ts';
 

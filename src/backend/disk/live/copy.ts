@@ -1,7 +1,7 @@
+import type { Cancellation } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, type CopyOptions, copyDisk, createQcow2, Qcow2Disk } from '../index.ts';
-import type { Cancellation } from '../transfer.ts';
 import { type ImageName, type OpenImage, openImage } from './image.ts';
 
 export interface CopyImageOptions {

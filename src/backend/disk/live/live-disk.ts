@@ -1,11 +1,12 @@
 /** The disk of a running machine, which checkpoints can be taken of. */
+
+import type { Cancellation } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { dirname } from '../../../common/paths.ts';
 import { uniqueName } from '../../../common/unique-name.ts';
 import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, CommittingDisk, type DiskFormat, SwitchableDisk } from '../index.ts';
 import { closedError } from '../range.ts';
-import type { Cancellation } from '../transfer.ts';
 import { type CopyImageOptions, copyImage, imagesUnderCopy } from './copy.ts';
 import { type OpenDiskOptions, type OpenImage, openImage } from './image.ts';
 import { giveNameBack, type Overlay, putOverlay, takeOverlayAway, temporaryParentPath, tidyUp } from './overlay.ts';

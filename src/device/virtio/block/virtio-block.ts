@@ -48,7 +48,7 @@ const FEATURES_WRITABLE = featureSet(VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZE
 
 /**
  * Block device. It knows no disk and no promise: requests go to the backend, and answers come through `complete` when the
- * machine's door lets them. Requests in flight are part of the state; after `restore` the machine submits
+ * machine's runner lets them. Requests in flight are part of the state; after `restore` the machine submits
  * `pendingRequests` again.
  */
 export class VirtioBlock implements VirtioFunction {

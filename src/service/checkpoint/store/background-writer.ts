@@ -1,7 +1,9 @@
 import { fromWireError } from '../../../api/wire-error.ts';
 import { checkpointBlocks, pageBatches } from '../../../checkpoint/page-batches.ts';
 import type { CheckpointHead } from '../../../checkpoint/write.ts';
+import { throwIfCancelled } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
+import { PendingRequests } from '../../../common/pending-requests.ts';
 import type { MemorySnapshot } from '../../../memory/snapshot.ts';
 import { platform } from '../../../platform/platform.ts';
 import type { Thread } from '../../../platform/threads.ts';
@@ -22,11 +24,15 @@ export interface WriteOptions {
   readonly flattenFrom?: string;
 }
 
-interface PendingJob {
-  readonly onProgress: ((bytes: number) => void) | undefined;
-  readonly resolve: (bytes: number) => void;
-  readonly reject: (error: unknown) => void;
+/** A file that the thread writes. */
+interface Writing {
+  readonly job: number;
+  /** Gives its size. */
+  readonly finished: Promise<number>;
 }
+
+/** Told of the bytes in the file so far. */
+type Progress = ((bytes: number) => void) | undefined;
 
 /**
  * Writes checkpoints in a thread of its own, several at once if need be. The thread starts with the first, or with `start`. When it
@@ -34,8 +40,7 @@ interface PendingJob {
  */
 export class BackgroundWriter {
   private thread: Thread | undefined;
-  private readonly jobs = new Map<number, PendingJob>();
-  private nextJob = 1;
+  private readonly jobs = new PendingRequests<number, Progress>();
   /** Calls off what ends the thread when it is idle. */
   private stayUp: (() => void) | undefined;
 
@@ -48,7 +53,7 @@ export class BackgroundWriter {
   private endWhenIdle(): void {
     this.stayUp?.();
     this.stayUp = platform().timers.later(IDLE_MS, () => {
-      if (this.jobs.size === 0) void this.close();
+      if (this.jobs.count === 0) void this.close();
     });
   }
 
@@ -66,17 +71,23 @@ export class BackgroundWriter {
       const { signal } = options;
       return flattenFrom === undefined ? written : await flattenFile(flattenFrom, path, signal);
     }
-    if (options.signal?.aborted) throw new GodwitError('state', 'Writing was cancelled.');
-    const job = this.nextJob++;
-    const finished = this.registerJob(job, options.onProgress);
+    throwIfCancelled(options.signal, 'Writing was cancelled');
+    this.start();
+    this.thread?.keepAlive(true);
+    const { pageCount } = memory;
+    const { flattenFrom } = options;
+    const request = { path, head, pageCount, memory: bytes, ...(flattenFrom === undefined ? {} : { flattenFrom }) };
+    let job!: number;
+    const finished = this.jobs.request(options.onProgress, (id) => {
+      job = id;
+      this.post({ kind: 'start', job, request });
+    });
+    // It may fail before it is looked at.
+    finished.catch(() => {});
     const cancel = () => this.post({ kind: 'cancel', job });
     options.signal?.addEventListener('abort', cancel, { once: true });
     try {
-      const { pageCount } = memory;
-      const { flattenFrom } = options;
-      const request = { path, head, pageCount, memory: bytes, ...(flattenFrom === undefined ? {} : { flattenFrom }) };
-      this.post({ kind: 'start', job, request });
-      await this.postPages(job, head, memory);
+      await this.postPages({ job, finished }, head, memory);
       return await finished;
     } finally {
       options.signal?.removeEventListener('abort', cancel);
@@ -84,7 +95,7 @@ export class BackgroundWriter {
   }
 
   /** The thread walks no map of the machine: what it is given are numbers. */
-  private async postPages(job: number, head: CheckpointHead, memory: MemorySnapshot): Promise<void> {
+  private async postPages({ job, finished }: Writing, head: CheckpointHead, memory: MemorySnapshot): Promise<void> {
     const { clock, timers } = platform();
     let endMs = clock.nowMs() + LOOKUP_MS;
     try {
@@ -97,7 +108,7 @@ export class BackgroundWriter {
       this.post({ kind: 'end', job });
     } catch (error) {
       this.post({ kind: 'cancel', job });
-      await this.waitUntilSettled(job);
+      await finished.catch(() => {});
       throw error;
     }
   }
@@ -108,22 +119,7 @@ export class BackgroundWriter {
     const { thread } = this;
     this.thread = undefined;
     await thread?.terminate();
-    this.failAll(new GodwitError('state', 'The thread that writes checkpoints was stopped.'));
-  }
-
-  private registerJob(job: number, onProgress: ((bytes: number) => void) | undefined): Promise<number> {
-    const finished = new Promise<number>((resolve, reject) => {
-      this.jobs.set(job, { onProgress, resolve, reject });
-    });
-    // It may fail before it is looked at.
-    finished.catch(() => {});
-    this.start();
-    this.thread?.keepAlive(true);
-    return finished;
-  }
-
-  private async waitUntilSettled(job: number): Promise<void> {
-    while (this.jobs.has(job)) await platform().timers.sleep(1);
+    this.jobs.rejectAll(new GodwitError('state', 'The thread that writes checkpoints was stopped.'));
   }
 
   private post(message: ToWriter, transfer: ArrayBuffer[] = []): void {
@@ -139,29 +135,22 @@ export class BackgroundWriter {
   }
 
   private receive(message: FromWriter): void {
-    const job = this.jobs.get(message.job);
+    const { job } = message;
     if (message.kind === 'progress') {
-      job?.onProgress?.(message.bytes);
+      this.jobs.contextOf(job)?.(message.bytes);
       return;
     }
-    this.jobs.delete(message.job);
-    if (this.jobs.size === 0) {
-      this.thread?.keepAlive(false);
-      this.endWhenIdle();
-    }
-    if (message.kind === 'done') job?.resolve(message.bytes);
-    else job?.reject(fromWireError(message.error));
+    if (message.kind === 'done') this.jobs.resolve(job, message.bytes);
+    else this.jobs.reject(job, fromWireError(message.error));
+    if (this.jobs.count > 0) return;
+    this.thread?.keepAlive(false);
+    this.endWhenIdle();
   }
 
   private failAfterEnd(thread: Thread, cause: unknown): void {
     if (this.thread !== thread) return;
     this.thread = undefined;
-    this.failAll(new GodwitError('io', 'The thread that writes checkpoints has ended.', { cause }));
-  }
-
-  private failAll(error: GodwitError): void {
-    for (const { reject } of this.jobs.values()) reject(error);
-    this.jobs.clear();
+    this.jobs.rejectAll(new GodwitError('io', 'The thread that writes checkpoints has ended.', { cause }));
   }
 }
 

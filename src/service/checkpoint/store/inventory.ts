@@ -1,5 +1,5 @@
 import { type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts';
-import { GodwitError } from '../../../common/errors.ts';
+import { GodwitError, isForeseen } from '../../../common/errors.ts';
 import { dirname, isAbsolute, join } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
 import { type Manifest, readManifest } from './manifest.ts';
@@ -57,7 +57,7 @@ export async function readCheckpoint(
   const folder = join(store, id);
   const failures: GodwitError[] = [];
   const note = (error: unknown): undefined => {
-    if (!(error instanceof GodwitError)) throw error;
+    if (!isForeseen(error)) throw error;
     failures.push(error);
   };
   const manifest = await readManifest(folder).catch(note);

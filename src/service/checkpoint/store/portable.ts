@@ -8,6 +8,7 @@ import type { StoredPages } from '../../../checkpoint/pages/stored-pages.ts';
 import { rewriteWith } from '../../../checkpoint/rewrite.ts';
 import { diskPages } from '../../../checkpoint/sections.ts';
 import { CheckpointWriter } from '../../../checkpoint/write.ts';
+import { throwIfCancelled } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { join } from '../../../common/paths.ts';
 import type { WriteWholeOptions } from '../../../platform/files.ts';
@@ -132,7 +133,7 @@ async function fillDraft(
 
 function* abortable(steps: Iterable<void>, signal: AbortSignal | undefined): Generator<void> {
   for (const _ of steps) {
-    if (signal?.aborted) throw new GodwitError('state', 'Importing was cancelled.');
+    throwIfCancelled(signal, 'Importing was cancelled');
     yield;
   }
 }
@@ -154,7 +155,7 @@ async function writeImage(
   const disk = await openDisk(path, { format: 'qcow2' });
   try {
     for (let at = 0; at < content.index.entryCount; at++) {
-      if (signal?.aborted) throw new GodwitError('state', 'Importing was cancelled.');
+      throwIfCancelled(signal, 'Importing was cancelled');
       const chunk = content.chunk(at);
       await writeChunk(disk, chunk.chunk, chunk.present, content.unpack(chunk));
     }

@@ -1,7 +1,7 @@
 import { openDisk } from '../../../backend/disk/live/open-disk.ts';
 import { type CheckpointChain, closeChain } from '../../../checkpoint/chain.ts';
 import type { CheckpointMeta } from '../../../checkpoint/meta.ts';
-import { GodwitError } from '../../../common/errors.ts';
+import { isForeseen } from '../../../common/errors.ts';
 import { platform } from '../../../platform/platform.ts';
 import { absolutePath, type StoredCheckpoint } from './inventory.ts';
 import { machineFile, openStoredChain } from './stored-chain.ts';
@@ -72,6 +72,6 @@ async function verifyDisks(store: string, meta: CheckpointMeta): Promise<string[
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof GodwitError) return error.message;
+  if (isForeseen(error)) return error.message;
   throw error;
 }

@@ -1,0 +1,11 @@
+import { GodwitError } from './errors.ts';
+
+/** Whether somebody has lost interest; an AbortSignal is one. */
+export interface Cancellation {
+  readonly aborted: boolean;
+}
+
+/** `what`, in a clause, is no longer wanted: throws GodwitError('state') when that is so. */
+export function throwIfCancelled(signal: Cancellation | undefined, what: string): void {
+  if (signal?.aborted) throw new GodwitError('state', `${what}.`);
+}

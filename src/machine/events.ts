@@ -1,0 +1,15 @@
+import type { BlockCompletion } from '../device/virtio/block/backend.ts';
+
+export type ConsolePort = 'uart' | 'virtio';
+
+/** Everything that reaches a machine from outside. Delivered only at counted transfers, or while the hart waits. */
+export type ExternalEvent =
+  /** Guest time is `ticks` now and goes on at `rate` (ticks per branch, fixed-point; hart/library/timer.ts). */
+  | { readonly kind: 'clock'; readonly ticks: bigint; readonly rate: bigint }
+  | { readonly kind: 'input'; readonly port: ConsolePort; readonly bytes: Uint8Array }
+  | { readonly kind: 'resize'; readonly columns: number; readonly rows: number }
+  | { readonly kind: 'block'; readonly disk: number; readonly id: number; readonly completion: BlockCompletion }
+  /** Guest time 0 was this on the wall: nanoseconds since 1970. */
+  | { readonly kind: 'epoch'; readonly nanoseconds: bigint }
+  /** From here on this is another machine than whatever else goes on from the same state: 32 and 16 fresh random bytes. */
+  | { readonly kind: 'identity'; readonly seed: Uint8Array; readonly generationId: Uint8Array };
