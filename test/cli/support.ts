@@ -32,6 +32,7 @@ export class Run {
     });
     this.child.stderr.on('data', (data) => {
       this.stderr += data;
+      for (const wake of this.changed.splice(0)) wake();
     });
     // Writing to what has ended.
     this.child.stdin.on('error', () => {});
