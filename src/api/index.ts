@@ -2,6 +2,11 @@
 
 export { formatByteSize, parseByteSize } from '../common/byte-size.ts';
 export { type ErrorCode, GodwitError } from '../common/errors.ts';
+export type { TranslatorStatistics } from '../execute/jit/translator.ts';
+export type { RegionExitName } from '../hart/decoded-slots.ts';
+export type { ExecutionPoint } from '../machine/core.ts';
+export type { EngineStatistics } from '../machine/engine.ts';
+export type { Cancellation } from '../platform/files.ts';
 export type {
   CheckpointOptions,
   CheckpointProgress,
@@ -14,8 +19,8 @@ export type {
 } from './checkpoint.ts';
 export type { MachineConsole, WaitOptions } from './console.ts';
 export type { DebugOptions } from './debug.ts';
-export type { MachineEnd, MachineEvents } from './events.ts';
-export { MachineHandle } from './machine.ts';
+export type { DiskError, HeardEvent, MachineEnd, MachineEvents } from './events.ts';
+export { MachineHandle, type MachineListener } from './machine.ts';
 export type {
   ConsolePort,
   DiskOptions,

@@ -33,10 +33,13 @@ import { callSbi } from './sbi-calls.ts';
 export interface ExecutionPoint {
   /** Number of the hart whose turn it is, and whose branches and pc the others are. */
   readonly hart: number;
+  /** Transfers of control that the hart has counted. */
   readonly branches: bigint;
+  /** Address of the instruction that is next. */
   readonly pc: bigint;
 }
 
+/** A console of the board: the 16550 UART, or a virtio console (virtio 1.2, 5.3). */
 export type ConsolePort = 'uart' | 'virtio';
 
 /** Everything that reaches a machine from outside. Delivered only at counted transfers, or while the hart waits. */

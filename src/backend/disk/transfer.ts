@@ -11,7 +11,9 @@ const ZEROS_BYTES = 16 * TRANSFER_BYTES;
 
 /** What an AbortSignal is good for here. */
 export interface Cancellation {
+  /** Nobody wants it any more. */
   readonly aborted: boolean;
+  /** Throws the reason when it is so. */
   throwIfAborted(): void;
 }
 
