@@ -10,14 +10,24 @@
 import './platform/node/install.ts';
 
 export * from './api/index.ts';
+export type { Disk, DiskFormat, Extent } from './backend/disk/index.ts';
 export { type CreateDiskOptions, createDisk, type OpenDiskOptions, openDisk } from './backend/disk/live/open-disk.ts';
+export type { CheckpointDisk, CheckpointMeta } from './checkpoint/meta.ts';
 export {
+  type CheckDepth,
   type DebianDisk,
+  type DebianOptions,
+  type DebianVariant,
   ensureDebianDisk,
   ensureGuest,
+  type FindDebianOptions,
   type Guest,
   type GuestOptions,
+  type MachineRequest,
+  type Progress,
+  type ProgressUpdate,
   QUICK_BOOT_PARAMETERS,
+  type RunMachine,
 } from './guest/index.ts';
 export {
   type CheckpointDetails,

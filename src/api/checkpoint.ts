@@ -1,6 +1,7 @@
 /** What can be asked of a machine's past and future: checkpoints of it, and forks. */
 import { choice, flag, object, optional, type Schema, text, wholeNumber } from './schema.ts';
 
+/** How `MachineHandle.checkpoint` makes a checkpoint. */
 export interface CheckpointOptions {
   /** Default: a name that tells the time. */
   readonly name?: string;
@@ -25,8 +26,11 @@ export const CHECKPOINT_OPTIONS: Schema<CheckpointOptions> = object({
   apart: optional(flag()),
 });
 
+/** A checkpoint that was made. */
 export interface CheckpointReport {
+  /** 16 hexadecimal digits. */
   readonly id: string;
+  /** The name that was given, or one that tells the time. */
   readonly name: string;
   /** The checkpoint folder. */
   readonly path: string;
@@ -34,26 +38,29 @@ export interface CheckpointReport {
   readonly pauseMs: number;
   /** From the request until everything was on stable storage. */
   readonly wallMs: number;
+  /** Size of the checkpoint's file; images of disks are not in it. */
   readonly fileBytes: number;
 }
 
 /** How far a checkpoint is that is being made. */
 export interface CheckpointProgress {
+  /** Of the checkpoint, as in its report. */
   readonly name: string;
   /** Bytes of its file, of which nobody knows beforehand how many there will be. */
   readonly fileBytes: number;
   /** Bytes of the disks that are copied, or were passed over because they are empty. */
   readonly copiedBytes: number;
+  /** Bytes of the disks that are to be copied in all; 0: the images are kept as they are. */
   readonly toCopyBytes: number;
 }
 
 /** Whether a machine that goes on from the same state as another is to be told apart from it. */
-export const IDENTITIES = ['fresh', 'same'] as const;
-export type IdentityChoice = (typeof IDENTITIES)[number];
+export type IdentityChoice = 'fresh' | 'same';
+export const IDENTITIES: readonly IdentityChoice[] = ['fresh', 'same'];
 
 /** What the time is for a machine that goes on from a state which is some time ago. */
-export const CLOCKS = ['follow', 'keep'] as const;
-export type ClockChoice = (typeof CLOCKS)[number];
+export type ClockChoice = 'follow' | 'keep';
+export const CLOCKS: readonly ClockChoice[] = ['follow', 'keep'];
 
 /** How a machine goes on from a state that another machine may go on from, too. */
 export interface ContinueOptions {
@@ -68,6 +75,7 @@ export interface ContinueOptions {
 
 export const CONTINUE_FIELDS = { identity: optional(choice(...IDENTITIES)), clock: optional(choice(...CLOCKS)) };
 
+/** How `Machine.fork` makes the second machine. */
 export interface ForkOptions extends ContinueOptions {
   /** Execute at once. Default true. */
   readonly start?: boolean;
@@ -92,6 +100,7 @@ export interface ForkReport {
   readonly started: boolean;
 }
 
+/** How `Machine.restore` makes a machine of a checkpoint. */
 export interface RestoreOptions extends ContinueOptions {
   /** Folder of all checkpoints. Default: the user's. */
   readonly store?: string;

@@ -11,8 +11,9 @@ export interface ConsoleActions {
   consumed(bytes: number): void;
 }
 
+/** How long `MachineConsole.waitFor` waits. */
 export interface WaitOptions {
-  /** Default: for ever. */
+  /** Milliseconds. Default: for ever. */
   readonly timeoutMs?: number;
 }
 
@@ -32,7 +33,7 @@ export class MachineConsole implements AsyncIterable<Uint8Array> {
   private acknowledged = 0;
   private ended = false;
 
-  /** Machines make their console themselves. */
+  /** @internal Machines make their console themselves. */
   constructor(actions: ConsoleActions) {
     this.actions = actions;
   }
@@ -65,6 +66,7 @@ export class MachineConsole implements AsyncIterable<Uint8Array> {
     return this.text.all;
   }
 
+  /** All output from now on, in pieces as they come, to the machine's end. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
     const reader = new ConsoleReader(this.received, {
       progress: () => this.acknowledge(),

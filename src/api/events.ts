@@ -14,6 +14,7 @@ export interface MachineEnd {
   readonly reason: 'power-off' | 'failure' | 'stopped';
   /** What a process that stands for the guest exits with: 0 to 255; not 0 for a failure. */
   readonly exitCode: number;
+  /** What it did in all. */
   readonly statistics: MachineStatistics;
 }
 
@@ -55,8 +56,11 @@ export const EVENTS = {
   trace: forListeners(({ text }: { readonly text: string }) => text, { takenBytes: ({ text }) => text.length }),
 };
 
+/** The host failed to read or write a disk of the machine; its guest got an I/O error. */
 export interface DiskError {
+  /** Which of the machine's disks, from 0. */
   readonly disk: number;
+  /** Mostly 'io', 'full' or 'damaged'. */
   readonly error: GodwitError;
 }
 
@@ -64,13 +68,13 @@ type Events = typeof EVENTS;
 export type EventName = keyof Events;
 
 /** What an event's message carries. */
-type Carried<Name extends EventName> = Events[Name] extends EventRow<infer C, infer _Heard> ? C : never;
+type Carried<Name extends EventName> = Events[Name] extends EventRow<infer C, infer _Event> ? C : never;
 
 /** A message of that event, as a machine's thread sends it. */
 export type EventMessage = { [Name in EventName]: { readonly kind: Name } & Carried<Name> }[EventName];
 
-/** What listeners get; see `MachineHandle.on`. */
-export type MachineEvents = {
+/** What the rows give to listeners. */
+type RowEvents = {
   [Name in EventName as Events[Name] extends { readonly toEvent: unknown } ? Name : never]: Events[Name] extends {
     readonly toEvent: (carried: never) => infer Event;
   }
@@ -78,7 +82,24 @@ export type MachineEvents = {
     : never;
 };
 
+/** What listeners get; see `MachineHandle.on`. The rows' own types, with words for those who read them. */
+export interface MachineEvents {
+  /** The host failed to read or write a disk; the guest got an I/O error, and goes on. */
+  readonly 'disk-error': DiskError;
+  /** A recording could not be written any further; the machine goes on without it. */
+  readonly 'recording-error': GodwitError;
+  /** Now and then while a checkpoint is being made. */
+  readonly 'checkpoint-progress': CheckpointProgress;
+  /** Lines of a trace, each with its line end (`MachineOptions.trace`). */
+  readonly trace: string;
+}
+
+/** Names of the events that can be listened to. */
 export type ListenerEvent = keyof MachineEvents;
+
+/** Does not compile when a row and its words for users differ. */
+export type EventsAgree = [Agree<RowEvents, MachineEvents>, Agree<MachineEvents, RowEvents>];
+type Agree<A extends B, B> = A;
 
 /** What those who listen get of a message; undefined for what is the handle's alone. */
 export function listenerEventOf(

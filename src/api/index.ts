@@ -1,7 +1,12 @@
 /** The library's surface that is the same on all platforms. */
 
 export { formatByteSize, parseByteSize } from '../common/byte-size.ts';
+export type { Cancellation } from '../common/cancellation.ts';
 export { type ErrorCode, GodwitError } from '../common/errors.ts';
+export type { TranslatorStatistics } from '../execute/jit/translator.ts';
+export type { RegionExitName } from '../hart/decoded-slots.ts';
+export type { EngineStatistics } from '../machine/engine.ts';
+export type { ExecutionPoint } from '../machine/execution-point.ts';
 export type {
   CheckpointOptions,
   CheckpointProgress,
@@ -14,8 +19,8 @@ export type {
 } from './checkpoint.ts';
 export type { MachineConsole, WaitOptions } from './console.ts';
 export type { DebugOptions } from './debug.ts';
-export type { MachineEnd, MachineEvents } from './events.ts';
-export { MachineHandle } from './machine.ts';
+export type { DiskError, ListenerEvent, MachineEnd, MachineEvents } from './events.ts';
+export { MachineHandle, type MachineListener } from './machine.ts';
 export type {
   ConsolePort,
   DiskOptions,

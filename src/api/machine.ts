@@ -26,13 +26,14 @@ import { type MachineStatus, requireStatus } from './status.ts';
 import { fromWireError } from './wire-error.ts';
 
 /** A machine waits for the promises of its 'trace' listeners before it traces much more. Listeners do not throw. */
-type Listener<Event> = (event: Event) => void | Promise<void>;
+export type MachineListener<Event> = (event: Event) => void | Promise<void>;
 
 /**
  * A machine that runs somewhere else, in a thread of its own. Control calls are answered between slices of its execution, within
  * milliseconds.
  */
 export class MachineHandle {
+  /** Its console: what the guest prints, and what is typed. */
   readonly console: MachineConsole;
   /**
    * Resolves when the guest has powered off or failed, or `stop` was called; all files are closed then. Rejects with a GodwitError
@@ -41,7 +42,7 @@ export class MachineHandle {
   readonly finished: Promise<MachineEnd>;
   private readonly link: MachineLink;
   private readonly client: ActionClient;
-  private readonly listeners = new Map<ListenerEvent, Set<Listener<never>>>();
+  private readonly listeners = new Map<ListenerEvent, Set<MachineListener<never>>>();
   /** Actions that the handle has a part in itself. */
   private readonly ownActions: { readonly [Name in OpenAction]?: () => Promise<MachineActions[Name]['result']> } = {
     stop: async () => {
@@ -58,7 +59,7 @@ export class MachineHandle {
     reject: () => {},
   };
 
-  /** `status`: forks run already when their handle is made. */
+  /** @internal `status`: forks run already when their handle is made. */
   constructor(link: MachineLink, status: 'created' | 'running' = 'created') {
     this.state = status;
     this.link = link;
@@ -74,12 +75,13 @@ export class MachineHandle {
     });
   }
 
+  /** What it does, as far as this side knows: a machine that ended just now may be 'running' for a moment longer. */
   get status(): MachineStatus {
     return this.state;
   }
 
   /**
-   * For fronts: an action by its name, with parameters that are checked here. As the method of that name.
+   * @internal For fronts: an action by its name, with parameters that are checked here. As the method of that name.
    * @throws GodwitError 'usage' for parameters that make no sense, 'state' when the machine is in none for it
    */
   async perform<Name extends OpenAction>(action: Name, parameters: unknown): Promise<MachineActions[Name]['result']> {
@@ -167,7 +169,7 @@ export class MachineHandle {
   }
 
   /**
-   * For platforms, whose handle makes one of the answer. `place` chooses the thread, and has the request sent. `goesOn`: it goes on from a state
+   * @internal For platforms, whose handle makes one of the answer. `place` chooses the thread, and has the request sent. `goesOn`: it goes on from a state
    * that a machine was in, so there is something to fork before it starts.
    */
   protected async requestFork(
@@ -209,13 +211,13 @@ export class MachineHandle {
   }
 
   /** Calls `listener` for each event of that name. Returns what takes it away again. */
-  on<Name extends ListenerEvent>(name: Name, listener: Listener<MachineEvents[Name]>): () => void {
+  on<Name extends ListenerEvent>(name: Name, listener: MachineListener<MachineEvents[Name]>): () => void {
     const listeners = this.listeners.get(name) ?? new Set();
     this.listeners.set(name, listeners.add(listener));
     return () => listeners.delete(listener);
   }
 
-  /** For platforms: a message of the machine's thread. */
+  /** @internal For platforms: a message of the machine's thread. */
   receive(message: FromMachine): void {
     switch (message.kind) {
       case 'ready':
@@ -255,7 +257,7 @@ export class MachineHandle {
     this.settle.resolve(end);
   }
 
-  /** For platforms: the machine's thread is gone. */
+  /** @internal For platforms: the machine's thread is gone. */
   fail(error: GodwitError): void {
     if (this.state === 'failed' || this.state === 'ended') return;
     this.state = 'failed';

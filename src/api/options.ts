@@ -5,16 +5,18 @@ import { GodwitError } from '../common/errors.ts';
 import { OPTIMIZATION_NAMES, type Optimization, optimizationsWithout } from '../execute/jit/options.ts';
 import { CURRENT_BOARD, disksMaximum } from '../machine/board-versions.ts';
 import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine.ts';
+import type { ConsolePort } from '../machine/events.ts';
 import { CONTINUE_FIELDS, type ContinueOptions, type RestoreOptions } from './checkpoint.ts';
 import { object, optional, type Schema, text, wholeNumber } from './schema.ts';
 import { machineSeed } from './seed.ts';
 import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';
 
-export type ConsolePort = 'uart' | 'virtio';
+export type { ConsolePort };
 
 /** A file by its path, or its content. */
 export type ImageSource = string | Uint8Array;
 
+/** A disk of a machine: a virtio block device (virtio 1.2, 5.2). */
 export interface DiskOptions {
   /** A raw or qcow2 image. It is locked while the machine has it. */
   readonly path: string;
@@ -26,9 +28,11 @@ export interface DiskOptions {
   readonly serial?: string;
 }
 
+/** Size of a terminal, as the guest's virtio console reports it. */
 export interface TerminalSize {
-  /** In characters, 0 to 65535. */
+  /** Width in characters, 0 to 65535. */
   readonly columns: number;
+  /** Height in lines, 0 to 65535. */
   readonly rows: number;
 }
 
@@ -39,6 +43,7 @@ export const TERMINAL_SIZE: Schema<TerminalSize> = object({
   rows: wholeNumber(0, TERMINAL_LIMIT),
 });
 
+/** What a machine is made of. It needs a kernel or firmware; all else has a default. */
 export interface MachineOptions {
   /** Linux `Image`, ELF or raw instructions, the first two also gzipped; started in S-mode over the built-in SBI. */
   readonly kernel?: ImageSource;
@@ -81,8 +86,9 @@ export interface MachineOptions {
 }
 
 export { OPTIMIZATION_NAMES, type Optimization };
-export const ENGINES = ['jit', 'interpreter'] as const;
-export type EngineName = (typeof ENGINES)[number];
+/** What executes the guest: the interpreter with translated code beside it, or the interpreter alone. */
+export type EngineName = 'jit' | 'interpreter';
+export const ENGINES: readonly EngineName[] = ['jit', 'interpreter'];
 
 export interface DiskConfiguration {
   readonly path: string;

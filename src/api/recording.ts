@@ -1,6 +1,7 @@
 /** What can be asked about recordings of a machine. */
 import { flag, object, optional, positiveNumber, type Schema, text } from './schema.ts';
 
+/** How `MachineHandle.record` records. */
 export interface RecordOptions {
   /** The file that is written. */
   readonly path: string;
@@ -19,6 +20,7 @@ export const RECORD_OPTIONS: Schema<RecordOptions> = object({
   lastMinutes: optional(positiveNumber()),
 });
 
+/** Where the flight recorder's recording goes. */
 export interface SaveFlightOptions {
   /** The file that is written. */
   readonly path: string;
@@ -28,8 +30,11 @@ export interface SaveFlightOptions {
 
 export const SAVE_FLIGHT_OPTIONS: Schema<SaveFlightOptions> = object({ path: text(), replace: optional(flag()) });
 
+/** A recording that was ended. */
 export interface RecordingReport {
+  /** The file that was written, absolute. */
   readonly path: string;
+  /** Its size. */
   readonly fileBytes: number;
   /** What reached the machine from outside: input, answers of disks, corrections of its clock. */
   readonly events: number;

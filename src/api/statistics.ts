@@ -6,10 +6,11 @@ export interface MachineStatistics {
   readonly instructions: number;
   /** Counted transfers: backward jumps and branches, indirect jumps, traps and returns from them. */
   readonly branches: number;
-  /** Milliseconds since `start`, and those of them in which the guest executed. */
+  /** Milliseconds since `start`. */
   readonly wallMs: number;
+  /** Those of them in which the guest executed. */
   readonly busyMs: number;
-  /** Guest time. */
+  /** Guest time that passed, in milliseconds. */
   readonly guestMs: number;
   /** From `start` to the first byte on the console; missing as long as there is none. */
   readonly firstOutputMs?: number;

@@ -7,9 +7,11 @@ import { PAGE_BYTES } from './pages/layout.ts';
 export interface CheckpointDisk {
   /** Relative to the folder of all checkpoints, as in "<id>/disk0.qcow2", or absolute where it lies elsewhere. */
   readonly path: string;
+  /** Of the image. */
   readonly format: 'raw' | 'qcow2';
   /** What the guest sees. */
   readonly sizeBytes: number;
+  /** The guest cannot write it. */
   readonly readonly: boolean;
   /** The images under it, the nearest first; written like `path`. */
   readonly backing: readonly string[];
@@ -17,7 +19,9 @@ export interface CheckpointDisk {
 
 /** What a checkpoint says of itself. */
 export interface CheckpointMeta {
+  /** 16 hexadecimal digits. */
   readonly id: string;
+  /** The name that it was given; null: none. */
   readonly name: string | null;
   /** The checkpoint that the machine had before, as it was when this one was made. */
   readonly parent: string | null;
@@ -29,11 +33,13 @@ export interface CheckpointMeta {
   readonly tool: string;
   /** The board version of the machine (machine/board-versions.ts); null where its state names none. */
   readonly board: string | null;
+  /** Guest RAM. */
   readonly memoryBytes: number;
   /** The hart whose turn it was, and where it was. */
   readonly point: { readonly hart: number; readonly branches: bigint; readonly pc: bigint };
-  /** Whatever else is needed to make the machine anew. */
+  /** @internal Whatever else is needed to make the machine anew. */
   readonly machine: PlainData;
+  /** In the order of the machine's own. */
   readonly disks: readonly CheckpointDisk[];
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import '../platform/node/install.ts';
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { VERSION } from '../common/version.ts';
 import { addCheckpointCommands } from './checkpoint-options.ts';
 import { type DiskCreateOptions, diskCommit, diskCreate, diskInfo } from './disk.ts';
 import { EXIT_USAGE, reportError } from './errors.ts';
@@ -13,15 +13,10 @@ import { addReplayOptions, type ReplayCommandOptions } from './replay-options.ts
 import { run } from './run.ts';
 import { addRunOptions, type RunOptions } from './run-options.ts';
 
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 function program(): Command {
   const godwit = new Command('godwit')
     .description('Runs 64-bit RISC-V Linux in a virtual machine of TypeScript and WebAssembly.')
-    .version(version(), '-V, --version')
+    .version(VERSION, '-V, --version')
     .exitOverride()
     .showHelpAfterError('(godwit --help, or godwit COMMAND --help, tells what there is)');
   addRunOptions(godwit.command('run').description("boot a machine; without a kernel, Debian's, to a shell")).action(

@@ -18,10 +18,14 @@ export type ErrorCode =
 
 /** An error with one clear sentence for a person, and where possible a hint that says what to do. */
 export class GodwitError extends Error {
+  /** Of the class, as for all errors. */
   override readonly name = 'GodwitError';
+  /** What kind of mistake it was; programs go by this, never by the message. */
   readonly code: ErrorCode;
+  /** A sentence on what to do, where there is one. */
   readonly hint: string | undefined;
 
+  /** `message`: one sentence. `cause`: the error of the host behind it. */
   constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

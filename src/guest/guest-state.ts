@@ -11,9 +11,11 @@ export const SUITE = 'trixie';
 /** Raised when the same parts are put together in another way. */
 const LAYOUT_VERSION = 1;
 
+/** How Debian's kernel and an initramfs are had. */
 export interface GuestOptions {
   /** Where all is kept; by default `$XDG_CACHE_HOME/godwit` or `~/.cache/godwit`. */
   cacheFolder?: string;
+  /** Told what is being done. Default: nobody is. */
   progress?: Progress;
   /** 'full' hashes every file; 'quick', the default, looks at sizes and times. */
   check?: CheckDepth;
@@ -25,8 +27,11 @@ export interface GuestOptions {
   keyring?: string;
 }
 
+/** Debian's kernel and an initramfs, in the cache folder. */
 export interface Guest {
+  /** For `MachineOptions.kernel`. */
   kernelPath: string;
+  /** For `MachineOptions.initrd`. */
   initramfsPath: string;
   /** As `uname -r` prints it: "6.12.107+deb13-riscv64". */
   kernelVersion: string;

@@ -3,15 +3,19 @@
  * command line passes one that draws.
  */
 
+/** How far long work is. */
 export interface ProgressUpdate {
   /** What is being done, for a person: "Fetching Debian's kernel". */
   phase: string;
   /** How much of it is done, of `total`, in `unit`. Missing when that can't be known. */
   done?: number;
+  /** How much there is of it. */
   total?: number;
+  /** What `done` and `total` count. */
   unit?: 'bytes' | 'packages' | 'files';
 }
 
+/** Who is told what long work is doing. */
 export interface Progress {
   /** Called often; the same phase may come many times with a growing `done`. */
   update(update: ProgressUpdate): void;

@@ -71,6 +71,9 @@ export function besideSlot(page: I32, slot: I32): I32 {
   return page.add(slot.sub(page).shrU(2));
 }
 
+/** Names of the reasons for which control leaves translated code. */
+export type RegionExitName = 'otherPage' | 'untranslated' | 'event' | 'memory' | 'system' | 'float' | 'guard';
+
 /** Why control left translated code (execute/jit): what a region returns. PC is set. */
 export const RegionExit = {
   /** Go on at PC, in a page that the fetch TLB does not have. */
@@ -88,7 +91,7 @@ export const RegionExit = {
   float: 5,
   /** It would raise an exception, or its CSR has effects beyond itself. */
   guard: 6,
-} as const;
+} as const satisfies Readonly<Record<RegionExitName, number>>;
 export type RegionExit = (typeof RegionExit)[keyof typeof RegionExit];
 export const FIRST_INTERPRETED_EXIT = RegionExit.memory;
-export const REGION_EXITS = Object.keys(RegionExit) as (keyof typeof RegionExit)[];
+export const REGION_EXITS = Object.keys(RegionExit) as RegionExitName[];

@@ -2,16 +2,25 @@ import { invariant } from '../common/invariant.ts';
 
 /** C: 16-bit instructions, each standing for a 32-bit one (unprivileged spec 27). */
 
+/** Operands of the 32-bit instruction that a compressed one stands for. Those that it does not have are 0. */
 export interface Operands {
+  /** Number of the destination register, 0 to 31. */
   readonly rd: number;
+  /** Number of the first source register. */
   readonly rs1: number;
+  /** Number of the second source register. */
   readonly rs2: number;
+  /** Sign-extended where it is signed. */
   readonly immediate: number;
 }
 
+/** One row of the table of compressed instructions. */
 export interface Compressed {
+  /** Such as "c.addi". */
   readonly name: string;
+  /** Bits of the halfword that are fixed. */
   readonly mask: number;
+  /** Their values. */
   readonly match: number;
   /** Name of the 32-bit instruction. */
   readonly target: string;

@@ -5,14 +5,21 @@ import { INSTRUCTIONS, instructionNamed } from './table/index.ts';
 
 /** One instruction with its operands. Fields that the format does not have are 0. */
 export interface Decoded {
+  /** Its row in the table. */
   readonly instruction: Instruction;
+  /** In bytes. */
   readonly length: 2 | 4;
+  /** Number of the destination register, 0 to 31. */
   readonly rd: number;
+  /** Number of the first source register; of CSR instructions with an immediate, that. */
   readonly rs1: number;
+  /** Number of the second source register. */
   readonly rs2: number;
+  /** Number of the third source register, of fused multiplications. */
   readonly rs3: number;
   /** The rounding-mode field: 0 to 4, or 7 for the dynamic one. */
   readonly rm: number;
+  /** Sign-extended to 32 bits; a shift's amount, or the number of a CSR. */
   readonly immediate: number;
   /** The compressed instruction's name, where it is one. */
   readonly compressed?: string;

@@ -27,14 +27,18 @@ const FIELD_WIDTHS: Readonly<Record<string, number>> = {
   succ: 4,
 };
 
+/** The format of an immediate (unprivileged spec 2.3), or what stands in its place. */
 export type ImmediateKind = 'i' | 's' | 'b' | 'u' | 'j' | 'shamt6' | 'shamt5' | 'csr' | 'none';
 
+/** The bits of an instruction. */
 export interface Encoding {
-  /** Bits that are fixed, and their values (unsigned). */
+  /** Bits that are fixed (unsigned). */
   readonly mask: number;
+  /** Their values (unsigned). */
   readonly match: number;
   /** Which of the register fields it has. */
   readonly fields: ReadonlySet<string>;
+  /** The format of its immediate. */
   readonly immediate: ImmediateKind;
 }
 

@@ -32,6 +32,7 @@ export type Syntax =
   | 'fd,imm(rs1)'
   | 'fs2,imm(rs1)';
 
+/** The extension of the instruction set that an instruction belongs to; 'System' has those of the privileged spec. */
 export type Extension =
   | 'I'
   | 'M'
@@ -54,13 +55,19 @@ export type Flow = 'straight' | 'branch' | 'jump' | 'indirect' | 'system';
 
 /** One row of the instruction table. */
 export interface Instruction {
+  /** As in assembly: "addi", "fadd.d". */
   readonly name: string;
+  /** Where it is specified. */
   readonly extension: Extension;
+  /** Its bits. */
   readonly encoding: Encoding;
+  /** How it is written. */
   readonly syntax: Syntax;
+  /** Where execution goes on. */
   readonly flow: Flow;
   /** Its only effect is on rd, so with rd = x0 it does nothing. */
   readonly pure: boolean;
+  /** @internal What it does, as code of the interpreter and of translations. */
   readonly emit: (e: Emitter) => void;
 }
 

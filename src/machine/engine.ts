@@ -6,7 +6,7 @@ import { TranslationCache } from '../execute/jit/cache.ts';
 import { DirectCompiler, type RegionCompiler } from '../execute/jit/compiler.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from '../execute/jit/options.ts';
 import { type LiveLimits, type PagesAround, Translator, type TranslatorStatistics } from '../execute/jit/translator.ts';
-import { REGION_EXITS, RegionExit, SLOTS_FRAME } from '../hart/decoded-slots.ts';
+import { REGION_EXITS, RegionExit, type RegionExitName, SLOTS_FRAME } from '../hart/decoded-slots.ts';
 import {
   CROSSING_KEY,
   FETCH_CONTEXT,
@@ -81,11 +81,13 @@ export interface EngineOptions {
   readonly collectGarbage?: () => void;
 }
 
+/** What became of a machine's code. Counts since the beginning, where not said otherwise. */
 export interface EngineStatistics extends TranslatorStatistics {
   /** Instructions that translated code retired; the interpreter did the others. */
   readonly translatedInstructions: number;
   /** How often control came back from translated code to the interpreter, by the reason. */
-  readonly exits: Readonly<Record<keyof typeof RegionExit, number>>;
+  readonly exits: Readonly<Record<RegionExitName, number>>;
+  /** Pages of instructions that are decoded for the interpreter now. */
   readonly decodedPages: number;
   /** How many decoded pages were given up because there were too many. */
   readonly decodedPagesEvicted: number;

@@ -11,19 +11,24 @@ import type { ByteSource, GrowingByteSource } from './byte-source.ts';
 export interface ByteFile {
   /** For messages. */
   readonly name: string;
+  /** It was opened for reading only. */
   readonly readonly: boolean;
+  /** In bytes. */
   size(): Promise<number>;
   /** Reads exactly `into.length` bytes; past the end of the file it gives zeros. */
   read(offset: number, into: Uint8Array): Promise<void>;
   /** Writes all of `data`, growing the file where needed. */
   write(offset: number, data: Uint8Array): Promise<void>;
+  /** Makes it this long: what is beyond is gone, what is new is zeros. */
   truncate(sizeBytes: number): Promise<void>;
   /**
    * Gives a range back to the host where it can (hole punching); else writes nothing. Content becomes zeros if it
    * resolves true.
    */
   punchHole(offset: number, length: number): Promise<boolean>;
+  /** Everything written before is on stable storage when it resolves. */
   sync(): Promise<void>;
+  /** Calls after that reject. */
   close(): Promise<void>;
 }
 

@@ -38,7 +38,9 @@ export interface StoredDigest {
 
 /** What is not the same. */
 export interface DigestDifference {
+  /** Of the harts. */
   readonly registers: readonly RegisterDifference[];
+  /** By name. */
   readonly devices: readonly string[];
   /** Pages of guest RAM, by number; where only groups were recorded, what a replay wrote in those that differ. */
   readonly pages: readonly number[];

@@ -14,8 +14,10 @@ const SHOWN = 6;
 
 /** GodwitError('damaged') with the details. */
 export class DivergenceError extends GodwitError {
+  /** What differs, and where. */
   readonly divergence: Divergence;
 
+  /** @internal Replays throw it. */
   constructor(divergence: Divergence, cause?: unknown) {
     super('damaged', `The replay diverged from the recording ${describe(divergence)}.`, {
       hint: 'Was the file changed, or made by another version of godwit? Else this is a mistake in godwit.',

@@ -6,13 +6,19 @@ import { pointFrom } from './start.ts';
 /** 'stopped': the recording was ended while the machine went on, or the machine from outside. The others are what the guest did. */
 export type EndReason = 'stopped' | 'power-off' | 'failure' | 'unknown-images';
 
+/** Where a recording ends, and why. */
 export interface RecordedEnd {
+  /** What ended it. */
   readonly reason: EndReason;
+  /** Where the machine was. */
   readonly point: ExecutionPoint;
+  /** Guest time, in ticks of 100 ns. */
   readonly ticks: bigint;
+  /** How many the guest had executed by then. */
   readonly instructionsRetired: bigint;
+  /** Milliseconds since 1970, of the host. */
   readonly epochMs: number;
-  /** Of this point (digest-codec.ts). Null where a replay could not tell it from others: time had been skipped there. */
+  /** Of this point (docs/FORMATS.md). Null where a replay could not tell it from others: time had been skipped there. */
   readonly digest: Uint8Array | null;
 }
 

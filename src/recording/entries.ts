@@ -42,7 +42,9 @@ const GENERATION_ID_BYTES = 16;
 
 /** Guest time and wall-clock time at a point. */
 export interface Marker {
+  /** Guest time, in ticks of 100 ns. */
   readonly ticks: bigint;
+  /** Milliseconds since 1970, of the host. */
   readonly epochMs: number;
 }
 

@@ -30,14 +30,17 @@ import { type RecordedStart, startFromPlainData } from './start.ts';
 
 /** A digest of the machine at a point. */
 export interface RecordedDigest {
+  /** Where the machine was. */
   readonly point: ExecutionPoint;
   /** How many events had been delivered. */
   readonly delivered: number;
-  /** digest-codec.ts. */
+  /** Registers, devices and memory, as hashes (docs/FORMATS.md). */
   readonly content: Uint8Array;
 }
 
+/** Guest time and wall-clock time at a point of a recording. */
 export interface RecordedMarker extends Marker {
+  /** Where the machine was. */
   readonly point: ExecutionPoint;
 }
 
@@ -49,13 +52,19 @@ const CACHED_RECORDS = 4;
  * One that is still being made grows with `refresh`, and has no end meanwhile.
  */
 export class Recording {
+  /** The machine, and where the recording begins. */
   readonly start: RecordedStart;
+  /** @internal */
   readonly events: readonly LoggedEvent[];
+  /** What a replay is compared with, in order. */
   readonly digests: readonly RecordedDigest[];
+  /** Now and then, in order: which guest time was at which time of the host. */
   readonly markers: readonly RecordedMarker[];
+  /** @internal */
   readonly source: ByteSource;
+  /** Pages of guest memory (4 KiB) that are in the file, as they were at the start. */
   readonly pageCount: number;
-  /** What of the file is the machine as it was at the start. */
+  /** Bytes of the file that are the machine as it was at the start. */
   readonly startBytes: number;
   private readonly codec: Codec;
   private readonly found: Reading;
@@ -73,7 +82,7 @@ export class Recording {
   }
 
   /**
-   * Reads and checks the whole file. Takes the source over, and closes it when it throws: GodwitError 'unsupported' for what is no
+   * @internal Reads and checks the whole file. Takes the source over, and closes it when it throws: GodwitError 'unsupported' for what is no
    * recording or a newer one, 'damaged' when there is nothing that could be replayed, 'io'.
    */
   static open(source: ByteSource, codec: Codec): Recording {
@@ -90,7 +99,7 @@ export class Recording {
   }
 
   /**
-   * For a recording that may still be in the making: each call of what is given back reads what there is of it by then,
+   * @internal For a recording that may still be in the making: each call of what is given back reads what there is of it by then,
    * and gives the recording once all that a replay begins with is there. Throws as `open` does; the source stays the
    * caller's until there is a recording.
    */
@@ -123,7 +132,7 @@ export class Recording {
     return found.offset > before || !this.isGrowing;
   }
 
-  /** Nothing more will come: whoever made it is gone. It is a recording that broke off. */
+  /** @internal Nothing more will come: whoever made it is gone. It is a recording that broke off. */
   giveUp(): void {
     if (!this.isGrowing) return;
     this.found.breakOff();
@@ -134,7 +143,7 @@ export class Recording {
     return this.found.end;
   }
 
-  /** What the machine boots from, when it was reset. */
+  /** @internal What the machine boots from, when it was reset. */
   get images(): Images | undefined {
     return this.found.images;
   }
@@ -144,7 +153,7 @@ export class Recording {
     return this.found.notice;
   }
 
-  /** The events, for a replay. */
+  /** @internal The events, for a replay. */
   get log(): EventLog {
     return new RecordedLog(this);
   }
@@ -154,7 +163,7 @@ export class Recording {
     return this.end?.point ?? this.found.last;
   }
 
-  /** Guest time at the end, or at the last moment for which it is known. */
+  /** Guest time at the end, or at the last moment for which it is known, in ticks of 100 ns. */
   get endTicks(): bigint {
     if (this.end) return this.end.ticks;
     const clock = this.events.findLast(({ event }) => event.kind === 'clock')?.event;
@@ -163,11 +172,12 @@ export class Recording {
     return told > marked ? told : marked;
   }
 
-  /** Memory at the start. */
+  /** @internal Memory at the start. */
   pages(): PageSource {
     return new RecordedPages(this.source, this.codec, this.found.directory!);
   }
 
+  /** Closes the file. Replays of it, which read pages when they are touched, must have ended. */
   close(): void {
     this.source.close();
   }

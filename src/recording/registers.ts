@@ -1,8 +1,12 @@
 import { SAVED_REGISTERS } from '../hart/saved-registers.ts';
 
+/** A register that a replay has otherwise than the recording. */
 export interface RegisterDifference {
+  /** As in the RISC-V specifications (hart/saved-registers.ts). */
   readonly name: string;
+  /** Its 64 bits in the recording. */
   readonly recorded: bigint;
+  /** Its 64 bits in the replay. */
   readonly replayed: bigint;
 }
 

@@ -47,6 +47,7 @@ export function makeRecordedMachine(recording: Recording, options: ReplayOptions
   );
 }
 
+/** Why a replay stands where it does. */
 export type ReplayStop =
   /** The branch count that was asked for is reached. */
   | { readonly kind: 'slice' }

@@ -7,8 +7,11 @@ import type { PlainData } from '../state/plain-data.ts';
 import { isOptional, StateReader } from '../state/state-reader.ts';
 import { REGISTER_NAMES } from './registers.ts';
 
+/** A disk of a machine that is recorded. */
 export interface RecordedDisk {
+  /** What the guest sees. */
   readonly sizeBytes: number;
+  /** The guest cannot write it. */
   readonly readonly: boolean;
   /** What the guest reads as the disk's serial number. */
   readonly serial: string;
@@ -16,7 +19,9 @@ export interface RecordedDisk {
 
 /** The machine that is recorded, as far as a replay has to make it anew. */
 export interface RecordedMachine {
+  /** Guest RAM. */
   readonly memoryBytes: number;
+  /** In the order of the machine's own. */
   readonly disks: readonly RecordedDisk[];
   /** The console that people look at. */
   readonly consolePort: ConsolePort;
@@ -32,11 +37,13 @@ export interface RecordedStart extends RecordedMachine {
   readonly board: string;
   /** Of the registers in the digests, in their order. */
   readonly registerNames: readonly string[];
+  /** Where the machine was. */
   readonly point: ExecutionPoint;
-  /** Guest time. */
+  /** Guest time, in ticks of 100 ns. */
   readonly ticks: bigint;
+  /** How many the guest had executed by then. */
   readonly instructionsRetired: bigint;
-  /** What MachineCore.save() gives. */
+  /** @internal What MachineCore.save() gives. */
   readonly state: PlainData;
 }
 

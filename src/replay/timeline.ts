@@ -1,4 +1,5 @@
 import { GodwitError } from '../common/errors.ts';
+import { SAVED_REGISTERS } from '../hart/saved-registers.ts';
 import type { MachineCore } from '../machine/core.ts';
 import type { ExecutionPoint } from '../machine/execution-point.ts';
 import { type EventLog, isBefore, type LoggedEvent } from '../run/event-log.ts';
@@ -47,13 +48,16 @@ function isSame(a: ExecutionPoint, b: ExecutionPoint): boolean {
  * earlier waypoint, to the place before; everything the machine does is the same each time.
  */
 export class Timeline {
+  /** @internal The machine, to be looked at. */
   readonly core: MachineCore;
   private readonly runner: ReplayRunner;
   private readonly waypoints: Waypoints;
   private readonly options: TimelineOptions;
   private readonly findEnd: () => bigint;
+  /** Where the recording begins. */
   readonly beginning: ExecutionPoint;
 
+  /** @internal See openTimeline. */
   constructor({ core, events, endBranches, endsAtReset }: History, options: TimelineOptions = {}) {
     this.core = core;
     this.options = options;
@@ -64,23 +68,41 @@ export class Timeline {
     this.takeWaypoint();
   }
 
+  /** Where the machine is. */
   get point(): ExecutionPoint {
     return this.core.point;
   }
 
+  /** Guest time here, in ticks of 100 ns. */
+  get ticks(): bigint {
+    return this.core.ticks;
+  }
+
+  /**
+   * The registers of the hart whose turn it is, 64 bits each, by the names of the RISC-V specifications: "pc", "x1" to "x31", "f0" to
+   * "f31", "privilege", "mstatus", "sepc" and so on. A copy.
+   */
+  registers(): Map<string, bigint> {
+    const { current } = this.core;
+    return new Map(SAVED_REGISTERS.map(({ name, offset }) => [name, current.unsigned(offset)]));
+  }
+
+  /** How many snapshots of the machine it holds, from which it goes back. */
   get waypointCount(): number {
     return this.waypoints.count;
   }
 
+  /** Nothing is before here. */
   get atBeginning(): boolean {
     return !isBefore(this.beginning, this.point);
   }
 
-  /** As far as the machine may go. */
+  /** As far as the machine may go, in counted transfers. */
   get endBranches(): bigint {
     return this.findEnd();
   }
 
+  /** All that is recorded has been executed; a recording that grows may know more later. */
   get atEnd(): boolean {
     return this.core.current.branches >= this.endBranches;
   }
@@ -188,7 +210,7 @@ export class Timeline {
   }
 
   /**
-   * Goes back until `findStops` names a place: it is called for one stretch of history after the other, latest first, with the
+   * @internal Goes back until `findStops` names a place: it is called for one stretch of history after the other, latest first, with the
    * machine at its start, runs it forward to at most `until`, and returns the last place to stop at before that, or undefined.
    */
   searchBack(findStops: (until: ExecutionPoint) => ExecutionPoint | undefined): Arrived {
@@ -204,7 +226,7 @@ export class Timeline {
     return 'beginning';
   }
 
-  /** To the start of the last stretch of history before a place; returns where that is, or undefined when there is none. */
+  /** @internal To the start of the last stretch of history before a place; returns where that is, or undefined when there is none. */
   rewindBefore(until: ExecutionPoint): ExecutionPoint | undefined {
     if (!isBefore(this.beginning, until)) return undefined;
     this.rewind(until.branches - 1n);

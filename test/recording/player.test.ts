@@ -82,13 +82,17 @@ describe('a recording that is played', async () => {
     'shows all of it, at any speed, and ends where it ended',
     async () => {
       for (const speed of [Number.POSITIVE_INFINITY, 50]) {
-        const { player, shown } = await play();
+        const { player, recording, shown } = await play();
         player.speed = speed;
         const end = await player.play();
         expect(end).toEqual({ kind: 'end', stop: { kind: 'end', finish: undefined } });
         expect(shown()).toBe(printed);
         expect(player.seconds).toBeCloseTo(player.totalSeconds, 1);
+        expect(player.checkedDigests).toBe(recording.digests.length);
+        expect(player.checkedDigests).toBeGreaterThan(0);
+        expect(player.point).toEqual(recording.endPoint);
         if (openBytes(bytes).end?.digest) expect(player.replayer.core.digest()).toBe(lastDigest);
+        player.close();
       }
     },
     patient(60_000),
@@ -251,6 +255,11 @@ describe('a recording that is played', async () => {
       const last = core.digest();
       timeline.seekBranches(middle);
       expect(timeline.stepBack()).toBe('there');
+      const registers = timeline.registers();
+      expect(registers.get('pc')).toBe(timeline.point.pc);
+      expect(registers.get('branches')).toBe(timeline.point.branches);
+      expect(registers.get('x2')).toBe(BigInt.asUintN(64, core.current.x(2)));
+      expect(timeline.ticks).toBe(core.ticks);
       const replayer = await Replayer.open(recording);
       const place = timeline.point;
       replayer.run(place.branches);

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { VERSION } from '../../src/common/version.ts';
 import { ROOT } from './import-table.ts';
 import { read, trackedFiles } from './source.ts';
 
@@ -98,6 +99,13 @@ describe('docs/TESTING.md', () => {
 describe('CHANGELOG.md', () => {
   it("has an entry for package.json's version", () => {
     expect(read('CHANGELOG.md')).toMatch(new RegExp(`^## \\[${manifest.version.replaceAll('.', '\\.')}\\]`, 'm'));
+  });
+});
+
+describe('src/common/version.ts', () => {
+  it("has package.json's version", () => {
+    expect(VERSION).toBe(manifest.version);
+    expect(read('package-lock.json')).toContain(`"version": "${VERSION}"`);
   });
 });
 

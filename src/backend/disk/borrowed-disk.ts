@@ -8,6 +8,7 @@ export class BorrowedDisk implements Disk {
   readonly readonly: boolean;
   readonly #disk: Disk;
 
+  /** Shows this disk. */
   constructor(disk: Disk) {
     this.format = disk.format;
     this.sizeBytes = disk.sizeBytes;

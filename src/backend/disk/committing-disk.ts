@@ -30,6 +30,7 @@ export class CommittingDisk implements Disk {
   /** Set when the parent does not follow any more. */
   #failure: unknown;
 
+  /** `parent` is writable, and lies under the overlay. Nothing happens until `commit`. */
   constructor(overlay: Disk, parent: Disk) {
     this.format = overlay.format;
     this.sizeBytes = overlay.sizeBytes;
@@ -104,6 +105,7 @@ export class CommittingDisk implements Disk {
     );
   }
 
+  /** Rejects with GodwitError('state'): whoever commits closes the two disks. */
   close(): Promise<void> {
     return Promise.reject(new GodwitError('state', 'A disk that is being committed cannot be closed.'));
   }

@@ -2,11 +2,13 @@ import { type Cancellation, throwIfCancelled } from '../../common/cancellation.t
 import type { Disk } from './disk.ts';
 import { transferPiece } from './transfer.ts';
 
+/** How a disk is copied. */
 export interface CopyOptions {
   /** Also what so many images under it hold. */
   imagesUnder: number;
   /** Whether something lies under the target that zeros must hide. */
   targetHasBacking: boolean;
+  /** Ends the copy, which throws then. */
   signal?: Cancellation;
   /** Bytes of the disk that are done. */
   onProgress?: (doneBytes: number) => void;

@@ -5,10 +5,15 @@
  * Calls may overlap in time; overlapping *ranges* in flight have no defined order, like a real disk's.
  */
 export interface Disk {
+  /** Of the image; 'memory': there is none. */
   readonly format: 'raw' | 'qcow2' | 'memory';
+  /** What a machine sees. It never changes. */
   readonly sizeBytes: number;
+  /** Whatever would change it rejects with GodwitError('denied'). */
   readonly readonly: boolean;
+  /** Fills `into` with what is there from `offset` on. */
   read(offset: number, into: Uint8Array): Promise<void>;
+  /** Changes the bytes from `offset` on. `data` is left alone until it resolves. */
   write(offset: number, data: Uint8Array): Promise<void>;
   /** Everything written before this call is on stable storage when it resolves. */
   flush(): Promise<void>;
@@ -25,8 +30,10 @@ export interface Disk {
   close(): Promise<void>;
 }
 
+/** What a disk has in one place. */
 export interface Extent {
   /** A hole shows what lies under the last image that was looked at. */
   readonly kind: 'data' | 'zero' | 'hole';
+  /** It is so for this many bytes at least. */
   readonly lengthBytes: number;
 }

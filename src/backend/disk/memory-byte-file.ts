@@ -9,6 +9,7 @@ export class MemoryByteFile implements ByteFile {
   readonly #content: MemoryFileContent;
   #closed = false;
 
+  /** An empty file, or another handle on that content. `name` is for messages. */
   constructor(name: string, options: { readonly?: boolean; content?: MemoryFileContent } = {}) {
     this.name = name;
     this.readonly = options.readonly ?? false;
@@ -71,6 +72,8 @@ export class MemoryByteFile implements ByteFile {
 
 /** What the handles on one memory file share. */
 export class MemoryFileContent {
+  /** @internal */
   readonly bytes = new SparseBytes();
+  /** Of the file. */
   sizeBytes = 0;
 }

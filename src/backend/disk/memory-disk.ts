@@ -10,6 +10,7 @@ export class MemoryDisk implements Disk {
   readonly #bytes = new SparseBytes();
   #closed = false;
 
+  /** All zeros. Throws GodwitError('usage') for a size that no disk has. */
   constructor(sizeBytes: number, options: { readonly?: boolean } = {}) {
     assertDiskSize(sizeBytes);
     this.sizeBytes = sizeBytes;

@@ -1,6 +1,7 @@
 import { GodwitError } from '../../common/errors.ts';
 import type { ByteFile } from '../../platform/files.ts';
 
+/** Formats of images that godwit reads and writes. */
 export type DiskFormat = 'raw' | 'qcow2';
 
 /** First bytes of image formats that godwit does not read. Taken as raw they would give a guest nonsense, so they are named. */

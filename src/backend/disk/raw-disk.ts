@@ -5,7 +5,9 @@ import { looksLikeQcow2 } from './probe.ts';
 import { assertRange, closedError, readonlyError } from './range.ts';
 import { fillWithZeros } from './zero-fill.ts';
 
+/** How a raw image is opened. */
 export interface RawDiskOptions {
+  /** Nothing is written. */
   readonly?: boolean;
   /**
    * Set when the format was guessed from the content. A guest must then not be able to turn its disk into one of another
@@ -23,6 +25,7 @@ export class RawDisk implements Disk {
   readonly #formatWasProbed: boolean;
   #closed = false;
 
+  /** Takes over the file, which is as large as the disk. */
   static async open(file: ByteFile, options: RawDiskOptions = {}): Promise<RawDisk> {
     return new RawDisk(file, await file.size(), options);
   }

@@ -1,6 +1,7 @@
 import { GodwitError } from '../../common/errors.ts';
 import type { Disk } from './disk.ts';
 
+/** How a disk is replaced. */
 export interface SwitchOptions {
   /**
    * Done between the last request of the old disk and the first of the new one: keep it short. When it fails, requests go on to
@@ -11,6 +12,7 @@ export interface SwitchOptions {
   flushOld?: boolean;
 }
 
+/** How far the old disk is. Both may be left alone. */
 export interface Switched {
   /** The old disk has no request in flight and gets no more. Rejects with what `between` threw: nothing was switched then. */
   readonly quiet: Promise<void>;
@@ -70,6 +72,7 @@ export class SwitchableDisk implements Disk {
   readonly readonly: boolean;
   #reign: Reign;
 
+  /** Shows this disk, to begin with. */
   constructor(disk: Disk) {
     this.format = disk.format;
     this.sizeBytes = disk.sizeBytes;

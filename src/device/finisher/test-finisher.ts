@@ -8,7 +8,9 @@ const VERSION = 1;
 
 /** What the guest asked for: power off as passed or failed, or start anew. `code` is 0 to 65535. */
 export interface Finish {
+  /** 'pass': power off; 'fail': power off, as failed; 'reset': begin anew. */
   readonly kind: 'pass' | 'fail' | 'reset';
+  /** What the guest says with a failure; 0 otherwise. */
   readonly code: number;
 }
 

@@ -1,3 +1,19 @@
+/** A way to make translated code fast that can be left out (docs/ENGINE.md). */
+export type Optimization =
+  | 'blocks'
+  | 'calls'
+  | 'pages'
+  | 'lazy-loads'
+  | 'jump-tables'
+  | 'skip-cold'
+  | 'float'
+  | 'host-float'
+  | 'csr'
+  | 'neighbours'
+  | 'linking'
+  | 'cache'
+  | 'background';
+
 /** Ways to make code fast that can be left out one by one; what the guest sees is the same without them. */
 export const OPTIMIZATIONS = {
   blocks: 'regions of many blocks, with their loops, in place of one block each',
@@ -13,9 +29,7 @@ export const OPTIMIZATIONS = {
   linking: 'regions that go on in one another by tail calls',
   cache: 'translations kept by content and used again',
   background: 'translation in another thread, where there is one',
-} as const;
-
-export type Optimization = keyof typeof OPTIMIZATIONS;
+} as const satisfies Readonly<Record<Optimization, string>>;
 
 export type Optimizations = Readonly<Record<Optimization, boolean>>;
 

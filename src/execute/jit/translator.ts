@@ -48,16 +48,21 @@ export interface TranslatorStatistics {
   readonly acrossPages: number;
   /** Those from the cache. */
   readonly cached: number;
-  /** Compiled for this machine, and how many of those came too late: their page had changed. */
+  /** Regions compiled for this machine. */
   readonly compiled: number;
+  /** Of those compiled: they came too late, since their page had changed. */
   readonly late: number;
+  /** Regions taken away, mostly because their page changed. */
   readonly dropped: number;
-  /** WebAssembly that was compiled for this machine, and how long that took. */
+  /** Bytes of WebAssembly that were compiled for this machine. */
   readonly bytes: number;
+  /** Milliseconds that compiling took. */
   readonly compileMs: number;
-  /** Live now, and the WebAssembly in them. */
+  /** WebAssembly modules that are live now. */
   readonly modules: number;
+  /** Bytes of WebAssembly in them. */
   readonly liveBytes: number;
+  /** How often old regions were given up to make room. */
   readonly evictions: number;
 }
 

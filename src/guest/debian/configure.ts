@@ -8,12 +8,15 @@ import { CONFIGURE_PROGRAM } from './system-files.ts';
 
 /** A machine to be run to its end. */
 export interface MachineRequest {
+  /** For `MachineOptions.kernel`. */
   kernelPath: string;
+  /** For `MachineOptions.initrd`. */
   initramfsPath: string;
   /** Linux's command line. */
   append: string;
   /** Its only disk, which becomes /dev/vda. */
   disk: { path: string; format: 'raw' };
+  /** Guest RAM. */
   memoryBytes: number;
   /** Called with what the guest prints on its console. */
   onConsole(text: string): void;

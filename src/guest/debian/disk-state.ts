@@ -10,24 +10,29 @@ export const DISK_BYTES = 8 * 1024 ** 3;
 /** Raised when a disk that was made by an older godwit would not do any more. */
 export const DISK_LAYOUT_VERSION = '1';
 
+/** Which root disk is looked for. */
 export interface FindDebianOptions extends GuestOptions {
   /** 'usual' when not given. */
   variant?: DebianVariant;
 }
 
+/** How Debian's root disk is had. */
 export interface DebianOptions extends FindDebianOptions {
   /** Runs the machine in which Debian configures itself. */
   runMachine: RunMachine;
 }
 
+/** Debian's root disk, in the cache folder. Machines boot qcow2 images over it, and never write it. */
 export interface DebianDisk {
   /** A qcow2 to be used as a backing file. */
   diskPath: string;
+  /** What a guest sees. */
   sizeBytes: number;
   /** Versions of the packages on it. */
   packages: Record<string, string>;
   /** The kernel and the initramfs that it was made with. */
   guest: Guest;
+  /** Whether it had to be built. */
   changed: boolean;
 }
 

@@ -4,8 +4,9 @@ import type { GrowingByteSource } from '../../platform/byte-source.ts';
 import { platform } from '../../platform/platform.ts';
 import { Recording } from '../../recording/recording.ts';
 
+/** How a recording is followed. */
 export interface FollowOptions {
-  /** How often the file is looked at. Default: every 50 ms. */
+  /** Milliseconds between looks at the file. Default 50. */
   readonly everyMs?: number;
   /** Ends waiting for the recording to begin. */
   readonly signal?: Cancellation;
@@ -22,6 +23,7 @@ const LONGEST_QUIET_MS = 8000;
  * gone.
  */
 export class FollowedRecording {
+  /** What there is of it; it grows with `refresh`. */
   readonly recording: Recording;
   private readonly path: string;
   private readonly everyMs: number;

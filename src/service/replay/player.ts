@@ -1,6 +1,7 @@
 import { GodwitError } from '../../common/errors.ts';
 import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
 import type { MachineCore } from '../../machine/core.ts';
+import type { ExecutionPoint } from '../../machine/execution-point.ts';
 import { platform } from '../../platform/platform.ts';
 import type { Recording } from '../../recording/recording.ts';
 import { Replayer, type ReplayOptions, type ReplayStop } from '../../recording/replayer.ts';
@@ -20,13 +21,15 @@ export type PlayerEnd =
   /** `interrupt` was called. */
   | { readonly kind: 'interrupted' };
 
+/** What a player is made of. */
 export interface PlayerParts {
+  /** Must stay open. */
   readonly recording: Recording;
   /** For a recording that is still being made: what is shown goes on as it grows, until it has ended. */
   readonly followed?: Pick<FollowedRecording, 'refresh'> | undefined;
   /** What the console shows, in order. The replay waits for it. */
   readonly output: (bytes: Uint8Array) => Promise<void>;
-  /** Of the machine that replays. None of them changes what is shown. */
+  /** @internal Of the machine that replays. None of them changes what is shown. */
   readonly options?: Omit<ReplayOptions, 'output'>;
 }
 
@@ -47,6 +50,7 @@ const FOLLOW_MS = 50;
  * goes forth only; for an earlier place another player begins at the beginning.
  */
 export class Player {
+  /** @internal */
   readonly replayer: Replayer;
   private readonly parts: PlayerParts;
   private readonly shown = new ShownText();
@@ -91,18 +95,33 @@ export class Player {
     else this.printed.push(bytes);
   }
 
-  /** The machine as it is now, for others to go on with; its output goes where the player's went. Nothing is played any more. */
+  /** @internal The machine as it is now, for others to go on with; its output goes where the player's went. Nothing is played any more. */
   takeMachine(): MachineCore {
     this.isLive = true;
     return this.replayer.detach();
   }
 
-  /** Guest time since the beginning of the recording. */
+  /** Gives the machine's memory back. Nothing is played any more. */
+  close(): void {
+    this.replayer.detach().dispose();
+  }
+
+  /** Where the machine is. */
+  get point(): ExecutionPoint {
+    return this.replayer.core.point;
+  }
+
+  /** How many digests of the recording were found right so far; there are `recording.digests.length`. */
+  get checkedDigests(): number {
+    return this.replayer.checkedDigests;
+  }
+
+  /** Guest time since the beginning of the recording, in seconds. */
   get seconds(): number {
     return Number(this.replayer.core.ticks - this.parts.recording.start.ticks) / TIMEBASE_HZ;
   }
 
-  /** How long the recording is. */
+  /** How long the recording is, in seconds of guest time. */
   get totalSeconds(): number {
     const { recording } = this.parts;
     return Number(recording.endTicks - recording.start.ticks) / TIMEBASE_HZ;
@@ -118,14 +137,17 @@ export class Player {
     this.rebase();
   }
 
+  /** `play` waits for `resume`. */
   get isPaused(): boolean {
     return this.paused;
   }
 
+  /** Holds what is played where it is. */
   pause(): void {
     this.paused = true;
   }
 
+  /** Lets it go on. */
   resume(): void {
     this.paused = false;
     this.rebase();

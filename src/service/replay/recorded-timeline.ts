@@ -6,17 +6,19 @@ import { makeRecordedMachine } from '../../recording/replayer.ts';
 import { RewindableOutput } from '../../replay/rewindable-output.ts';
 import { Timeline } from '../../replay/timeline.ts';
 
+/** What a timeline is made of. */
 export interface TimelineParts {
   /** Must stay open. */
   readonly recording: Recording;
   /** What the recorded console shows. Nothing is shown twice, however often the timeline comes by. */
   readonly output?: (bytes: Uint8Array) => void;
+  /** @internal When code is translated; it changes nothing that is seen. */
   readonly translation?: CoreOptions['translation'];
 }
 
 /**
  * A recording to move through forth and back, by branch counts or to exact execution points; its machine
- * (`timeline.core`) can be looked at in every place. In a recording that still grows the end is what is known when it
+ * can be looked at in every place. In a recording that still grows the end is what is known when it
  * was last refreshed. To be disposed of in the end. Throws GodwitError for a recording that cannot be replayed.
  */
 export async function openTimeline({ recording, output, translation }: TimelineParts): Promise<Timeline> {

@@ -11,6 +11,7 @@ import { ImageFile } from '../qcow2/image-file.ts';
 /** Longer chains of backing files are taken for a mistake. */
 export const MAX_CHAIN_LENGTH = 64;
 
+/** How an image is opened. */
 export interface OpenDiskOptions {
   /** Nothing is written, and other readers may have the image at the same time. */
   readonly?: boolean;

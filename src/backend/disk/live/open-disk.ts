@@ -7,8 +7,9 @@ import { backingPath, type OpenDiskOptions, openImage } from './image.ts';
 
 export type { OpenDiskOptions } from './image.ts';
 
+/** What a new disk is like. */
 export interface CreateDiskOptions {
-  /** May be left out with a backing file, whose size it then is. */
+  /** What a guest sees. May be left out with a backing file, whose size it then is. */
   sizeBytes?: number;
   /** qcow2 when not given. */
   format?: DiskFormat;

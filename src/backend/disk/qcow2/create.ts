@@ -6,7 +6,9 @@ import * as layout from './layout.ts';
 import { EXTENSION, HEADER, roundUp, viewOf, writeU64 } from './layout.ts';
 import { encodeUtf8 } from './utf8.ts';
 
+/** What a new qcow2 image is like. */
 export interface Qcow2CreateOptions {
+  /** What a guest sees. */
   sizeBytes: number;
   /** 9 to 21: clusters of 512 bytes to 2 MiB. 16 when not given. */
   clusterBits?: number;

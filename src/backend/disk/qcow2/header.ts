@@ -5,6 +5,7 @@ import { decodeUtf8 } from './utf8.ts';
 
 /** The file under an overlay, as the overlay's header names it. */
 export interface BackingReference {
+  /** A path; a relative one is relative to the overlay's folder. */
   name: string;
   /** As written; images without it leave the format to be guessed. */
   format: string | undefined;

@@ -13,7 +13,9 @@ import { InFlight } from './in-flight.ts';
 import { MetadataWriter } from './metadata-writer.ts';
 import { clearAutoclearFeatures, repairRefcounts } from './repair.ts';
 
+/** How a qcow2 image is opened. */
 export interface Qcow2Options {
+  /** Nothing is written, neither data nor tables. */
   readonly?: boolean;
   /** Memory for L2 tables; 8 MiB when not given, which covers 64 GiB of the disk in clusters of 64 KiB. */
   tableCacheBytes?: number;
@@ -38,6 +40,7 @@ export class Qcow2Disk implements Disk {
   readonly format = 'qcow2';
   readonly sizeBytes: number;
   readonly readonly: boolean;
+  /** The unit in which the image has data: 512 to 2 Mi. */
   readonly clusterBytes: number;
   /** The file under this one, as the image names it. */
   readonly backingReference: BackingReference | undefined;

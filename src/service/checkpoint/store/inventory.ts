@@ -17,12 +17,17 @@ export interface StoredCheckpoint {
 
 /** A checkpoint in a list. What cannot be read of a damaged one is null or 0. */
 export interface CheckpointSummary {
+  /** 16 hexadecimal digits. */
   readonly id: string;
+  /** Its name; null: none. */
   readonly name: string | null;
   /** The checkpoint that the machine had before. */
   readonly parent: string | null;
+  /** Milliseconds since 1970, of the host. */
   readonly createdAtMs: number;
+  /** Guest RAM. */
   readonly memoryBytes: number;
+  /** Where the machine was. */
   readonly point: { readonly hart: number; readonly branches: bigint; readonly pc: bigint };
   /** The checkpoint whose pages it shares; null: it has all of its own. */
   readonly base: string | null;

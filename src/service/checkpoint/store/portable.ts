@@ -21,12 +21,15 @@ import { inTurns } from './verify.ts';
 /** Disks are read that much at a time. */
 const READ_BYTES = 32 * CHUNK_BYTES;
 
+/** How an exported checkpoint comes into a store. */
 export interface ImportOptions {
   /** Default: the name that it had. null: none. */
   readonly name?: string | null;
   /** Give it a new id, so that the same checkpoint can be there twice. Default: it keeps its id. */
   readonly freshId?: boolean;
+  /** Called now and then with the bytes that were read so far. */
   readonly onProgress?: (bytes: number) => void;
+  /** Ends the import, which throws then; nothing of it is left. */
   readonly signal?: AbortSignal;
 }
 

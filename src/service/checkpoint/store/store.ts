@@ -1,5 +1,6 @@
 import { ChainPageSource, closeChain } from '../../../checkpoint/chain.ts';
 import { assertCheckpointName, type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts';
+import type { Cancellation } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { join } from '../../../common/paths.ts';
 import type { PageSource } from '../../../memory/page-source.ts';
@@ -31,10 +32,11 @@ import { type VerifyReport, verifyCheckpoint } from './verify.ts';
 const LONGEST_CHAIN = 32;
 const LOCK_WAIT_MS = 60_000;
 
+/** Which store is opened, and how. */
 export interface StoreOptions {
   /** Default: `$XDG_DATA_HOME/godwit/checkpoints`, or `~/.local/share/godwit/checkpoints`. */
   readonly folder?: string;
-  /** How long to wait for another process that changes the tree. */
+  /** Milliseconds to wait for another process that changes the tree; it is 'locked' then. Default one minute. */
   readonly lockWaitMs?: number;
 }
 
@@ -55,14 +57,21 @@ export interface OpenCheckpoint {
   readonly pages: PageSource;
 }
 
+/** All that a store knows of a checkpoint. */
 export interface CheckpointDetails extends CheckpointSummary {
+  /** Its own folder. */
   readonly folder: string;
+  /** What its file says; undefined where that cannot be read. */
   readonly meta: CheckpointMeta | undefined;
+  /** Ids of the checkpoints that were made next of the same machine, or of one that went on from here. */
   readonly children: readonly string[];
 }
 
+/** A checkpoint in the tree. */
 export interface CheckpointNode {
+  /** Of this place. */
   readonly checkpoint: CheckpointSummary;
+  /** Those that came next. */
   readonly children: readonly CheckpointNode[];
 }
 
@@ -73,13 +82,14 @@ export function defaultCheckpointFolder(): string {
 
 /**
  * Checkpoints in a folder (docs/FORMATS.md), which form a tree. Any number of processes can use it at the same time. All throw GodwitErrors.
+ * `reference` is a checkpoint's name, its id, or the beginning of one. Machines make checkpoints (`MachineHandle.checkpoint`).
  *
  *     const store = await CheckpointStore.open();
- *     const draft = await store.begin({ name: 'booted', parent: 'before' });
- *     await draft.write({ memory, state, point, machine });
- *     await draft.commit();
+ *     for (const { name, sizeBytes } of await store.list()) console.log(name, sizeBytes);
+ *     await store.delete('before');
  */
 export class CheckpointStore {
+  /** Where the checkpoints are, absolute. */
   readonly folder: string;
   private readonly lockWaitMs: number;
   private readonly writer = sharedWriter();
@@ -90,6 +100,7 @@ export class CheckpointStore {
     this.lockWaitMs = lockWaitMs;
   }
 
+  /** Opens a store; its folder is made where there is none. Throws GodwitError 'denied', 'io'. */
   static async open({
     folder = defaultCheckpointFolder(),
     lockWaitMs = LOCK_WAIT_MS,
@@ -100,7 +111,7 @@ export class CheckpointStore {
     return new CheckpointStore(path, lockWaitMs);
   }
 
-  /** Starts the thread that writes, so that the first checkpoint need not wait for it. */
+  /** @internal Starts the thread that writes, so that the first checkpoint need not wait for it. */
   warmUp(): void {
     this.writer.start();
   }
@@ -112,7 +123,7 @@ export class CheckpointStore {
 
   // Making checkpoints
 
-  /** Throws GodwitError 'usage' when the name is taken or none, 'not-found' when the parent or the base is not there. */
+  /** @internal Throws GodwitError 'usage' when the name is taken or none, 'not-found' when the parent or the base is not there. */
   async begin({ name, parent, base }: BeginOptions = {}): Promise<CheckpointDraft> {
     if (name !== undefined) assertCheckpointName(name);
     // While the rest is prepared.
@@ -168,6 +179,7 @@ export class CheckpointStore {
     return treeOf(await this.list());
   }
 
+  /** All about one checkpoint. Throws GodwitError 'not-found', and 'usage' for the beginning of several ids. */
   async show(reference: string): Promise<CheckpointDetails> {
     const all = await readInventory(this.folder);
     const checkpoint = resolveReference(all, reference);
@@ -190,7 +202,7 @@ export class CheckpointStore {
     return absolutePath(this.folder, path);
   }
 
-  /** Opens a checkpoint to start a machine from it. Pages are read, and checked, when they are asked for. */
+  /** @internal Opens a checkpoint to start a machine from it. Pages are read, and checked, when they are asked for. */
   async openCheckpoint(reference: string): Promise<OpenCheckpoint> {
     const { id, name } = await this.lookUp(reference);
     const chain = await openStoredChain(this.folder, machineFile(this.folder, id));
@@ -222,7 +234,7 @@ export class CheckpointStore {
     });
   }
 
-  /** Gives a checkpoint another name, or none. */
+  /** Gives a checkpoint another name, or none (null). Throws GodwitError('usage') for a name that is taken or none. */
   async rename(reference: string, name: string | null): Promise<void> {
     if (name !== null) assertCheckpointName(name);
     await this.locked(async () => {
@@ -237,11 +249,11 @@ export class CheckpointStore {
     });
   }
 
-  /** Puts a checkpoint, all its pages and the content of its disks into one file. The file must not exist. */
+  /** Puts a checkpoint, all its pages and the content of its disks into one file, which must not exist. Gives its size in bytes. */
   async export(
     reference: string,
     path: string,
-    options: { onProgress?: (bytes: number) => void; signal?: AbortSignal } = {},
+    options: { onProgress?: (bytes: number) => void; signal?: Cancellation } = {},
   ): Promise<number> {
     const { id, name } = await this.lookUp(reference);
     const chain = await openStoredChain(this.folder, machineFile(this.folder, id));

@@ -8,7 +8,9 @@ import { machineFile, openStoredChain } from './stored-chain.ts';
 
 const TURN_MS = 5;
 
+/** What was found in a checkpoint. */
 export interface VerifyReport {
+  /** Of the checkpoint. */
   readonly id: string;
   /** Sentences. None: the checkpoint and all that it needs are whole. */
   readonly problems: readonly string[];
