@@ -1,6 +1,6 @@
 /**
- * What each optimisation of the engine is worth: the CPU suite in a machine with all of them beside one without it, kernel by kernel in
- * turn. Takes the options of the benchmark: --only, --runs, --scale, --clock.
+ * What each optimisation of the engine is worth: the CPU suite in a machine with all of them beside one without it,
+ * kernel by kernel in turn. Takes the options of the benchmark: --only, --runs, --scale, --clock.
  */
 import '../src/platform/node/install.ts';
 import { mkdtemp, rm } from 'node:fs/promises';

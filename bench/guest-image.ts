@@ -1,4 +1,7 @@
-/** What both machines boot for the CPU suite: Debian's kernel, the initramfs with the kernels in it, and one command line. */
+/**
+ * What both machines boot for the CPU suite: Debian's kernel, the initramfs with the kernels in it, and one command
+ * line.
+ */
 import { readFile, writeFile } from 'node:fs/promises';
 import {
   ensureGuest,

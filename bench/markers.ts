@@ -1,5 +1,6 @@
 /**
- * The lines that a bench program and the script that starts it print (kernels/harness.c, guest-image.ts, programs/run.sh):
+ * The lines that a bench program and the script that starts it print (kernels/harness.c, guest-image.ts,
+ * programs/run.sh):
  *
  *     @ready                                   the guest takes a command: NAME COUNT
  *     @start NAME

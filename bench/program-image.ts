@@ -1,6 +1,6 @@
 /**
- * The machines that run real programs: Debian from the variant of its disk that has a compiler, each machine on an overlay of
- * its own, and a second disk that holds what bench/programs and bench/kernels hold.
+ * The machines that run real programs: Debian from the variant of its disk that has a compiler, each machine on an
+ * overlay of its own, and a second disk that holds what bench/programs and bench/kernels hold.
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

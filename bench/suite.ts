@@ -1,4 +1,7 @@
-/** What is run: the kernels of the CPU suite, one C file each in bench/kernels/, and real programs on Debian (bench/programs/run.sh). */
+/**
+ * What is run: the kernels of the CPU suite, one C file each in bench/kernels/, and real programs on Debian
+ * (bench/programs/run.sh).
+ */
 
 export type Group = 'integer' | 'float' | 'memory' | 'system' | 'programs';
 
@@ -6,7 +9,10 @@ export interface Kernel {
   /** Name of the file and of the program; for real programs, of the case in run.sh. */
   readonly name: string;
   readonly group: Group;
-  /** How often the work is done, so that a kernel takes godwit about a second on a machine of 2023, and a program some 20 s. */
+  /**
+   * How often the work is done, so that a kernel takes godwit about a second on a machine of 2023, and a program some
+   * 20 s.
+   */
   readonly repetitions: number;
   /** The least that it is scaled to: what runs for a time would otherwise show little but its beginning. */
   readonly least?: number;

@@ -1,6 +1,7 @@
 /**
- * godwit as a library for a browser, in a worker of a page that is isolated from other origins: machines in workers of their own, disks
- * and checkpoints in the origin's private file system. As for Node.js, without Debian's guest and the command line.
+ * godwit as a library for a browser, in a worker of a page that is isolated from other origins: machines in workers of
+ * their own, disks and checkpoints in the origin's private file system. As for Node.js, without Debian's guest and the
+ * command line.
  */
 import './platform/browser/install.ts';
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Makes docs/images/boot.svg: runs `npm start` in a real terminal (tmux), types a few commands when the prompt has come, and draws
- * what then stands on the screen. Needs tmux.
+ * Makes docs/images/boot.svg: runs `npm start` in a real terminal (tmux), types a few commands when the prompt has
+ * come, and draws what then stands on the screen. Needs tmux.
  */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Makes a checkout ready: dependencies, build and, with --test, what the tests need. `npm start` and `npm test` call it first. It does
- * nothing when nothing is to do, asks nothing, and runs before any dependency is there.
+ * Makes a checkout ready: dependencies, build and, with --test, what the tests need. `npm start` and `npm test` call it
+ * first. It does nothing when nothing is to do, asks nothing, and runs before any dependency is there.
  *
  * This file keeps to syntax that old versions of Node read, so that they can be told that they are too old.
  */

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * Runs all checks: lint, types of the tests, and the tests. Ends with a line that counts them, and with status 1 if one failed.
+ * Runs all checks: lint, types of the tests, and the tests. Ends with a line that counts them, and with status 1 if one
+ * failed.
  *
  *     npm test                        everything
  *     npm test -- test/disk           only the tests of files whose path holds this; lint and types are left out
@@ -8,7 +9,8 @@
  *     npm test -- --node latest       the same on another release of Node.js: "latest" or a version
  *     npm test -- --fast              the part that takes about a minute
  *
- * With CI=true in the environment and nothing else asked for, the fast part runs on the current release of Node.js as well.
+ * With CI=true in the environment and nothing else asked for, the fast part runs on the current release of Node.js as
+ * well.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -20,8 +22,8 @@ import { runGroup } from './test/run-group.mjs';
 import { countLine, describeSkipped } from './test/summary.mjs';
 
 /**
- * Folders and files of tests that together need about a minute, and have something of everything that differs between releases of Node.js:
- * WebAssembly, threads, files, sockets, compression.
+ * Folders and files of tests that together need about a minute, and have something of everything that differs between
+ * releases of Node.js: WebAssembly, threads, files, sockets, compression.
  */
 const FAST = [
   'test/common',

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * Builds Berkeley TestFloat, the oracle of the floating-point tests, into the user's cache folder, and prints the path of
- * its vector generator. The sources come from Debian's source package of QEMU, fetched and checked by the apt client of this
- * machine through a private configuration, so that nothing of the system changes and root is not needed. Does nothing but
- * print when that was done before. Exit status 1, with one sentence, when it can't be done here.
+ * Builds Berkeley TestFloat, the oracle of the floating-point tests, into the user's cache folder, and prints the path
+ * of its vector generator. The sources come from Debian's source package of QEMU, fetched and checked by the apt client
+ * of this machine through a private configuration, so that nothing of the system changes and root is not needed. Does
+ * nothing but print when that was done before. Exit status 1, with one sentence, when it can't be done here.
  */
 import { spawnSync } from 'node:child_process';
 import {

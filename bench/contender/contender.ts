@@ -5,7 +5,10 @@ export const REFERENCE_WORK = 1e9;
 
 export interface KernelRun {
   readonly checksum: string;
-  /** Between the start and end lines, as the host saw them. For what runs for a time and says how much it did: per REFERENCE_WORK. */
+  /**
+   * Between the start and end lines, as the host saw them. For what runs for a time and says how much it did: per
+   * REFERENCE_WORK.
+   */
   readonly wallMs: number;
   /** Processor time that the host spent in between, on all threads of the machine's process. */
   readonly cpuMs: number | undefined;

@@ -1,6 +1,6 @@
 /**
- * The child process of GodwitContender. Of its own so that memory and processor time are the machine's, and can be profiled alone. The
- * machine runs in a thread of it (godwit-thread.ts), with the limits that users' machines have.
+ * The child process of GodwitContender. Of its own so that memory and processor time are the machine's, and can be
+ * profiled alone. The machine runs in a thread of it (godwit-thread.ts), with the limits that users' machines have.
  */
 import '../../src/platform/node/install.ts';
 import { Worker } from 'node:worker_threads';

@@ -1,6 +1,6 @@
 /**
- * The thread in GodwitContender's child process (godwit-process.ts) that the machine runs in, as it does for users: one machine, console
- * lines to the parent, console input from it.
+ * The thread in GodwitContender's child process (godwit-process.ts) that the machine runs in, as it does for users: one
+ * machine, console lines to the parent, console input from it.
  */
 import '../../src/platform/node/install.ts';
 import { parentPort, workerData } from 'node:worker_threads';

@@ -10,7 +10,10 @@ import { endChild } from './end-child.ts';
 
 export const QEMU = 'qemu-system-riscv64';
 
-/** QEMU's `virt` board with one hart, firmware and accelerator as they come; the console is on standard input and output. */
+/**
+ * QEMU's `virt` board with one hart, firmware and accelerator as they come; the console is on standard input and
+ * output.
+ */
 export function qemuArguments(image: GuestImage): string[] {
   const board = ['-M', 'virt', '-smp', '1', '-m', `${image.memoryMebibytes}M`, '-nographic', '-no-reboot'];
   const disks = image.disks.flatMap(diskArguments);

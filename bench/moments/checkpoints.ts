@@ -34,8 +34,8 @@ const PAUSES = 1000;
 const SAVES = 5;
 const RESTORES = 100;
 /**
- * A machine that the library restores has a thread of its own, without the garbage of machines that were restored before it. After each
- * one would be too often: a collection makes V8 forget what it has learned of the code.
+ * A machine that the library restores has a thread of its own, without the garbage of machines that were restored
+ * before it. After each one would be too often: a collection makes V8 forget what it has learned of the code.
  */
 const RESTORES_PER_COLLECTION = 5;
 const SAVED = 'saved';
@@ -152,7 +152,10 @@ async function measureRestores(store: CheckpointStore, name: string, memoryMebib
 }
 
 export interface ShellFigures {
-  /** Milliseconds in which the guest of a machine in a thread of its own waits for a checkpoint that the library makes, disk included. */
+  /**
+   * Milliseconds in which the guest of a machine in a thread of its own waits for a checkpoint that the library makes,
+   * disk included.
+   */
   readonly pauseMs: Distribution;
   /** From the call that restores a machine until a shell in it has answered a line. */
   readonly firstOutputMs: Distribution;

@@ -1,4 +1,7 @@
-/** A Linux that is up and writes memory, in this thread and without a clock: what is measured is the machine's part alone. */
+/**
+ * A Linux that is up and writes memory, in this thread and without a clock: what is measured is the machine's part
+ * alone.
+ */
 import { readFile } from 'node:fs/promises';
 import { ensureGuest } from '../../src/guest/index.ts';
 import { encodeNamed } from '../../src/isa/index.ts';

@@ -57,8 +57,8 @@ interface Contender {
 }
 
 /**
- * Two machines from the same images, of which one is recorded from its first instruction, do every work in turn, pair by pair; then the
- * recorded one idles, and all of it is replayed.
+ * Two machines from the same images, of which one is recorded from its first instruction, do every work in turn, pair
+ * by pair; then the recorded one idles, and all of it is replayed.
  */
 export async function measureRecording({ options, progress, signal }: Bench): Promise<RecordingFigures> {
   const programs = await compileKernels(

@@ -1,7 +1,7 @@
 /**
- * All that can be asked of a machine while it exists: one row for each action. Every front follows from these rows: the library, the command
- * line, and what other processes ask over a socket. To add an action, add its row here, what performs it
- * (service/machine/actions.ts) and a front's words.
+ * All that can be asked of a machine while it exists: one row for each action. Every front follows from these rows: the
+ * library, the command line, and what other processes ask over a socket. To add an action, add its row here, what
+ * performs it (service/machine/actions.ts) and a front's words.
  *
  *     front                                   machine's thread
  *       | -- configuration (at creation) -->       |   opens files, locks disks, puts images into memory

@@ -8,13 +8,17 @@ export interface CheckpointOptions {
   /** Folder of all checkpoints. Default: the user's. */
   readonly store?: string;
   /**
-   * What becomes of the disks' present images. 'keep' (default): they belong to the checkpoint from now on and the machine goes on over
-   * copy-on-write images. 'copy': they are copied into the checkpoint, and the machine gets them back afterwards.
+   * What becomes of the disks' present images. 'keep' (default): they belong to the checkpoint from now on and the
+   * machine goes on over copy-on-write images. 'copy': they are copied into the checkpoint, and the machine gets them
+   * back afterwards.
    */
   readonly disks?: 'keep' | 'copy';
   /** Write all of memory, also what the machine's checkpoint before has. Default false. */
   readonly full?: boolean;
-  /** It is no part of the machine's history: it is written in full, and the machine's next checkpoint neither builds on it nor lies below it. */
+  /**
+   * It is no part of the machine's history: it is written in full, and the machine's next checkpoint neither builds on
+   * it nor lies below it.
+   */
   readonly apart?: boolean;
 }
 
@@ -65,8 +69,9 @@ export const CLOCKS: readonly ClockChoice[] = ['follow', 'keep'];
 /** How a machine goes on from a state that another machine may go on from, too. */
 export interface ContinueOptions {
   /**
-   * 'fresh' (default): it is another machine, with random numbers of its own, and its kernel is told so (VM generation id). 'same': it goes
-   * on with the same random numbers. With a kept clock, two that get the same input then do the same.
+   * 'fresh' (default): it is another machine, with random numbers of its own, and its kernel is told so (VM generation
+   * id). 'same': it goes on with the same random numbers. With a kept clock, two that get the same input then do the
+   * same.
    */
   readonly identity?: IdentityChoice;
   /** 'follow' (default): guest time goes forward to the wall clock. 'keep': it goes on where it was. */
@@ -105,8 +110,8 @@ export interface RestoreOptions extends ContinueOptions {
   /** Folder of all checkpoints. Default: the user's. */
   readonly store?: string;
   /**
-   * Where the machine's disks are put: copy-on-write images over those of the checkpoint, "disk0.qcow2" and so on, which must not exist.
-   * Default: a folder that is gone when the machine ends.
+   * Where the machine's disks are put: copy-on-write images over those of the checkpoint, "disk0.qcow2" and so on,
+   * which must not exist. Default: a folder that is gone when the machine ends.
    */
   readonly diskFolder?: string;
 }

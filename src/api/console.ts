@@ -22,8 +22,9 @@ export interface WaitOptions {
  *
  *     for await (const bytes of machine.console) process.stdout.write(bytes);
  *
- * Each iterator gets all output from the moment it is made to the machine's end. The guest waits while an iterator has more than
- * 1 MiB unread; without iterators nothing waits. The last 1 MiB of text is kept for `waitFor` and `transcript`.
+ * Each iterator gets all output from the moment it is made to the machine's end. The guest waits while an iterator has
+ * more than 1 MiB unread; without iterators nothing waits. The last 1 MiB of text is kept for `waitFor` and
+ * `transcript`.
  */
 export class MachineConsole implements AsyncIterable<Uint8Array> {
   private readonly actions: ConsoleActions;
@@ -39,23 +40,25 @@ export class MachineConsole implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Types into the console. Text is sent as UTF-8; Enter is "\r", as on a keyboard ("\n" works as well with Linux). Resolves when
-   * the guest's device has taken all, in order; a Linux that has not opened its serial port yet is waited for, so nothing is lost.
-   * Rejects with GodwitError('state') when the machine ends before.
+   * Types into the console. Text is sent as UTF-8; Enter is "\r", as on a keyboard ("\n" works as well with Linux).
+   * Resolves when the guest's device has taken all, in order; a Linux that has not opened its serial port yet is waited
+   * for, so nothing is lost. Rejects with GodwitError('state') when the machine ends before.
    */
   write(data: string | Uint8Array): Promise<void> {
     return this.actions.write(typeof data === 'string' ? new TextEncoder().encode(data) : data);
   }
 
-  /** The terminal has another size. Reaches the guest on the virtio console (virtio 1.2, 5.3.4); a UART knows no size. */
+  /**
+   * The terminal has another size. Reaches the guest on the virtio console (virtio 1.2, 5.3.4); a UART knows no size.
+   */
   async resize(columns: number, rows: number): Promise<void> {
     checkTerminal({ columns, rows });
     await this.actions.resize(columns, rows);
   }
 
   /**
-   * Waits until the console shows a text or a match of an expression, in what came after the last match, and returns what matched.
-   * Rejects with GodwitError('state') when the machine ends or the time is over without it.
+   * Waits until the console shows a text or a match of an expression, in what came after the last match, and returns
+   * what matched. Rejects with GodwitError('state') when the machine ends or the time is over without it.
    */
   waitFor(pattern: string | RegExp, { timeoutMs }: WaitOptions = {}): Promise<string> {
     return this.text.waitFor(pattern, timeoutMs);

@@ -2,7 +2,10 @@ import { either, flag, object, optional, type Schema, text, wholeNumber } from '
 
 /** How debuggers come to a machine. */
 export interface DebugOptions {
-  /** A TCP port of this computer, 0 for a free one, or the path of a unix socket. Nobody from another computer can connect. */
+  /**
+   * A TCP port of this computer, 0 for a free one, or the path of a unix socket. Nobody from another computer can
+   * connect.
+   */
   readonly listen: number | string;
   /** The machine stands from now on until a debugger has come and lets it go. Default false. */
   readonly stopped?: boolean;

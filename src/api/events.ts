@@ -1,6 +1,6 @@
 /**
- * All that a machine says by itself: one row for each event. A row says what a message carries, and what those who listen get of it;
- * rows without that are for the handle alone. To add an event, add its row and say it.
+ * All that a machine says by itself: one row for each event. A row says what a message carries, and what those who
+ * listen get of it; rows without that are for the handle alone. To add an event, add its row and say it.
  */
 import type { GodwitError } from '../common/errors.ts';
 import type { CheckpointProgress } from './checkpoint.ts';

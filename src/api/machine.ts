@@ -29,15 +29,15 @@ import { fromWireError } from './wire-error.ts';
 export type MachineListener<Event> = (event: Event) => void | Promise<void>;
 
 /**
- * A machine that runs somewhere else, in a thread of its own. Control calls are answered between slices of its execution, within
- * milliseconds.
+ * A machine that runs somewhere else, in a thread of its own. Control calls are answered between slices of its
+ * execution, within milliseconds.
  */
 export class MachineHandle {
   /** Its console: what the guest prints, and what is typed. */
   readonly console: MachineConsole;
   /**
-   * Resolves when the guest has powered off or failed, or `stop` was called; all files are closed then. Rejects with a GodwitError
-   * when the machine broke down. It need not be awaited.
+   * Resolves when the guest has powered off or failed, or `stop` was called; all files are closed then. Rejects with a
+   * GodwitError when the machine broke down. It need not be awaited.
    */
   readonly finished: Promise<MachineEnd>;
   private readonly link: MachineLink;
@@ -108,8 +108,8 @@ export class MachineHandle {
   }
 
   /**
-   * Holds the machine: when this resolves no instruction executes and guest time stands still. Pausing a paused machine does nothing.
-   * Throws GodwitError('state') when it is not running.
+   * Holds the machine: when this resolves no instruction executes and guest time stands still. Pausing a paused machine
+   * does nothing. Throws GodwitError('state') when it is not running.
    */
   async pause(): Promise<void> {
     await this.ask('pause');
@@ -121,31 +121,35 @@ export class MachineHandle {
   }
 
   /**
-   * Keeps the machine as it is now, under a name, while it goes on: it stands still for about a millisecond, whatever its size. Resolves
-   * when the checkpoint is on stable storage. Works on running and on paused machines.
-   * @throws GodwitError 'state' when the machine has not been started or has ended, 'usage' for a name that is taken, 'full', 'io'
+   * Keeps the machine as it is now, under a name, while it goes on: it stands still for about a millisecond, whatever
+   * its size. Resolves when the checkpoint is on stable storage. Works on running and on paused machines.
+   * @throws GodwitError 'state' when the machine has not been started or has ended, 'usage' for a name that is taken,
+   * 'full', 'io'
    */
   async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointReport> {
     return await this.ask('checkpoint', options);
   }
 
-  /** Gives up the checkpoint that is being made, if there is one: `checkpoint` rejects then with GodwitError('state'). */
+  /**
+   * Gives up the checkpoint that is being made, if there is one: `checkpoint` rejects then with GodwitError('state').
+   */
   async cancelCheckpoint(): Promise<void> {
     await this.ask('cancel-checkpoint');
   }
 
   /**
-   * Records everything that reaches the machine from here on, so that `godwit replay` can show again what it does. A machine that was not
-   * started yet is recorded from its beginning.
-   * @throws GodwitError 'state' when the machine has ended, 'usage' for a file that exists, 'denied', 'not-found', 'full'
+   * Records everything that reaches the machine from here on, so that `godwit replay` can show again what it does. A
+   * machine that was not started yet is recorded from its beginning.
+   * @throws GodwitError 'state' when the machine has ended, 'usage' for a file that exists, 'denied', 'not-found',
+   * 'full'
    */
   async record(options: RecordOptions): Promise<void> {
     await this.ask('record', options);
   }
 
   /**
-   * Ends a recording, or the flight recorder, whose recording is made then; the file is whole when this resolves. `path` may be left out
-   * when there is only one.
+   * Ends a recording, or the flight recorder, whose recording is made then; the file is whole when this resolves.
+   * `path` may be left out when there is only one.
    */
   async stopRecording(path?: string): Promise<RecordingReport> {
     return await this.ask('stop-recording', { path });
@@ -160,17 +164,18 @@ export class MachineHandle {
   }
 
   /**
-   * Lets gdb connect, and gives the address for its `target remote`. The machine stops when a debugger connects, and goes on when it
-   * goes.
-   * @throws GodwitError 'state' when the machine has ended or debuggers can connect already, 'usage', 'locked', 'denied' for the address
+   * Lets gdb connect, and gives the address for its `target remote`. The machine stops when a debugger connects, and
+   * goes on when it goes.
+   * @throws GodwitError 'state' when the machine has ended or debuggers can connect already, 'usage', 'locked',
+   * 'denied' for the address
    */
   async debug(options: DebugOptions): Promise<string> {
     return await this.ask('debug', options);
   }
 
   /**
-   * @internal For platforms, whose handle makes one of the answer. `place` chooses the thread, and has the request sent. `goesOn`: it goes on from a state
-   * that a machine was in, so there is something to fork before it starts.
+   * @internal For platforms, whose handle makes one of the answer. `place` chooses the thread, and has the request
+   * sent. `goesOn`: it goes on from a state that a machine was in, so there is something to fork before it starts.
    */
   protected async requestFork(
     options: ForkOptions,
@@ -184,8 +189,8 @@ export class MachineHandle {
   }
 
   /**
-   * Ends the machine as if its power failed: the guest is not asked. What it wrote to its disks is on stable storage and the
-   * images are unlocked when this resolves. Stopping a machine that has ended, or twice, does nothing.
+   * Ends the machine as if its power failed: the guest is not asked. What it wrote to its disks is on stable storage
+   * and the images are unlocked when this resolves. Stopping a machine that has ended, or twice, does nothing.
    */
   stop(): Promise<void> {
     this.stopping ??= this.stopOnce();
@@ -199,7 +204,9 @@ export class MachineHandle {
     await this.finished;
   }
 
-  /** Ends the machine's thread at once. Writes that were under way may be lost: for machines that `stop` does not end. */
+  /**
+   * Ends the machine's thread at once. Writes that were under way may be lost: for machines that `stop` does not end.
+   */
   async kill(): Promise<void> {
     this.fail(new GodwitError('state', 'The machine was killed.'));
     await this.link.terminate();

@@ -64,22 +64,27 @@ export interface MachineOptions {
   /** All random numbers of the machine follow from it: 32 bytes, 64 hexadecimal digits, or any text. Default: fresh. */
   readonly seed?: string | Uint8Array;
   /**
-   * Text of each instruction that is executed goes to the 'trace' listeners; slow. A filter such as "0x80200000-0x80201000" or
-   * "csr*,ecall" picks some (docstring of `parseTraceFilter`); "" means all.
+   * Text of each instruction that is executed goes to the 'trace' listeners; slow. A filter such as
+   * "0x80200000-0x80201000" or "csr*,ecall" picks some (docstring of `parseTraceFilter`); "" means all.
    */
   readonly trace?: string;
   /**
-   * Where the guest spends its time goes to this file when the machine ends, for https://www.speedscope.app: by symbol and tier. Names are
-   * the kernel's own, where it is an ELF file or Linux.
+   * Where the guest spends its time goes to this file when the machine ends, for https://www.speedscope.app: by symbol
+   * and tier. Names are the kernel's own, where it is an ELF file or Linux.
    */
   readonly profile?: string;
   /** More names for a profile: ELF files, System.map. "program@0x2aaaaaa000" is one whose addresses start there. */
   readonly symbols?: readonly string[];
-  /** `jit` (default) translates what runs often into WebAssembly functions, `interpreter` nothing. The guest can't tell. */
+  /**
+   * `jit` (default) translates what runs often into WebAssembly functions, `interpreter` nothing. The guest can't tell.
+   */
   readonly engine?: EngineName;
   /** Code is translated when control came to it so often: 1 to 65535. Default 2500. */
   readonly jitThreshold?: number;
-  /** So many threads the machine and its forks are spread over: 1 to 16. Default: as many as the computer has processors. */
+  /**
+   * So many threads the machine and its forks are spread over: 1 to 16. Default: as many as the computer has
+   * processors.
+   */
   readonly threads?: number;
   /** Optimisations to leave out, to measure them or to look for a mistake in them. docs/ENGINE.md explains them. */
   readonly without?: readonly Optimization[];
@@ -157,8 +162,8 @@ function refuse(message: string, hint?: string): never {
 }
 
 /**
- * Checks options without opening anything. Throws GodwitError: 'usage' for what makes no sense, 'limit' for more than a machine
- * can have.
+ * Checks options without opening anything. Throws GodwitError: 'usage' for what makes no sense, 'limit' for more than a
+ * machine can have.
  */
 export async function configureMachine(options: MachineOptions): Promise<MachineConfiguration> {
   if (typeof options !== 'object' || options === null) refuse('A machine needs options, such as { kernel: "Image" }.');

@@ -8,8 +8,8 @@ export interface RecordOptions {
   /** A file of that name is replaced; else that is an error. Default false. */
   readonly replace?: boolean;
   /**
-   * Keep only the last so many minutes: they become a recording at `path` when the machine ends, or by `saveFlight`. Until then they are in
-   * a folder beside it, named `path` with ".flight".
+   * Keep only the last so many minutes: they become a recording at `path` when the machine ends, or by `saveFlight`.
+   * Until then they are in a folder beside it, named `path` with ".flight".
    */
   readonly lastMinutes?: number;
 }

@@ -1,6 +1,6 @@
 /**
- * What an action takes, said once: how unknown input is checked, what type comes of it, and the JSON Schema for those who are told in
- * writing. Whoever asks is refused with GodwitError('usage'), which names the field.
+ * What an action takes, said once: how unknown input is checked, what type comes of it, and the JSON Schema for those
+ * who are told in writing. Whoever asks is refused with GodwitError('usage'), which names the field.
  */
 import { GodwitError, isForeseen } from '../common/errors.ts';
 

@@ -3,8 +3,8 @@ import { GodwitError } from '../common/errors.ts';
 export const SEED_BYTES = 32;
 
 /**
- * The 32 bytes that all of a machine's random numbers follow from: those given, those that 64 hexadecimal digits say, the
- * SHA-256 hash of any other text, or fresh ones.
+ * The 32 bytes that all of a machine's random numbers follow from: those given, those that 64 hexadecimal digits say,
+ * the SHA-256 hash of any other text, or fresh ones.
  */
 export async function machineSeed(seed: string | Uint8Array | undefined): Promise<Uint8Array> {
   if (seed === undefined) return crypto.getRandomValues(new Uint8Array(SEED_BYTES));

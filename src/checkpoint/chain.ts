@@ -14,8 +14,8 @@ export interface CheckpointChain {
 }
 
 /**
- * Follows a checkpoint down to one that has all pages. Closes what it has opened when it throws: GodwitError 'damaged' where the
- * checkpoints do not go together, and what `openBase` throws.
+ * Follows a checkpoint down to one that has all pages. Closes what it has opened when it throws: GodwitError 'damaged'
+ * where the checkpoints do not go together, and what `openBase` throws.
  */
 export function openChain(top: CheckpointFile, openBase: (id: string) => CheckpointFile): CheckpointChain {
   const files = [top];

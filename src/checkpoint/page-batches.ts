@@ -18,8 +18,9 @@ export function* checkpointBlocks(head: CheckpointHead, memory: MemorySnapshot, 
 }
 
 /**
- * Where a snapshot's pages are, as numbers that another thread can use. `isTimeUp` ends a batch early: looking up the frames of a
- * large memory takes longer than a guest should wait. `incremental`: only what may differ from the checkpoint it builds on.
+ * Where a snapshot's pages are, as numbers that another thread can use. `isTimeUp` ends a batch early: looking up the
+ * frames of a large memory takes longer than a guest should wait. `incremental`: only what may differ from the
+ * checkpoint it builds on.
  */
 export function* pageBatches(
   memory: MemorySnapshot,

@@ -6,9 +6,10 @@ import { PageStack } from './pages/page-stack.ts';
 import { CheckpointWriter } from './write.ts';
 
 /**
- * The first file of a chain with the pages of the others in it, as the blocks of a new file. What is compressed stays so, unless
- * pages of one chunk come from several files. A chain that does not reach down to all pages gives a file that builds on what
- * its last one builds on. `change` is made to what the file says of itself; `base` follows by itself.
+ * The first file of a chain with the pages of the others in it, as the blocks of a new file. What is compressed stays
+ * so, unless pages of one chunk come from several files. A chain that does not reach down to all pages gives a file
+ * that builds on what its last one builds on. `change` is made to what the file says of itself; `base` follows by
+ * itself.
  */
 export function* rewriteChain(
   { files }: CheckpointChain,

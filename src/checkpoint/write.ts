@@ -9,8 +9,8 @@ import type { PageSections } from './pages/stored-pages.ts';
 import { CHECKPOINT, HOT_PAGES, MAXIMUM_HOT_PAGES, MEMORY_PAGES, META, STATE } from './sections.ts';
 
 /**
- * That much of what a machine used last, 16 MiB, is stored uncompressed. Inflating was more than half of the time until a restored shell had
- * answered.
+ * That much of what a machine used last, 16 MiB, is stored uncompressed. Inflating was more than half of the time until
+ * a restored shell had answered.
  */
 const MAXIMUM_URGENT_CHUNKS = 512;
 

@@ -1,4 +1,7 @@
-/** `godwit checkpoint commit`: a checkpoint whose disks were kept gets copies, and the machine's disks are one file again. */
+/**
+ * `godwit checkpoint commit`: a checkpoint whose disks were kept gets copies, and the machine's disks are one file
+ * again.
+ */
 
 import { commitDisk } from '../backend/disk/live/commit.ts';
 import { GodwitError } from '../common/errors.ts';

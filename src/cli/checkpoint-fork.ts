@@ -1,4 +1,7 @@
-/** `godwit checkpoint fork`: several machines that go on from one checkpoint, or from a running machine, in this process. */
+/**
+ * `godwit checkpoint fork`: several machines that go on from one checkpoint, or from a running machine, in this
+ * process.
+ */
 import type { ContinueOptions } from '../api/checkpoint.ts';
 import type { MachineEnd } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';

@@ -5,7 +5,8 @@ import { GodwitError } from '../common/errors.ts';
 const COMMA = '\0';
 
 /**
- * Reads FILE[,readonly][,format=raw|qcow2][,serial=TEXT]. A comma in a file's name is written twice. Throws GodwitError('usage').
+ * Reads FILE[,readonly][,format=raw|qcow2][,serial=TEXT]. A comma in a file's name is written twice. Throws
+ * GodwitError('usage').
  */
 export function parseDiskArgument(text: string): DiskOptions {
   const [path = '', ...settings] = text

@@ -1,4 +1,6 @@
-/** What is typed while a recording is shown: keys, without what the terminal itself says to the guest that was recorded. */
+/**
+ * What is typed while a recording is shown: keys, without what the terminal itself says to the guest that was recorded.
+ */
 
 /** A character, or one of these. */
 export type ReplayKey = string;
@@ -10,8 +12,8 @@ const ESC = '\x1b';
 const NAMED: Readonly<Record<string, ReplayKey>> = { C: RIGHT, D: LEFT };
 
 /**
- * A guest asks the terminal where its cursor is, and a replayed one does so again: the answer is no key. Such control sequences begin with
- * ESC and "[", and end with a letter or one of a few signs (ECMA-48, 5.4).
+ * A guest asks the terminal where its cursor is, and a replayed one does so again: the answer is no key. Such control
+ * sequences begin with ESC and "[", and end with a letter or one of a few signs (ECMA-48, 5.4).
  */
 export class ReplayKeys {
   private readonly decoder = new TextDecoder();

@@ -1,7 +1,9 @@
 import type { MachineRequest } from '../guest/index.ts';
 import { Machine } from '../service/machine/machine.ts';
 
-/** Runs a machine without a terminal until it powers off, for work that the guest does for us. Gives its exit status. */
+/**
+ * Runs a machine without a terminal until it powers off, for work that the guest does for us. Gives its exit status.
+ */
 export async function runToEnd(request: MachineRequest): Promise<number> {
   const machine = await Machine.create({
     kernel: request.kernelPath,

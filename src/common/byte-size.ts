@@ -3,8 +3,8 @@ import { GodwitError } from './errors.ts';
 const UNITS: Readonly<Record<string, number>> = { B: 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
 
 /**
- * Reads a size as people write it: a number and a unit of 1024, such as "512M", "1.5G", "64KiB", "1048576B". Without a unit
- * the number is in MiB. Gives whole bytes. `what` names it in the message of GodwitError('usage').
+ * Reads a size as people write it: a number and a unit of 1024, such as "512M", "1.5G", "64KiB", "1048576B". Without a
+ * unit the number is in MiB. Gives whole bytes. `what` names it in the message of GodwitError('usage').
  */
 export function parseByteSize(what: string, text: string): number {
   const [, amount = '', unit = 'M'] =

@@ -1,7 +1,7 @@
 /**
- * Three kinds of error are kept apart. What a guest does wrong never becomes an exception: it is a trap, a device status
- * or an ignored write. What a person, a file or the host does wrong is a {@link GodwitError}. A mistake of ours is one
- * with the code `internal` where an invariant found it (invariant.ts), and anything else that is thrown.
+ * Three kinds of error are kept apart. What a guest does wrong never becomes an exception: it is a trap, a device
+ * status or an ignored write. What a person, a file or the host does wrong is a {@link GodwitError}. A mistake of ours
+ * is one with the code `internal` where an invariant found it (invariant.ts), and anything else that is thrown.
  */
 export type ErrorCode =
   | 'usage' // what was asked for makes no sense
@@ -33,7 +33,10 @@ export class GodwitError extends Error {
   }
 }
 
-/** Whether it says what a person, a file or the host did wrong. All else is a mistake of ours, which no one may pass over. */
+/**
+ * Whether it says what a person, a file or the host did wrong. All else is a mistake of ours, which no one may pass
+ * over.
+ */
 export function isForeseen(error: unknown): error is GodwitError {
   return error instanceof GodwitError && error.code !== 'internal';
 }

@@ -1,8 +1,8 @@
 import { GodwitError } from './errors.ts';
 
 /**
- * The error of an invariant that does not hold. `relation` says in a clause what must hold, with the values that do not:
- * `a page lies in RAM: page 70000 of 65536`. By itself for texts that are too costly to make each time.
+ * The error of an invariant that does not hold. `relation` says in a clause what must hold, with the values that do
+ * not: `a page lies in RAM: page 70000 of 65536`. By itself for texts that are too costly to make each time.
  */
 export function violation(relation: string): GodwitError {
   return new GodwitError('internal', `A mistake in godwit: it must hold that ${relation}.`);

@@ -5,8 +5,8 @@ interface Pending<Result, Context> {
 }
 
 /**
- * Requests that others have not answered yet: each has a number, which travels with it and comes back with the answer, and a promise that
- * the answer settles. `Context` is what belongs to a request besides, such as whom it was sent to.
+ * Requests that others have not answered yet: each has a number, which travels with it and comes back with the answer,
+ * and a promise that the answer settles. `Context` is what belongs to a request besides, such as whom it was sent to.
  */
 export class PendingRequests<Result, Context = undefined> {
   private readonly pending = new Map<number, Pending<Result, Context>>();

@@ -7,8 +7,8 @@ const PPN_MASK = (1n << 44n) - 1n;
 const LEVEL_BITS = 9n;
 
 /**
- * The guest's memory as a debugger sees it. Looking changes nothing: the TLBs, the bits of page tables and the registers of devices
- * stay as they are, so only RAM can be seen. Permissions are not asked for.
+ * The guest's memory as a debugger sees it. Looking changes nothing: the TLBs, the bits of page tables and the
+ * registers of devices stay as they are, so only RAM can be seen. Permissions are not asked for.
  */
 export class GuestView {
   /** Addresses are physical ones. */
@@ -61,7 +61,10 @@ export class GuestView {
     return undefined;
   }
 
-  /** Calls `each` for every page of a range with its physical address, until it says false; returns how many bytes were done. */
+  /**
+   * Calls `each` for every page of a range with its physical address, until it says false; returns how many bytes were
+   * done.
+   */
   private pages(
     address: bigint,
     length: number,

@@ -19,7 +19,10 @@ function isBefore(a: ExecutionPoint, b: ExecutionPoint): boolean {
   return a.branches < b.branches || (a.branches === b.branches && a.pc < b.pc);
 }
 
-/** An access that was told before it was done, or undone: where it is, so that it is not told again when the machine goes on. */
+/**
+ * An access that was told before it was done, or undone: where it is, so that it is not told again when the machine
+ * goes on.
+ */
 interface Told {
   readonly point: ExecutionPoint;
   readonly instructions: bigint;
@@ -27,8 +30,8 @@ interface Told {
 }
 
 /**
- * A debugger on a machine: it lets the machine go on, forth or back, and says where and why it stopped. The machine stands from
- * the beginning of a session, and does what it would without one when it ends.
+ * A debugger on a machine: it lets the machine go on, forth or back, and says where and why it stopped. The machine
+ * stands from the beginning of a session, and does what it would without one when it ends.
  */
 export class DebugSession {
   readonly view: GuestView;
@@ -92,7 +95,9 @@ export class DebugSession {
     this.target.resume((branches) => this.execute(branches));
   }
 
-  /** Stops the machine where it is. Between stretches of execution, so at once; a search in history at its next stretch. */
+  /**
+   * Stops the machine where it is. Between stretches of execution, so at once; a search in history at its next stretch.
+   */
   interrupt(): void {
     if (this.resume === 'backwards') this.interrupted = true;
     else if (this.resume) this.stop({ kind: 'interrupt' });
@@ -259,8 +264,8 @@ export class DebugSession {
   }
 
   /**
-   * Runs forward to a place and says where, on the way, a machine that comes from there would stop first: at a breakpoint, or behind
-   * the instruction with an access, before that is undone.
+   * Runs forward to a place and says where, on the way, a machine that comes from there would stop first: at a
+   * breakpoint, or behind the instruction with an access, before that is undone.
    */
   private lastStopBefore(until: ExecutionPoint, told: ExecutionPoint | undefined): Found | undefined {
     let found: Found | undefined;

@@ -7,7 +7,9 @@ import type { GuestView } from './guest-view.ts';
 const STORES: ReadonlySet<string> = new Set(['sb', 'sh', 'sw', 'sd']);
 const FLOAT_STORES: ReadonlySet<string> = new Set(['fsw', 'fsd']);
 
-/** What the store where the hart stands is about to write; undefined: it is none, or one that computes what it writes. */
+/**
+ * What the store where the hart stands is about to write; undefined: it is none, or one that computes what it writes.
+ */
 function storedValue({ current: hart }: MachineCore, view: GuestView): bigint | undefined {
   const code = view.read(hart.pc, 4);
   if (!code || code.length < 2) return undefined;
@@ -21,7 +23,10 @@ function storedValue({ current: hart }: MachineCore, view: GuestView): bigint | 
   return undefined;
 }
 
-/** Whether the instruction where the hart stands is a store of what its memory holds already. False where that is not known. */
+/**
+ * Whether the instruction where the hart stands is a store of what its memory holds already. False where that is not
+ * known.
+ */
 export function storesWhatIsThere(core: MachineCore, view: GuestView, { address, bytes }: WatchHit): boolean {
   return view.virtual(() => {
     const value = storedValue(core, view);

@@ -5,14 +5,19 @@ import type { Outcome } from '../machine/outcome.ts';
 /** How far a stretch of execution came. `end`: there is no more to replay. */
 export type Ran = Outcome | { readonly kind: 'end' };
 
-/** History that a machine can go back in. Nothing of it is stopped by breakpoints or watchpoints, but for `run` and `step`. */
+/**
+ * History that a machine can go back in. Nothing of it is stopped by breakpoints or watchpoints, but for `run` and
+ * `step`.
+ */
 export interface ReverseExecution {
   readonly point: ExecutionPoint;
   /** To the place before the last instruction, interrupt or exception. */
   stepBack(): 'there' | 'beginning';
   /** To a place in history, exactly. */
   seek(point: ExecutionPoint): void;
-  /** To the start of the last stretch of history before a place; returns where that is, or undefined when there is none. */
+  /**
+   * To the start of the last stretch of history before a place; returns where that is, or undefined when there is none.
+   */
   rewindBefore(until: ExecutionPoint): ExecutionPoint | undefined;
   rewindToBeginning(): void;
   /** To the first counted transfer at or after this branch count, or as near to it as history comes. */

@@ -9,9 +9,9 @@ import type { Stateful } from '../state/plain-data.ts';
 export type AccessWidth = 1 | 2 | 4;
 
 /**
- * A block of memory-mapped registers. The bus calls it with `0 <= offset`, `offset + width <= sizeBytes`, any alignment, and
- * splits 8-byte accesses into two of 4, low half first. Values are unsigned. It never throws, whatever the guest does:
- * registers that do not exist read as 0 and ignore writes.
+ * A block of memory-mapped registers. The bus calls it with `0 <= offset`, `offset + width <= sizeBytes`, any
+ * alignment, and splits 8-byte accesses into two of 4, low half first. Values are unsigned. It never throws, whatever
+ * the guest does: registers that do not exist read as 0 and ignore writes.
  */
 export interface MmioDevice extends Stateful {
   readonly name: string;
@@ -56,15 +56,18 @@ export interface FrameSpan {
 }
 
 /**
- * The guest's physical memory as devices see it. Addresses are guest-physical and may be anything a guest can write into a
- * descriptor; one that is not wholly in RAM gives `undefined`/`false`, never an exception.
+ * The guest's physical memory as devices see it. Addresses are guest-physical and may be anything a guest can write
+ * into a descriptor; one that is not wholly in RAM gives `undefined`/`false`, never an exception.
  */
 export interface GuestMemory {
-  /** The whole host memory; index it with FrameSpan.offset. Valid until the next call of anything that may allocate frames. */
+  /**
+   * The whole host memory; index it with FrameSpan.offset. Valid until the next call of anything that may allocate
+   * frames.
+   */
   readonly bytes: Uint8Array;
   /**
-   * The frames behind a range, in order. 'write' makes each frame private and writable first (copy-on-write, dirty tracking,
-   * translated code): what is then written through the spans, before the guest runs again, is seen by all.
+   * The frames behind a range, in order. 'write' makes each frame private and writable first (copy-on-write, dirty
+   * tracking, translated code): what is then written through the spans, before the guest runs again, is seen by all.
    */
   spans(address: bigint, length: number, access: 'read' | 'write'): FrameSpan[] | undefined;
   /** Little-endian scalar reads; no alignment is needed. */

@@ -1,6 +1,6 @@
 /**
- * Finds the Debian mirror that this machine's own apt sources name (sources.list(5): the one-line and the deb822 style).
- * Nothing in godwit knows a mirror by name.
+ * Finds the Debian mirror that this machine's own apt sources name (sources.list(5): the one-line and the deb822
+ * style). Nothing in godwit knows a mirror by name.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,7 +19,10 @@ const DEBIAN_SUITES = new Set([
   ...['buster', 'bullseye', 'bookworm', 'trixie', 'forky', 'duke'],
 ]);
 
-/** Parses the one-line style: `deb [option=value ...] uri suite component ...`. Lines it can't read are skipped, as comments are. */
+/**
+ * Parses the one-line style: `deb [option=value ...] uri suite component ...`. Lines it can't read are skipped, as
+ * comments are.
+ */
 export function parseOneLineSources(text: string): AptSource[] {
   return text.split('\n').flatMap((line) => {
     const match = /^\s*deb\s+(?:\[[^\]]*\]\s*)?(\S+)\s+(\S+)((?:\s+[^\s#]+)*)/.exec(line.replace(/#.*$/, ''));

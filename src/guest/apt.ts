@@ -1,8 +1,8 @@
 /**
- * Packages of Debian for the guest, through the apt client that is on the machine, but with a configuration, package lists
- * and a dpkg status of our own. So it needs no root and leaves the machine's apt alone, while its proxies, certificates and
- * credentials go on to apply, since apt reads /etc/apt/apt.conf* first. Signatures are checked always: every source carries
- * Signed-By with Debian's keyring.
+ * Packages of Debian for the guest, through the apt client that is on the machine, but with a configuration, package
+ * lists and a dpkg status of our own. So it needs no root and leaves the machine's apt alone, while its proxies,
+ * certificates and credentials go on to apply, since apt reads /etc/apt/apt.conf* first. Signatures are checked always:
+ * every source carries Signed-By with Debian's keyring.
  */
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -80,12 +80,12 @@ function architectureLines(architecture: string | undefined): string[] {
 }
 
 export class PrivateApt {
-  readonly #options: PrivateAptOptions;
-  readonly #configPath: string;
+  private readonly options: PrivateAptOptions;
+  private readonly configPath: string;
 
   private constructor(options: PrivateAptOptions) {
-    this.#options = options;
-    this.#configPath = join(options.folder, 'apt.conf');
+    this.options = options;
+    this.configPath = join(options.folder, 'apt.conf');
   }
 
   /** Writes the configuration and reads the package lists from the mirror. */
@@ -94,17 +94,17 @@ export class PrivateApt {
     if (/["\n]/.test(options.folder))
       throw new GodwitError('usage', `The folder ${options.folder} can't be used by apt.`);
     const apt = new PrivateApt(options);
-    await apt.#writeConfiguration();
-    await apt.#updateLists();
+    await apt.writeConfiguration();
+    await apt.updateLists();
     return apt;
   }
 
   get mirror(): string {
-    return this.#options.mirror;
+    return this.options.mirror;
   }
 
-  async #writeConfiguration(): Promise<void> {
-    const { folder, suites, architecture, mirror, keyring } = this.#options;
+  private async writeConfiguration(): Promise<void> {
+    const { folder, suites, architecture, mirror, keyring } = this.options;
     await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
     await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
     await writeFile(join(folder, 'status'), '');
@@ -136,24 +136,24 @@ export class PrivateApt {
       'Acquire::Retries "3";',
       'APT::Update::Error-Mode "any";',
     ];
-    await writeFile(this.#configPath, `${lines.join('\n')}\n`);
+    await writeFile(this.configPath, `${lines.join('\n')}\n`);
   }
 
-  #run(program: 'apt-get' | 'apt-cache', args: readonly string[], cwd?: string): Promise<ProgramResult> {
-    return runProgram(program, ['-c', this.#configPath, ...args], cwd === undefined ? {} : { cwd });
+  private run(program: 'apt-get' | 'apt-cache', args: readonly string[], cwd?: string): Promise<ProgramResult> {
+    return runProgram(program, ['-c', this.configPath, ...args], cwd === undefined ? {} : { cwd });
   }
 
-  async #updateLists(): Promise<void> {
-    const result = await this.#run('apt-get', ['update', '-q']);
+  private async updateLists(): Promise<void> {
+    const result = await this.run('apt-get', ['update', '-q']);
     if (result.status !== 0 || /^[EW]: .*(GPG|sign|Failed to fetch)/m.test(result.stderr)) {
-      throw aptError('reading the package lists', this.#options.mirror, result);
+      throw aptError('reading the package lists', this.options.mirror, result);
     }
   }
 
   /** What the lists say about packages, in the order asked, newest version first where there are several. */
   async show(names: readonly string[]): Promise<PackageRecord[]> {
-    const result = await this.#run('apt-cache', ['--no-all-versions', 'show', ...names]);
-    if (result.status !== 0) throw aptError(`looking up ${names.join(', ')}`, this.#options.mirror, result);
+    const result = await this.run('apt-cache', ['--no-all-versions', 'show', ...names]);
+    if (result.status !== 0) throw aptError(`looking up ${names.join(', ')}`, this.options.mirror, result);
     const records = parsePackageRecords(result.stdout);
     return names.map((name) => {
       const record = records.find((each) => each.name === name);
@@ -165,8 +165,8 @@ export class PrivateApt {
   /** The packages with everything they depend on, as apt itself would install them on an empty system. */
   async resolve(names: readonly string[]): Promise<PackageRecord[]> {
     const args = ['install', '--simulate', '--no-install-recommends', '-qq', ...names];
-    const result = await this.#run('apt-get', args);
-    if (result.status !== 0) throw aptError(`resolving ${names.join(', ')}`, this.#options.mirror, result);
+    const result = await this.run('apt-get', args);
+    if (result.status !== 0) throw aptError(`resolving ${names.join(', ')}`, this.options.mirror, result);
     const found = [...result.stdout.matchAll(/^Inst (\S+) /gm)].map((match) => match[1] ?? '');
     return this.show(found);
   }
@@ -188,16 +188,16 @@ export class PrivateApt {
     const timer = setInterval(() => void report(), POLL_MS);
     try {
       const wanted = records.map((record) => `${record.name}=${record.version}`);
-      const result = await this.#run('apt-get', ['download', '-q', ...wanted], into);
-      if (result.status !== 0) throw aptError(phase.toLowerCase(), this.#options.mirror, result);
+      const result = await this.run('apt-get', ['download', '-q', ...wanted], into);
+      if (result.status !== 0) throw aptError(phase.toLowerCase(), this.options.mirror, result);
     } finally {
       clearInterval(timer);
     }
     progress.update({ phase, done: total, total, unit: 'bytes' });
-    return this.#checkDownloads(records, into);
+    return this.checkDownloads(records, into);
   }
 
-  async #checkDownloads(records: readonly PackageRecord[], folder: string): Promise<FetchedPackage[]> {
+  private async checkDownloads(records: readonly PackageRecord[], folder: string): Promise<FetchedPackage[]> {
     const files = await readdir(folder);
     return Promise.all(
       records.map(async (record) => {

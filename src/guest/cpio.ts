@@ -11,8 +11,8 @@
  *        110     n  name and a NUL, then padding to a multiple of 4
  *                   content, then padding to a multiple of 4
  *
- * The archive ends with an empty entry called "TRAILER!!!". The same entries always give the same bytes: inode numbers count
- * up from 1 and all times are the one given.
+ * The archive ends with an empty entry called "TRAILER!!!". The same entries always give the same bytes: inode numbers
+ * count up from 1 and all times are the one given.
  */
 import { GodwitError } from '../common/errors.ts';
 

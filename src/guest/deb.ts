@@ -20,8 +20,8 @@ export async function collectEntry(entry: ReadEntry): Promise<Buffer> {
 const DPKG_DEB_OPTION = { files: '--fsys-tarfile', control: '--ctrl-tarfile' } as const;
 
 /**
- * Streams one of a package's two archives through `onEntry`, one entry after the other; it must read each to its end (or
- * `resume()` it). Throws what `onEntry` throws, and GodwitError('damaged') if the package can't be read to its end.
+ * Streams one of a package's two archives through `onEntry`, one entry after the other; it must read each to its end
+ * (or `resume()` it). Throws what `onEntry` throws, and GodwitError('damaged') if the package can't be read to its end.
  */
 export async function streamDeb(
   path: string,

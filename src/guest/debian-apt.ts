@@ -40,8 +40,8 @@ async function findMirror(asked: string | undefined): Promise<ChosenMirror> {
 }
 
 /**
- * A newer keyring than the machine's, from the machine's own release (whose signatures the installed keyring checks): how
- * Debian itself hands the next release's keys to users of the one before.
+ * A newer keyring than the machine's, from the machine's own release (whose signatures the installed keyring checks):
+ * how Debian itself hands the next release's keys to users of the one before.
  */
 async function fetchNewerKeyring(
   mirror: ChosenMirror,

@@ -5,8 +5,8 @@
  *     <cache>/apt/             private apt: lists, configuration
  *     <cache>/kernel-trixie/   manifest.json, vmlinux-<version>, initramfs-<version>.cpio, material-<version>.cpio
  *
- * "material" is what an initramfs is made of (busybox and stripped modules), so that a new version of godwit with another
- * `/init` builds its own without the network.
+ * "material" is what an initramfs is made of (busybox and stripped modules), so that a new version of godwit with
+ * another `/init` builds its own without the network.
  */
 import { join } from 'node:path';
 import { sweepDrafts } from '../platform/node/draft-file.ts';
@@ -16,8 +16,8 @@ import { withFileLock } from './lock.ts';
 import { type Progress, silentProgress } from './progress.ts';
 
 /**
- * Debian trixie's kernel and an initramfs for it. Quick when they are there; otherwise fetches and builds them, which needs
- * apt, the network and some 200 MB of disk for a while, but no root.
+ * Debian trixie's kernel and an initramfs for it. Quick when they are there; otherwise fetches and builds them, which
+ * needs apt, the network and some 200 MB of disk for a while, but no root.
  */
 export async function ensureGuest(options: GuestOptions = {}): Promise<Guest> {
   const cacheFolder = options.cacheFolder ?? defaultCacheFolder();

@@ -1,6 +1,6 @@
 /**
- * The first program of the guest: `/init` of the initramfs, a script for busybox's shell, and the few files it reads. What
- * it does to get to the prompt is kept to two new processes, because each costs some three million instructions.
+ * The first program of the guest: `/init` of the initramfs, a script for busybox's shell, and the few files it reads.
+ * What it does to get to the prompt is kept to two new processes, because each costs some three million instructions.
  *
  * Parameters of the kernel command line that it knows:
  *
@@ -13,9 +13,9 @@
  *     godwit.size=24x80       rows and columns of the console
  *     TERM=xterm-256color     the kernel hands variables to init
  *
- * A file `/godwit/run` in an initrd appended to this one is run like `godwit.run`. The exit status of the command or the
- * shell reaches the host through the test finisher of the board (SiFive "sifive,test0": 0x3333 with the status in the upper
- * half says that it failed).
+ * A file `/godwit/run` in an initrd appended to this one is run like `godwit.run`. The exit status of the command or
+ * the shell reaches the host through the test finisher of the board (SiFive "sifive,test0": 0x3333 with the status in
+ * the upper half says that it failed).
  */
 export const INIT_SCRIPT = `#!/bin/busybox sh
 # Started by the kernel as process 1. Applets of busybox need no path: this shell knows them.

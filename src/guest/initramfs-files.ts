@@ -4,8 +4,8 @@ import { writeCpio } from './cpio.ts';
 import { directory, file } from './initramfs-entries.ts';
 
 /**
- * The initramfs with more files in it, such as a script at "godwit/run". Linux unpacks archives that follow one another, the
- * later over the earlier, so the base stays as it is.
+ * The initramfs with more files in it, such as a script at "godwit/run". Linux unpacks archives that follow one
+ * another, the later over the earlier, so the base stays as it is.
  */
 export async function initramfsWithFiles(
   initramfsPath: string,

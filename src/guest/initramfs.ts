@@ -1,7 +1,7 @@
 /**
- * The initramfs: busybox, `/init`, and the modules that the board's devices need. It is an uncompressed archive: the host
- * copies it into the guest's memory in a few milliseconds, while the guest would spend some forty million instructions on
- * unpacking a gzip of it.
+ * The initramfs: busybox, `/init`, and the modules that the board's devices need. It is an uncompressed archive: the
+ * host copies it into the guest's memory in a few milliseconds, while the guest would spend some forty million
+ * instructions on unpacking a gzip of it.
  */
 import { type CpioEntry, writeCpio } from './cpio.ts';
 import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';

@@ -1,6 +1,6 @@
 /**
- * Parameters of Linux's command line that shorten a boot without taking anything from the guest that it would miss. They are
- * for the default command line; one that the user gives stays as it is.
+ * Parameters of Linux's command line that shorten a boot without taking anything from the guest that it would miss.
+ * They are for the default command line; one that the user gives stays as it is.
  *
  * Instructions from the kernel's first time stamp to power-off right after the prompt (QEMU, -icount shift=0, Debian's
  * 6.12.107, "quiet"):

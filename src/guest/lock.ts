@@ -6,7 +6,8 @@ import { spawn } from 'node:child_process';
 import { GodwitError } from '../common/errors.ts';
 
 /**
- * Runs `work` while holding the lock on a file (made if missing). `onWait` is called if another process holds it just now.
+ * Runs `work` while holding the lock on a file (made if missing). `onWait` is called if another process holds it just
+ * now.
  */
 export async function withFileLock<T>(path: string, onWait: () => void, work: () => Promise<T>): Promise<T> {
   const release = await takeLock(path, onWait);

@@ -33,7 +33,9 @@ export function damagedModule(what: string, why: string): GodwitError {
   return new GodwitError('damaged', `The kernel module ${what} can't be read: ${why}.`);
 }
 
-/** Everything is checked here, so that users need not. `what` names the file in messages. Throws GodwitError('damaged'). */
+/**
+ * Everything is checked here, so that users need not. `what` names the file in messages. Throws GodwitError('damaged').
+ */
 export function readModuleFile(bytes: Uint8Array, what: string): ModuleFile {
   const file = new ElfFile(`The kernel module ${what}`, bytes).requireFormat();
   if (file.type !== ET_REL) throw damagedModule(what, 'it is not a relocatable file');

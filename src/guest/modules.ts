@@ -1,6 +1,6 @@
 /**
- * Chooses kernel modules and puts them in an order in which they can be loaded. Debian's kernel package has no modules.dep
- * (depmod makes it at installation), so dependencies are read from the modules themselves.
+ * Chooses kernel modules and puts them in an order in which they can be loaded. Debian's kernel package has no
+ * modules.dep (depmod makes it at installation), so dependencies are read from the modules themselves.
  */
 import xz from 'xz-decompress';
 import { GodwitError } from '../common/errors.ts';
@@ -58,31 +58,31 @@ function aliasCandidates(files: Iterable<string>, alias: string): string[] {
 }
 
 class Resolver {
-  readonly #package: ModulePackage;
-  readonly #pathOfName: Map<string, string>;
-  readonly #loaded = new Map<string, Promise<LoadedModule>>();
-  readonly #placed = new Set<string>();
+  private readonly package: ModulePackage;
+  private readonly pathOfName: Map<string, string>;
+  private readonly loaded = new Map<string, Promise<LoadedModule>>();
+  private readonly placed = new Set<string>();
   readonly order: LoadedModule[] = [];
 
   constructor(modules: ModulePackage) {
-    this.#package = modules;
-    this.#pathOfName = new Map([...modules.files.keys()].map((path) => [moduleName(path), path]));
+    this.package = modules;
+    this.pathOfName = new Map([...modules.files.keys()].map((path) => [moduleName(path), path]));
   }
 
-  #load(path: string): Promise<LoadedModule> {
-    const known = this.#loaded.get(path);
+  private load(path: string): Promise<LoadedModule> {
+    const known = this.loaded.get(path);
     if (known !== undefined) return known;
-    const loading = loadModule(path, this.#package.files.get(path) ?? new Uint8Array(0));
-    this.#loaded.set(path, loading);
+    const loading = loadModule(path, this.package.files.get(path) ?? new Uint8Array(0));
+    this.loaded.set(path, loading);
     return loading;
   }
 
   /** The name of the module that a soft dependency means; undefined if there is none, which is allowed. */
-  async #resolveSoft(wanted: string): Promise<string | undefined> {
+  private async resolveSoft(wanted: string): Promise<string | undefined> {
     const name = wanted.replaceAll('-', '_');
-    if (this.#package.builtin.has(name) || this.#pathOfName.has(name)) return name;
-    for (const path of aliasCandidates(this.#package.files.keys(), wanted)) {
-      const { info } = await this.#load(path);
+    if (this.package.builtin.has(name) || this.pathOfName.has(name)) return name;
+    for (const path of aliasCandidates(this.package.files.keys(), wanted)) {
+      const { info } = await this.load(path);
       if (info.aliases.includes(wanted)) return moduleName(path);
     }
     return undefined;
@@ -91,21 +91,21 @@ class Resolver {
   /** Places a module after all that it depends on. */
   async place(wanted: string, neededBy: string): Promise<void> {
     const name = wanted.replaceAll('-', '_');
-    if (this.#placed.has(name) || this.#package.builtin.has(name)) return;
-    this.#placed.add(name); // before its dependencies, so that a cycle of soft dependencies ends
-    const path = this.#pathOfName.get(name);
+    if (this.placed.has(name) || this.package.builtin.has(name)) return;
+    this.placed.add(name); // before its dependencies, so that a cycle of soft dependencies ends
+    const path = this.pathOfName.get(name);
     if (path === undefined) {
       throw new GodwitError('damaged', `The kernel package has no module ${wanted}, which ${neededBy} needs.`);
     }
-    const module = await this.#load(path);
+    const module = await this.load(path);
     for (const soft of module.info.softPre) {
-      const found = await this.#resolveSoft(soft);
+      const found = await this.resolveSoft(soft);
       if (found !== undefined) await this.place(found, name);
     }
     for (const dependency of module.info.depends) await this.place(dependency, name);
     this.order.push(module);
     for (const soft of module.info.softPost) {
-      const found = await this.#resolveSoft(soft);
+      const found = await this.resolveSoft(soft);
       if (found !== undefined) await this.place(found, name);
     }
   }
@@ -123,8 +123,8 @@ export async function resolveModules(modules: ModulePackage, wanted: readonly st
 }
 
 /**
- * A module that needs a symbol which only a later module of the list exports could not be loaded: that would be a mistake
- * in the `depends=` of the package, and is found here rather than in the guest.
+ * A module that needs a symbol which only a later module of the list exports could not be loaded: that would be a
+ * mistake in the `depends=` of the package, and is found here rather than in the guest.
  */
 function checkSymbols(order: readonly LoadedModule[]): void {
   const exporter = new Map(order.flatMap(({ info }, index) => info.exports.map((symbol) => [symbol, index] as const)));

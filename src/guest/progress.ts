@@ -1,6 +1,6 @@
 /**
- * How long work tells what it is doing. The work itself knows nothing of terminals: it calls a {@link Progress}, and the
- * command line passes one that draws.
+ * How long work tells what it is doing. The work itself knows nothing of terminals: it calls a {@link Progress}, and
+ * the command line passes one that draws.
  */
 
 /** How far long work is. */

@@ -1,8 +1,8 @@
 /**
- * Makes a kernel module smaller without touching its code: drops the symbols that no relocation refers to, and the signature
- * that follows the file. RISC-V modules carry one local symbol for each label that linker relaxation might move: ext4.ko is
- * 7 MB, 5 MB of it such symbols. The kernel hashes all of it to check the signature, then copies and walks all of it, and
- * loading what a disk needs takes 2.7 thousand million instructions instead of 0.3.
+ * Makes a kernel module smaller without touching its code: drops the symbols that no relocation refers to, and the
+ * signature that follows the file. RISC-V modules carry one local symbol for each label that linker relaxation might
+ * move: ext4.ko is 7 MB, 5 MB of it such symbols. The kernel hashes all of it to check the signature, then copies and
+ * walks all of it, and loading what a disk needs takes 2.7 thousand million instructions instead of 0.3.
  *
  * What is trusted does not change: the module came out of a package that Debian signed, and the kernel (which does not
  * enforce module signatures) notes a module without one as taint E.
@@ -26,7 +26,9 @@ function forEachRelocation(sections: readonly ModuleSection[], visit: (view: Dat
   }
 }
 
-/** Which symbols stay: those that a relocation names, what binds to other modules, and functions, for readable traces. */
+/**
+ * Which symbols stay: those that a relocation names, what binds to other modules, and functions, for readable traces.
+ */
 function symbolsToKeep(sections: readonly ModuleSection[], table: SymbolTable, what: string): boolean[] {
   const keep = new Array<boolean>(table.count).fill(false);
   if (table.count > 0) keep[0] = true; // the null symbol

@@ -130,8 +130,8 @@ const STATUS_QUICK = C.MSTATUS_SIE | C.MSTATUS_SPIE | C.MSTATUS_SPP | C.MSTATUS_
 const SUM_BIT = 18;
 
 /**
- * sstatus as kernels use it most: switching interrupts, and access to user pages, which is part of the data context. In S-mode
- * only; where an interrupt would be taken at once the interpreter does it.
+ * sstatus as kernels use it most: switching interrupts, and access to user pages, which is part of the data context. In
+ * S-mode only; where an interrupt would be taken at once the interpreter does it.
  */
 const quickStatus: QuickCsr = {
   read: ({ f, hart }) => {
@@ -275,8 +275,8 @@ const cycles = ({ hart }: CsrContext): I64 => hart.load64(L.INSTRET).add(hart.lo
 const retired = ({ hart }: CsrContext): I64 => hart.load64(L.INSTRET).add(hart.load64(L.MINSTRET_OFFSET));
 
 /**
- * A machine counter is INSTRET plus an offset. The instruction that writes it counts as retired after the write, and the value
- * written is what the next instruction reads: hence the 1.
+ * A machine counter is INSTRET plus an offset. The instruction that writes it counts as retired after the write, and
+ * the value written is what the next instruction reads: hence the 1.
  */
 function machineCounter(address: number, name: string, offset: number, read: (c: CsrContext) => I64): Csr {
   return {

@@ -1,9 +1,9 @@
 import { invariant } from '../common/invariant.ts';
 
 /**
- * The only definition of where a hart's state lies. A hart is a block of `HART_BYTES` in the machine's memory; generated code
- * gets its address as the parameter `hart`, so that one module serves every hart of every machine in that memory. All fields
- * are little-endian; 64-bit fields are 8-byte aligned.
+ * The only definition of where a hart's state lies. A hart is a block of `HART_BYTES` in the machine's memory;
+ * generated code gets its address as the parameter `hart`, so that one module serves every hart of every machine in
+ * that memory. All fields are little-endian; 64-bit fields are 8-byte aligned.
  *
  *     0x0000  x[32]      integer registers; x0 holds 0
  *     0x0100  f[32]      floating-point registers; binary32 values are NaN-boxed
@@ -101,7 +101,10 @@ export const SLICE_END = field();
 export const DEVICE_DEADLINE = field();
 /** 1: leave at the next counted transfer. */
 export const EXIT_REQUEST = field();
-/** What a debugger waits for: DEBUG_WATCHPOINTS, DEBUG_BREAKPOINTS. Looked at only where the host half of a TLB entry is missing. */
+/**
+ * What a debugger waits for: DEBUG_WATCHPOINTS, DEBUG_BREAKPOINTS. Looked at only where the host half of a TLB entry is
+ * missing.
+ */
 export const DEBUG_STOPS = field();
 export const DEBUG_WATCHPOINTS = 1;
 export const DEBUG_BREAKPOINTS = 2;
@@ -145,7 +148,9 @@ export const CODE_FRAME = field();
 export const FRAME_TABLE = field();
 /** Address of the frames' versions (memory/arena.ts). */
 export const FRAME_VERSIONS = field();
-/** With the stepping interpreter: it returns before the instruction at this pc. -1: it returns after one instruction. */
+/**
+ * With the stepping interpreter: it returns before the instruction at this pc. -1: it returns after one instruction.
+ */
 export const STOP_PC = field();
 /** A place that control came to this often is reported as hot; 0: never (but for a call every 65536 times). */
 export const HOT_THRESHOLD = field();
@@ -169,8 +174,8 @@ export const SPACE_COUNT = 64;
  *     24  addend     i32  host address = low half of the virtual address + addend
  *     28  page       u32  physical page number << 2 | TLB_READ | TLB_WRITE
  *
- * The first two say what the host allows now (copy-on-write, translated code, MMIO revoke them); the third is the guest's.
- * Revoking host permission therefore never causes a new page walk, which the guest could notice.
+ * The first two say what the host allows now (copy-on-write, translated code, MMIO revoke them); the third is the
+ * guest's. Revoking host permission therefore never causes a new page walk, which the guest could notice.
  * Fetch: the read tag allows running the decoded page at `addend`; the rest is alike.
  */
 export const TLB_ENTRY_BYTES = 32;

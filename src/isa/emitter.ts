@@ -35,9 +35,9 @@ export interface FloatUnit {
 }
 
 /**
- * What an instruction's semantics are written against. The interpreter gives operands that are read from the decoded slot, a
- * translator gives constants and registers in locals; the semantics are the same code. Values are expression trees: use
- * `f.let` for one that is used twice. Operands must be read before the destination is written.
+ * What an instruction's semantics are written against. The interpreter gives operands that are read from the decoded
+ * slot, a translator gives constants and registers in locals; the semantics are the same code. Values are expression
+ * trees: use `f.let` for one that is used twice. Operands must be read before the destination is written.
  */
 export interface Emitter {
   readonly f: FunctionBuilder;

@@ -21,7 +21,10 @@ export interface CoreOptions {
   readonly shared?: boolean;
   readonly floatFastPaths?: boolean;
   readonly translation?: Partial<TranslationOptions>;
-  /** Memory reserved for this machine and its forks together; untouched memory costs nothing. Default: enough for the machine. */
+  /**
+   * Memory reserved for this machine and its forks together; untouched memory costs nothing. Default: enough for the
+   * machine.
+   */
   readonly reservedBytes?: number;
   /** Compiles regions, and keeps them. Defaults: engine.ts. */
   readonly compiler?: RegionCompiler;

@@ -33,8 +33,8 @@ import { UartOutput } from './uart-output.ts';
 const NEVER = -1n;
 
 /**
- * One machine, without a clock, a thread or a file of its own: it runs when told, up to a branch count, and what comes from
- * outside is delivered to it. The same events at the same execution points give the same state, always.
+ * One machine, without a clock, a thread or a file of its own: it runs when told, up to a branch count, and what comes
+ * from outside is delivered to it. The same events at the same execution points give the same state, always.
  */
 export class MachineCore {
   readonly engine: Engine;
@@ -114,8 +114,8 @@ export class MachineCore {
   }
 
   /**
-   * A machine that goes on where another was saved, bit for bit. Its pages come from `pages` when they are touched. Requests to
-   * disks that were under way are in `board.disks[n].pendingRequests()`, to be submitted again.
+   * A machine that goes on where another was saved, bit for bit. Its pages come from `pages` when they are touched.
+   * Requests to disks that were under way are in `board.disks[n].pendingRequests()`, to be submitted again.
    * Throws GodwitError('damaged') for a state that is none, or not of a machine with these options.
    */
   static async restore(options: CoreOptions, state: PlainData, pages: PageSource): Promise<MachineCore> {
@@ -228,8 +228,8 @@ export class MachineCore {
   }
 
   /**
-   * Runs up to the first counted transfer at which the branch count is at least `branches`, or until there is nothing to run.
-   * A slice that ends early is reported as what ended it.
+   * Runs up to the first counted transfer at which the branch count is at least `branches`, or until there is nothing
+   * to run. A slice that ends early is reported as what ended it.
    */
   run(branches: bigint): Outcome {
     const { current: hart, engine } = this;
@@ -403,8 +403,9 @@ export class MachineCore {
   }
 
   /**
-   * The machine as it is now. Takes well under a millisecond, whatever the size of memory: frames are shared, and copied when one
-   * side writes. `since`: what `ram.watchWrites` counted since an earlier snapshot, which this one is then a difference to.
+   * The machine as it is now. Takes well under a millisecond, whatever the size of memory: frames are shared, and
+   * copied when one side writes. `since`: what `ram.watchWrites` counted since an earlier snapshot, which this one is
+   * then a difference to.
    */
   snapshot(since?: WrittenPages): MachineSnapshot {
     return {

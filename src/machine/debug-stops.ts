@@ -38,9 +38,9 @@ function pageOfHalves(low: number, high: number): number {
 }
 
 /**
- * The breakpoints and watchpoints of one hart, and the answers to what generated code asks about them. They are no state of the
- * machine: what the guest does is the same with and without them. Pages that hold one have no host half in the TLBs, so that every
- * access to them asks here; no page has to ask while there are none.
+ * The breakpoints and watchpoints of one hart, and the answers to what generated code asks about them. They are no
+ * state of the machine: what the guest does is the same with and without them. Pages that hold one have no host half in
+ * the TLBs, so that every access to them asks here; no page has to ask while there are none.
  */
 export class DebugStops {
   private readonly hart: Hart;
@@ -59,7 +59,10 @@ export class DebugStops {
     this.hart = hart;
   }
 
-  /** Sets all anew. Not while the hart runs. `space`: stops in user space, the lower half, count only where satp is this. */
+  /**
+   * Sets all anew. Not while the hart runs. `space`: stops in user space, the lower half, count only where satp is
+   * this.
+   */
   set(breakpoints: Iterable<bigint>, watchpoints: readonly Watchpoint[], space?: bigint): void {
     this.space = space;
     this.breakpoints.clear();

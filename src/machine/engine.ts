@@ -50,13 +50,16 @@ export const TRANSLATION_DEFAULTS: TranslationOptions = {
   optimizations: ALL_OPTIMIZATIONS,
 };
 
-/** How many regions and modules are live at most. What V8 makes of a module and keeps beside it is much more than its WebAssembly. */
+/**
+ * How many regions and modules are live at most. What V8 makes of a module and keeps beside it is much more than its
+ * WebAssembly.
+ */
 const LIMITS: LiveLimits = { regions: 3071, modules: 250, bytes: 7 * 1024 ** 2 };
 /** Tests that translate everything at once make a module for each place. */
 const LIMITS_AT_ONCE: LiveLimits = { regions: 65_535, modules: 8000, bytes: 1024 ** 3 };
 /**
- * That many hot places are translated at once, in one module; fewer after this many runs. The more modules are live, the longer it
- * waits for the next one to fill.
+ * That many hot places are translated at once, in one module; fewer after this many runs. The more modules are live,
+ * the longer it waits for the next one to fill.
  */
 const BATCH = 24;
 const PATIENCE_RUNS = 4;
@@ -178,8 +181,8 @@ export class Engine {
   }
 
   /**
-   * Another frame stands behind a hart's physical page (number). What was decoded goes with the content that the hart runs; the frame
-   * before, if others still have it, is decoded again when they do.
+   * Another frame stands behind a hart's physical page (number). What was decoded goes with the content that the hart
+   * runs; the frame before, if others still have it, is decoded again when they do.
    */
   frameReplaced(hart: number, physicalPage: number, before: number, now: number): void {
     this.interpreter.revoke_page(hart, physicalPage);
@@ -260,7 +263,10 @@ export class Engine {
     this.translator.translatePending();
   }
 
-  /** Of a hart in its present address space, as far as its fetch TLB has them. A page has the right code or none: regions ask the TLB again. */
+  /**
+   * Of a hart in its present address space, as far as its fetch TLB has them. A page has the right code or none:
+   * regions ask the TLB again.
+   */
   private pagesAround(hart: number, address: bigint): PagesAround {
     const { longs, words } = this.arena;
     const context = longs[(hart + FETCH_CONTEXT) / 8]!;

@@ -11,5 +11,7 @@ export type ExternalEvent =
   | { readonly kind: 'block'; readonly disk: number; readonly id: number; readonly completion: BlockCompletion }
   /** Guest time 0 was this on the wall: nanoseconds since 1970. */
   | { readonly kind: 'epoch'; readonly nanoseconds: bigint }
-  /** From here on this is another machine than whatever else goes on from the same state: 32 and 16 fresh random bytes. */
+  /**
+   * From here on this is another machine than whatever else goes on from the same state: 32 and 16 fresh random bytes.
+   */
   | { readonly kind: 'identity'; readonly seed: Uint8Array; readonly generationId: Uint8Array };

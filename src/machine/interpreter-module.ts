@@ -31,7 +31,10 @@ export function interpreterModule(kind: InterpreterKind): Promise<WebAssembly.Mo
   return module;
 }
 
-/** For platforms that have it already: generating takes a tenth of a second. It must be what `generateInterpreterOf` gives. */
+/**
+ * For platforms that have it already: generating takes a tenth of a second. It must be what `generateInterpreterOf`
+ * gives.
+ */
 export function provideInterpreter(kind: InterpreterKind, module: WebAssembly.Module): void {
   modules.set(keyOf(kind), Promise.resolve(module));
 }

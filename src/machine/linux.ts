@@ -6,8 +6,9 @@ const SEED_BYTES = 64;
 export type Images = Pick<BootRequest, 'kernel' | 'initrd' | 'bios' | 'bootArguments'>;
 
 /**
- * What `CoreOptions.load` does for images, or for what gives them each time: places them with the device tree and puts the hart at the entry, in S-mode over
- * the built-in SBI, or in M-mode when there is firmware. Throws GodwitError for images that cannot be started.
+ * What `CoreOptions.load` does for images, or for what gives them each time: places them with the device tree and puts
+ * the hart at the entry, in S-mode over the built-in SBI, or in M-mode when there is firmware. Throws GodwitError for
+ * images that cannot be started.
  */
 export function bootImages(source: Images | (() => Images)): (core: MachineCore) => void {
   return (core) => {

@@ -7,8 +7,9 @@ import { translatedPages } from './hart-state.ts';
 const PAGE_BYTES = 4096;
 
 /**
- * Pages of RAM (numbers) that a machine had in use lately: what it will need first when it goes on. Those that its TLBs tell of come
- * first, then those that hold code which it has run. Both in rising order, since neighbours are stored together.
+ * Pages of RAM (numbers) that a machine had in use lately: what it will need first when it goes on. Those that its TLBs
+ * tell of come first, then those that hold code which it has run. Both in rising order, since neighbours are stored
+ * together.
  */
 export function recentPages(arena: Arena, harts: readonly PlainData[], memory: FrameSnapshot): number[] {
   const first = RAM_BASE / PAGE_BYTES;

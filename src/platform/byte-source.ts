@@ -1,6 +1,6 @@
 /**
- * Reading at any offset, synchronously: a guest's access to memory waits for what is read here. Its content does not change while
- * it is open. Throws GodwitError('io'), and 'damaged' where bytes that it should have are missing.
+ * Reading at any offset, synchronously: a guest's access to memory waits for what is read here. Its content does not
+ * change while it is open. Throws GodwitError('io'), and 'damaged' where bytes that it should have are missing.
  */
 export interface ByteSource {
   /** For messages. */

@@ -7,7 +7,10 @@ export interface HostClock {
 }
 
 export interface HostTimers {
-  /** Calls `action` once after so many milliseconds. Gives what prevents the call. Unless told so, no process stays alive for it. */
+  /**
+   * Calls `action` once after so many milliseconds. Gives what prevents the call. Unless told so, no process stays
+   * alive for it.
+   */
   later(delayMs: number, action: () => void, options?: { readonly keepAlive?: boolean }): () => void;
   /** Resolves after so many milliseconds. */
   sleep(delayMs: number): Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * Names under which the processes of one user find one another, and talk over streams: a folder of unix domain sockets in Node.js. Hosts whose
- * programs cannot reach one another have none.
+ * Names under which the processes of one user find one another, and talk over streams: a folder of unix domain sockets
+ * in Node.js. Hosts whose programs cannot reach one another have none.
  */
 import type { ByteStream } from './streams.ts';
 
@@ -22,8 +22,9 @@ export interface Endpoints {
   /** The names that there are, in order. Processes that were killed may have left some. */
   list(): Promise<string[]>;
   /**
-   * Gives this process the name that `choose` picks; no other process gets one meanwhile, and what dead ones left is gone.
-   * Throws what `choose` throws, and GodwitError 'denied' when there is no safe place, 'usage' for a path that is too long, 'io'.
+   * Gives this process the name that `choose` picks; no other process gets one meanwhile, and what dead ones left is
+   * gone. Throws what `choose` throws, and GodwitError 'denied' when there is no safe place, 'usage' for a path that is
+   * too long, 'io'.
    */
   announce(choose: (taken: readonly string[]) => string, onStream: (stream: ByteStream) => void): Promise<Announced>;
   /** Throws GodwitError 'not-found' when no process answers to that name, 'denied', 'io'. */

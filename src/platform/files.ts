@@ -220,8 +220,8 @@ export interface FileStore {
   /** A folder that must not exist, in one that does. What it is for can be read in it before it is disowned. */
   makeOwnedFolder(path: string, note: OwnerNote): Promise<OwnedFolder>;
   /**
-   * Undefined where nobody owns the folder, or nobody any more. Only as true as the caller keeps others from making such
-   * folders.
+   * Undefined where nobody owns the folder, or nobody any more. Only as true as the caller keeps others from making
+   * such folders.
    */
   ownerOf(folder: string): Promise<FolderOwner | undefined>;
 

@@ -1,7 +1,7 @@
 /**
- * What a host is to godwit: Node.js or a browser. A program's entry, and that of each of its threads, says once which it is; services ask
- * for it where they need it. (Passing it through every call would lengthen some hundred of them, and there is never more than one; tests
- * that need another host than theirs install it.)
+ * What a host is to godwit: Node.js or a browser. A program's entry, and that of each of its threads, says once which
+ * it is; services ask for it where they need it. (Passing it through every call would lengthen some hundred of them,
+ * and there is never more than one; tests that need another host than theirs install it.)
  */
 import { GodwitError } from '../common/errors.ts';
 import type { HostClock, HostTimers } from './clock.ts';

@@ -1,7 +1,7 @@
 /**
- * Threads that have no memory in common but what is given to them as shared, and messages between them: `worker_threads` in Node.js,
- * workers in a browser. What a thread runs is named, since hosts find a program's text in different ways; each name stands for a function
- * in service/thread-tasks.ts.
+ * Threads that have no memory in common but what is given to them as shared, and messages between them:
+ * `worker_threads` in Node.js, workers in a browser. What a thread runs is named, since hosts find a program's text in
+ * different ways; each name stands for a function in service/thread-tasks.ts.
  */
 
 export type ThreadTask = 'machine' | 'compiler' | 'checkpoint-writer';
@@ -22,8 +22,8 @@ export interface Port {
   /** The other end is closed or its thread has ended, where the host tells. */
   onClose(listener: () => void): void;
   /**
-   * The next message that has come and was not heard, for who has no listener and cannot wait; undefined: none. Where a host delivers
-   * messages only by its event loop, one that came since the last turn is not there yet.
+   * The next message that has come and was not heard, for who has no listener and cannot wait; undefined: none. Where a
+   * host delivers messages only by its event loop, one that came since the last turn is not there yet.
    */
   takeNow(): { readonly message: unknown } | undefined;
   /** Nothing comes or goes any more. What was posted before still arrives. */

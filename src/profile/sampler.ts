@@ -28,8 +28,8 @@ const SAMPLES_MAXIMUM = 200_000;
 const STEPS = 16;
 
 /**
- * Samples a machine from now on, at execution points that follow from its branch count. It goes through the same states as without.
- * Only running is measured: a waiting hart takes no time.
+ * Samples a machine from now on, at execution points that follow from its branch count. It goes through the same states
+ * as without. Only running is measured: a waiting hart takes no time.
  */
 export class Sampler {
   private readonly core: MachineCore;

@@ -1,4 +1,7 @@
-/** Profiles in the file format of speedscope (https://www.speedscope.app/file-format-schema.json), as "sampled" profiles. */
+/**
+ * Profiles in the file format of speedscope (https://www.speedscope.app/file-format-schema.json), as "sampled"
+ * profiles.
+ */
 import type { Sample } from './sampler.ts';
 import type { SymbolTable } from './symbols/symbol-table.ts';
 

@@ -5,8 +5,8 @@ import { FRAME_BYTES } from '../memory/layout.ts';
 import type { WrittenPages } from '../memory/written-pages.ts';
 
 /**
- * What a machine is at one execution point, and what it wrote since the digest before. Equal digests one after the other from equal
- * starts mean equal machines.
+ * What a machine is at one execution point, and what it wrote since the digest before. Equal digests one after the
+ * other from equal starts mean equal machines.
  */
 export interface StateDigest {
   /** Of each hart the saved registers, in the order of REGISTER_NAMES. */
@@ -24,8 +24,8 @@ export interface PageHashes {
 }
 
 /**
- * Takes digests of a machine, which does not notice. Each costs about a microsecond for every page that was written since the one before,
- * beside some for the devices; and the guest's first write to each page costs it another one.
+ * Takes digests of a machine, which does not notice. Each costs about a microsecond for every page that was written
+ * since the one before, beside some for the devices; and the guest's first write to each page costs it another one.
  */
 export class DigestTaker {
   private readonly core: MachineCore;

@@ -3,7 +3,10 @@ import type { PlainData } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { pointFrom } from './start.ts';
 
-/** 'stopped': the recording was ended while the machine went on, or the machine from outside. The others are what the guest did. */
+/**
+ * 'stopped': the recording was ended while the machine went on, or the machine from outside. The others are what the
+ * guest did.
+ */
 export type EndReason = 'stopped' | 'power-off' | 'failure' | 'unknown-images';
 
 /** Where a recording ends, and why. */
@@ -18,7 +21,9 @@ export interface RecordedEnd {
   readonly instructionsRetired: bigint;
   /** Milliseconds since 1970, of the host. */
   readonly epochMs: number;
-  /** Of this point (docs/FORMATS.md). Null where a replay could not tell it from others: time had been skipped there. */
+  /**
+   * Of this point (docs/FORMATS.md). Null where a replay could not tell it from others: time had been skipped there.
+   */
   readonly digest: Uint8Array | null;
 }
 

@@ -15,7 +15,10 @@ export interface FlightRecorderParts<S extends Segment> {
   /** How much of the past is kept at least, once there is so much. */
   readonly keepMs: number;
   readonly nowMs: () => number;
-  /** A machine that ran for less than that since the last part began needs no new one: replaying it takes no time. Default: 2 s. */
+  /**
+   * A machine that ran for less than that since the last part began needs no new one: replaying it takes no time.
+   * Default: 2 s.
+   */
   readonly worthwhileBusyMs?: number;
   /** Begins a recording of the machine as it is now. */
   readonly begin: () => S;
@@ -35,8 +38,9 @@ interface Kept<S> {
 }
 
 /**
- * Records always, and keeps the last minutes: a ring of recordings, each with a start of its own. Every half of that time a new one
- * begins where the one before ends, and those too old to be needed go. `join` makes one recording of what is kept.
+ * Records always, and keeps the last minutes: a ring of recordings, each with a start of its own. Every half of that
+ * time a new one begins where the one before ends, and those too old to be needed go. `join` makes one recording of
+ * what is kept.
  */
 export class FlightRecorder<S extends Segment> implements LiveListener {
   private readonly parts: FlightRecorderParts<S>;

@@ -13,8 +13,8 @@ import { scanRecords } from './records.ts';
 const START_RECORDS: readonly string[] = [START, PAGES, PAGES_END];
 
 /**
- * The bytes of one recording made of several, each of which begins where the one before it ends. Those in front that are not whole are
- * left out. Throws GodwitError('damaged') when nothing is left.
+ * The bytes of one recording made of several, each of which begins where the one before it ends. Those in front that
+ * are not whole are left out. Throws GodwitError('damaged') when nothing is left.
  */
 export function* joinRecordings(sources: readonly ByteSource[], codec: Codec): Generator<Uint8Array> {
   const usable = lastUnbroken(sources, codec);

@@ -1,7 +1,7 @@
 /**
- * A recording: the state of a machine at one execution point, and everything that reached it from outside afterwards. The file is only
- * ever appended to, and everything up to its last complete record is of use. Integers are little-endian, types are four ASCII
- * characters, checksums are CRC-32.
+ * A recording: the state of a machine at one execution point, and everything that reached it from outside afterwards.
+ * The file is only ever appended to, and everything up to its last complete record is of use. Integers are
+ * little-endian, types are four ASCII characters, checksums are CRC-32.
  *
  *     header      32 bytes, as in checkpoints (checkpoint/container/layout.ts), of the kind RECO
  *     records     one after the other, without gaps

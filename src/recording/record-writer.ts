@@ -19,8 +19,8 @@ interface Framed {
 }
 
 /**
- * Takes records without making anybody wait, and appends them in order. Several are deflated at a time, and those that are ready
- * are written together. After a failure nothing more is written.
+ * Takes records without making anybody wait, and appends them in order. Several are deflated at a time, and those that
+ * are ready are written together. After a failure nothing more is written.
  */
 export class RecordWriter {
   private readonly host: RecordingHost;

@@ -63,8 +63,9 @@ const DIGEST_GROWTH = 4;
 const FIRST_WRITE_MS = 0.0015;
 
 /**
- * Records a machine from where it is now. The one who drives the machine calls `event` and `slice`; nothing here makes it wait. The
- * machine's memory is written while it runs: until `started` resolves, a copy of what the guest changes is kept.
+ * Records a machine from where it is now. The one who drives the machine calls `event` and `slice`; nothing here makes
+ * it wait. The machine's memory is written while it runs: until `started` resolves, a copy of what the guest changes is
+ * kept.
  */
 export class Recorder implements LiveListener {
   private readonly parts: RecorderParts;
@@ -160,7 +161,9 @@ export class Recorder implements LiveListener {
     return { events: this.eventCount, digests: this.digestCount };
   }
 
-  /** Execution stopped here, and a replay will know the place again: a recording that ends here has a digest of its end. */
+  /**
+   * Execution stopped here, and a replay will know the place again: a recording that ends here has a digest of its end.
+   */
   get isAtKnownPlace(): boolean {
     return this.pause !== undefined;
   }
@@ -192,7 +195,8 @@ export class Recorder implements LiveListener {
     const { branches } = core.current;
     this.busyMs += busyMs;
     this.known.busyMs += busyMs;
-    // A waiting hart is seen more than once at a place, and time may be skipped in between: a replay knows only how it was at first.
+    // A waiting hart is seen more than once at a place, and time may be skipped in between: a replay knows only how it
+    // was at first.
     const { ticks } = core;
     const isFirst = branches !== this.stoppedBranches;
     this.stoppedBranches = branches;
@@ -320,7 +324,10 @@ export class Recorder implements LiveListener {
     if (this.congested) this.setCongested(false);
   }
 
-  /** Ends the recording where the machine is now. Resolves when all is in the file, or it is known that it never will be. */
+  /**
+   * Ends the recording where the machine is now. Resolves when all is in the file, or it is known that it never will
+   * be.
+   */
   async stop(reason: EndReason = 'stopped'): Promise<void> {
     if (!this.hasEnded) {
       const end = this.endContent(reason);

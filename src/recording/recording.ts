@@ -48,8 +48,8 @@ export interface RecordedMarker extends Marker {
 const CACHED_RECORDS = 4;
 
 /**
- * A recording that is open. All that a damaged file holds up to the damage is of use, if that is more than the start: `notice` says so.
- * One that is still being made grows with `refresh`, and has no end meanwhile.
+ * A recording that is open. All that a damaged file holds up to the damage is of use, if that is more than the start:
+ * `notice` says so. One that is still being made grows with `refresh`, and has no end meanwhile.
  */
 export class Recording {
   /** The machine, and where the recording begins. */
@@ -82,8 +82,9 @@ export class Recording {
   }
 
   /**
-   * @internal Reads and checks the whole file. Takes the source over, and closes it when it throws: GodwitError 'unsupported' for what is no
-   * recording or a newer one, 'damaged' when there is nothing that could be replayed, 'io'.
+   * @internal Reads and checks the whole file. Takes the source over, and closes it when it throws: GodwitError
+   * 'unsupported' for what is no recording or a newer one, 'damaged' when there is nothing that could be replayed,
+   * 'io'.
    */
   static open(source: ByteSource, codec: Codec): Recording {
     try {
@@ -99,9 +100,9 @@ export class Recording {
   }
 
   /**
-   * @internal For a recording that may still be in the making: each call of what is given back reads what there is of it by then,
-   * and gives the recording once all that a replay begins with is there. Throws as `open` does; the source stays the
-   * caller's until there is a recording.
+   * @internal For a recording that may still be in the making: each call of what is given back reads what there is of
+   * it by then, and gives the recording once all that a replay begins with is there. Throws as `open` does; the source
+   * stays the caller's until there is a recording.
    */
   static follow(source: GrowingByteSource, codec: Codec): () => Recording | undefined {
     let reading: Reading | undefined;

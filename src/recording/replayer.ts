@@ -17,7 +17,9 @@ export type ReplayOptions = Pick<
   CoreOptions,
   'output' | 'shared' | 'floatFastPaths' | 'translation' | 'reservedBytes' | 'compiler' | 'cache'
 > & {
-  /** What the requests of each disk go to; its answers are never heard, since the recorded ones count. Default: nothing. */
+  /**
+   * What the requests of each disk go to; its answers are never heard, since the recorded ones count. Default: nothing.
+   */
   readonly backend?: (disk: number) => BlockBackend;
 };
 
@@ -25,7 +27,10 @@ export type ReplayOptions = Pick<
 const ENDED_BY_GUEST: ReadonlySet<EndReason> = new Set(['power-off', 'failure', 'unknown-images']);
 const NO_BACKEND: BlockBackend = { submit: () => {}, fence: () => {} };
 
-/** The machine at the start of a recording. Its pages are read from the file as they are touched, so the recording must stay open. */
+/**
+ * The machine at the start of a recording. Its pages are read from the file as they are touched, so the recording must
+ * stay open.
+ */
 export function makeRecordedMachine(recording: Recording, options: ReplayOptions = {}): Promise<MachineCore> {
   const { start } = recording;
   const { backend, ...core } = options;

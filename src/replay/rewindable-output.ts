@@ -2,8 +2,8 @@ import type { CoreOptions } from '../machine/core-options.ts';
 import type { ConsolePort } from '../machine/events.ts';
 
 /**
- * Stands between a machine that goes back and forth in time and who looks at its consoles: what was printed once is not printed again.
- * Output is the same every time, so a count of bytes says what was seen.
+ * Stands between a machine that goes back and forth in time and who looks at its consoles: what was printed once is not
+ * printed again. Output is the same every time, so a count of bytes says what was seen.
  */
 export class RewindableOutput {
   private readonly sink: NonNullable<CoreOptions['output']>;

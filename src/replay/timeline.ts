@@ -79,8 +79,8 @@ export class Timeline {
   }
 
   /**
-   * The registers of the hart whose turn it is, 64 bits each, by the names of the RISC-V specifications: "pc", "x1" to "x31", "f0" to
-   * "f31", "privilege", "mstatus", "sepc" and so on. A copy.
+   * The registers of the hart whose turn it is, 64 bits each, by the names of the RISC-V specifications: "pc", "x1" to
+   * "x31", "f0" to "f31", "privilege", "mstatus", "sepc" and so on. A copy.
    */
   registers(): Map<string, bigint> {
     const { current } = this.core;
@@ -108,8 +108,8 @@ export class Timeline {
   }
 
   /**
-   * Goes forward to the first counted transfer at or after this branch count, or to the end. `stop` is asked after every stretch of
-   * execution and may end it early.
+   * Goes forward to the first counted transfer at or after this branch count, or to the end. `stop` is asked after
+   * every stretch of execution and may end it early.
    */
   runForward(branches: bigint, stop?: () => boolean): Arrived {
     const { endBranches } = this;
@@ -135,7 +135,10 @@ export class Timeline {
     return this.runner.step() === undefined ? 'there' : 'end';
   }
 
-  /** To an execution point, in either direction, exactly. Throws GodwitError('usage') when execution does not come by there. */
+  /**
+   * To an execution point, in either direction, exactly. Throws GodwitError('usage') when execution does not come by
+   * there.
+   */
   seek(point: ExecutionPoint): Arrived {
     if (isBefore(point, this.beginning)) {
       this.rewind(this.beginning.branches);
@@ -210,8 +213,9 @@ export class Timeline {
   }
 
   /**
-   * @internal Goes back until `findStops` names a place: it is called for one stretch of history after the other, latest first, with the
-   * machine at its start, runs it forward to at most `until`, and returns the last place to stop at before that, or undefined.
+   * @internal Goes back until `findStops` names a place: it is called for one stretch of history after the other,
+   * latest first, with the machine at its start, runs it forward to at most `until`, and returns the last place to stop
+   * at before that, or undefined.
    */
   searchBack(findStops: (until: ExecutionPoint) => ExecutionPoint | undefined): Arrived {
     let until = this.point;
@@ -226,7 +230,10 @@ export class Timeline {
     return 'beginning';
   }
 
-  /** @internal To the start of the last stretch of history before a place; returns where that is, or undefined when there is none. */
+  /**
+   * @internal To the start of the last stretch of history before a place; returns where that is, or undefined when
+   * there is none.
+   */
   rewindBefore(until: ExecutionPoint): ExecutionPoint | undefined {
     if (!isBefore(this.beginning, until)) return undefined;
     this.rewind(until.branches - 1n);

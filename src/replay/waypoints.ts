@@ -24,8 +24,9 @@ function branchesOf({ snapshot }: Waypoint): bigint {
 }
 
 /**
- * The temporary checkpoints of a replay, by branch count. When there are too many, those go first whose neighbours are near each other in
- * proportion to their distance from where the replay stands: so they lie densely there, where steps back need them, and thinly far away.
+ * The temporary checkpoints of a replay, by branch count. When there are too many, those go first whose neighbours are
+ * near each other in proportion to their distance from where the replay stands: so they lie densely there, where steps
+ * back need them, and thinly far away.
  */
 export class Waypoints {
   private readonly core: MachineCore;

@@ -29,12 +29,13 @@ export interface FreshIdentity extends Identity {
 }
 
 /**
- * Makes a machine that was forked or restored another one: its random numbers are its own, the guest is told so, and its clock is
- * right. Returns what was delivered, which is part of a recording. A machine for which this is not called keeps its
- * identity: it goes on exactly as the one that it came from.
+ * Makes a machine that was forked or restored another one: its random numbers are its own, the guest is told so, and
+ * its clock is right. Returns what was delivered, which is part of a recording. A machine for which this is not called
+ * keeps its identity: it goes on exactly as the one that it came from.
  *
- * The clock comes first, so that all the rest happens at the right time; a waiting hart is told the time in any case, because its time
- * may have been skipped at this very point, which a replay would do only after it has delivered what is recorded for it.
+ * The clock comes first, so that all the rest happens at the right time; a waiting hart is told the time in any case,
+ * because its time may have been skipped at this very point, which a replay would do only after it has delivered what
+ * is recorded for it.
  */
 export function takeFreshIdentity(core: MachineCore, identity: FreshIdentity): LoggedEvent[] {
   const { seed, generationId, wallNanoseconds } = identity;

@@ -17,8 +17,9 @@ interface Correction {
 }
 
 /**
- * Keeps guest time with the wall clock. Guest time is a function of the branch count; when it has drifted from the wall, the rate is
- * set anew from how fast branches went by lately. Each correction is an event, so recordings hold them.
+ * Keeps guest time with the wall clock. Guest time is a function of the branch count; when it has drifted from the
+ * wall, the rate is set anew from how fast branches went by lately. Each correction is an event, so recordings hold
+ * them.
  */
 export class LiveClock {
   private origin: { ms: number; ticks: number };
@@ -65,8 +66,8 @@ export class LiveClock {
   }
 
   /**
-   * The event that sets guest time right, or undefined when it is near enough; it does not go beyond `furthest`. `aheadMs`: wait
-   * that long instead.
+   * The event that sets guest time right, or undefined when it is near enough; it does not go beyond `furthest`.
+   * `aheadMs`: wait that long instead.
    */
   correction(nowMs: number, ticks: number, rate: bigint, furthest: number): Correction {
     const driftMs = this.msUntil(ticks, nowMs); // positive: the guest is ahead

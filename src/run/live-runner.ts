@@ -34,8 +34,8 @@ const IDLE_MS = 1000;
 /** A guest that is this far behind the wall follows it in several steps, with short slices between them. */
 const FAR_BEHIND_MS = 5000;
 /**
- * ... and one that waits for a disk takes such a step only this often: 120 seconds of guest time without an answer are a fault to
- * Linux.
+ * ... and one that waits for a disk takes such a step only this often: 120 seconds of guest time without an answer are
+ * a fault to Linux.
  */
 const DISK_STEP_MS = 20;
 const LONG_JUMP_TICKS = 10_000_000n;
@@ -101,8 +101,8 @@ export class LiveRunner {
   }
 
   /**
-   * Guest time is to agree with the wall from now on, before the guest executes on: for a machine that was kept somewhere in the meantime.
-   * It never goes back; a guest that is ahead of the wall has only its real-time clock set.
+   * Guest time is to agree with the wall from now on, before the guest executes on: for a machine that was kept
+   * somewhere in the meantime. It never goes back; a guest that is ahead of the wall has only its real-time clock set.
    */
   followWall(): void {
     this.wallAsked = true;
@@ -266,7 +266,10 @@ export class LiveRunner {
     else if (clock.msUntil(Number(deadline), now) <= 0.5) core.skipTo(deadline);
   }
 
-  /** After a jump a guest has timers to serve. Once it rests it takes a jump of any length, so it is let come to rest first. */
+  /**
+   * After a jump a guest has timers to serve. Once it rests it takes a jump of any length, so it is let come to rest
+   * first.
+   */
   private isSettling(deadline: bigint): boolean {
     if (this.behindMs(deadline) <= FAR_BEHIND_MS || this.core.awaitsDisk || atRest(this.core)) return false;
     return this.core.current.branches - this.lastJumpBranches < BigInt(BRANCHES_BETWEEN_JUMPS);
@@ -280,8 +283,8 @@ export class LiveRunner {
   }
 
   /**
-   * Says what time it is, before something reaches a waiting hart. Always: time may have been skipped at this very point, which
-   * a replay would do only after delivering what is recorded for it.
+   * Says what time it is, before something reaches a waiting hart. Always: time may have been skipped at this very
+   * point, which a replay would do only after delivering what is recorded for it.
    */
   private tellTime(): void {
     const now = this.host.nowMs();

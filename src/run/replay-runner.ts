@@ -70,8 +70,8 @@ export class ReplayRunner {
   }
 
   /**
-   * Goes on by one instruction, interrupt or exception, with what is due delivered before it. Returns how the machine ended, if it has.
-   * 'starved': the log does not say yet what happens here.
+   * Goes on by one instruction, interrupt or exception, with what is due delivered before it. Returns how the machine
+   * ended, if it has. 'starved': the log does not say yet what happens here.
    */
   step(): Finish | 'starved' | undefined {
     const { core } = this;

@@ -7,13 +7,13 @@ const SECOND = BigInt(TICKS_PER_SECOND);
 const NANOSECONDS_PER_TICK = 1_000_000_000n / SECOND;
 
 /**
- * How far guest time may jump at once. What limits it is Linux, which a jump of any length keeps on time, but which takes a long one in
- * the midst of work for a fault:
+ * How far guest time may jump at once. What limits it is Linux, which a jump of any length keeps on time, but which
+ * takes a long one in the midst of work for a fault:
  *
- * - At work, its soft-lockup detector looks every 4 s whether the processor was held for 20 s, and RCU for 21 s. Whoever runs is
- *   charged for the jump by the scheduler, too.
- * - At rest no processor is held. But its scheduler's clock (sched_clock) overflows when it has not been read for 8796 s. A timer
- *   reads it after 4398 s, which must come between two jumps.
+ * - At work, its soft-lockup detector looks every 4 s whether the processor was held for 20 s, and RCU for 21 s.
+ *   Whoever runs is charged for the jump by the scheduler, too.
+ * - At rest no processor is held. But its scheduler's clock (sched_clock) overflows when it has not been read for 8796
+ *   s. A timer reads it after 4398 s, which must come between two jumps.
  */
 const JUMP_AT_WORK = 5n * SECOND;
 const JUMP_AT_REST = 4000n * SECOND;
@@ -32,8 +32,8 @@ export function ticksAtWall(core: MachineCore, wallNanoseconds: bigint): bigint 
 }
 
 /**
- * Guest time never goes back, so for a guest that is ahead of the wall only its real-time clock can be set; it asks that clock when it
- * likes. Undefined when it is not ahead, or by so little that it can wait.
+ * Guest time never goes back, so for a guest that is ahead of the wall only its real-time clock can be set; it asks
+ * that clock when it likes. Undefined when it is not ahead, or by so little that it can wait.
  */
 export function epochCorrection(core: MachineCore, wallNanoseconds: bigint): ExternalEvent | undefined {
   if (core.clock.epochNanoseconds() - wallNanoseconds <= AHEAD_NANOSECONDS) return undefined;
@@ -55,8 +55,9 @@ export function stepTowards(core: MachineCore, target: bigint): bigint {
 }
 
 /**
- * Brings a machine to guest time `target` without the help of a clock, and gives what was delivered for it. It runs for as long as it
- * takes: nothing for a guest at rest and up to 4000 seconds, else some 50 thousand branches for each jump.
+ * Brings a machine to guest time `target` without the help of a clock, and gives what was delivered for it. It runs for
+ * as long as it takes: nothing for a guest at rest and up to 4000 seconds, else some 50 thousand branches for each
+ * jump.
  */
 export function catchUp(core: MachineCore, target: bigint): LoggedEvent[] {
   const events: LoggedEvent[] = [];

@@ -1,4 +1,6 @@
-/** The library's machine with bare programs: its life, its console, its errors. The thread is the built one in dist/. */
+/**
+ * The library's machine with bare programs: its life, its console, its errors. The thread is the built one in dist/.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

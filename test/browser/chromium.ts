@@ -63,7 +63,10 @@ export class ChromiumPage {
   private readonly served: Served;
   private readonly profile: string;
 
-  /** `program`: path of the worker's TypeScript in the checkout; it answers { id, name, parameters } with { id, result | error }. */
+  /**
+   * `program`: path of the worker's TypeScript in the checkout; it answers { id, name, parameters } with { id, result |
+   * error }.
+   */
   static async open(program: string): Promise<ChromiumPage> {
     const files = await bundle({ program, 'browser-worker': 'src/browser-worker.ts' });
     const served = await serve(new Map([...files, ['/', { type: 'text/html', content: PAGE }]]));

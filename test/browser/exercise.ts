@@ -1,4 +1,7 @@
-/** What Node.js and a browser do alike: a bare-metal program in a machine that is checkpointed, forked, recorded and replayed. */
+/**
+ * What Node.js and a browser do alike: a bare-metal program in a machine that is checkpointed, forked, recorded and
+ * replayed.
+ */
 import { MachineCore } from '../../src/machine/core.ts';
 import { bootImages } from '../../src/machine/linux.ts';
 import { platform } from '../../src/platform/platform.ts';

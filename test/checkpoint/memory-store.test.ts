@@ -181,8 +181,8 @@ describe('a store whose host fails', () => {
 });
 
 /**
- * Does something to copies of a store, with its first step failing, then its second, and so on, until all are done: once so that what
- * follows works again, once so that nothing does. `check` sees what another program finds.
+ * Does something to copies of a store, with its first step failing, then its second, and so on, until all are done:
+ * once so that what follows works again, once so that nothing does. `check` sees what another program finds.
  */
 async function failEachStep(
   before: MemoryFiles,

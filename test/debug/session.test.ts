@@ -1,4 +1,6 @@
-/** Going on and going back, in a session without a protocol: every stop is compared with what stepping through finds. */
+/**
+ * Going on and going back, in a session without a protocol: every stop is compared with what stepping through finds.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { replayTarget } from '../../src/debug/replay-target.ts';
 import { DebugSession } from '../../src/debug/session.ts';

@@ -4,8 +4,9 @@ const FRAME_BYTES = 4096;
 export const RAM_BASE = 0x8000_0000n;
 
 /**
- * Guest memory for tests: a plain array of frames in shuffled places. A frame is shared until the first access for writing,
- * which moves it (copy-on-write) and spoils the old place, so that a device that keeps spans for too long is caught.
+ * Guest memory for tests: a plain array of frames in shuffled places. A frame is shared until the first access for
+ * writing, which moves it (copy-on-write) and spoils the old place, so that a device that keeps spans for too long is
+ * caught.
  */
 export class ArrayGuestMemory implements GuestMemory {
   readonly sizeBytes: number;

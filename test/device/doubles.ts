@@ -109,7 +109,9 @@ export function forSeeds(count: number, property: (random: Random) => void): voi
   }
 }
 
-/** All ways to spoil one field of a saved record: missing, of another type, out of range, and an unknown one beside it. */
+/**
+ * All ways to spoil one field of a saved record: missing, of another type, out of range, and an unknown one beside it.
+ */
 export function damagedStates(state: PlainData): PlainData[] {
   if (state === null || typeof state !== 'object' || Array.isArray(state) || state instanceof Uint8Array) {
     throw new Error('a state is a record');

@@ -6,9 +6,9 @@ import { finish } from './runner.ts';
 import { PTE, pte, satpOf } from './tables.ts';
 
 /**
- * One long program in S-mode that changes page tables, fences as the specification asks for, and looks at memory through them:
- * loads, stores, atomics, calls into pages of code, code that is patched through another address. Every value and every fault
- * goes into a log, so that the first line that differs tells which step went wrong.
+ * One long program in S-mode that changes page tables, fences as the specification asks for, and looks at memory
+ * through them: loads, stores, atomics, calls into pages of code, code that is patched through another address. Every
+ * value and every fault goes into a log, so that the first line that differs tells which step went wrong.
  */
 
 /** Address spaces with tables of their own. */
@@ -253,8 +253,8 @@ function superpageLeaf(random: Random): bigint {
 }
 
 /**
- * A and D set: QEMU 7.2 would set them itself. Not global: fences by ASID have to reach it. Pages of U-mode are not executable:
- * S-mode may never run them (12.3.1), but QEMU does once a load under SUM has put them into its TLB.
+ * A and D set: QEMU 7.2 would set them itself. Not global: fences by ASID have to reach it. Pages of U-mode are not
+ * executable: S-mode may never run them (12.3.1), but QEMU does once a load under SUM has put them into its TLB.
  */
 function withoutUpdates(bits: bigint): bigint {
   const flags = (bits | PTE.A | PTE.D) & ~PTE.G;
@@ -389,7 +389,10 @@ export function firstDifference({ steps }: CoherenceProgram, ours: Uint8Array, t
   return undefined;
 }
 
-/** 3.1.16: a fault of an access across pages may be reported for any of its bytes. Table 14: QEMU's AMOs fault as loads do. */
+/**
+ * 3.1.16: a fault of an access across pages may be reported for any of its bytes. Table 14: QEMU's AMOs fault as loads
+ * do.
+ */
 function isSame(ours: BigUint64Array, theirs: BigUint64Array, text: string): boolean {
   const isAmoFault = text.startsWith('amo') && (ours[1] === 15n || ours[1] === 7n) && theirs[1] === ours[1] - 2n;
   if (ours[0] !== theirs[0] || (ours[1] !== theirs[1] && !isAmoFault)) return false;

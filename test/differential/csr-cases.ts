@@ -36,8 +36,8 @@ const CBIE = 3n << 4n;
 const PBMTE = 1n << 62n;
 
 /**
- * Bits that differ from QEMU 7.2 where both may do as they do, or godwit is right. Unless said otherwise they are WARL fields of
- * what one of them does not have (privileged 2.3).
+ * Bits that differ from QEMU 7.2 where both may do as they do, or godwit is right. Unless said otherwise they are WARL
+ * fields of what one of them does not have (privileged 2.3).
  */
 const FREE_BITS: Readonly<Record<string, bigint>> = {
   // 3.1.6.6: VS without vectors, and SD with it; 3.1.6.2: widths are fixed; 3.1.6.1: 2 is no mode.

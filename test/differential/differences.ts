@@ -2,8 +2,8 @@ import { Cause } from '../../src/hart/constants.ts';
 import * as R from './record.ts';
 
 /**
- * Where godwit and QEMU 7.2 differ and both are right, or QEMU is not. Every rule names the section that allows it. A rule is
- * asked only about a word that differs.
+ * Where godwit and QEMU 7.2 differ and both are right, or QEMU is not. Every rule names the section that allows it. A
+ * rule is asked only about a word that differs.
  */
 export interface Difference {
   readonly section: string;

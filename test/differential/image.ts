@@ -5,7 +5,10 @@ export const RAM_END = RAM + MEMORY_BYTES;
 
 /** The program that runs the cases, where both start in M-mode. */
 export const RUNNER = RAM;
-/** One 64-bit word each: written by the runner when all cases ran; the address after the last record; free for other runners. */
+/**
+ * One 64-bit word each: written by the runner when all cases ran; the address after the last record; free for other
+ * runners.
+ */
 export const DONE = RAM + 0x1_0000;
 export const RECORDS_END = RAM + 0x1_0008;
 export const DONE_MAGIC = 0x600d_c0den;

@@ -43,8 +43,8 @@ function randomEntry(random: Random, near: bigint): ProtectionEntry {
 }
 
 /**
- * Eight entries: the first lets the code run, the next six lie around the accessed place or the page tables, the last opens all
- * the rest more often than not. None is locked: the runner itself has to go on.
+ * Eight entries: the first lets the code run, the next six lie around the accessed place or the page tables, the last
+ * opens all the rest more often than not. None is locked: the runner itself has to go on.
  */
 export function randomProtection(random: Random, near: bigint): ProtectionEntry[] {
   const code = { config: NAPOT | 7, address: napot(BigInt(I.CODE), 9) };

@@ -17,7 +17,10 @@ import { DONE, DONE_MAGIC, type Image, MEMORY_BYTES, RAM } from './image.ts';
 const QEMU = 'qemu-system-riscv64';
 const TIMEOUT_MS = 60_000;
 
-/** The processor as like to ours as QEMU can. Its hypervisor extension changes `ecall`; Zicond goes by another name there. */
+/**
+ * The processor as like to ours as QEMU can. Its hypervisor extension changes `ecall`; Zicond goes by another name
+ * there.
+ */
 const CPU = 'rv64,h=false,zbc=false,svinval=true,sstc=true,xventanacondops=true';
 
 /** Why there is no QEMU to compare with; empty when there is one. */

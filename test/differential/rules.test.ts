@@ -12,7 +12,10 @@ const SUM = 1n << 18n;
 const page = (flags: bigint) => pte(PAGE, flags);
 const cause = (number: number) => BigInt(number);
 
-/** What the specification says where QEMU 7.2 can't be asked. Numbers of sections: privileged specification, unless said otherwise. */
+/**
+ * What the specification says where QEMU 7.2 can't be asked. Numbers of sections: privileged specification, unless said
+ * otherwise.
+ */
 describe('rules of the specification', () => {
   let godwit: Godwit;
   beforeAll(async () => {

@@ -20,8 +20,8 @@ export interface RunnerOptions {
 export const BARE: RunnerOptions = { satp: 0n, scratchHigh: I.SCRATCH_EDGE };
 
 /**
- * The program around the cases: for each record it sets the whole state, returns into the case with `mret`, and saves the whole
- * state at the trap that ends it. Every case ends with some trap.
+ * The program around the cases: for each record it sets the whole state, returns into the case with `mret`, and saves
+ * the whole state at the trap that ends it. Every case ends with some trap.
  */
 export function buildRunner({ satp, scratchHigh }: RunnerOptions): Uint8Array {
   const a = new Assembler(I.RUNNER);

@@ -3,8 +3,8 @@ import * as I from './image.ts';
 import { finish } from './runner.ts';
 
 /**
- * A second runner, for what lies around instructions: translation, PMP, traps. Its records have a few registers, but any CSRs and
- * words of memory. In 64-bit words:
+ * A second runner, for what lies around instructions: translation, PMP, traps. Its records have a few registers, but
+ * any CSRs and words of memory. In 64-bit words:
  *
  *     0       pc: where the case starts; mepc
  *     1       mstatus to start with, MIE 0 (after mret it is MPIE); mstatus

@@ -60,7 +60,10 @@ export const TRAP_LAYOUT = new S.SystemLayout({
   ],
 });
 
-/** Registers of the snippets: x6 has a value for a CSR, x7 and sepc a landing, x10 the scratch memory, x11 nothing's address. */
+/**
+ * Registers of the snippets: x6 has a value for a CSR, x7 and sepc a landing, x10 the scratch memory, x11 nothing's
+ * address.
+ */
 const VALUE = 6;
 const LANDING = 7;
 const MSIP = 8;
@@ -263,7 +266,8 @@ function delegation(random: Random, { name }: Snippet): bigint {
 function setRegisters(random: Random, { name }: Snippet, set: SetWord): void {
   const x = (register: number, value: bigint) => set(S.S_X5 + register - 5, value);
   x(5, random.long());
-  // Bits of mstatus below 23 (MPP 2 is no mode), or interrupts: what else is writable in mip and mie, the CSR tests ask.
+  // Bits of mstatus below 23 (MPP 2 is no mode), or interrupts: what else is writable in mip and mie, the CSR tests
+  // ask.
   const status = some(random, 0x7f_ffffn) & ~(1n << 12n);
   const mpp = random.oneIn(3) ? MPP.M : 0n;
   x(

@@ -50,7 +50,9 @@ function trapsOf(result: SystemResult): TrapWords[] {
   ];
 }
 
-/** 3.1.9: QEMU 7.2 takes the pending interrupt of the lowest number, without AIA; godwit that of the highest priority. */
+/**
+ * 3.1.9: QEMU 7.2 takes the pending interrupt of the lowest number, without AIA; godwit that of the highest priority.
+ */
 function isPriority(word: number, trap: TrapWords, { ours, theirs }: SystemResult): boolean {
   const due = PRIORITY.find((code) => (trap.candidates >> code) & 1n);
   if (due === undefined || ours[trap.cause] !== (INTERRUPT | due)) return false;
@@ -83,8 +85,8 @@ function allowsInTrap(word: number, trap: TrapWords, result: SystemResult): bool
 }
 
 /**
- * 3.1.6.6: FS may turn dirty early; VS is 0 without vectors, which QEMU lets be written. 3.1.6.3: returns to less privileged modes
- * clear MPRV; QEMU 7.2 keeps it in mret.
+ * 3.1.6.6: FS may turn dirty early; VS is 0 without vectors, which QEMU lets be written. 3.1.6.3: returns to less
+ * privileged modes clear MPRV; QEMU 7.2 keeps it in mret.
  */
 function allowsStatus(word: number, { ours, theirs }: SystemResult): boolean {
   const may = FS_AND_SD | VS | (word === S.S_STATUS ? MPRV : 0n);

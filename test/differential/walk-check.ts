@@ -29,8 +29,8 @@ function faultAddress(address: bigint, onlyNext: boolean): bigint {
 }
 
 /**
- * 12.3.1, Svade: where A or D would have to be set there is a page fault and the entry stays. QEMU 7.2 sets them itself; so
- * what it changed tells where a page fault is due.
+ * 12.3.1, Svade: where A or D would have to be set there is a page fault and the entry stays. QEMU 7.2 sets them
+ * itself; so what it changed tells where a page fault is due.
  */
 function isSvadeFault(word: number, result: SystemResult, { access, address, pc }: WalkCase): boolean {
   const updated = updatedEntries(result);

@@ -7,8 +7,8 @@ import * as S from './system-runner.ts';
 import { type Mode, PTE, pte, satpOf } from './tables.ts';
 
 /**
- * Memory that addresses are translated to. Loads and fetches go to the first half: each 8 bytes are an `ecall` and a number of
- * their own. Stores go to the second half, to a word that is a slot of the case.
+ * Memory that addresses are translated to. Loads and fetches go to the first half: each 8 bytes are an `ecall` and a
+ * number of their own. Stores go to the second half, to a word that is a slot of the case.
  */
 const TARGET = I.RAM + 0x40_0000;
 const TARGET_BYTES = 0x10_0000;

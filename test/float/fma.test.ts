@@ -5,9 +5,9 @@ import { Random } from './random.ts';
 import { RECORD_BYTES, Runner } from './runner.ts';
 
 /**
- * The hardest sums for a fused multiply-add: the product's upper part ends halfway between two neighbours of the addend's
- * size, and only its last bits, a long run of zeros or ones further down, say to which side the sum goes. Random operands
- * never come near such a product; continued fractions find them.
+ * The hardest sums for a fused multiply-add: the product's upper part ends halfway between two neighbours of the
+ * addend's size, and only its last bits, a long run of zeros or ones further down, say to which side the sum goes.
+ * Random operands never come near such a product; continued fractions find them.
  */
 const SEED = 11;
 const FACTORS = 400;

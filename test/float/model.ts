@@ -1,8 +1,8 @@
 import type { Format } from './operations.ts';
 
 /**
- * Floating point from its definition (IEEE 754-2008, RISC-V "F" and "D" extensions), with exact numbers as BigInt and no
- * thought of speed. It shares nothing with the code under test.
+ * Floating point from its definition (IEEE 754-2008, RISC-V "F" and "D" extensions), with exact numbers as BigInt and
+ * no thought of speed. It shares nothing with the code under test.
  */
 export const NX = 1n;
 export const UF = 2n;

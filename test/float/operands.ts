@@ -2,7 +2,9 @@ import { canonicalNaN, infinity, SHAPES } from './model.ts';
 import type { Format, Kind } from './operations.ts';
 import type { Random } from './random.ts';
 
-/** Patterns where something changes: zeros, the ends of each range, ones, powers of two, infinities, both sorts of NaN. */
+/**
+ * Patterns where something changes: zeros, the ends of each range, ones, powers of two, infinities, both sorts of NaN.
+ */
 export function edgesOf(kind: Kind): bigint[] {
   return kind === 'f32' || kind === 'f64' ? floatEdges(kind) : integerEdges();
 }

@@ -3,7 +3,9 @@ import { OPERATIONS, type Operation } from './operations.ts';
 import { Random } from './random.ts';
 import { RECORD_BYTES, Runner } from './runner.ts';
 
-/** GODWIT_SPEED=1 prints what a call takes, in nanoseconds, on ordinary numbers: exact, fast, fast with inexact raised. */
+/**
+ * GODWIT_SPEED=1 prints what a call takes, in nanoseconds, on ordinary numbers: exact, fast, fast with inexact raised.
+ */
 const COUNT = 2000;
 const ROUNDS = 400;
 const SEED = 5;

@@ -3,7 +3,10 @@ import { MODE_NAMES, modesOf, OPERATIONS } from './operations.ts';
 import { Runner } from './runner.ts';
 import { findGenerator, runVectors } from './vectors.ts';
 
-/** Berkeley TestFloat's vectors, with RISC-V's choices. GODWIT_LONG=1 runs all of level 1 and a million of level 2 per mode. */
+/**
+ * Berkeley TestFloat's vectors, with RISC-V's choices. GODWIT_LONG=1 runs all of level 1 and a million of level 2 per
+ * mode.
+ */
 const long = process.env.GODWIT_LONG === '1';
 const LIMIT = long ? Number.POSITIVE_INFINITY : 50_000;
 const LEVEL_2_LIMIT = 1_000_000;

@@ -45,7 +45,10 @@ export class Qemu {
     this.#child.stdin.write(text);
   }
 
-  /** Resolves when the console has shown `wanted` after the first `from` characters; rejects when the machine ends before. */
+  /**
+   * Resolves when the console has shown `wanted` after the first `from` characters; rejects when the machine ends
+   * before.
+   */
   async waitFor(wanted: string, from = 0): Promise<void> {
     let ended = false;
     void this.#status.then(() => {

@@ -10,7 +10,10 @@ const SLICE = 100_000n;
 /** What a command may take. */
 const LIMIT = 400_000_000n;
 
-/** A guest with a shell, in a machine without a clock: idle time is skipped. It can be forked, and keeps what reached it. */
+/**
+ * A guest with a shell, in a machine without a clock: idle time is skipped. It can be forked, and keeps what reached
+ * it.
+ */
 export class ShellGuest {
   readonly core: MachineCore;
   readonly events: LoggedEvent[] = [];

@@ -43,7 +43,9 @@ function run(tool: string, options: readonly string[]): string {
   return stdout;
 }
 
-/** One spelling: no symbols and comments, addresses and numbers alike, no hint on which CSRs a binutils knows by name. */
+/**
+ * One spelling: no symbols and comments, addresses and numbers alike, no hint on which CSRs a binutils knows by name.
+ */
 function normalise(text: string): string {
   return text
     .replace(/\s*#.*$/, '')

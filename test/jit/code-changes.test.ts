@@ -8,8 +8,8 @@ import { collectGarbage } from '../../src/platform/node/garbage.ts';
 import { programMachine, runTo } from './program.ts';
 
 /**
- * Code that changes while it is hot. What it does is compared with the interpreter; what it costs is asserted as counts of
- * translations, never as time.
+ * Code that changes while it is hot. What it does is compared with the interpreter; what it costs is asserted as counts
+ * of translations, never as time.
  */
 
 /** Knows how many of the modules that it made there still are. */

@@ -75,7 +75,10 @@ interface GuestProgram {
   readonly image: Image;
 }
 
-/** Runs a program with the interpreter's fast loop, stopping at random points; the others must come through the same ones. */
+/**
+ * Runs a program with the interpreter's fast loop, stopping at random points; the others must come through the same
+ * ones.
+ */
 export function comparePrograms(machines: Machines, { seed, image }: GuestProgram): Comparison {
   const { interpreter, stepping, translating } = machines;
   const snapshots = referenceRun(interpreter, image, new Random(seed));
@@ -128,7 +131,8 @@ function firstDifference(
     if (isSame(snapshot, expected)) continue;
     return `${name}: stop ${i} of ${snapshots.length}: ${show(snapshot)} instead of ${show(expected)}\n${registers(machine)}`;
   }
-  // Where the host looks after the power-off differs between stepping and running, so the end is compared by what is left.
+  // Where the host looks after the power-off differs between stepping and running, so the end is compared by what is
+  // left.
   const { kind } = machine.core.run(BRANCH_LIMIT);
   if (kind !== 'finished') return `${name}: ${kind} at the end`;
   const at = machine.result(image).findIndex((byte, i) => byte !== result[i]);

@@ -5,8 +5,8 @@ import { finish } from '../differential/runner.ts';
 import { PTE, pte, satpOf } from '../differential/tables.ts';
 
 /**
- * Where the parts of a generated program (graph-program.ts) lie. It runs in S-mode under Sv39, in two address spaces, which map the
- * pages of its code to frames that do not lie together:
+ * Where the parts of a generated program (graph-program.ts) lie. It runs in S-mode under Sv39, in two address spaces,
+ * which map the pages of its code to frames that do not lie together:
  *
  *     RUNNER          start and end, in M-mode; the handler of traps, in S-mode
  *     TABLES          page tables

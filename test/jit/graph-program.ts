@@ -12,9 +12,9 @@ import type { Image } from '../differential/image.ts';
 import * as P from './graph-layout.ts';
 
 /**
- * Programs whose blocks form random graphs: loops in loops, loops with several entries, switches, calls whose returns do not match,
- * jumps into the middle of instructions, instructions across pages. They store next to their code, change it, and have other frames
- * mapped in its place. They end: every way back costs fuel, and none is taken without.
+ * Programs whose blocks form random graphs: loops in loops, loops with several entries, switches, calls whose returns
+ * do not match, jumps into the middle of instructions, instructions across pages. They store next to their code, change
+ * it, and have other frames mapped in its place. They end: every way back costs fuel, and none is taken without.
  *
  * Registers with a role:
  */
@@ -83,8 +83,8 @@ export interface GraphOptions {
   /** Leaves room between some blocks, so that the code has several pages. */
   readonly spread: boolean;
   /**
-   * Every change of code is followed by `fence.i`: without it the specification allows the old code as well as the new. QEMU 7.2 runs
-   * old code behind an `sfence.vma`, too, to the end of its block.
+   * Every change of code is followed by `fence.i`: without it the specification allows the old code as well as the new.
+   * QEMU 7.2 runs old code behind an `sfence.vma`, too, to the end of its block.
    */
   readonly fenced: boolean;
 }
@@ -322,8 +322,8 @@ class Writer {
   }
 
   /**
-   * A jump, perhaps, into the middle of an instruction of 4 bytes. There begins one of 2 bytes, or one of 4 whose end is one of 2 for
-   * those who did not jump: both ways come together behind it.
+   * A jump, perhaps, into the middle of an instruction of 4 bytes. There begins one of 2 bytes, or one of 4 whose end
+   * is one of 2 for those who did not jump: both ways come together behind it.
    */
   private overlap(): void {
     const { a, random } = this;
@@ -397,7 +397,10 @@ class Writer {
     if (random.oneIn(2)) a.op(random.pick(['lbu', 'lh', 'lwu', 'ld']), { rd: random.pick(FREE), rs1: T0 });
   }
 
-  /** Another `addi` in the place of one, whole or in part: any mixture of two is one too, with the destination of one of them. */
+  /**
+   * Another `addi` in the place of one, whole or in part: any mixture of two is one too, with the destination of one of
+   * them.
+   */
   private patch(): void {
     const { a, random } = this;
     this.pairFromTable(PATCHES);

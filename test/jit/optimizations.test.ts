@@ -7,7 +7,10 @@ import { fillWithSequences, newBatch, type Setting } from '../differential/progr
 import { seedOf } from '../differential/seed.ts';
 import { programMachine } from './program.ts';
 
-/** Calls, returns, a jump table, floating point, CSRs, neighbouring accesses, a cold block and a region that ends in another page. */
+/**
+ * Calls, returns, a jump table, floating point, CSRs, neighbouring accesses, a cold block and a region that ends in
+ * another page.
+ */
 const PROGRAM = `
           auipc s2,0x0
           lui t0,0x6

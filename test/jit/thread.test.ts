@@ -46,7 +46,9 @@ function machine(compiler?: RegionCompiler): Promise<MachineCore> {
   });
 }
 
-/** Runs it as the live runner does, with a round of the event loop between slices; longer while `until` does not hold. */
+/**
+ * Runs it as the live runner does, with a round of the event loop between slices; longer while `until` does not hold.
+ */
 async function run(core: MachineCore, until: () => boolean = () => true): Promise<bigint> {
   while (core.current.branches < LAST_BRANCHES) {
     core.run(core.current.branches + 20_000n);

@@ -8,7 +8,9 @@ import { assemble } from './assembly.ts';
 import { pageCode } from './page-code.ts';
 import { programMachine, runTo } from './program.ts';
 
-/** An interpreter in the guest: every operation ends with an indirect jump to the next, and any can follow any other. */
+/**
+ * An interpreter in the guest: every operation ends with an indirect jump to the next, and any can follow any other.
+ */
 
 const NEXT = `
           ld a1,0(a0)

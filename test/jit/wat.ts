@@ -4,9 +4,9 @@ import * as L from '../../src/hart/layout.ts';
 import { F_NAMES, X_NAMES } from '../../src/isa/index.ts';
 
 /**
- * A function of a WebAssembly module as folded text, as people want to review it. Locals have the names of what the function loads
- * into them first; offsets in a hart have the names of hart/layout.ts, so that a change of the layout does not change the text. But
- * for these names it is WebAssembly's text format.
+ * A function of a WebAssembly module as folded text, as people want to review it. Locals have the names of what the
+ * function loads into them first; offsets in a hart have the names of hart/layout.ts, so that a change of the layout
+ * does not change the text. But for these names it is WebAssembly's text format.
  */
 
 type Node = string | Node[];
@@ -87,7 +87,10 @@ function localIn(func: Node[], pattern: RegExp): string | undefined {
   return undefined;
 }
 
-/** Names of locals: parameters, the two ways out, the transfers that are left, then what is loaded from the hart before anything else happens. */
+/**
+ * Names of locals: parameters, the two ways out, the transfers that are left, then what is loaded from the hart before
+ * anything else happens.
+ */
 function localNames(func: Node[]): ReadonlyMap<string, string> {
   const names = new Map(PARAMETERS.map((name, i) => [`$p${i}`, `$${name}`]));
   const target = localIn(func, new RegExp(`^\\(i64\\.store offset=${L.PC} \\$p0 (\\$l\\d+)\\)$`));
@@ -110,7 +113,10 @@ function localNames(func: Node[]): ReadonlyMap<string, string> {
   return names;
 }
 
-/** Leaves out what says nothing: reading a local, alignment (which is a hint, and always 1), labels that nothing branches to. */
+/**
+ * Leaves out what says nothing: reading a local, alignment (which is a hint, and always 1), labels that nothing
+ * branches to.
+ */
 function simplified(node: Node, targets: ReadonlySet<string>): Node {
   if (!Array.isArray(node)) return node;
   if (node[0] === 'local.get') return node[1]!;

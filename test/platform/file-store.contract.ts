@@ -1,6 +1,6 @@
 /**
- * What every FileStore does, whatever host it is of. It needs neither Node.js nor a test framework, so that it can be run wherever a host is:
- * `run` gets an empty folder of the store's, and throws when something is not as it should be.
+ * What every FileStore does, whatever host it is of. It needs neither Node.js nor a test framework, so that it can be
+ * run wherever a host is: `run` gets an empty folder of the store's, and throws when something is not as it should be.
  */
 import type { ByteFile, FileStore } from '../../src/platform/files.ts';
 

@@ -1,7 +1,10 @@
 import { expect } from 'vitest';
 import type { SpeedscopeFile } from '../../src/profile/index.ts';
 
-/** What https://www.speedscope.app/file-format-schema.json asks of a file with sampled profiles, and that its parts agree. */
+/**
+ * What https://www.speedscope.app/file-format-schema.json asks of a file with sampled profiles, and that its parts
+ * agree.
+ */
 export function expectSpeedscope(value: unknown): SpeedscopeFile {
   const file = value as SpeedscopeFile;
   expect(file.$schema).toBe('https://www.speedscope.app/file-format-schema.json');

@@ -10,7 +10,10 @@ import { LiveMachine } from './live-recording.ts';
 const MIB = 1024 ** 2;
 const DISK_BYTES = 32 * MIB;
 
-/** A guest at its shell prompt with a disk, kept as it was when it came there: machines that go on from there start at once. */
+/**
+ * A guest at its shell prompt with a disk, kept as it was when it came there: machines that go on from there start at
+ * once.
+ */
 export class BootedMachine {
   private readonly machine: LiveMachine;
   private readonly snapshot: MachineSnapshot;

@@ -1,6 +1,6 @@
 /**
- * Machines of one memory in several engines, as threads have one each: here in one thread, in an order that a seed chooses. Each pair of
- * forks of one moment, wherever they run, must do the same.
+ * Machines of one memory in several engines, as threads have one each: here in one thread, in an order that a seed
+ * chooses. Each pair of forks of one moment, wherever they run, must do the same.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MachineCore } from '../../src/machine/core.ts';
@@ -53,7 +53,8 @@ describe('code that is written between forks', () => {
     const other = await joinEngine({ memory: arena.memory, lock: new MemoryLock(word, 1) }, { translation });
     const options = { memoryBytes: root.ram.sizeBytes, seed: new Uint8Array(32), load: () => {} };
     for (let adds = 1; adds <= 20; adds++) {
-      // The root is the last that has the frame, or gets one that was given back: it writes there, and only its own engine sees it.
+      // The root is the last that has the frame, or gets one that was given back: it writes there, and only its own
+      // engine sees it.
       root.ram.copyIn(NEXT_PAGE, adding(adds));
       const snapshot = root.snapshot();
       const handed = snapshot.memory.handOver();

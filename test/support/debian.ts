@@ -11,8 +11,8 @@ const TIMEOUT_MS = 400_000;
 const BOOT_TIMEOUT_MS = 200_000;
 
 /**
- * A test with a machine at the prompt of Debian on a disk of its own, and a folder that is gone afterwards. Building Debian's disk takes
- * many minutes: without one the test is skipped.
+ * A test with a machine at the prompt of Debian on a disk of its own, and a folder that is gone afterwards. Building
+ * Debian's disk takes many minutes: without one the test is skipped.
  */
 export async function itWithDebian(
   name: string,

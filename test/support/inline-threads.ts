@@ -4,8 +4,8 @@ import { runThreadTask } from '../../src/service/thread-tasks.ts';
 /** One end of a channel within a thread. What is posted is copied, and comes later, as between threads. */
 class InlinePort implements Port {
   peer: InlinePort | undefined;
-  readonly #waiting: unknown[] = [];
-  #listener: ((message: unknown) => void) | undefined;
+  private readonly waiting: unknown[] = [];
+  private listener: ((message: unknown) => void) | undefined;
 
   post(message: unknown, transfer: readonly Transferable[] = []): void {
     const copy = structuredClone(message, { transfer: transfer as unknown as ArrayBuffer[] });
@@ -13,17 +13,17 @@ class InlinePort implements Port {
   }
 
   onMessage(listener: (message: unknown) => void): void {
-    this.#listener = listener;
-    for (const message of this.#waiting.splice(0)) listener(message);
+    this.listener = listener;
+    for (const message of this.waiting.splice(0)) listener(message);
   }
 
   hear(message: unknown): void {
-    if (this.#listener) this.#listener(message);
-    else this.#waiting.push(message);
+    if (this.listener) this.listener(message);
+    else this.waiting.push(message);
   }
 
   takeNow(): { readonly message: unknown } | undefined {
-    return this.#waiting.length === 0 ? undefined : { message: this.#waiting.shift() };
+    return this.waiting.length === 0 ? undefined : { message: this.waiting.shift() };
   }
 
   onClose(): void {}
@@ -34,18 +34,18 @@ class InlinePort implements Port {
 }
 
 class InlineThread extends InlinePort implements Thread {
-  #onEnd: ((error: unknown) => void) | undefined;
+  private onEndValue: ((error: unknown) => void) | undefined;
 
   constructor(task: ThreadTask, data: unknown) {
     super();
     const parent = new InlinePort();
     this.peer = parent;
     parent.peer = this;
-    runThreadTask(task, { parent, data }).catch((error: unknown) => this.#onEnd?.(error));
+    runThreadTask(task, { parent, data }).catch((error: unknown) => this.onEndValue?.(error));
   }
 
   onEnd(listener: (error: unknown) => void): void {
-    this.#onEnd = listener;
+    this.onEndValue = listener;
   }
 
   keepAlive(): void {}

@@ -33,7 +33,10 @@ export class SimulatedMachine {
     this.core.deliver({ kind: 'input', port: 'uart', bytes: new TextEncoder().encode(text) });
   }
 
-  /** Runs until `wanted` is printed after what was found last, or the guest has powered off; throws after `branches` more. */
+  /**
+   * Runs until `wanted` is printed after what was found last, or the guest has powered off; throws after `branches`
+   * more.
+   */
   runUntil(wanted: string | 'power-off', branches: bigint): void {
     const end = this.core.current.branches + branches;
     for (;;) {

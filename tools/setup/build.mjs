@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { lastLines, ROOT, run, SetupError, say, writeProblem } from './common.mjs';
 
 const COMPILER = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-/** One of the build's results. Were it missing, somebody would have taken it away, which the build mode does not notice. */
+/**
+ * One of the build's results. Were it missing, somebody would have taken it away, which the build mode does not notice.
+ */
 const PROGRAM = join(ROOT, 'dist', 'cli', 'main.js');
 /** Made by what was compiled: a machine starts without it, too, but has to make it first. */
 const INTERPRETER = join(ROOT, 'dist', 'interpreter.wasm');

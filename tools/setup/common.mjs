@@ -32,7 +32,10 @@ function isExecutable(path) {
   }
 }
 
-/** Runs a program to its end without a terminal; its output is kept, and what it says on standard error shown with `show`. */
+/**
+ * Runs a program to its end without a terminal; its output is kept, and what it says on standard error shown with
+ * `show`.
+ */
 export function run(command, args, { show = false, env = {} } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {

@@ -1,4 +1,6 @@
-/** The packages from npm. What is installed is told by the list that npm itself writes at the end of an installation. */
+/**
+ * The packages from npm. What is installed is told by the list that npm itself writes at the end of an installation.
+ */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { diskIsFull, lastLines, ROOT, run, SetupError, say, writeProblem } from './common.mjs';

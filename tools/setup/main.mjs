@@ -1,4 +1,7 @@
-/** The steps in their order. Those that change the checkout run under a lock, so that several set-ups at once don't meet. */
+/**
+ * The steps in their order. Those that change the checkout run under a lock, so that several set-ups at once don't
+ * meet.
+ */
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +47,10 @@ async function setUp(args) {
 
 const HELD_BY_ANOTHER = 75;
 
-/** Runs this set-up again under flock(1), which waits for others. Undefined where there is no flock: then it runs without. */
+/**
+ * Runs this set-up again under flock(1), which waits for others. Undefined where there is no flock: then it runs
+ * without.
+ */
 async function runLocked(args) {
   const flock = findProgram('flock');
   if (flock === undefined) return undefined;

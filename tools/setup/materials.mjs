@@ -1,4 +1,7 @@
-/** What tests need beside programs: the vectors of Berkeley TestFloat, and Debian's kernel. Both live in the user's cache folder. */
+/**
+ * What tests need beside programs: the vectors of Berkeley TestFloat, and Debian's kernel. Both live in the user's
+ * cache folder.
+ */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ROOT, run, say } from './common.mjs';

@@ -1,6 +1,7 @@
 /**
- * Debian packages that tests use: QEMU and its disk tools as oracles, cross compilers for guest programs, firmware. They are
- * installed when that needs no question; else the command is printed, and the tests that need them say that they are skipped.
+ * Debian packages that tests use: QEMU and its disk tools as oracles, cross compilers for guest programs, firmware.
+ * They are installed when that needs no question; else the command is printed, and the tests that need them say that
+ * they are skipped.
  */
 import { existsSync } from 'node:fs';
 import { findProgram, lastLines, run, say, statusOf } from './common.mjs';

@@ -1,6 +1,6 @@
 /**
- * A vitest reporter. It counts the tests and writes the result to the file that GODWIT_TEST_SUMMARY names, and it ends a run in
- * which nothing happens any more: a test that never yields blocks vitest's own timeouts.
+ * A vitest reporter. It counts the tests and writes the result to the file that GODWIT_TEST_SUMMARY names, and it ends
+ * a run in which nothing happens any more: a test that never yields blocks vitest's own timeouts.
  */
 import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';

@@ -1,4 +1,7 @@
-/** Reads the instruction at a virtual address as the hart would, but without changing anything: no TLB, no accessed bits. */
+/**
+ * Reads the instruction at a virtual address as the hart would, but without changing anything: no TLB, no accessed
+ * bits.
+ */
 import {
   Privilege,
   PTE_R,

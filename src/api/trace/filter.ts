@@ -13,9 +13,9 @@ const ADDRESS = /^0x([0-9a-f]+)$/i;
 const MNEMONIC = /^[a-z][a-z0-9.*?]*$/i;
 
 /**
- * Reads a filter: items with commas between. "0x80200000-0x80200fff" and "0x80200010" are virtual addresses, "sret" or "c.*"
- * mnemonics, in which * and ? stand for letters. An instruction is shown when it is at one of the addresses (if there are any)
- * and has one of the mnemonics (if there are any). Throws GodwitError('usage').
+ * Reads a filter: items with commas between. "0x80200000-0x80200fff" and "0x80200010" are virtual addresses, "sret" or
+ * "c.*" mnemonics, in which * and ? stand for letters. An instruction is shown when it is at one of the addresses (if
+ * there are any) and has one of the mnemonics (if there are any). Throws GodwitError('usage').
  */
 export function parseTraceFilter(text: string): TraceFilter {
   const ranges: { start: bigint; end: bigint }[] = [];

@@ -10,8 +10,8 @@ const SLICE_INSTRUCTIONS = 2000;
 const MODES = ['U', 'S', '-', 'M'];
 
 /**
- * Makes a machine show what it executes: from now on it runs instruction by instruction, at the same execution points as before, and
- * `write` gets a line for each that the filter picks:
+ * Makes a machine show what it executes: from now on it runs instruction by instruction, at the same execution points
+ * as before, and `write` gets a line for each that the filter picks:
  *
  *     S ffffffff80200000 00000517  auipc a0,0x0
  *

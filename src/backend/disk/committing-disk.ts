@@ -15,91 +15,91 @@ const RULES = { imagesUnder: 0, targetIsEmpty: false };
  *     at the cursor       a piece is being copied; changes that touch it wait, for as long as one piece takes
  *     ahead of it         changes go to the overlay only
  *
- * So it ends after one pass, however much the machine writes. The parent is changed only where the overlay hides it, so that the two
- * together are right at every moment, also when the process dies. A change that was not flushed may then be seen through
- * the parent already; that is no different from one that has reached a disk early.
+ * So it ends after one pass, however much the machine writes. The parent is changed only where the overlay hides it, so
+ * that the two together are right at every moment, also when the process dies. A change that was not flushed may then
+ * be seen through the parent already; that is no different from one that has reached a disk early.
  */
 export class CommittingDisk implements Disk {
   readonly format: Disk['format'];
   readonly sizeBytes: number;
   readonly readonly = false;
-  readonly #overlay: Disk;
-  readonly #parent: Disk;
-  readonly #ranges = new RangeLock();
-  #cursor = 0;
+  private readonly overlay: Disk;
+  private readonly parent: Disk;
+  private readonly ranges = new RangeLock();
+  private cursor = 0;
   /** Set when the parent does not follow any more. */
-  #failure: unknown;
+  private failure: unknown;
 
   /** `parent` is writable, and lies under the overlay. Nothing happens until `commit`. */
   constructor(overlay: Disk, parent: Disk) {
     this.format = overlay.format;
     this.sizeBytes = overlay.sizeBytes;
-    this.#overlay = overlay;
-    this.#parent = parent;
+    this.overlay = overlay;
+    this.parent = parent;
   }
 
   /**
-   * Does the pass; the parent is flushed then, and goes on following. Throws when it was aborted, or when the parent could not be written: the
-   * overlay must stay in use.
+   * Does the pass; the parent is flushed then, and goes on following. Throws when it was aborted, or when the parent
+   * could not be written: the overlay must stay in use.
    */
   async commit(options: { signal?: Cancellation; onProgress?: (doneBytes: number) => void } = {}): Promise<void> {
-    while (this.#cursor < this.sizeBytes) {
+    while (this.cursor < this.sizeBytes) {
       throwIfCancelled(options.signal, 'Committing the disk was called off');
-      await this.#step();
-      options.onProgress?.(this.#cursor);
+      await this.step();
+      options.onProgress?.(this.cursor);
     }
-    await this.#parent.flush();
+    await this.parent.flush();
     this.assertFollowing();
   }
 
   /** Throws what kept the parent from following. */
   assertFollowing(): void {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.failure !== undefined) throw this.failure;
   }
 
-  async #step(): Promise<void> {
-    const offset = this.#cursor;
+  private async step(): Promise<void> {
+    const offset = this.cursor;
     const end = Math.min(this.sizeBytes, offset + STEP_BYTES);
-    await this.#ranges.run(offset, end - offset, async () => {
+    await this.ranges.run(offset, end - offset, async () => {
       this.assertFollowing();
-      this.#cursor = await transferPiece(this.#overlay, this.#parent, { offset, end }, RULES);
+      this.cursor = await transferPiece(this.overlay, this.parent, { offset, end }, RULES);
     });
   }
 
   read(offset: number, into: Uint8Array): Promise<void> {
-    return this.#overlay.read(offset, into);
+    return this.overlay.read(offset, into);
   }
 
   /** What was flushed is in the overlay, which hides the parent there. */
   flush(): Promise<void> {
-    return this.#overlay.flush();
+    return this.overlay.flush();
   }
 
   write(offset: number, data: Uint8Array): Promise<void> {
-    return this.#change(
+    return this.change(
       { offset, length: data.length },
-      () => this.#overlay.write(offset, data),
-      () => this.#parent.write(offset, data),
+      () => this.overlay.write(offset, data),
+      () => this.parent.write(offset, data),
     );
   }
 
   writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
-    return this.#change(
+    return this.change(
       { offset, length },
-      () => this.#overlay.writeZeroes(offset, length, unmap),
-      () => this.#parent.writeZeroes(offset, length, unmap),
+      () => this.overlay.writeZeroes(offset, length, unmap),
+      () => this.parent.writeZeroes(offset, length, unmap),
     );
   }
 
   /** What a discard leaves is up to each disk, so the parent gets what it left in the overlay. */
   discard(offset: number, length: number): Promise<void> {
-    return this.#change(
+    return this.change(
       { offset, length },
-      () => this.#overlay.discard(offset, length),
+      () => this.overlay.discard(offset, length),
       async () => {
         const end = offset + length;
         for (let at = offset; at < end; ) {
-          at = await transferPiece(this.#overlay, this.#parent, { offset: at, end }, RULES);
+          at = await transferPiece(this.overlay, this.parent, { offset: at, end }, RULES);
         }
       },
     );
@@ -110,22 +110,22 @@ export class CommittingDisk implements Disk {
     return Promise.reject(new GodwitError('state', 'A disk that is being committed cannot be closed.'));
   }
 
-  async #change(
+  private async change(
     { offset, length }: { offset: number; length: number },
     onOverlay: () => Promise<void>,
     onParent: () => Promise<void>,
   ): Promise<void> {
-    await this.#ranges.run(offset, length, async () => {
+    await this.ranges.run(offset, length, async () => {
       try {
         await onOverlay();
       } catch (error) {
         // What the overlay has there now is not known, so neither is what the parent should have.
-        this.#failure ??= error;
+        this.failure ??= error;
         throw error;
       }
-      if (offset >= this.#cursor || this.#failure !== undefined) return;
+      if (offset >= this.cursor || this.failure !== undefined) return;
       await onParent().catch((error: unknown) => {
-        this.#failure ??= error;
+        this.failure ??= error;
       });
     });
   }

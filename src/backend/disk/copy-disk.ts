@@ -14,7 +14,9 @@ export interface CopyOptions {
   onProgress?: (doneBytes: number) => void;
 }
 
-/** Copies what `from` holds, which nobody changes meanwhile, to the empty disk `to` of the same size. Does not flush it. */
+/**
+ * Copies what `from` holds, which nobody changes meanwhile, to the empty disk `to` of the same size. Does not flush it.
+ */
 export async function copyDisk(from: Disk, to: Disk, options: CopyOptions): Promise<void> {
   const rules = { imagesUnder: options.imagesUnder, targetIsEmpty: !options.targetHasBacking };
   const end = from.sizeBytes;

@@ -1,8 +1,8 @@
 /**
  * A disk as a machine sees it: an array of bytes with a fixed size. All offsets and lengths are in bytes and lie within
- * `sizeBytes`; an implementation rejects others with a GodwitError('usage'). Host failures reject with GodwitError('io'),
- * 'full' or 'damaged'; after a failed write the content of that range is undefined, all else is as before.
- * Calls may overlap in time; overlapping *ranges* in flight have no defined order, like a real disk's.
+ * `sizeBytes`; an implementation rejects others with a GodwitError('usage'). Host failures reject with
+ * GodwitError('io'), 'full' or 'damaged'; after a failed write the content of that range is undefined, all else is as
+ * before. Calls may overlap in time; overlapping *ranges* in flight have no defined order, like a real disk's.
  */
 export interface Disk {
   /** Of the image; 'memory': there is none. */
@@ -22,8 +22,8 @@ export interface Disk {
   /** Reads of the range give zeros afterwards. `unmap`: the space may be given back to the host. */
   writeZeroes(offset: number, length: number, unmap: boolean): Promise<void>;
   /**
-   * What the disk has at `offset`, and for how many bytes at least, `maxBytes` at most. Holes are looked through, down to so many images
-   * under this one. Disks without it hold data everywhere.
+   * What the disk has at `offset`, and for how many bytes at least, `maxBytes` at most. Holes are looked through, down
+   * to so many images under this one. Disks without it hold data everywhere.
    */
   extentAt?(offset: number, maxBytes: number, imagesUnder: number): Promise<Extent>;
   /** Flushes, gives up the lock and closes. Calls after that reject. */

@@ -2,70 +2,73 @@ import type { ByteFile } from '../../platform/files.ts';
 import { assertRange, closedError, readonlyError } from './range.ts';
 import { SparseBytes } from './sparse-bytes.ts';
 
-/** A file in memory: for tests, and where there is no file system. Closing it keeps its content; `reopen` gives it again. */
+/**
+ * A file in memory: for tests, and where there is no file system. Closing it keeps its content; `reopen` gives it
+ * again.
+ */
 export class MemoryByteFile implements ByteFile {
   readonly name: string;
   readonly readonly: boolean;
-  readonly #content: MemoryFileContent;
-  #closed = false;
+  private readonly content: MemoryFileContent;
+  private closed = false;
 
   /** An empty file, or another handle on that content. `name` is for messages. */
   constructor(name: string, options: { readonly?: boolean; content?: MemoryFileContent } = {}) {
     this.name = name;
     this.readonly = options.readonly ?? false;
-    this.#content = options.content ?? new MemoryFileContent();
+    this.content = options.content ?? new MemoryFileContent();
   }
 
   /** Another handle on the same content. */
   reopen(options: { readonly?: boolean } = {}): MemoryByteFile {
-    return new MemoryByteFile(this.name, { ...options, content: this.#content });
+    return new MemoryByteFile(this.name, { ...options, content: this.content });
   }
 
   async size(): Promise<number> {
-    this.#check(false);
-    return this.#content.sizeBytes;
+    this.check(false);
+    return this.content.sizeBytes;
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.#check(false);
+    this.check(false);
     assertRange(Number.MAX_SAFE_INTEGER, offset, into.length);
-    this.#content.bytes.read(offset, into);
+    this.content.bytes.read(offset, into);
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    this.#check(true);
+    this.check(true);
     assertRange(Number.MAX_SAFE_INTEGER, offset, data.length);
-    this.#content.bytes.write(offset, data);
-    if (data.length > 0) this.#content.sizeBytes = Math.max(this.#content.sizeBytes, offset + data.length);
+    this.content.bytes.write(offset, data);
+    if (data.length > 0) this.content.sizeBytes = Math.max(this.content.sizeBytes, offset + data.length);
   }
 
   async truncate(sizeBytes: number): Promise<void> {
-    this.#check(true);
+    this.check(true);
     assertRange(Number.MAX_SAFE_INTEGER, sizeBytes, 0);
-    if (sizeBytes < this.#content.sizeBytes) {
-      this.#content.bytes.clear(sizeBytes, this.#content.sizeBytes - sizeBytes);
+    if (sizeBytes < this.content.sizeBytes) {
+      this.content.bytes.clear(sizeBytes, this.content.sizeBytes - sizeBytes);
     }
-    this.#content.sizeBytes = sizeBytes;
+    this.content.sizeBytes = sizeBytes;
   }
 
   async punchHole(offset: number, length: number): Promise<boolean> {
-    this.#check(true);
+    this.check(true);
     assertRange(Number.MAX_SAFE_INTEGER, offset, length);
-    this.#content.bytes.clear(offset, length);
+    this.content.bytes.clear(offset, length);
     return true;
   }
 
   async sync(): Promise<void> {
-    this.#check(false);
+    this.check(false);
   }
 
   async close(): Promise<void> {
-    this.#check(false);
-    this.#closed = true;
+    this.check(false);
+    this.closed = true;
   }
 
-  #check(writing: boolean): void {
-    if (this.#closed) throw closedError(this.name);
+  private check(writing: boolean): void {
+    if (this.closed) throw closedError(this.name);
     if (writing && this.readonly) throw readonlyError(this.name);
   }
 }

@@ -7,8 +7,8 @@ export class MemoryDisk implements Disk {
   readonly format = 'memory';
   readonly sizeBytes: number;
   readonly readonly: boolean;
-  readonly #bytes = new SparseBytes();
-  #closed = false;
+  private readonly bytes = new SparseBytes();
+  private closed = false;
 
   /** All zeros. Throws GodwitError('usage') for a size that no disk has. */
   constructor(sizeBytes: number, options: { readonly?: boolean } = {}) {
@@ -18,41 +18,41 @@ export class MemoryDisk implements Disk {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.#check(offset, into.length);
-    this.#bytes.read(offset, into);
+    this.check(offset, into.length);
+    this.bytes.read(offset, into);
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    this.#checkWrite(offset, data.length);
-    this.#bytes.write(offset, data);
+    this.checkWrite(offset, data.length);
+    this.bytes.write(offset, data);
   }
 
   async flush(): Promise<void> {
-    this.#check(0, 0);
+    this.check(0, 0);
   }
 
   async discard(offset: number, length: number): Promise<void> {
-    this.#checkWrite(offset, length);
-    this.#bytes.clear(offset, length);
+    this.checkWrite(offset, length);
+    this.bytes.clear(offset, length);
   }
 
   async writeZeroes(offset: number, length: number, _unmap: boolean): Promise<void> {
-    this.#checkWrite(offset, length);
-    this.#bytes.clear(offset, length);
+    this.checkWrite(offset, length);
+    this.bytes.clear(offset, length);
   }
 
   async close(): Promise<void> {
-    this.#check(0, 0);
-    this.#closed = true;
+    this.check(0, 0);
+    this.closed = true;
   }
 
-  #check(offset: number, length: number): void {
-    if (this.#closed) throw closedError('The memory disk');
+  private check(offset: number, length: number): void {
+    if (this.closed) throw closedError('The memory disk');
     assertRange(this.sizeBytes, offset, length);
   }
 
-  #checkWrite(offset: number, length: number): void {
-    this.#check(offset, length);
+  private checkWrite(offset: number, length: number): void {
+    this.check(offset, length);
     if (this.readonly) throw readonlyError('The memory disk');
   }
 }

@@ -4,7 +4,10 @@ import type { ByteFile } from '../../platform/files.ts';
 /** Formats of images that godwit reads and writes. */
 export type DiskFormat = 'raw' | 'qcow2';
 
-/** First bytes of image formats that godwit does not read. Taken as raw they would give a guest nonsense, so they are named. */
+/**
+ * First bytes of image formats that godwit does not read. Taken as raw they would give a guest nonsense, so they are
+ * named.
+ */
 const FOREIGN_FORMATS: readonly { name: string; magic: readonly number[] }[] = [
   { name: 'VMDK', magic: ascii('KDMV') },
   { name: 'VMDK descriptor', magic: ascii('# Disk Desc') },

@@ -10,8 +10,9 @@ export interface RawDiskOptions {
   /** Nothing is written. */
   readonly?: boolean;
   /**
-   * Set when the format was guessed from the content. A guest must then not be able to turn its disk into one of another
-   * format, which might name any file of the host as its backing file: such a write to the first bytes is refused.
+   * Set when the format was guessed from the content. A guest must then not be able to turn its disk into one of
+   * another format, which might name any file of the host as its backing file: such a write to the first bytes is
+   * refused.
    */
   formatWasProbed?: boolean;
 }
@@ -21,9 +22,9 @@ export class RawDisk implements Disk {
   readonly format = 'raw';
   readonly sizeBytes: number;
   readonly readonly: boolean;
-  readonly #file: ByteFile;
-  readonly #formatWasProbed: boolean;
-  #closed = false;
+  private readonly file: ByteFile;
+  private readonly formatWasProbed: boolean;
+  private closed = false;
 
   /** Takes over the file, which is as large as the disk. */
   static async open(file: ByteFile, options: RawDiskOptions = {}): Promise<RawDisk> {
@@ -31,69 +32,69 @@ export class RawDisk implements Disk {
   }
 
   private constructor(file: ByteFile, sizeBytes: number, options: RawDiskOptions) {
-    this.#file = file;
+    this.file = file;
     this.sizeBytes = sizeBytes;
     this.readonly = (options.readonly ?? false) || file.readonly;
-    this.#formatWasProbed = options.formatWasProbed ?? false;
+    this.formatWasProbed = options.formatWasProbed ?? false;
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.#check(offset, into.length);
-    await this.#file.read(offset, into);
+    this.check(offset, into.length);
+    await this.file.read(offset, into);
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    this.#checkWrite(offset, data.length);
-    if (this.#formatWasProbed && offset < 4) await this.#refuseChangeOfFormat(offset, data);
-    await this.#file.write(offset, data);
+    this.checkWrite(offset, data.length);
+    if (this.formatWasProbed && offset < 4) await this.refuseChangeOfFormat(offset, data);
+    await this.file.write(offset, data);
   }
 
   async flush(): Promise<void> {
-    this.#check(0, 0);
-    if (!this.readonly) await this.#file.sync();
+    this.check(0, 0);
+    if (!this.readonly) await this.file.sync();
   }
 
   async discard(offset: number, length: number): Promise<void> {
-    this.#checkWrite(offset, length);
-    if (length > 0) await this.#file.punchHole(offset, length);
+    this.checkWrite(offset, length);
+    if (length > 0) await this.file.punchHole(offset, length);
   }
 
   async writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
-    this.#checkWrite(offset, length);
+    this.checkWrite(offset, length);
     if (length === 0) return;
-    if (unmap && (await this.#file.punchHole(offset, length))) return;
-    await fillWithZeros(this.#file, offset, length);
+    if (unmap && (await this.file.punchHole(offset, length))) return;
+    await fillWithZeros(this.file, offset, length);
   }
 
   async close(): Promise<void> {
-    this.#check(0, 0);
-    this.#closed = true;
+    this.check(0, 0);
+    this.closed = true;
     try {
-      if (!this.readonly) await this.#file.sync();
+      if (!this.readonly) await this.file.sync();
     } finally {
-      await this.#file.close();
+      await this.file.close();
     }
   }
 
-  async #refuseChangeOfFormat(offset: number, data: Uint8Array): Promise<void> {
+  private async refuseChangeOfFormat(offset: number, data: Uint8Array): Promise<void> {
     const start = new Uint8Array(4);
-    await this.#file.read(0, start);
+    await this.file.read(0, start);
     start.set(data.subarray(0, 4 - offset), offset);
     if (!looksLikeQcow2(start)) return;
     throw new GodwitError(
       'denied',
-      `The guest tried to turn the disk ${this.#file.name}, whose format was guessed as raw, into a qcow2 image.`,
+      `The guest tried to turn the disk ${this.file.name}, whose format was guessed as raw, into a qcow2 image.`,
       { hint: 'Name the format when you open the disk: format raw.' },
     );
   }
 
-  #check(offset: number, length: number): void {
-    if (this.#closed) throw closedError(`The disk ${this.#file.name}`);
+  private check(offset: number, length: number): void {
+    if (this.closed) throw closedError(`The disk ${this.file.name}`);
     assertRange(this.sizeBytes, offset, length);
   }
 
-  #checkWrite(offset: number, length: number): void {
-    this.#check(offset, length);
-    if (this.readonly) throw readonlyError(`The disk ${this.#file.name}`);
+  private checkWrite(offset: number, length: number): void {
+    this.check(offset, length);
+    if (this.readonly) throw readonlyError(`The disk ${this.file.name}`);
   }
 }

@@ -2,11 +2,11 @@ const CHUNK_BYTES = 64 * 1024;
 
 /** An array of bytes that keeps only the parts that were written; all else is zero. Offsets are in bytes. */
 export class SparseBytes {
-  readonly #chunks = new Map<number, Uint8Array>();
+  private readonly chunks = new Map<number, Uint8Array>();
 
   read(offset: number, into: Uint8Array): void {
     forEachPiece(offset, into.length, (index, start, at, length) => {
-      const chunk = this.#chunks.get(index);
+      const chunk = this.chunks.get(index);
       if (chunk === undefined) into.fill(0, at, at + length);
       else into.set(chunk.subarray(start, start + length), at);
     });
@@ -14,10 +14,10 @@ export class SparseBytes {
 
   write(offset: number, data: Uint8Array): void {
     forEachPiece(offset, data.length, (index, start, at, length) => {
-      let chunk = this.#chunks.get(index);
+      let chunk = this.chunks.get(index);
       if (chunk === undefined) {
         chunk = new Uint8Array(CHUNK_BYTES);
-        this.#chunks.set(index, chunk);
+        this.chunks.set(index, chunk);
       }
       chunk.set(data.subarray(at, at + length), start);
     });
@@ -27,12 +27,12 @@ export class SparseBytes {
   clear(offset: number, length: number): void {
     const end = offset + length;
     // A range may be far larger than what is kept, so go over what is kept.
-    for (const [index, chunk] of this.#chunks) {
+    for (const [index, chunk] of this.chunks) {
       const chunkStart = index * CHUNK_BYTES;
       const from = Math.max(offset, chunkStart) - chunkStart;
       const to = Math.min(end, chunkStart + CHUNK_BYTES) - chunkStart;
       if (from >= to) continue;
-      if (to - from === CHUNK_BYTES) this.#chunks.delete(index);
+      if (to - from === CHUNK_BYTES) this.chunks.delete(index);
       else chunk.fill(0, from, to);
     }
   }

@@ -1,5 +1,6 @@
 /**
- * The container that checkpoints are in. Integers are little-endian, types are four ASCII characters, checksums are CRC-32.
+ * The container that checkpoints are in. Integers are little-endian, types are four ASCII characters, checksums are
+ * CRC-32.
  *
  *     header         32 bytes
  *     sections       one after the other, without gaps

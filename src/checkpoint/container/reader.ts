@@ -34,8 +34,8 @@ export interface ContainerExpectations extends FileKind {
 }
 
 /**
- * The sections of a container. Opening it reads and checks the header, the trailer and the table; each section is checked when it
- * is read. Nothing is allocated by a length that has not been held against the length of the file.
+ * The sections of a container. Opening it reads and checks the header, the trailer and the table; each section is
+ * checked when it is read. Nothing is allocated by a length that has not been held against the length of the file.
  */
 export class Container {
   readonly source: ByteSource;

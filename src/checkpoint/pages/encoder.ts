@@ -26,9 +26,9 @@ export interface Chunk extends ChunkEntry {
 }
 
 /**
- * Puts pages into chunks, one after the other. `add` and `addChunk` take them in rising order; pages that are left out are
- * inherited, or zeros where there is no base. They and `end` give the bytes to append to the data section, if any; `index` is
- * the index section, after `end`.
+ * Puts pages into chunks, one after the other. `add` and `addChunk` take them in rising order; pages that are left out
+ * are inherited, or zeros where there is no base. They and `end` give the bytes to append to the data section, if any;
+ * `index` is the index section, after `end`.
  */
 export class PageEncoder {
   private readonly codec: Codec;
@@ -127,7 +127,10 @@ export class PageEncoder {
   }
 }
 
-/** Compresses the present pages of a chunk where that saves anything. What is given back does not share memory with `plain`. */
+/**
+ * Compresses the present pages of a chunk where that saves anything. What is given back does not share memory with
+ * `plain`.
+ */
 export function packChunk(codec: Codec, chunk: number, present: number, inherited: number, plain: Uint8Array): Chunk {
   if ((present & ALL_PAGES) === 0) return plainChunk(codec, chunk, present, inherited, plain);
   const deflated = codec.deflate(plain);

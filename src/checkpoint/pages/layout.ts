@@ -1,8 +1,8 @@
 /**
  * Pages of 4 KiB in chunks of eight: the memory of a machine, or the content of a disk. They take two sections.
  *
- * The data section has the stored bytes of the chunks, in the order of the index and without gaps. What is stored of a chunk are
- * its pages that are present, one after the other, either as they are or deflated (RFC 1951).
+ * The data section has the stored bytes of the chunks, in the order of the index and without gaps. What is stored of a
+ * chunk are its pages that are present, one after the other, either as they are or deflated (RFC 1951).
  *
  * The index section
  *      0  4  number of pages
@@ -20,8 +20,8 @@
  *     14  1  method: METHOD_*
  *     15  1  zero
  *
- * A page that is neither present nor inherited is all zeros. A chunk without an entry is inherited as a whole, or all zeros
- * where there is no base. An entry that says only that is not written.
+ * A page that is neither present nor inherited is all zeros. A chunk without an entry is inherited as a whole, or all
+ * zeros where there is no base. An entry that says only that is not written.
  */
 export const PAGE_BYTES = 4096;
 export const CHUNK_PAGES = 8;

@@ -15,8 +15,8 @@ interface Resolved {
 }
 
 /**
- * Pages of a file, of the file that it inherits from, and so on: the first of `levels` counts most. Where the lowest has a base
- * that is not among the levels, so have they together.
+ * Pages of a file, of the file that it inherits from, and so on: the first of `levels` counts most. Where the lowest
+ * has a base that is not among the levels, so have they together.
  */
 export class PageStack {
   readonly pageCount: number;
@@ -36,7 +36,9 @@ export class PageStack {
     this.hasBase = bottom.index.hasBase;
   }
 
-  /** Puts a page into the 4096 bytes of `into`; false, with nothing written: it is all zeros. For stacks without a base. */
+  /**
+   * Puts a page into the 4096 bytes of `into`; false, with nothing written: it is all zeros. For stacks without a base.
+   */
   read(page: number, into: Uint8Array): boolean {
     const chunk = Math.floor(page / CHUNK_PAGES);
     const bit = page % CHUNK_PAGES;
@@ -54,7 +56,9 @@ export class PageStack {
     return false;
   }
 
-  /** Pages that `read` finds in the same chunk of the same level as this one, itself included; none: it is all zeros. */
+  /**
+   * Pages that `read` finds in the same chunk of the same level as this one, itself included; none: it is all zeros.
+   */
   companions(page: number): readonly number[] {
     const chunk = Math.floor(page / CHUNK_PAGES);
     const bit = 1 << (page % CHUNK_PAGES);
@@ -157,7 +161,10 @@ export class PageStack {
     return found;
   }
 
-  /** Room for a chunk: that of the one that was used longest ago, since hundreds are unpacked while somebody waits for the guest. */
+  /**
+   * Room for a chunk: that of the one that was used longest ago, since hundreds are unpacked while somebody waits for
+   * the guest.
+   */
   private makeRoom(): Uint8Array {
     if (this.cache.size < CACHED_CHUNKS) return new Uint8Array(CHUNK_BYTES);
     const least = this.cache.entries().next().value;

@@ -60,7 +60,10 @@ export class StoredPages {
     }
   }
 
-  /** The present pages of the chunk of an entry, one after the other. `room`, which has place for any chunk, may become part of the result. */
+  /**
+   * The present pages of the chunk of an entry, one after the other. `room`, which has place for any chunk, may become
+   * part of the result.
+   */
   unpackInto(at: number, room: Uint8Array): Uint8Array {
     return this.unpack(this.chunkInto(at, room));
   }

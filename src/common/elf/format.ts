@@ -1,6 +1,6 @@
 /**
- * ELF64 as it lies in a file (System V ABI, "Object Files" and "Program Loading"; RISC-V psABI, "ELF Object Files"). Offsets and sizes
- * in bytes; everything is little-endian.
+ * ELF64 as it lies in a file (System V ABI, "Object Files" and "Program Loading"; RISC-V psABI, "ELF Object Files").
+ * Offsets and sizes in bytes; everything is little-endian.
  */
 
 /** "\x7fELF", as a little-endian number. */

@@ -8,11 +8,11 @@ interface Range {
 }
 
 /**
- * The devices' part of the physical address space. Addresses are numbers below 2^53; whoever has a wider one need not ask.
- * Nothing is allocated per access: the results of `find` and `read` are in fields.
+ * The devices' part of the physical address space. Addresses are numbers below 2^53; whoever has a wider one need not
+ * ask. Nothing is allocated per access: the results of `find` and `read` are in fields.
  *
- * An access that is not wholly inside one device is not the bus's to answer: `find` and `read` and `write` say so, and the
- * hart raises an access fault.
+ * An access that is not wholly inside one device is not the bus's to answer: `find` and `read` and `write` say so, and
+ * the hart raises an access fault.
  */
 export class MmioBus {
   /** Offset within the device that the last successful `find` returned. */
@@ -22,8 +22,8 @@ export class MmioBus {
   /** Result of the last successful `read` of 8 bytes: bits 63:32, unsigned; 0 for narrower reads. */
   high = 0;
 
-  readonly #ranges: Range[] = [];
-  #last: Range | undefined;
+  private readonly ranges: Range[] = [];
+  private last: Range | undefined;
 
   /** It must not overlap another device. */
   add(base: number, device: MmioDevice): void {
@@ -33,26 +33,26 @@ export class MmioBus {
     }
     // In order, without a sort: a board is made for each fork.
     let index = 0;
-    while (index < this.#ranges.length && this.#ranges[index]!.end <= base) index++;
-    const other = this.#ranges[index];
+    while (index < this.ranges.length && this.ranges[index]!.end <= base) index++;
+    const other = this.ranges[index];
     if (other !== undefined && other.base < end) {
       throw violation(`no devices overlap, as ${device.name} and ${other.device.name} at 0x${base.toString(16)}`);
     }
-    this.#ranges.splice(index, 0, { base, end, device });
+    this.ranges.splice(index, 0, { base, end, device });
   }
 
   /** All devices with their base addresses, lowest first. */
   get devices(): readonly { readonly base: number; readonly device: MmioDevice }[] {
-    return this.#ranges;
+    return this.ranges;
   }
 
   /** The device that holds all `width` bytes from `address` on, with `offset` set; undefined when there is none. */
   find(address: number, width: number): MmioDevice | undefined {
-    let range = this.#last;
+    let range = this.last;
     if (range === undefined || address < range.base || address >= range.end) {
-      range = this.#search(address);
+      range = this.search(address);
       if (range === undefined) return undefined;
-      this.#last = range;
+      this.last = range;
     }
     if (address + width > range.end) return undefined;
     this.offset = address - range.base;
@@ -88,12 +88,12 @@ export class MmioBus {
     return true;
   }
 
-  #search(address: number): Range | undefined {
+  private search(address: number): Range | undefined {
     let low = 0;
-    let high = this.#ranges.length - 1;
+    let high = this.ranges.length - 1;
     while (low <= high) {
       const middle = (low + high) >> 1;
-      const range = this.#ranges[middle]!;
+      const range = this.ranges[middle]!;
       if (address < range.base) high = middle - 1;
       else if (address >= range.end) low = middle + 1;
       else return range;

@@ -19,10 +19,10 @@ export class TestFinisher implements MmioDevice {
   readonly name = 'finisher';
   readonly sizeBytes = FINISHER_SIZE_BYTES;
 
-  readonly #finish: (finish: Finish) => void;
+  private readonly finish: (finish: Finish) => void;
 
   constructor(parts: { finish: (finish: Finish) => void }) {
-    this.#finish = parts.finish;
+    this.finish = parts.finish;
   }
 
   read(_offset: number, _width: AccessWidth): number {
@@ -34,13 +34,13 @@ export class TestFinisher implements MmioDevice {
     const code = value >>> 16;
     switch (value & 0xffff) {
       case FINISHER_PASS:
-        this.#finish({ kind: 'pass', code });
+        this.finish({ kind: 'pass', code });
         break;
       case FINISHER_FAIL:
-        this.#finish({ kind: 'fail', code });
+        this.finish({ kind: 'fail', code });
         break;
       case FINISHER_RESET:
-        this.#finish({ kind: 'reset', code });
+        this.finish({ kind: 'reset', code });
         break;
     }
   }

@@ -22,63 +22,63 @@ const NANOSECONDS_PER_TICK = 100n;
  * Goldfish real-time clock: guest time plus an offset that the guest sets, and one alarm. Registers take aligned 32-bit
  * accesses; others read as 0 and are ignored.
  *
- * The device has no timer of its own: the machine asks `nextAlarmTicks` when it plans how far the guest may run, and calls
- * `tick` when that time has come.
+ * The device has no timer of its own: the machine asks `nextAlarmTicks` when it plans how far the guest may run, and
+ * calls `tick` when that time has come.
  */
 export class GoldfishRtc implements MmioDevice {
   readonly name = 'rtc@0';
   readonly sizeBytes = RTC_SIZE_BYTES;
 
-  readonly #clock: GuestClock;
-  readonly #line: InterruptLine;
+  private readonly clock: GuestClock;
+  private readonly line: InterruptLine;
   /** Added to guest time, modulo 2^64 nanoseconds. */
-  #offsetNanoseconds = 0n;
-  #latchedTimeHigh = 0;
-  #alarmNanoseconds = 0n;
-  #alarmArmed = false;
-  #interruptEnabled = false;
-  #interruptPending = false;
+  private offsetNanoseconds = 0n;
+  private latchedTimeHigh = 0;
+  private alarmNanoseconds = 0n;
+  private alarmArmed = false;
+  private interruptEnabled = false;
+  private interruptPending = false;
 
   constructor(parts: { clock: GuestClock; line: InterruptLine }) {
-    this.#clock = parts.clock;
-    this.#line = parts.line;
+    this.clock = parts.clock;
+    this.line = parts.line;
   }
 
   /** Value of `GuestClock.ticks` at which the alarm is due; undefined when none is armed. */
   nextAlarmTicks(): bigint | undefined {
-    if (!this.#alarmArmed) return undefined;
-    const now = this.#now();
-    const ticks = this.#clock.ticks();
-    if (this.#alarmNanoseconds <= now) return ticks;
-    return ticks + (this.#alarmNanoseconds - now + NANOSECONDS_PER_TICK - 1n) / NANOSECONDS_PER_TICK;
+    if (!this.alarmArmed) return undefined;
+    const now = this.now();
+    const ticks = this.clock.ticks();
+    if (this.alarmNanoseconds <= now) return ticks;
+    return ticks + (this.alarmNanoseconds - now + NANOSECONDS_PER_TICK - 1n) / NANOSECONDS_PER_TICK;
   }
 
   /** Fires the alarm when it is armed and due; else does nothing. */
   tick(): void {
-    if (!this.#alarmArmed || this.#now() < this.#alarmNanoseconds) return;
-    this.#alarmArmed = false;
-    this.#interruptPending = true;
-    this.#updateLine();
+    if (!this.alarmArmed || this.now() < this.alarmNanoseconds) return;
+    this.alarmArmed = false;
+    this.interruptPending = true;
+    this.updateLine();
   }
 
   read(offset: number, width: AccessWidth): number {
     if (width !== 4) return 0;
     switch (offset) {
       case RTC_TIME_LOW: {
-        const now = this.#now();
-        this.#latchedTimeHigh = Number(now >> 32n);
+        const now = this.now();
+        this.latchedTimeHigh = Number(now >> 32n);
         return Number(now & 0xffff_ffffn);
       }
       case RTC_TIME_HIGH:
-        return this.#latchedTimeHigh;
+        return this.latchedTimeHigh;
       case RTC_ALARM_LOW:
-        return Number(this.#alarmNanoseconds & 0xffff_ffffn);
+        return Number(this.alarmNanoseconds & 0xffff_ffffn);
       case RTC_ALARM_HIGH:
-        return Number(this.#alarmNanoseconds >> 32n);
+        return Number(this.alarmNanoseconds >> 32n);
       case RTC_IRQ_ENABLED:
-        return this.#interruptEnabled ? 1 : 0;
+        return this.interruptEnabled ? 1 : 0;
       case RTC_ALARM_STATUS:
-        return this.#alarmArmed ? 1 : 0;
+        return this.alarmArmed ? 1 : 0;
       default:
         return 0;
     }
@@ -88,52 +88,52 @@ export class GoldfishRtc implements MmioDevice {
     if (width !== 4) return;
     switch (offset) {
       case RTC_TIME_LOW:
-        this.#setTime(withLowHalf(this.#now(), value));
+        this.setTime(withLowHalf(this.now(), value));
         break;
       case RTC_TIME_HIGH:
-        this.#setTime(withHighHalf(this.#now(), value));
+        this.setTime(withHighHalf(this.now(), value));
         break;
       case RTC_ALARM_LOW:
-        this.#alarmNanoseconds = withLowHalf(this.#alarmNanoseconds, value);
-        this.#alarmArmed = true;
+        this.alarmNanoseconds = withLowHalf(this.alarmNanoseconds, value);
+        this.alarmArmed = true;
         this.tick();
         break;
       case RTC_ALARM_HIGH:
-        this.#alarmNanoseconds = withHighHalf(this.#alarmNanoseconds, value);
+        this.alarmNanoseconds = withHighHalf(this.alarmNanoseconds, value);
         break;
       case RTC_IRQ_ENABLED:
-        this.#interruptEnabled = (value & 1) !== 0;
-        this.#updateLine();
+        this.interruptEnabled = (value & 1) !== 0;
+        this.updateLine();
         break;
       case RTC_CLEAR_ALARM:
-        this.#alarmArmed = false;
+        this.alarmArmed = false;
         break;
       case RTC_CLEAR_INTERRUPT:
-        this.#interruptPending = false;
-        this.#updateLine();
+        this.interruptPending = false;
+        this.updateLine();
         break;
     }
   }
 
   /** The time that the guest has set stays, as a real clock's battery keeps it. */
   reset(): void {
-    this.#latchedTimeHigh = 0;
-    this.#alarmNanoseconds = 0n;
-    this.#alarmArmed = false;
-    this.#interruptEnabled = false;
-    this.#interruptPending = false;
-    this.#updateLine();
+    this.latchedTimeHigh = 0;
+    this.alarmNanoseconds = 0n;
+    this.alarmArmed = false;
+    this.interruptEnabled = false;
+    this.interruptPending = false;
+    this.updateLine();
   }
 
   save(): PlainData {
     return {
       version: VERSION,
-      offsetNanoseconds: this.#offsetNanoseconds,
-      latchedTimeHigh: this.#latchedTimeHigh,
-      alarmNanoseconds: this.#alarmNanoseconds,
-      alarmArmed: this.#alarmArmed,
-      interruptEnabled: this.#interruptEnabled,
-      interruptPending: this.#interruptPending,
+      offsetNanoseconds: this.offsetNanoseconds,
+      latchedTimeHigh: this.latchedTimeHigh,
+      alarmNanoseconds: this.alarmNanoseconds,
+      alarmArmed: this.alarmArmed,
+      interruptEnabled: this.interruptEnabled,
+      interruptPending: this.interruptPending,
     };
   }
 
@@ -152,26 +152,26 @@ export class GoldfishRtc implements MmioDevice {
     const alarmArmed = reader.flag('alarmArmed');
     const interruptEnabled = reader.flag('interruptEnabled');
     const interruptPending = reader.flag('interruptPending');
-    this.#offsetNanoseconds = offsetNanoseconds;
-    this.#latchedTimeHigh = latchedTimeHigh;
-    this.#alarmNanoseconds = alarmNanoseconds;
-    this.#alarmArmed = alarmArmed;
-    this.#interruptEnabled = interruptEnabled;
-    this.#interruptPending = interruptPending;
-    this.#updateLine();
+    this.offsetNanoseconds = offsetNanoseconds;
+    this.latchedTimeHigh = latchedTimeHigh;
+    this.alarmNanoseconds = alarmNanoseconds;
+    this.alarmArmed = alarmArmed;
+    this.interruptEnabled = interruptEnabled;
+    this.interruptPending = interruptPending;
+    this.updateLine();
   }
 
-  #now(): bigint {
-    return BigInt.asUintN(64, this.#clock.epochNanoseconds() + this.#offsetNanoseconds);
+  private now(): bigint {
+    return BigInt.asUintN(64, this.clock.epochNanoseconds() + this.offsetNanoseconds);
   }
 
-  #setTime(time: bigint): void {
-    this.#offsetNanoseconds = BigInt.asUintN(64, time - this.#clock.epochNanoseconds());
+  private setTime(time: bigint): void {
+    this.offsetNanoseconds = BigInt.asUintN(64, time - this.clock.epochNanoseconds());
     this.tick();
   }
 
-  #updateLine(): void {
-    this.#line.set(this.#interruptPending && this.#interruptEnabled);
+  private updateLine(): void {
+    this.line.set(this.interruptPending && this.interruptEnabled);
   }
 }
 

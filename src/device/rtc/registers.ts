@@ -1,6 +1,6 @@
 /**
- * Goldfish real-time clock (GOLDFISH-VIRTUAL-HARDWARE.TXT, "Goldfish RTC"). 32-bit registers; times are nanoseconds since
- * 1970 in two halves.
+ * Goldfish real-time clock (GOLDFISH-VIRTUAL-HARDWARE.TXT, "Goldfish RTC"). 32-bit registers; times are nanoseconds
+ * since 1970 in two halves.
  *
  *   offset   access   meaning
  *   0x00     rw       TIME_LOW: reading it takes the time and latches TIME_HIGH; writing sets bits 31:0

@@ -15,8 +15,8 @@ import {
 } from './registers.ts';
 
 /**
- * The four modem input lines as MSR shows them. The other side is always there and ready (CTS, DSR, DCD); in loopback mode
- * the four modem outputs are the inputs (8.8).
+ * The four modem input lines as MSR shows them. The other side is always there and ready (CTS, DSR, DCD); in loopback
+ * mode the four modem outputs are the inputs (8.8).
  */
 export function modemLines(mcr: number): number {
   if ((mcr & MCR_LOOP) === 0) return MSR_CTS | MSR_DSR | MSR_DCD;

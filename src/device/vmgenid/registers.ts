@@ -1,6 +1,6 @@
 /**
- * VM generation id ("microsoft,vmgenid" in the device tree; Microsoft, "Virtual Machine Generation ID"): 16 bytes that differ
- * between any two machines that go on from the same state.
+ * VM generation id ("microsoft,vmgenid" in the device tree; Microsoft, "Virtual Machine Generation ID"): 16 bytes that
+ * differ between any two machines that go on from the same state.
  *
  *   offset   access   width     meaning
  *   0x0      r        1, 2, 4   the id, as 16 bytes of memory; any alignment

@@ -6,8 +6,8 @@ import { anySignaling } from './round.ts';
 type Order = 'eq' | 'lt' | 'le';
 
 /**
- * Sign-and-magnitude numbers as signed integers that are ordered alike; both zeros are 0. For binary32 the sign is moved to
- * bit 63 first.
+ * Sign-and-magnitude numbers as signed integers that are ordered alike; both zeros are 0. For binary32 the sign is
+ * moved to bit 63 first.
  */
 function orderKey(f: FunctionBuilder, context: ExactContext, bits: I64): I64 {
   const magnitude = magnitudeOf(context.format, bits);
@@ -36,8 +36,8 @@ export function defineOrder(module: ModuleBuilder, context: ExactContext, order:
 }
 
 /**
- * `min|max(hart, a, b)`: minimumNumber and maximumNumber of IEEE 754-2019, as the F extension has them since version 2.2.
- * A number wins over a NaN, -0 is less than +0.
+ * `min|max(hart, a, b)`: minimumNumber and maximumNumber of IEEE 754-2019, as the F extension has them since version
+ * 2.2. A number wins over a NaN, -0 is less than +0.
  */
 export function defineExtreme(module: ModuleBuilder, context: ExactContext, which: 'min' | 'max') {
   const { format } = context;

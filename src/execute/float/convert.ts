@@ -36,8 +36,8 @@ function extended(integer: IntegerFormat, value: I64): I64 {
 }
 
 /**
- * `toInteger(hart, a, rm)`: rounds to an integer. What does not fit, and NaN, gives the nearest limit (the largest for NaN)
- * and raises invalid, and then not inexact ("F" extension, "domains of float-to-integer conversions").
+ * `toInteger(hart, a, rm)`: rounds to an integer. What does not fit, and NaN, gives the nearest limit (the largest for
+ * NaN) and raises invalid, and then not inexact ("F" extension, "domains of float-to-integer conversions").
  */
 export function defineToInteger(module: ModuleBuilder, context: ExactContext, integer: IntegerFormat) {
   const { format } = context;
@@ -66,7 +66,10 @@ export function defineToInteger(module: ModuleBuilder, context: ExactContext, in
   });
 }
 
-/** Splits a number (leading bit at 63) that is to be shifted right into integer and fraction; the fraction keeps a sticky bit. */
+/**
+ * Splits a number (leading bit at 63) that is to be shifted right into integer and fraction; the fraction keeps a
+ * sticky bit.
+ */
 function split(
   f: FunctionBuilder,
   significand: I64,

@@ -23,9 +23,9 @@ function hostNumber(significand: I64, twice = i32(0)) {
 }
 
 /**
- * The significand for rounding from a root or quotient in [1, 2) that the host rounded to nearest, and the sign of what is
- * left. The exact value lies strictly between the two midpoints around the host's (neither a quotient nor a root is ever a
- * midpoint), so one bit more or less than the host's value, far below it, stands for the rest in every mode.
+ * The significand for rounding from a root or quotient in [1, 2) that the host rounded to nearest, and the sign of what
+ * is left. The exact value lies strictly between the two midpoints around the host's (neither a quotient nor a root is
+ * ever a midpoint), so one bit more or less than the host's value, far below it, stands for the rest in every mode.
  */
 function withRemainder(root: I64, remainder: I64): I64 {
   return root

@@ -16,10 +16,10 @@ import { raise } from './parts.ts';
 import { roundToOdd, twoProduct, twoSum } from './transform.ts';
 
 /**
- * Fast paths: the host's own operation, where its answer is known to be the guest's, flags included. The mode is to nearest
- * even, which is the host's, and either inexact is raised already and nothing else can be, or the result is seen to be exact.
- * Each function below writes code that hands a result to `give` in those cases and falls through in all others. `give` must
- * leave that place. No NaN that the host made is ever handed over: its bits are not determined.
+ * Fast paths: the host's own operation, where its answer is known to be the guest's, flags included. The mode is to
+ * nearest even, which is the host's, and either inexact is raised already and nothing else can be, or the result is
+ * seen to be exact. Each function below writes code that hands a result to `give` in those cases and falls through in
+ * all others. `give` must leave that place. No NaN that the host made is ever handed over: its bits are not determined.
  */
 export interface Circumstances {
   readonly fflagsOffset: number;
@@ -34,7 +34,10 @@ function inexactIsRaised({ fflagsOffset, hart }: Circumstances): I32 {
   return hart.load(fflagsOffset).and(NX);
 }
 
-/** Neither too large nor so small that an inexact one could underflow. (The smallest normal may have been rounded up to.) */
+/**
+ * Neither too large nor so small that an inexact one could underflow. (The smallest normal may have been rounded up
+ * to.)
+ */
 function isOrdinary<V extends HostNumber<V, B>, B extends Value>(host: Host<V, B>, value: V): I32 {
   const size = value.abs();
   return size.gt(host.constant(host.smallestNormal)).and(size.lt(host.constant(Number.POSITIVE_INFINITY)));
@@ -125,13 +128,16 @@ export function fastSqrt<V extends HostNumber<V, B>, B extends Value>(
   });
 }
 
-/** The bits of a binary64 significand that binary32 does not have, and their value halfway between two of its numbers. */
+/**
+ * The bits of a binary64 significand that binary32 does not have, and their value halfway between two of its numbers.
+ */
 const BELOW_BINARY32 = (1n << 29n) - 1n;
 const HALFWAY = 1n << 28n;
 
 /**
- * binary32: the product is exact in binary64, and rounding the binary64 sum again does harm only when that sum lies halfway
- * between two binary32 numbers without being exact; then it is first moved off the middle to the side of the exact sum.
+ * binary32: the product is exact in binary64, and rounding the binary64 sum again does harm only when that sum lies
+ * halfway between two binary32 numbers without being exact; then it is first moved off the middle to the side of the
+ * exact sum.
  */
 export function fastFma32(
   f: FunctionBuilder,
@@ -166,8 +172,8 @@ export function fastFma32(
 const PRODUCT_RANGE = 2 ** 480;
 
 /**
- * binary64: the product as a sum of two numbers, and those and the addend summed with one rounding by way of rounding to odd
- * (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
+ * binary64: the product as a sum of two numbers, and those and the addend summed with one rounding by way of rounding
+ * to odd (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
  */
 export function fastFma64(
   f: FunctionBuilder,

@@ -43,9 +43,9 @@ interface Operands {
 }
 
 /**
- * `fma(hart, a, b, c, rm)`: a * b + c, rounded once. The product is exact in 128 bits, its leading bit at 124 or 125; the
- * addend's is at 124. Whichever has the smaller exponent is shifted right; at least 20 bits below each are zero, so what
- * falls out and is kept as one sticky bit lies far below the rounding position, even after a cancellation.
+ * `fma(hart, a, b, c, rm)`: a * b + c, rounded once. The product is exact in 128 bits, its leading bit at 124 or 125;
+ * the addend's is at 124. Whichever has the smaller exponent is shifted right; at least 20 bits below each are zero, so
+ * what falls out and is kept as one sticky bit lies far below the rounding position, even after a cancellation.
  */
 export function defineFma(module: ModuleBuilder, context: ExactContext) {
   const { format } = context;
@@ -186,8 +186,8 @@ function subtractWide(f: FunctionBuilder, sum: Wide, addend: Wide, sign: Local<'
 }
 
 /**
- * Takes the upper 64 bits with the leading bit at 62, the rest jammed into bit 0. On entry `exponent` is that of bit 124, on
- * return that of the leading bit.
+ * Takes the upper 64 bits with the leading bit at 62, the rest jammed into bit 0. On entry `exponent` is that of bit
+ * 124, on return that of the leading bit.
  */
 function normalize(f: FunctionBuilder, { high, low }: Wide, exponent: Local<'i32'>): I64 {
   f.if(high.get.eqz(), () => {

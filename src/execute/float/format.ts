@@ -13,8 +13,8 @@ export const DZ = 8;
 export const NV = 16;
 
 /**
- * Significands of both formats are worked on in one form, that of binary64: the leading bit at 52. So one generator serves
- * both, and binary32 only rounds away more bits.
+ * Significands of both formats are worked on in one form, that of binary64: the leading bit at 52. So one generator
+ * serves both, and binary32 only rounds away more bits.
  */
 export const LEADING = 52n;
 

@@ -70,8 +70,8 @@ function exponentOf(value: F64): I64 {
 }
 
 /**
- * For binary64 the tests look at the low 64 bits of the product of two significands, which is all that a remainder that is
- * known to be small can differ in.
+ * For binary64 the tests look at the low 64 bits of the product of two significands, which is all that a remainder that
+ * is known to be small can differ in.
  */
 export const HOST64: Host<F64, I64> = {
   format: BINARY64,

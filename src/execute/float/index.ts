@@ -49,8 +49,8 @@ type Operation<P extends readonly ValueType[], R extends ValueType> = Callable &
 export type IntegerName = IntegerFormat['name'];
 
 /**
- * The operations of one format. Bit patterns are i32 for binary32 and i64 for binary64 (T below); what goes to or comes from
- * an integer register is an i64. Parameters are named in the order that they are given.
+ * The operations of one format. Bit patterns are i32 for binary32 and i64 for binary64 (T below); what goes to or comes
+ * from an integer register is an i64. Parameters are named in the order that they are given.
  */
 export interface FormatFunctions<T extends 'i32' | 'i64'> {
   /** (hart, a, b, rm) */
@@ -87,13 +87,15 @@ export interface FloatFunctions {
 }
 
 export interface FloatOptions {
-  /** Use the host's own operations where they are known to give the guest's result and flags. On unless said otherwise. */
+  /**
+   * Use the host's own operations where they are known to give the guest's result and flags. On unless said otherwise.
+   */
   readonly fastPaths?: boolean;
 }
 
 /**
- * Defines exact RISC-V floating point in a module. The functions take bit patterns, a hart's address, and a rounding mode
- * that is known to be valid (0 to 4); they add to the accrued exception flags, an i32 at `hart + fflagsOffset`.
+ * Defines exact RISC-V floating point in a module. The functions take bit patterns, a hart's address, and a rounding
+ * mode that is known to be valid (0 to 4); they add to the accrued exception flags, an i32 at `hart + fflagsOffset`.
  */
 export function defineFloat(module: ModuleBuilder, fflagsOffset: number, options: FloatOptions = {}): FloatFunctions {
   const fast = options.fastPaths ?? true;

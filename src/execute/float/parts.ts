@@ -74,8 +74,8 @@ export function fractionOf(format: FloatFormat, magnitude: I64): I64 {
 }
 
 /**
- * Shifts right and keeps, in bit 0, whether any one was lost ("jamming"). The value is below 2^63, so that a distance of 63
- * stands for all larger ones.
+ * Shifts right and keeps, in bit 0, whether any one was lost ("jamming"). The value is below 2^63, so that a distance
+ * of 63 stands for all larger ones.
  */
 export function shiftRightJam(f: FunctionBuilder, value: I64, distance: I32): I64 {
   const bounded = f.let(select(distance.ltU(63), distance, i32(63)).extendU());

@@ -3,10 +3,10 @@ import { type FloatFormat, NV, NX, OF, RNE, RUP, UF } from './format.ts';
 import { isSignaling, magnitudeOf, raise, shiftRightJam } from './parts.ts';
 
 /**
- * `round(hart, sign, exponent, significand, rm)`: rounds (-1)^sign * significand to the format, raises the flags that follow
- * from it, and packs the result (IEEE 754-2008 4.3, 7.4 to 7.6). The significand's leading bit is at 62, its bit 0 also
- * stands for everything below; `exponent` is that of the leading bit, biased, of any size. Tininess is detected after
- * rounding, as the RISC-V specification demands.
+ * `round(hart, sign, exponent, significand, rm)`: rounds (-1)^sign * significand to the format, raises the flags that
+ * follow from it, and packs the result (IEEE 754-2008 4.3, 7.4 to 7.6). The significand's leading bit is at 62, its bit
+ * 0 also stands for everything below; `exponent` is that of the leading bit, biased, of any size. Tininess is detected
+ * after rounding, as the RISC-V specification demands.
  */
 export function defineRound(module: ModuleBuilder, format: FloatFormat, fflagsOffset: number) {
   const { fractionBits, maximumExponent } = format;

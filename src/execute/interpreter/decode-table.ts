@@ -2,9 +2,9 @@ import { OP_UNDECODED, SLOT_BYTES, SLOT_OP } from '../../hart/decoded-slots.ts';
 import type { FunctionBuilder, I32 } from '../wasm/index.ts';
 
 /**
- * What instructions are decoded to, by their bits: a table in a machine's memory that the interpreter looks into before it asks the host.
- * A machine that was restored, or runs a program for the first time, decodes tens of thousands of instructions in its first moments, of
- * which two thirds are the same as others.
+ * What instructions are decoded to, by their bits: a table in a machine's memory that the interpreter looks into before
+ * it asks the host. A machine that was restored, or runs a program for the first time, decodes tens of thousands of
+ * instructions in its first moments, of which two thirds are the same as others.
  *
  *     entry (16 bytes)   0  u32  the instruction
  *                        4  8    its slot; an unused entry has OP_UNDECODED there

@@ -43,13 +43,16 @@ export interface PageEvents {
 const EVICTED_AT_ONCE = 64;
 
 /**
- * The decoded pages of an arena's frames. They are shared by all machines in it, since what they hold follows from the frame alone.
- * When all are in use some old ones are given up; what is still running of those is decoded again.
+ * The decoded pages of an arena's frames. They are shared by all machines in it, since what they hold follows from the
+ * frame alone. When all are in use some old ones are given up; what is still running of those is decoded again.
  */
 export class DecodedPages {
   private readonly arena: Arena;
   private readonly limit: number;
-  /** Those that frames have, the oldest first. An array: a set in which entries come and go leaves a table behind each time it is full. */
+  /**
+   * Those that frames have, the oldest first. An array: a set in which entries come and go leaves a table behind each
+   * time it is full.
+   */
   private live: number[] = [];
   private readonly free: number[] = [];
   private made = 0;
@@ -114,7 +117,9 @@ export class DecodedPages {
     return this.arena.view.getUint32(page + SLOTS_VERSION, true) === this.arena.versionOf(frame);
   }
 
-  /** The frame's page; emptied, if another thread has written the frame since it was decoded. Undefined: it has none. */
+  /**
+   * The frame's page; emptied, if another thread has written the frame since it was decoded. Undefined: it has none.
+   */
   find(frame: number): number | undefined {
     const page = this.arena.words[this.tableIndex(frame)]!;
     if (page === 0) return undefined;
@@ -140,9 +145,9 @@ export class DecodedPages {
   }
 
   /**
-   * Takes the page from a frame that holds data now, if nothing is decoded there, so that stores go to the frame directly again. True: the
-   * page must go out of every hart's fetch TLB. It cannot be the page that runs: the instruction that stores is decoded where it lies, and
-   * what the last IDLE_STORES_LIMIT stores hit was not decoded.
+   * Takes the page from a frame that holds data now, if nothing is decoded there, so that stores go to the frame
+   * directly again. True: the page must go out of every hart's fetch TLB. It cannot be the page that runs: the
+   * instruction that stores is decoded where it lies, and what the last IDLE_STORES_LIMIT stores hit was not decoded.
    */
   release(page: number): boolean {
     const { words, view } = this.arena;
@@ -175,8 +180,8 @@ export class DecodedPages {
   }
 
   /**
-   * Gives some of the older half of all pages up, first those that are not `dear`, and none that is in `running`: what fetch TLBs hold
-   * counts as new. False: all are running.
+   * Gives some of the older half of all pages up, first those that are not `dear`, and none that is in `running`: what
+   * fetch TLBs hold counts as new. False: all are running.
    */
   evict(running: ReadonlySet<number>, dear: (page: number) => boolean): boolean {
     const idle = this.live.filter((page) => !running.has(page));

@@ -240,8 +240,8 @@ interface Regions {
 }
 
 /**
- * After a region asked for it, the slot is interpreted even if a region starts there. What comes behind it should be translated
- * too, so the visit counts there.
+ * After a region asked for it, the slot is interpreted even if a region starts there. What comes behind it should be
+ * translated too, so the visit counts there.
  */
 function skipOne(f: FunctionBuilder, loop: LoopState, regions: Regions): void {
   const { slot, page } = loop;
@@ -344,7 +344,9 @@ function undecoded(f: FunctionBuilder, loop: Loop, ran: Local<'i32'> | undefined
   again(f, loop, ran);
 }
 
-/** A 4-byte instruction across two pages runs from the crossing slot, which stands at the same offset of its own page. */
+/**
+ * A 4-byte instruction across two pages runs from the crossing slot, which stands at the same offset of its own page.
+ */
 function crossing(f: FunctionBuilder, loop: Loop, ran: Local<'i32'> | undefined): void {
   const { page, slot, library, labels } = loop;
   const hart = loop.hart.get;

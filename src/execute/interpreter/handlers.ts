@@ -5,9 +5,9 @@ import type { Instruction } from '../../isa/instruction.ts';
 import { INSTRUCTIONS, instructionNamed } from '../../isa/table/index.ts';
 
 /**
- * The interpreter's cases. An instruction has one for each length it comes in; those with a target relative to pc also one for each
- * direction, since only transfers to lower or equal addresses are counted, and one for code in the crossing page, whose
- * target is always in another decoded page.
+ * The interpreter's cases. An instruction has one for each length it comes in; those with a target relative to pc also
+ * one for each direction, since only transfers to lower or equal addresses are counted, and one for code in the
+ * crossing page, whose target is always in another decoded page.
  */
 export interface Handler {
   readonly op: number;

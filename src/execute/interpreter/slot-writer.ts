@@ -2,13 +2,20 @@ import { SLOT_OP } from '../../hart/decoded-slots.ts';
 import { type Decoded, decodeOnce } from '../../isa/decode.ts';
 import { OP_ILLEGAL, opOf } from './handlers.ts';
 
-/** Slots by instruction, for these many instructions at once: the last ones whose bits had that hash. Few make up most of a program. */
+/**
+ * Slots by instruction, for these many instructions at once: the last ones whose bits had that hash. Few make up most
+ * of a program.
+ */
 const KEPT_BITS = 16;
 
-/** Typed arrays and not a Map of objects: what is replaced all the time is to leave nothing behind for the collector. */
+/**
+ * Typed arrays and not a Map of objects: what is replaced all the time is to leave nothing behind for the collector.
+ */
 class KeptSlots {
   private readonly bits = new Int32Array(1 << KEPT_BITS);
-  /** The slot as two little-endian words. An unused entry has 0, which no decoded instruction has: 0 is OP_UNDECODED. */
+  /**
+   * The slot as two little-endian words. An unused entry has 0, which no decoded instruction has: 0 is OP_UNDECODED.
+   */
   private readonly low = new Int32Array(1 << KEPT_BITS);
   private readonly high = new Int32Array(1 << KEPT_BITS);
 

@@ -4,7 +4,10 @@ import type { Decoded } from '../../isa/decode.ts';
 import { FRAME_BYTES } from '../../memory/layout.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from './options.ts';
 
-/** One instruction, by its byte offset from the start of the region's page. Negative ones and those from FRAME_BYTES on lie in other pages. */
+/**
+ * One instruction, by its byte offset from the start of the region's page. Negative ones and those from FRAME_BYTES on
+ * lie in other pages.
+ */
 export interface Placed {
   readonly offset: number;
   readonly decoded: Decoded;
@@ -40,14 +43,19 @@ export interface PageCode {
 }
 
 export const MAXIMUM_INSTRUCTIONS = 300;
-/** A callee in another page is followed up to this size: a larger one would be translated again for each of its callers. */
+/**
+ * A callee in another page is followed up to this size: a larger one would be translated again for each of its callers.
+ */
 const CALLEE_MAXIMUM = 20;
 /** Pages that a region may have code of, beside its own. */
 const OTHER_PAGES_MAXIMUM = 4;
 /** Comparisons in a row at a return, and at other indirect jumps, before it is left to the look-up. */
 const RETURNS_MAXIMUM = 8;
 const JUMPS_MAXIMUM = 8;
-/** The same in threaded code: an interpreter in the guest that has an indirect jump at the end of each of its operations. */
+/**
+ * The same in threaded code: an interpreter in the guest that has an indirect jump at the end of each of its
+ * operations.
+ */
 const THREADED_JUMPS_MAXIMUM = 16;
 /** So many indirect jumps make a region threaded code. */
 const THREADED_MINIMUM = 4;
@@ -79,7 +87,10 @@ function isReturn({ instruction, rd, rs1 }: Decoded): boolean {
 
 const TRANSLATED_SYSTEM: ReadonlySet<string> = new Set(['fence.i', 'cbo.zero']);
 
-/** fence.i has nothing to do, cbo.zero is stores, and some CSRs are like registers; all other system instructions are left to the interpreter. */
+/**
+ * fence.i has nothing to do, cbo.zero is stores, and some CSRs are like registers; all other system instructions are
+ * left to the interpreter.
+ */
 function isInterpreted(decoded: Decoded, optimizations: Optimizations): boolean {
   const { csr, float } = optimizations;
   const { instruction, immediate } = decoded;
@@ -105,8 +116,9 @@ function goesOn({ instruction }: Decoded): boolean {
 }
 
 /**
- * The blocks that control can reach from `start` by direct transfers, through calls and returns too, up to MAXIMUM_INSTRUCTIONS, in its
- * page and in some others. Edges to what is not among them leave the region. Empty when not even the first instruction can be translated.
+ * The blocks that control can reach from `start` by direct transfers, through calls and returns too, up to
+ * MAXIMUM_INSTRUCTIONS, in its page and in some others. Edges to what is not among them leave the region. Empty when
+ * not even the first instruction can be translated.
  */
 export function findBlocks(code: PageCode, start: number, optimizations: Optimizations = ALL_OPTIMIZATIONS): Block[] {
   const blocks = new RegionScan(code, optimizations, JUMPS_MAXIMUM).blocksFrom(start);
@@ -208,7 +220,9 @@ class RegionScan {
     return known;
   }
 
-  /** Instructions that a callee executes itself, as far as that is known; no more than CALLEE_MAXIMUM + 1 are counted. */
+  /**
+   * Instructions that a callee executes itself, as far as that is known; no more than CALLEE_MAXIMUM + 1 are counted.
+   */
   private size(callee: number): number {
     const seen = new Set<number>();
     const pending = [callee];

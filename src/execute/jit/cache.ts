@@ -33,8 +33,8 @@ const DEFAULT_LIMITS: CacheLimits = { bytes: 4 * 1024 ** 2, modules: 600 };
 const ALIKE_MAXIMUM = 8;
 
 /**
- * Translations by content: a region serves every page that holds the same instructions at the same offsets, whatever its address, frame or
- * machine. When a limit is reached the modules that were used longest ago are forgotten.
+ * Translations by content: a region serves every page that holds the same instructions at the same offsets, whatever
+ * its address, frame or machine. When a limit is reached the modules that were used longest ago are forgotten.
  */
 export class TranslationCache {
   private readonly limits: CacheLimits;

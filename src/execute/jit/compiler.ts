@@ -23,8 +23,8 @@ export interface CompiledBatch {
 }
 
 /**
- * Makes modules of regions, at once or some time later in another thread. When they come never changes what a guest sees. Every
- * batch comes back, even if the other thread is lost.
+ * Makes modules of regions, at once or some time later in another thread. When they come never changes what a guest
+ * sees. Every batch comes back, even if the other thread is lost.
  */
 export interface RegionCompiler {
   submit(batch: RegionBatch): void;

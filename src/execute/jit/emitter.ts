@@ -238,7 +238,10 @@ export class RegionEmitter implements Emitter {
     this.giveUp(RegionExit.guard);
   }
 
-  /** Only of CSRs that have a quick access; what is not allowed, or has effects beyond the register, is the interpreter's. */
+  /**
+   * Only of CSRs that have a quick access; what is not allowed, or has effects beyond the register, is the
+   * interpreter's.
+   */
   csr({ always, source, combine }: CsrAccess): void {
     const { immediate: address, rs1 } = this.placed.decoded;
     const quick = quickCsr(address)!;

@@ -21,8 +21,8 @@ import type { IntegerName } from '../float/index.ts';
 import type { F32, F64, FunctionBuilder, I32, I64, Value, ValueOf, ValueType } from '../wasm/index.ts';
 
 /**
- * Floating point inside a region: the fast paths, without a call. Where none of them applies the instruction is left to the
- * interpreter (`giveUp`), which has the exact operations.
+ * Floating point inside a region: the fast paths, without a call. Where none of them applies the instruction is left to
+ * the interpreter (`giveUp`), which has the exact operations.
  */
 export class FloatInline implements FloatUnit {
   private readonly f: FunctionBuilder;

@@ -5,8 +5,8 @@ import { decodePlan, planEntry, type RegionPlan } from './plan.ts';
 import { type OtherRegion, RegionWriter } from './region.ts';
 
 /**
- * One module with a function for each region, exported under its place in the list. It follows from the plans and options alone,
- * so it serves any page with that content in any memory of that kind.
+ * One module with a function for each region, exported under its place in the list. It follows from the plans and
+ * options alone, so it serves any page with that content in any memory of that kind.
  */
 export function generateRegions(plans: readonly RegionPlan[], options: CodeOptions): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder({ initialPages: 1, maximumPages: 65536, shared: options.shared });
@@ -32,8 +32,8 @@ export function importOtherRegion(module: ModuleBuilder): OtherRegion {
 }
 
 /**
- * What regions import as `region`. Only this function knows the table: V8 11 copies a table into every instance that imports it, which
- * with hundreds of modules is tens of megabytes.
+ * What regions import as `region`. Only this function knows the table: V8 11 copies a table into every instance that
+ * imports it, which with hundreds of modules is tens of megabytes.
  */
 export function generateRegionCall(shared: boolean): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder({ initialPages: 1, maximumPages: 65536, shared });

@@ -1,13 +1,14 @@
 import { type Block, isThreaded, successors } from './blocks.ts';
 
 /**
- * The control-flow graph of a region, numbered in reverse postorder from its entry, with dominators (Cooper, Harvey, Kennedy, "A
- * Simple, Fast Dominance Algorithm").
+ * The control-flow graph of a region, numbered in reverse postorder from its entry, with dominators (Cooper, Harvey,
+ * Kennedy, "A Simple, Fast Dominance Algorithm").
  *
- * Edges into a loop past its header would make the graph irreducible. They are cut: what goes along them leaves the region and comes in again
- * at one that starts there. But of threaded code, in which every operation can follow every other one, little would be left. There they go
- * through a *dispatcher*: a block without instructions in front of the entry, which goes on where it is told, and so is the header of
- * a loop around everything. Elsewhere that costs more than it saves, since it takes from all other loops what they have in registers.
+ * Edges into a loop past its header would make the graph irreducible. They are cut: what goes along them leaves the
+ * region and comes in again at one that starts there. But of threaded code, in which every operation can follow every
+ * other one, little would be left. There they go through a *dispatcher*: a block without instructions in front of the
+ * entry, which goes on where it is told, and so is the header of a loop around everything. Elsewhere that costs more
+ * than it saves, since it takes from all other loops what they have in registers.
  */
 export interface Graph {
   /** In reverse postorder; the first is the dispatcher, if there is one, or else the entry. */

@@ -3,8 +3,8 @@ import { decode } from '../../isa/decode.ts';
 import { type Block, type Ending, type Placed, pageDistance } from './blocks.ts';
 
 /**
- * What a region is made from, as numbers: all that its code depends on, and nothing of where its page lies. It can be sent to
- * another thread.
+ * What a region is made from, as numbers: all that its code depends on, and nothing of where its page lies. It can be
+ * sent to another thread.
  *
  *     word 0   offset of the entry; offsets are from the start of its page, and may lie in other pages
  *     word 1   number of blocks; of each:
@@ -26,7 +26,10 @@ export function encodePlan(blocks: readonly Block[], entry: number, bitsAt: (off
   return Int32Array.from(words);
 }
 
-/** The same plans in one buffer: thousands of small ones would cost more than what is in them, in each thread they are sent to. */
+/**
+ * The same plans in one buffer: thousands of small ones would cost more than what is in them, in each thread they are
+ * sent to.
+ */
 export function packPlans(plans: readonly RegionPlan[]): RegionPlan[] {
   const all = new Int32Array(plans.reduce((words, { length }) => words + length, 0));
   let at = 0;
@@ -127,7 +130,10 @@ export function otherDistances(plan: RegionPlan): number[] {
   return [...distances];
 }
 
-/** Calls `visit` for each instruction of the region with its offset and bits, until it gives false; then the result is false too. */
+/**
+ * Calls `visit` for each instruction of the region with its offset and bits, until it gives false; then the result is
+ * false too.
+ */
 export function everyInstruction(plan: RegionPlan, visit: (offset: number, bits: number) => boolean): boolean {
   let at = 2;
   for (let i = 0; i < plan[1]!; i++) {

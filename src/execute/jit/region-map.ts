@@ -37,8 +37,8 @@ interface Link {
 }
 
 /**
- * Which regions stand in which decoded pages, and what is written there for them: at its entry the number of a region takes the place of
- * the handler, and links lead to the other pages that it has code of.
+ * Which regions stand in which decoded pages, and what is written there for them: at its entry the number of a region
+ * takes the place of the handler, and links lead to the other pages that it has code of.
  */
 export class RegionMap {
   private readonly arena: Arena;

@@ -20,7 +20,10 @@ import { findNeighbours, type Neighbours } from './neighbours.ts';
 import { ALL_OPTIMIZATIONS, type Optimizations } from './options.ts';
 import { intersection, isEmpty, members, planRegisters, type RegisterPlan, type RegisterSet } from './registers.ts';
 
-/** How `way out` is packed: bits 19:0 halfwords from the page's start, 28:20 instructions that are done and not counted, 31:29 RegionExit. */
+/**
+ * How `way out` is packed: bits 19:0 halfwords from the page's start, 28:20 instructions that are done and not counted,
+ * 31:29 RegionExit.
+ */
 const PLACE_BITS = 20;
 const DONE_BITS = 9;
 const EXIT_SHIFT = PLACE_BITS + DONE_BITS;
@@ -36,12 +39,18 @@ export interface RegionParameters {
   readonly decodedPage: Local<'i32'>;
 }
 
-/** `behind`: instructions that were executed and are not counted yet. They are counted where control may come from elsewhere, or leaves. */
+/**
+ * `behind`: instructions that were executed and are not counted yet. They are counted where control may come from
+ * elsewhere, or leaves.
+ */
 interface Counting {
   readonly behind: number;
 }
 
-/** From a block to an offset. `from`: offset of the transfer; one to a lower or equal offset is counted. Undefined: no transfer. */
+/**
+ * From a block to an offset. `from`: offset of the transfer; one to a lower or equal offset is counted. Undefined: no
+ * transfer.
+ */
 interface Edge extends Counting {
   readonly position: number;
   readonly from: number | undefined;
@@ -63,8 +72,8 @@ function labelOf(position: number, context: Context): Label | undefined {
 }
 
 /**
- * Instructions of a loop that is one block, the first of those that lie deepest; 0 without one. Counted with the transfer that closes the loop
- * they need no addition of their own, and no register to add to.
+ * Instructions of a loop that is one block, the first of those that lie deepest; 0 without one. Counted with the
+ * transfer that closes the loop they need no addition of their own, and no register to add to.
  */
 function loopLength(graph: Graph): number {
   const { blocks, predecessors, immediateDominator } = graph;
@@ -79,11 +88,12 @@ function loopLength(graph: Graph): number {
 }
 
 /**
- * Writes the body of one region: a function (hart, virtual address of the page, decoded page) -> RegionExit. Control flow is structured
- * along the dominator tree (Ramsey, "Beyond Relooper"): loop headers become loops, merges become blocks to leave, everything else nests.
+ * Writes the body of one region: a function (hart, virtual address of the page, decoded page) -> RegionExit. Control
+ * flow is structured along the dominator tree (Ramsey, "Beyond Relooper"): loop headers become loops, merges become
+ * blocks to leave, everything else nests.
  *
- * Where control goes to another page for the first time, the fetch TLB must lead to the page that the code was made from, which the
- * decoded page has a link to. No region changes the TLB, so once is enough.
+ * Where control goes to another page for the first time, the fetch TLB must lead to the page that the code was made
+ * from, which the decoded page has a link to. No region changes the TLB, so once is enough.
  */
 export class RegionWriter {
   private readonly f: FunctionBuilder;
@@ -400,7 +410,10 @@ export class RegionWriter {
     return this.perBranch === 0 ? i64(0) : branches.mul(this.perBranch);
   }
 
-  /** Adds to the count what was executed since it was added to last; before a counted transfer less what that counts for. */
+  /**
+   * Adds to the count what was executed since it was added to last; before a counted transfer less what that counts
+   * for.
+   */
   private settle(behind: number, isCounted = false): void {
     const more = isCounted ? behind - this.perBranch : behind;
     if (more !== 0) this.f.set(this.retired, this.retired.get.add(more));

@@ -75,7 +75,10 @@ function writtenBy(block: Block): RegisterSet {
 export interface RegisterPlan {
   /** Everything that the region reads or writes. */
   readonly used: RegisterSet;
-  /** By block: what is loaded at its start, before which nothing needs it. No block that loads anything but the entry lies in a loop. */
+  /**
+   * By block: what is loaded at its start, before which nothing needs it. No block that loads anything but the entry
+   * lies in a loop.
+   */
   readonly loadedAt: readonly RegisterSet[];
   readonly written: RegisterSet;
   /** By block: what may have been written on some way from the entry to the end of the block. */

@@ -74,18 +74,24 @@ const LIKELY_VISITS = 16;
 /** So many batches may be on their way; what becomes hot meanwhile waits. */
 const BATCHES_MAXIMUM = 8;
 
-/** A page may change so often; then hot places in it are refused for a while, twice as long each time, up to so many. */
+/**
+ * A page may change so often; then hot places in it are refused for a while, twice as long each time, up to so many.
+ */
 const CHANGES_FREE = 8;
 const REFUSALS_MAXIMUM = 1024;
 
 /**
- * A guest may run more code than may be live. The more often room had to be made lately, the fewer hot places are translated, one in so
- * many: the hottest come back soonest. Fewer are refused after so many calls of `collect` without.
+ * A guest may run more code than may be live. The more often room had to be made lately, the fewer hot places are
+ * translated, one in so many: the hottest come back soonest. Fewer are refused after so many calls of `collect`
+ * without.
  */
 const REFUSED_MAXIMUM = 16;
 const CALM_COLLECTS = 10000;
 
-/** The decoded page that a hart has so many pages from the one that is hot, at the moment; undefined: it has not been there lately. */
+/**
+ * The decoded page that a hart has so many pages from the one that is hot, at the moment; undefined: it has not been
+ * there lately.
+ */
 export type PagesAround = (distance: number) => number | undefined;
 
 /** A place that became hot. */
@@ -100,12 +106,12 @@ interface Awaited extends Place {
 }
 
 /**
- * Translates hot places into regions and keeps account of them: which numbers of the table are in use, and by which decoded page. A
- * region belongs to the page's content; when that changes all its regions are dropped.
+ * Translates hot places into regions and keeps account of them: which numbers of the table are in use, and by which
+ * decoded page. A region belongs to the page's content; when that changes all its regions are dropped.
  *
- * A hot place is looked up in the cache; else it waits for others, is scanned with them, and they go to the compiler in one batch. What
- * comes back is put in place, unless the page has changed meanwhile: every instruction that was scanned stands decoded in its slot, so a store to
- * it is noticed.
+ * A hot place is looked up in the cache; else it waits for others, is scanned with them, and they go to the compiler in
+ * one batch. What comes back is put in place, unless the page has changed meanwhile: every instruction that was scanned
+ * stands decoded in its slot, so a store to it is noticed.
  */
 export class Translator {
   private readonly arena: Arena;
@@ -440,8 +446,8 @@ export class Translator {
   }
 
   /**
-   * Makes room: drops the regions of the modules that were used longest ago, until at most half as much is live as may be. Not while a
-   * region runs.
+   * Makes room: drops the regions of the modules that were used longest ago, until at most half as much is live as may
+   * be. Not while a region runs.
    */
   evict(): void {
     const kept = this.youngModules();

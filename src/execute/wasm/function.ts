@@ -42,8 +42,9 @@ export interface FunctionType<T extends ValueType> {
 }
 
 /**
- * Writes the body of one function, statement by statement. Values are written where a statement consumes them. Temporaries
- * taken with `let` inside a `scope` are used again after it, which keeps the number of locals of large functions small.
+ * Writes the body of one function, statement by statement. Values are written where a statement consumes them.
+ * Temporaries taken with `let` inside a `scope` are used again after it, which keeps the number of locals of large
+ * functions small.
  */
 export class FunctionBuilder {
   readonly body = new ByteWriter();

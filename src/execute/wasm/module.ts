@@ -21,8 +21,8 @@ export interface Declared<P extends readonly ValueType[], R extends ValueType | 
 }
 
 /**
- * Builds one WebAssembly module (core spec 5.5). Declare imports first, then functions; a function can be called before its
- * body is defined. The memory is always imported, as "env" "memory".
+ * Builds one WebAssembly module (core spec 5.5). Declare imports first, then functions; a function can be called before
+ * its body is defined. The memory is always imported, as "env" "memory".
  */
 export class ModuleBuilder {
   private readonly signatures: Signature[] = [];

@@ -1,8 +1,8 @@
 import type { ByteWriter } from './bytes.ts';
 
 /**
- * Expressions of a WebAssembly function as small trees. A tree is written out where it is consumed, so a value that is used
- * twice must be put into a local first (`FunctionBuilder.let`). Nothing here has side effects except calls.
+ * Expressions of a WebAssembly function as small trees. A tree is written out where it is consumed, so a value that is
+ * used twice must be put into a local first (`FunctionBuilder.let`). Nothing here has side effects except calls.
  */
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64';
 

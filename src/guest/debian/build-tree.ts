@@ -28,7 +28,9 @@ function baseFirst(packages: readonly FetchedPackage[]): FetchedPackage[] {
   ];
 }
 
-/** What base-passwd's script does at an installation, and mawk's, and what others count on before those are configured. */
+/**
+ * What base-passwd's script does at an installation, and mawk's, and what others count on before those are configured.
+ */
 async function addBaseAccounts(tree: RootTree): Promise<void> {
   for (const name of ['passwd', 'group']) {
     const master = await readFile(join(tree.folder, tree.resolve(`usr/share/base-passwd/${name}.master`)));

@@ -33,17 +33,17 @@ const SETTING_UP = /^Setting up (\S+)/;
 
 /** Splits console text into lines, the last of which may still be growing. */
 export class ConsoleLines {
-  readonly #onLine: (line: string) => void;
-  #pending = '';
+  private readonly onLine: (line: string) => void;
+  private pending = '';
 
   constructor(onLine: (line: string) => void) {
-    this.#onLine = onLine;
+    this.onLine = onLine;
   }
 
   push(text: string): void {
-    const lines = (this.#pending + text).split(/\r*\n/);
-    this.#pending = (lines.pop() ?? '').slice(-LONGEST_LINE);
-    for (const line of lines) this.#onLine(line);
+    const lines = (this.pending + text).split(/\r*\n/);
+    this.pending = (lines.pop() ?? '').slice(-LONGEST_LINE);
+    for (const line of lines) this.onLine(line);
   }
 }
 

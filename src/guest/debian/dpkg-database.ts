@@ -1,10 +1,11 @@
 /**
- * dpkg's database as `dpkg --unpack` would leave it: every package in the state "unpacked", so that `dpkg --configure -a` in
- * the guest finishes the installation. The unpacking itself, which is most of the work, then costs the guest nothing.
+ * dpkg's database as `dpkg --unpack` would leave it: every package in the state "unpacked", so that `dpkg --configure
+ * -a` in the guest finishes the installation. The unpacking itself, which is most of the work, then costs the guest
+ * nothing.
  *
- * Layout (dpkg's source, lib/dpkg/dbmodify.c, infodb-format.c, src/main/triggers): var/lib/dpkg/{status,available,diversions,
- * statoverride}, info/format ("1": names of co-installable packages carry their architecture), info/<package>.<file>,
- * triggers/File for path triggers and triggers/<name> for named ones.
+ * Layout (dpkg's source, lib/dpkg/dbmodify.c, infodb-format.c, src/main/triggers):
+ * var/lib/dpkg/{status,available,diversions, statoverride}, info/format ("1": names of co-installable packages carry
+ * their architecture), info/<package>.<file>, triggers/File for path triggers and triggers/<name> for named ones.
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

@@ -6,8 +6,8 @@
  *     <cache>/debian-trixie-bench/  the same for the benchmarks' variant of it
  *     <cache>/debian-work/          downloads, root folder and raw image, while it is built
  *
- * Machines don't write it: each gets a qcow2 of its own with this one as its backing file. So a finished disk is never changed
- * and never taken away, and a newer one has another name.
+ * Machines don't write it: each gets a qcow2 of its own with this one as its backing file. So a finished disk is never
+ * changed and never taken away, and a newer one has another name.
  */
 import { join } from 'node:path';
 import { createDisk } from '../../backend/disk/live/open-disk.ts';
@@ -24,7 +24,9 @@ import {
   inspectDisk,
 } from './disk-state.ts';
 
-/** The root disk if there is a whole one in the cache; never builds. The kernel and initramfs are brought up to date. */
+/**
+ * The root disk if there is a whole one in the cache; never builds. The kernel and initramfs are brought up to date.
+ */
 export async function findDebianDisk(options: FindDebianOptions = {}): Promise<DebianDisk | undefined> {
   const folder = join(options.cacheFolder ?? defaultCacheFolder(), diskName(options.variant));
   const found = await inspectDisk(folder, options);
@@ -32,8 +34,9 @@ export async function findDebianDisk(options: FindDebianOptions = {}): Promise<D
 }
 
 /**
- * Debian trixie's root disk, and the kernel and initramfs to boot it with. Quick when it is there; otherwise it is fetched,
- * put together and configured, which needs apt, e2fsprogs, the network and 2 GB of disk for a while, but no root.
+ * Debian trixie's root disk, and the kernel and initramfs to boot it with. Quick when it is there; otherwise it is
+ * fetched, put together and configured, which needs apt, e2fsprogs, the network and 2 GB of disk for a while, but no
+ * root.
  */
 export async function ensureDebianDisk(options: DebianOptions): Promise<DebianDisk> {
   const cacheFolder = options.cacheFolder ?? defaultCacheFolder();

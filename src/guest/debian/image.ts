@@ -1,6 +1,7 @@
 /**
- * Makes an ext4 file system out of a {@link RootTree} with e2fsprogs, which every Debian has, and without root: `mke2fs -d`
- * copies the folder, then debugfs sets owners and special mode bits, since the host's files belong to whoever runs this.
+ * Makes an ext4 file system out of a {@link RootTree} with e2fsprogs, which every Debian has, and without root: `mke2fs
+ * -d` copies the folder, then debugfs sets owners and special mode bits, since the host's files belong to whoever runs
+ * this.
  */
 import { open, rm, writeFile } from 'node:fs/promises';
 import { GodwitError } from '../../common/errors.ts';

@@ -1,9 +1,9 @@
 /** Which packages the root disks hold. */
 
 /**
- * What is asked for; apt adds what they depend on. There is no systemd: starting it would cost more instructions than all the
- * rest of a boot, and busybox's init does what a machine of this kind needs (docs in system-files.ts). A person who wants it
- * runs `apt install systemd-sysv` in the guest.
+ * What is asked for; apt adds what they depend on. There is no systemd: starting it would cost more instructions than
+ * all the rest of a boot, and busybox's init does what a machine of this kind needs (docs in system-files.ts). A person
+ * who wants it runs `apt install systemd-sysv` in the guest.
  */
 export const DEBIAN_PACKAGES: readonly string[] = [
   '?essential',

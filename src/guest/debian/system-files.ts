@@ -1,10 +1,11 @@
 /**
  * The files that godwit itself puts on the root disk: how it boots, and the script that configures the packages once.
  *
- * Process 1 is busybox's init. Compared with systemd it lacks units, timers and a journal; `apt install systemd-sysv` brings
- * those. What it gives: /usr/lib/godwit/rc (file systems, loopback, host name, /etc/rc.local), a root shell on the serial
- * console, `service NAME start` for packages with a script in /etc/init.d, and a clean power-off. Nothing is started by itself:
- * `service ssh start` starts the ssh server, and makes its host keys, since two machines must not share them.
+ * Process 1 is busybox's init. Compared with systemd it lacks units, timers and a journal; `apt install systemd-sysv`
+ * brings those. What it gives: /usr/lib/godwit/rc (file systems, loopback, host name, /etc/rc.local), a root shell on
+ * the serial console, `service NAME start` for packages with a script in /etc/init.d, and a clean power-off. Nothing is
+ * started by itself: `service ssh start` starts the ssh server, and makes its host keys, since two machines must not
+ * share them.
  */
 import { ROOT_OWNED, type RootTree } from './root-tree.ts';
 

@@ -30,7 +30,10 @@ export function defineCsr(module: ModuleBuilder, parts: CsrParts, { raise }: Tra
     nest(CSRS.length - 1);
   };
 
-  /** (hart, address, 1 when the instruction also writes) -> value. Raises illegal instruction, whose value the caller sets. */
+  /**
+   * (hart, address, 1 when the instruction also writes) -> value. Raises illegal instruction, whose value the caller
+   * sets.
+   */
   const read = module.function('csr_read', ['i32', 'i32', 'i32'], 'i64', (f, hart, address, writes) => {
     const illegal = () => {
       f.do(raise, hart.get, i32(Cause.illegalInstruction), i64(0));

@@ -4,8 +4,8 @@ import { FRAME_BYTES } from '../../memory/layout.ts';
 const MULTIPLIER = 0x9e37_79b9_7f4a_7c15n;
 
 /**
- * (address, bytes, seed) -> a 64-bit hash of memory, 0 for all zeros, so that a page which was never touched and one that is
- * all zeros count the same. For finding divergence, not against forgery. `bytes` is a multiple of 8.
+ * (address, bytes, seed) -> a 64-bit hash of memory, 0 for all zeros, so that a page which was never touched and one
+ * that is all zeros count the same. For finding divergence, not against forgery. `bytes` is a multiple of 8.
  */
 export function defineDigest(module: ModuleBuilder) {
   const hash = module.function('hash', ['i32', 'i32', 'i64'], 'i64', (f, address, bytes, seed) => {

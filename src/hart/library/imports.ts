@@ -1,6 +1,9 @@
 import type { ModuleBuilder } from '../../execute/wasm/index.ts';
 
-/** What generated code asks of the host. All of it is rare: misses, device registers, first execution. Module name: "host". */
+/**
+ * What generated code asks of the host. All of it is rare: misses, device registers, first execution. Module name:
+ * "host".
+ */
 export interface HostImports {
   /** The map has no frame for this page of RAM, or not a writable one: (hart, page, access) -> the new map entry. */
   frameFault(hart: number, page: number, access: number): number;
@@ -17,9 +20,15 @@ export interface HostImports {
   hot(hart: number, page: number, slot: number, address: bigint): void;
   /** Decodes `bits` into the slot at `slot`; `crossing`: the instruction lies across two pages. */
   decode(slot: number, bits: number, crossing: number): void;
-  /** While DEBUG_WATCHPOINTS is set: (hart, virtual address, width, Access or ACCESS_ATOMIC) -> 1 when a watchpoint lies there. */
+  /**
+   * While DEBUG_WATCHPOINTS is set: (hart, virtual address, width, Access or ACCESS_ATOMIC) -> 1 when a watchpoint lies
+   * there.
+   */
   debugAccess(hart: number, address: bigint, width: number, access: number): number;
-  /** The same: (hart, halves of a virtual address) -> 1 when a watchpoint lies in that page, which then gets no host half. */
+  /**
+   * The same: (hart, halves of a virtual address) -> 1 when a watchpoint lies in that page, which then gets no host
+   * half.
+   */
   debugPage(hart: number, low: number, high: number): number;
   /** While DEBUG_BREAKPOINTS is set: (hart, halves of a virtual address) -> DebugFetch. */
   debugFetch(hart: number, low: number, high: number): number;

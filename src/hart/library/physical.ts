@@ -22,7 +22,10 @@ const PAGE_OFFSET = FRAME_BYTES - 1;
 
 const ALL_TLBS_END = FETCH_TLB + FETCH_TLB_ENTRIES * TLB_ENTRY_BYTES;
 
-/** Goes through the TLBs up to an offset in the hart. They lie one behind the other, that for data first, and have entries alike. */
+/**
+ * Goes through the TLBs up to an offset in the hart. They lie one behind the other, that for data first, and have
+ * entries alike.
+ */
 function eachTranslation(f: FunctionBuilder, hart: I32, end: number, visit: (entry: I32) => void): void {
   const entry = f.local('i32');
   const last = f.let(hart.add(end));
@@ -59,7 +62,10 @@ export function definePhysical(module: ModuleBuilder, host: DeclaredImports) {
   /** (hart, frame) -> the frame's decoded page, or 0. */
   const decodedPage = (hart: I32, frame: I32): I32 => hart.load(FRAME_TABLE).add(frame.shrU(12).shl(2)).load();
 
-  /** (hart, frame, its decoded page) -> whether that is of what the frame holds now: other threads may have written it meanwhile. */
+  /**
+   * (hart, frame, its decoded page) -> whether that is of what the frame holds now: other threads may have written it
+   * meanwhile.
+   */
   const isCurrent = (hart: I32, frame: I32, decoded: I32): I32 =>
     hart.load(FRAME_VERSIONS).add(frame.shrU(12).shl(2)).load().eq(decoded.load(SLOTS_VERSION));
 

@@ -10,7 +10,9 @@ export const TICKS_PER_SECOND = 10_000_000;
 const FAR_TICKS = 1n << 36n;
 const NEVER = -1n;
 
-/** Guest time as a function of the branch count, and the deadlines that follow from it (Sstc, privileged spec 3.2.1). */
+/**
+ * Guest time as a function of the branch count, and the deadlines that follow from it (Sstc, privileged spec 3.2.1).
+ */
 export function defineTimer(module: ModuleBuilder) {
   const time = module.function('time', ['i32'], 'i64', (f, hart) => {
     const branches = hart.get.load64(L.BRANCHES).sub(hart.get.load64(L.TIME_BASE_BRANCHES));

@@ -5,9 +5,9 @@ import * as C from '../constants.ts';
 import * as L from '../layout.ts';
 
 /**
- * Translation look-aside buffers. A tag is the virtual page with a 12-bit context in its low bits: the mode (U, S, M, with
- * SUM and MXR where they matter) and a small number for the address space (`satp`), so that entries survive both traps
- * and switches of address spaces.
+ * Translation look-aside buffers. A tag is the virtual page with a 12-bit context in its low bits: the mode (U, S, M,
+ * with SUM and MXR where they matter) and a small number for the address space (`satp`), so that entries survive both
+ * traps and switches of address spaces.
  */
 const SPACE_SHIFT = 4;
 export const DATA_CONTEXT_SUM_SHIFT = 2;

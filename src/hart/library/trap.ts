@@ -77,8 +77,8 @@ export function defineTrap(module: ModuleBuilder, timer: Timer, tlb: Tlb, transl
   });
 
   /**
-   * At a counted transfer, with PC at its target, when BRANCHES reached STOP_BRANCHES: 1 when the run loop has to return, 0
-   * to go on at PC (an interrupt may have been taken).
+   * At a counted transfer, with PC at its target, when BRANCHES reached STOP_BRANCHES: 1 when the run loop has to
+   * return, 0 to go on at PC (an interrupt may have been taken).
    */
   const event = module.function('event', ['i32'], 'i32', (f, hart) => {
     f.loop((again) => {

@@ -8,8 +8,9 @@ import { type Choice, randomBits, randomCompressedBits } from './operands.ts';
 import type { Random } from './random.ts';
 
 /**
- * Random programs: straight code, forward branches, short loops, calls, loads and stores around one address, atomics, LR/SC pairs,
- * CSRs, and code that changes itself. They end, touch only their window of memory, and go on behind their last byte.
+ * Random programs: straight code, forward branches, short loops, calls, loads and stores around one address, atomics,
+ * LR/SC pairs, CSRs, and code that changes itself. They end, touch only their window of memory, and go on behind their
+ * last byte.
  *
  * These registers have a role and are never written by anything else:
  */
@@ -239,7 +240,9 @@ class Builder {
     for (let i = 0; i < count; i++) this.addRandom();
   }
 
-  /** Ends although it may be entered in the middle: the counter only falls, and the loop goes on while it is above 0. */
+  /**
+   * Ends although it may be entered in the middle: the counter only falls, and the loop goes on while it is above 0.
+   */
   private addLoop(): void {
     const count = this.random.oneIn(4) ? this.random.between(6, 40) : this.random.between(1, 5);
     this.loop(count, () => {
@@ -289,8 +292,8 @@ class Builder {
   }
 
   /**
-   * A call, what follows it, and the function behind that. Only the call leads into the function: else it would return to where
-   * an earlier call came from, and never end.
+   * A call, what follows it, and the function behind that. Only the call leads into the function: else it would return
+   * to where an earlier call came from, and never end.
    */
   private addCall(): void {
     const { random } = this;

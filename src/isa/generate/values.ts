@@ -1,8 +1,8 @@
 import type { Random } from './random.ts';
 
 /**
- * Register contents with many edge cases. They are written as two 32-bit words, low half first, so that filling whole register files
- * costs no bigint arithmetic.
+ * Register contents with many edge cases. They are written as two 32-bit words, low half first, so that filling whole
+ * register files costs no bigint arithmetic.
  */
 export type Words = Uint32Array;
 

@@ -52,8 +52,8 @@ function loadReserved(width: AtomicWidth): Instruction {
 }
 
 /**
- * Succeeds when the reservation is for this address and memory still holds what was read: the first makes it the LR's pair, the
- * second catches stores in between. Always gives the reservation up.
+ * Succeeds when the reservation is for this address and memory still holds what was read: the first makes it the LR's
+ * pair, the second catches stores in between. Always gives the reservation up.
  */
 function storeConditional(width: AtomicWidth): Instruction {
   return row(

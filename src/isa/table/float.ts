@@ -3,8 +3,8 @@ import type { Emitter, FloatBits, FloatSource } from '../emitter.ts';
 import { type Instruction, row, type Syntax } from '../instruction.ts';
 
 /**
- * F and D (unprivileged spec 21, 22). Rows are made for both formats at once: `fmt` 00 is binary32 (values are I32 bits), 01
- * is binary64 (I64 bits). The arithmetic itself is in execute/float.
+ * F and D (unprivileged spec 21, 22). Rows are made for both formats at once: `fmt` 00 is binary32 (values are I32
+ * bits), 01 is binary64 (I64 bits). The arithmetic itself is in execute/float.
  */
 interface Format {
   readonly key: 'f32' | 'f64';

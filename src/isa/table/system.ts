@@ -6,7 +6,10 @@ import { type Instruction, row } from '../instruction.ts';
 
 type Combine = (old: I64, source: I64) => I64;
 
-/** rd = CSR; CSR = combine(CSR, source). `csrrs` and `csrrc` with a zero source field do not write (unprivileged spec 6.1). */
+/**
+ * rd = CSR; CSR = combine(CSR, source). `csrrs` and `csrrc` with a zero source field do not write (unprivileged spec
+ * 6.1).
+ */
 function csr(name: string, funct3: string, useImmediate: boolean, always: boolean, combine: Combine): Instruction {
   const syntax = useImmediate ? 'rd,csr,uimm' : 'rd,csr,rs1';
   const pattern = `csr ${useImmediate ? 'uimm5' : 'rs1'} ${funct3} rd 1110011`;
@@ -58,7 +61,8 @@ function invalidateFence(name: string, pattern: string): Instruction {
 }
 
 /**
- * Whether a cache-block instruction is enabled by menvcfg and senvcfg (Zicbom 2.5.3): `field` at `shift` is 0 when it is not.
+ * Whether a cache-block instruction is enabled by menvcfg and senvcfg (Zicbom 2.5.3): `field` at `shift` is 0 when it
+ * is not.
  */
 function requireEnvironment(e: Emitter, mask: bigint): void {
   const privilege = e.f.let(e.hart.load(L.PRIVILEGE));

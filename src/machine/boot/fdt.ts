@@ -154,18 +154,18 @@ const PROPERTY_NAME = /^[0-9a-zA-Z,._+?#-]{1,31}$/;
 
 class StructureBlock {
   readonly names = new StringsBlock();
-  readonly #phandles: ReadonlyMap<string, number>;
-  readonly #out: number[] = [];
+  private readonly phandles: ReadonlyMap<string, number>;
+  private readonly out: number[] = [];
 
   constructor(phandles: ReadonlyMap<string, number>) {
-    this.#phandles = phandles;
+    this.phandles = phandles;
   }
 
   tree(at: DeviceTreeNode, path: string): void {
-    this.#u32(FDT_BEGIN_NODE);
-    this.#padded(strToU8(`${at.name}\0`));
-    for (const [name, value] of Object.entries(at.properties)) this.#property(path, name, this.#encode(path, value));
-    if (at.label !== undefined) this.#property(path, 'phandle', u32(this.#phandleOf(path, { label: at.label })));
+    this.u32(FDT_BEGIN_NODE);
+    this.padded(strToU8(`${at.name}\0`));
+    for (const [name, value] of Object.entries(at.properties)) this.property(path, name, this.encode(path, value));
+    if (at.label !== undefined) this.property(path, 'phandle', u32(this.phandleOf(path, { label: at.label })));
     const seen = new Set<string>();
     for (const child of at.children) {
       invariant(NODE_NAME.test(child.name), `nodes in ${path} of a device tree have sound names: "${child.name}"`);
@@ -173,60 +173,60 @@ class StructureBlock {
       seen.add(child.name);
       this.tree(child, `${path === '/' ? '' : path}/${child.name}`);
     }
-    this.#u32(FDT_END_NODE);
+    this.u32(FDT_END_NODE);
   }
 
   finish(): Uint8Array {
-    this.#u32(FDT_END);
-    return Uint8Array.from(this.#out);
+    this.u32(FDT_END);
+    return Uint8Array.from(this.out);
   }
 
-  #property(path: string, name: string, value: Uint8Array): void {
+  private property(path: string, name: string, value: Uint8Array): void {
     invariant(PROPERTY_NAME.test(name), `properties of ${path} in a device tree have sound names: "${name}"`);
-    this.#u32(FDT_PROP);
-    this.#u32(value.length);
-    this.#u32(this.names.offsetOf(name));
-    this.#padded(value);
+    this.u32(FDT_PROP);
+    this.u32(value.length);
+    this.u32(this.names.offsetOf(name));
+    this.padded(value);
   }
 
-  #encode(path: string, value: PropertyValue): Uint8Array {
+  private encode(path: string, value: PropertyValue): Uint8Array {
     if (value.kind === 'bytes') return value.bytes;
     const encoded = new Uint8Array(4 * value.cells.length);
     value.cells.forEach((cell, index) => {
-      encoded.set(u32(typeof cell === 'number' ? cell : this.#phandleOf(path, cell)), 4 * index);
+      encoded.set(u32(typeof cell === 'number' ? cell : this.phandleOf(path, cell)), 4 * index);
     });
     return encoded;
   }
 
-  #phandleOf(path: string, { label }: Reference): number {
-    return present(this.#phandles.get(label), `${path} in a device tree refers to a node that exists: ${label}`);
+  private phandleOf(path: string, { label }: Reference): number {
+    return present(this.phandles.get(label), `${path} in a device tree refers to a node that exists: ${label}`);
   }
 
-  #u32(value: number): void {
-    for (const byte of u32(value)) this.#out.push(byte);
+  private u32(value: number): void {
+    for (const byte of u32(value)) this.out.push(byte);
   }
 
-  #padded(data: Uint8Array): void {
-    for (const byte of data) this.#out.push(byte);
-    while (this.#out.length % 4 !== 0) this.#out.push(0);
+  private padded(data: Uint8Array): void {
+    for (const byte of data) this.out.push(byte);
+    while (this.out.length % 4 !== 0) this.out.push(0);
   }
 }
 
 class StringsBlock {
-  readonly #offsets = new Map<string, number>();
-  #text = '';
+  private readonly offsets = new Map<string, number>();
+  private text = '';
 
   offsetOf(name: string): number {
-    const known = this.#offsets.get(name);
+    const known = this.offsets.get(name);
     if (known !== undefined) return known;
-    const offset = this.#text.length;
-    this.#offsets.set(name, offset);
-    this.#text += `${name}\0`;
+    const offset = this.text.length;
+    this.offsets.set(name, offset);
+    this.text += `${name}\0`;
     return offset;
   }
 
   block(): Uint8Array {
-    return strToU8(this.#text);
+    return strToU8(this.text);
   }
 }
 

@@ -7,8 +7,8 @@ const TRAILER_BYTES = 8;
 const CHUNK_BYTES = 16 * 1024;
 
 /**
- * `what` names the file in messages. Throws GodwitError: 'damaged' for a file that is cut short or spoilt, 'limit' when the
- * content is longer than `limitBytes`.
+ * `what` names the file in messages. Throws GodwitError: 'damaged' for a file that is cut short or spoilt, 'limit' when
+ * the content is longer than `limitBytes`.
  */
 export function gunzip(what: string, file: Uint8Array, limitBytes: number): Uint8Array {
   const chunks = inflate(what, file, limitBytes);

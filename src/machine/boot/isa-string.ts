@@ -1,6 +1,6 @@
 /**
- * The names of what a hart can do, as `riscv,isa` and `riscv,isa-extensions` have them (unprivileged spec, "ISA Extension
- * Naming Conventions", and Linux' Documentation/arch/riscv/uabi.rst).
+ * The names of what a hart can do, as `riscv,isa` and `riscv,isa-extensions` have them (unprivileged spec, "ISA
+ * Extension Naming Conventions", and Linux' Documentation/arch/riscv/uabi.rst).
  */
 import { GodwitError } from '../../common/errors.ts';
 

@@ -28,17 +28,17 @@ interface Claim {
 }
 
 export class RamPlan {
-  readonly #laterBytes: number;
-  readonly #end: number;
-  readonly #memoryBytes: number;
+  private readonly laterBytes: number;
+  private readonly end: number;
+  private readonly memoryBytes: number;
   /** By rising address. */
-  readonly #claims: Claim[] = [];
+  private readonly claims: Claim[] = [];
 
   /** `laterBytes`: what will still be placed by {@link placeHigh}; hints on the memory needed count it in. */
   constructor(memoryBytes: number, laterBytes: number) {
-    this.#laterBytes = laterBytes;
-    this.#memoryBytes = memoryBytes;
-    this.#end = RAM_BASE + memoryBytes;
+    this.laterBytes = laterBytes;
+    this.memoryBytes = memoryBytes;
+    this.end = RAM_BASE + memoryBytes;
   }
 
   /** Takes a fixed place. Whether it lies in RAM is judged by {@link requireFixedFit}, when all are known. */
@@ -57,30 +57,30 @@ export class RamPlan {
       throw new GodwitError('limit', `${capital(what)} needs memory up to ${hex(end)}.`, { hint: NOT_THAT_MUCH });
     }
     const claim = { what, start: Number(address), end: Number(end), high: false };
-    const other = this.#claims.find((candidate) => candidate.start < claim.end && claim.start < candidate.end);
+    const other = this.claims.find((candidate) => candidate.start < claim.end && claim.start < candidate.end);
     if (other !== undefined) {
       throw new GodwitError(
         'unsupported',
         `${capital(what)} and ${other.what} want the same memory at ${hex(address)}.`,
       );
     }
-    this.#insert(claim);
+    this.insert(claim);
   }
 
   /** Throws GodwitError('limit') when a claimed place ends behind RAM. */
   requireFixedFit(): void {
-    const last = this.#claims.at(-1);
-    if (last === undefined || last.end <= this.#end) return;
-    throw this.#tooSmall(`${capital(last.what)} needs memory up to ${hex(BigInt(last.end))}`, last.end - RAM_BASE);
+    const last = this.claims.at(-1);
+    if (last === undefined || last.end <= this.end) return;
+    throw this.tooSmall(`${capital(last.what)} needs memory up to ${hex(BigInt(last.end))}`, last.end - RAM_BASE);
   }
 
   /**
-   * The highest free place below `below`, above all that has a place of its own: firmware and kernels use memory behind what
-   * their files fill, and Linux may be blind to what lies before it. undefined when there is none.
+   * The highest free place below `below`, above all that has a place of its own: firmware and kernels use memory behind
+   * what their files fill, and Linux may be blind to what lies before it. undefined when there is none.
    */
-  findHigh(sizeBytes: number, alignment: number, below = this.#end): number | undefined {
-    let top = Math.min(below, this.#end);
-    for (const claim of [...this.#claims].reverse()) {
+  findHigh(sizeBytes: number, alignment: number, below = this.end): number | undefined {
+    let top = Math.min(below, this.end);
+    for (const claim of [...this.claims].reverse()) {
       const start = alignDown(top - sizeBytes, alignment);
       if (start >= claim.end) return start;
       if (!claim.high) return undefined;
@@ -93,27 +93,27 @@ export class RamPlan {
   /** Takes the highest free place below `below`. */
   placeHigh(what: string, sizeBytes: number, alignment: number, below?: number): number {
     const start = this.findHigh(sizeBytes, alignment, below);
-    if (start === undefined) throw this.#noRoom(what, sizeBytes);
-    this.#insert({ what, start, end: start + sizeBytes, high: true });
+    if (start === undefined) throw this.noRoom(what, sizeBytes);
+    this.insert({ what, start, end: start + sizeBytes, high: true });
     return start;
   }
 
-  #noRoom(what: string, sizeBytes: number): GodwitError {
-    const lowEnd = this.#claims.reduce((end, claim) => (claim.high ? end : Math.max(end, claim.end)), RAM_BASE);
-    return this.#tooSmall(`There is no room in memory for ${what} (${mebibytes(sizeBytes)} MiB)`, lowEnd - RAM_BASE);
+  private noRoom(what: string, sizeBytes: number): GodwitError {
+    const lowEnd = this.claims.reduce((end, claim) => (claim.high ? end : Math.max(end, claim.end)), RAM_BASE);
+    return this.tooSmall(`There is no room in memory for ${what} (${mebibytes(sizeBytes)} MiB)`, lowEnd - RAM_BASE);
   }
 
   /** `fixedBytes`: memory up to the end of the pieces that have a place of their own. */
-  #tooSmall(why: string, fixedBytes: number): GodwitError {
-    const needed = Math.ceil((fixedBytes + this.#laterBytes) / MIB);
-    return new GodwitError('limit', `${why}; the machine has ${mebibytes(this.#memoryBytes)} MiB.`, {
+  private tooSmall(why: string, fixedBytes: number): GodwitError {
+    const needed = Math.ceil((fixedBytes + this.laterBytes) / MIB);
+    return new GodwitError('limit', `${why}; the machine has ${mebibytes(this.memoryBytes)} MiB.`, {
       hint: needed > MEMORY_MAXIMUM_MIB ? NOT_THAT_MUCH : `Give it at least ${needed} MiB.`,
     });
   }
 
-  #insert(claim: Claim): void {
-    this.#claims.push(claim);
-    this.#claims.sort((a, b) => a.start - b.start);
+  private insert(claim: Claim): void {
+    this.claims.push(claim);
+    this.claims.sort((a, b) => a.start - b.start);
   }
 }
 

@@ -3,17 +3,17 @@ import type { FileLock, LockedFile } from '../files.ts';
 import { browserError } from './error.ts';
 
 /**
- * A file behind a synchronous handle of a worker. Handles are opened so that they do not exclude one another; who may have the file is said by a
- * lock, as everywhere.
+ * A file behind a synchronous handle of a worker. Handles are opened so that they do not exclude one another; who may
+ * have the file is said by a lock, as everywhere.
  */
 export class BrowserByteFile implements LockedFile {
   readonly readonly: boolean;
-  #path: string;
-  readonly #handle: FileSystemSyncAccessHandle;
-  readonly #lock: FileLock;
-  readonly #shared: () => Promise<FileLock>;
-  #sharedLock: FileLock | undefined;
-  #closed = false;
+  private path: string;
+  private readonly handle: FileSystemSyncAccessHandle;
+  private readonly lock: FileLock;
+  private readonly shared: () => Promise<FileLock>;
+  private sharedLock: FileLock | undefined;
+  private closed = false;
 
   /** `shared` gives a lock that others can have too. */
   constructor(parts: {
@@ -23,51 +23,51 @@ export class BrowserByteFile implements LockedFile {
     readonly lock: FileLock;
     readonly shared: () => Promise<FileLock>;
   }) {
-    this.#path = parts.path;
+    this.path = parts.path;
     this.readonly = parts.readonly;
-    this.#handle = parts.handle;
-    this.#lock = parts.lock;
-    this.#shared = parts.shared;
+    this.handle = parts.handle;
+    this.lock = parts.lock;
+    this.shared = parts.shared;
   }
 
   get name(): string {
-    return this.#path;
+    return this.path;
   }
 
   get realPath(): string {
-    return this.#path;
+    return this.path;
   }
 
   /** There is one name for each file. */
   get identity(): string {
-    return this.#path;
+    return this.path;
   }
 
   movedTo(realPath: string): void {
-    this.#path = realPath;
+    this.path = realPath;
   }
 
   async share(): Promise<void> {
-    if (this.readonly || this.#sharedLock) return;
-    await this.#lock.release();
-    this.#sharedLock = await this.#shared();
+    if (this.readonly || this.sharedLock) return;
+    await this.lock.release();
+    this.sharedLock = await this.shared();
   }
 
   async size(): Promise<number> {
-    return this.#attempt('look at', () => this.#handle.getSize());
+    return this.attempt('look at', () => this.handle.getSize());
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.#attempt('read', () => readAll(this.#handle, offset, into));
+    this.attempt('read', () => readAll(this.handle, offset, into));
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
     if (this.readonly) throw new GodwitError('usage', `${this.name} is open for reading only.`);
-    this.#attempt('write to', () => writeAll(this.#handle, offset, data));
+    this.attempt('write to', () => writeAll(this.handle, offset, data));
   }
 
   async truncate(sizeBytes: number): Promise<void> {
-    this.#attempt('resize', () => this.#handle.truncate(sizeBytes));
+    this.attempt('resize', () => this.handle.truncate(sizeBytes));
   }
 
   /** No browser gives back a part of a file. */
@@ -76,18 +76,18 @@ export class BrowserByteFile implements LockedFile {
   }
 
   async sync(): Promise<void> {
-    this.#attempt('flush', () => this.#handle.flush());
+    this.attempt('flush', () => this.handle.flush());
   }
 
   async close(): Promise<void> {
-    if (this.#closed) throw new GodwitError('state', `${this.name} is closed.`);
-    this.#closed = true;
-    this.#handle.close();
-    await (this.#sharedLock ?? this.#lock).release();
+    if (this.closed) throw new GodwitError('state', `${this.name} is closed.`);
+    this.closed = true;
+    this.handle.close();
+    await (this.sharedLock ?? this.lock).release();
   }
 
-  #attempt<T>(action: string, call: () => T): T {
-    if (this.#closed) throw new GodwitError('state', `${this.name} is closed.`);
+  private attempt<T>(action: string, call: () => T): T {
+    if (this.closed) throw new GodwitError('state', `${this.name} is closed.`);
     try {
       return call();
     } catch (error) {

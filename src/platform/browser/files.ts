@@ -1,6 +1,6 @@
 /**
- * Files in the origin private file system. It has no links, no modes and no atomic change of a folder's name: `rename` moves a folder's
- * files one by one. Only workers have synchronous handles, so godwit's services run in one.
+ * Files in the origin private file system. It has no links, no modes and no atomic change of a folder's name: `rename`
+ * moves a folder's files one by one. Only workers have synchronous handles, so godwit's services run in one.
  */
 import { throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
@@ -25,7 +25,10 @@ import { lockPath, tryLock } from './locks.ts';
 import { makeOwnedFolder, ownerOf } from './owned-folder.ts';
 import { isTemporary, makeTemporaryFolder } from './temporary-folder.ts';
 
-/** Handles that exclude no others: locks say who may have a file. Chromium and Firefox know the mode, TypeScript does not yet. */
+/**
+ * Handles that exclude no others: locks say who may have a file. Chromium and Firefox know the mode, TypeScript does
+ * not yet.
+ */
 function openHandle(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle> {
   const open = file.createSyncAccessHandle as (options: { mode: string }) => Promise<FileSystemSyncAccessHandle>;
   return open.call(file, { mode: 'readwrite-unsafe' });
@@ -116,18 +119,18 @@ async function open(
 class BrowserByteSource implements FileSource, GrowingByteSource {
   readonly name: string;
   sizeBytes: number;
-  readonly #handle: FileSystemSyncAccessHandle;
+  private readonly handle: FileSystemSyncAccessHandle;
 
   constructor(name: string, handle: FileSystemSyncAccessHandle) {
     this.name = name;
-    this.#handle = handle;
+    this.handle = handle;
     this.sizeBytes = handle.getSize();
   }
 
   read(offset: number, into: Uint8Array): void {
     let count: number;
     try {
-      count = readAll(this.#handle, offset, into);
+      count = readAll(this.handle, offset, into);
     } catch (error) {
       throw browserError(error, `read ${this.name}`);
     }
@@ -135,15 +138,15 @@ class BrowserByteSource implements FileSource, GrowingByteSource {
   }
 
   isChanged(): boolean {
-    return this.#handle.getSize() !== this.sizeBytes;
+    return this.handle.getSize() !== this.sizeBytes;
   }
 
   refresh(): void {
-    this.sizeBytes = this.#handle.getSize();
+    this.sizeBytes = this.handle.getSize();
   }
 
   close(): void {
-    this.#handle.close();
+    this.handle.close();
   }
 }
 
@@ -152,30 +155,30 @@ async function openSource(path: string): Promise<BrowserByteSource> {
 }
 
 class BrowserAppendFile implements AppendFile {
-  readonly #path: string;
-  readonly #handle: FileSystemSyncAccessHandle;
-  #sizeBytes = 0;
+  private readonly path: string;
+  private readonly handle: FileSystemSyncAccessHandle;
+  private sizeBytes = 0;
 
   constructor(path: string, handle: FileSystemSyncAccessHandle) {
-    this.#path = path;
-    this.#handle = handle;
+    this.path = path;
+    this.handle = handle;
   }
 
   async append(bytes: Uint8Array): Promise<void> {
     try {
-      writeAll(this.#handle, this.#sizeBytes, bytes);
+      writeAll(this.handle, this.sizeBytes, bytes);
     } catch (error) {
-      throw browserError(error, `write ${this.#path}`);
+      throw browserError(error, `write ${this.path}`);
     }
-    this.#sizeBytes += bytes.length;
+    this.sizeBytes += bytes.length;
   }
 
   async sync(): Promise<void> {
-    this.#handle.flush();
+    this.handle.flush();
   }
 
   async close(): Promise<void> {
-    this.#handle.close();
+    this.handle.close();
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Workers and message ports as threads. A browser has no way to ask a port for what has come: messages are put into a queue as they
- * come, and `takeNow` gives what the event loop has brought so far.
+ * Workers and message ports as threads. A browser has no way to ask a port for what has come: messages are put into a
+ * queue as they come, and `takeNow` gives what the event loop has brought so far.
  */
 import type { Port, RemotePort, SpawnOptions, Thread, Threads, ThreadTask, Transferable } from '../threads.ts';
 
@@ -17,21 +17,21 @@ type Native = Pick<MessagePort, 'postMessage' | 'addEventListener'>;
 
 /** Messages in their order, for a listener or for who asks. */
 class Inbox {
-  readonly #waiting: unknown[] = [];
-  #listener: ((message: unknown) => void) | undefined;
+  private readonly waiting: unknown[] = [];
+  private listener: ((message: unknown) => void) | undefined;
 
   put(message: unknown): void {
-    if (this.#listener) this.#listener(message);
-    else this.#waiting.push(message);
+    if (this.listener) this.listener(message);
+    else this.waiting.push(message);
   }
 
   listen(listener: (message: unknown) => void): void {
-    this.#listener = listener;
-    for (const message of this.#waiting.splice(0)) listener(message);
+    this.listener = listener;
+    for (const message of this.waiting.splice(0)) listener(message);
   }
 
   take(): { readonly message: unknown } | undefined {
-    return this.#waiting.length > 0 ? { message: this.#waiting.shift() } : undefined;
+    return this.waiting.length > 0 ? { message: this.waiting.shift() } : undefined;
   }
 }
 
@@ -41,117 +41,117 @@ function post(native: Native, message: unknown, transfer: readonly Transferable[
 
 /** One end of a channel. */
 class BrowserPort implements Port {
-  readonly #native: MessagePort;
-  readonly #inbox = new Inbox();
-  readonly #closeListeners: (() => void)[] = [];
+  private readonly native: MessagePort;
+  private readonly inbox = new Inbox();
+  private readonly closeListeners: (() => void)[] = [];
 
   constructor(native: MessagePort) {
-    this.#native = native;
-    native.addEventListener('message', ({ data }) => this.#inbox.put(data));
-    native.addEventListener('close', () => this.#tellClosed());
+    this.native = native;
+    native.addEventListener('message', ({ data }) => this.inbox.put(data));
+    native.addEventListener('close', () => this.tellClosed());
     native.start();
   }
 
-  #tellClosed(): void {
-    for (const listener of this.#closeListeners.splice(0)) listener();
+  private tellClosed(): void {
+    for (const listener of this.closeListeners.splice(0)) listener();
   }
 
   post(message: unknown, transfer: readonly Transferable[] = []): void {
-    post(this.#native, message, transfer);
+    post(this.native, message, transfer);
   }
 
   onMessage(listener: (message: unknown) => void): void {
-    this.#inbox.listen(listener);
+    this.inbox.listen(listener);
   }
 
   onClose(listener: () => void): void {
-    this.#closeListeners.push(listener);
+    this.closeListeners.push(listener);
   }
 
   takeNow(): { readonly message: unknown } | undefined {
-    return this.#inbox.take();
+    return this.inbox.take();
   }
 
   close(): void {
-    this.#native.close();
-    this.#tellClosed();
+    this.native.close();
+    this.tellClosed();
   }
 }
 
 /** A thread's way to the one that started it. */
 export class ParentPort implements Port {
-  readonly #scope: DedicatedWorkerGlobalScope;
-  readonly #inbox = new Inbox();
+  private readonly scope: DedicatedWorkerGlobalScope;
+  private readonly inbox = new Inbox();
 
   constructor(scope: DedicatedWorkerGlobalScope) {
-    this.#scope = scope;
-    scope.addEventListener('message', ({ data }) => this.#inbox.put(data));
+    this.scope = scope;
+    scope.addEventListener('message', ({ data }) => this.inbox.put(data));
   }
 
   post(message: unknown, transfer: readonly Transferable[] = []): void {
-    post(this.#scope, message, transfer);
+    post(this.scope, message, transfer);
   }
 
   onMessage(listener: (message: unknown) => void): void {
-    this.#inbox.listen(listener);
+    this.inbox.listen(listener);
   }
 
   /** A worker ends with the page or the worker that made it, and hears nothing of that. */
   onClose(): void {}
 
   takeNow(): { readonly message: unknown } | undefined {
-    return this.#inbox.take();
+    return this.inbox.take();
   }
 
   close(): void {
-    this.#scope.postMessage(ENDED);
-    this.#scope.close();
+    this.scope.postMessage(ENDED);
+    this.scope.close();
   }
 }
 
 class BrowserThread implements Thread {
-  readonly #worker: Worker;
-  readonly #inbox = new Inbox();
-  readonly #endListeners: ((error: unknown) => void)[] = [];
-  #ended = false;
+  private readonly worker: Worker;
+  private readonly inbox = new Inbox();
+  private readonly endListeners: ((error: unknown) => void)[] = [];
+  private ended = false;
 
   constructor(worker: Worker) {
-    this.#worker = worker;
+    this.worker = worker;
     worker.addEventListener('message', ({ data }) => {
-      if (data === ENDED) this.#end(undefined);
-      else this.#inbox.put(data);
+      if (data === ENDED) this.end(undefined);
+      else this.inbox.put(data);
     });
     worker.addEventListener('error', (event) => {
       event.preventDefault();
       worker.terminate();
-      this.#end(event.error ?? new Error(event.message));
+      this.end(event.error ?? new Error(event.message));
     });
   }
 
-  #end(error: unknown): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    for (const listener of this.#endListeners.splice(0)) listener(error);
+  private end(error: unknown): void {
+    if (this.ended) return;
+    this.ended = true;
+    for (const listener of this.endListeners.splice(0)) listener(error);
   }
 
   post(message: unknown, transfer: readonly Transferable[] = []): void {
-    post(this.#worker, message, transfer);
+    post(this.worker, message, transfer);
   }
 
   onMessage(listener: (message: unknown) => void): void {
-    this.#inbox.listen(listener);
+    this.inbox.listen(listener);
   }
 
   onEnd(listener: (error: unknown) => void): void {
-    this.#endListeners.push(listener);
+    this.endListeners.push(listener);
   }
 
   /** A page lives as long as its tab. */
   keepAlive(): void {}
 
   async terminate(): Promise<void> {
-    this.#worker.terminate();
-    this.#end(undefined);
+    this.worker.terminate();
+    this.end(undefined);
   }
 }
 

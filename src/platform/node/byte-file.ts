@@ -29,53 +29,53 @@ export interface OpenedFile {
 export class NodeByteFile implements LockedFile {
   readonly readonly: boolean;
   readonly identity: string;
-  readonly #handle: FileHandle;
-  readonly #lock: HostFileLock;
-  #name: string;
-  #realPath: string;
-  #closed = false;
+  private readonly handle: FileHandle;
+  private readonly lock: HostFileLock;
+  private currentName: string;
+  private currentRealPath: string;
+  private closed = false;
 
   static async open(path: string, options: NodeByteFileOptions = {}): Promise<NodeByteFile> {
     return new NodeByteFile(await openFile(path, options));
   }
 
   protected constructor(opened: OpenedFile) {
-    this.#name = opened.name;
-    this.#realPath = opened.realPath;
+    this.currentName = opened.name;
+    this.currentRealPath = opened.realPath;
     this.readonly = opened.readonly;
     this.identity = opened.identity;
-    this.#handle = opened.handle;
-    this.#lock = opened.lock;
+    this.handle = opened.handle;
+    this.lock = opened.lock;
   }
 
   get name(): string {
-    return this.#name;
+    return this.currentName;
   }
 
   get realPath(): string {
-    return this.#realPath;
+    return this.currentRealPath;
   }
 
   movedTo(realPath: string): void {
-    this.#name = realPath;
-    this.#realPath = realPath;
+    this.currentName = realPath;
+    this.currentRealPath = realPath;
   }
 
   async share(): Promise<void> {
-    this.#check(false, 0, 0);
-    await this.#attempt('share', () => this.#lock.share());
+    this.check(false, 0, 0);
+    await this.attempt('share', () => this.lock.share());
   }
 
   async size(): Promise<number> {
-    this.#check(false, 0, 0);
-    return this.#attempt('look at', async () => (await this.#handle.stat()).size);
+    this.check(false, 0, 0);
+    return this.attempt('look at', async () => (await this.handle.stat()).size);
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.#check(false, offset, into.length);
-    await this.#attempt('read', async () => {
+    this.check(false, offset, into.length);
+    await this.attempt('read', async () => {
       for (let done = 0; done < into.length; ) {
-        const { bytesRead } = await this.#handle.read(into, done, into.length - done, offset + done);
+        const { bytesRead } = await this.handle.read(into, done, into.length - done, offset + done);
         if (bytesRead === 0) {
           into.fill(0, done);
           return;
@@ -86,18 +86,18 @@ export class NodeByteFile implements LockedFile {
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    this.#check(true, offset, data.length);
-    await this.#attempt('write to', async () => {
+    this.check(true, offset, data.length);
+    await this.attempt('write to', async () => {
       for (let done = 0; done < data.length; ) {
-        const { bytesWritten } = await this.#handle.write(data, done, data.length - done, offset + done);
+        const { bytesWritten } = await this.handle.write(data, done, data.length - done, offset + done);
         done += bytesWritten;
       }
     });
   }
 
   async truncate(sizeBytes: number): Promise<void> {
-    this.#check(true, sizeBytes, 0);
-    await this.#attempt('resize', () => this.#handle.truncate(sizeBytes));
+    this.check(true, sizeBytes, 0);
+    await this.attempt('resize', () => this.handle.truncate(sizeBytes));
   }
 
   /**
@@ -105,33 +105,33 @@ export class NodeByteFile implements LockedFile {
    * images, which are the default, freed clusters are used again instead.
    */
   async punchHole(offset: number, length: number): Promise<boolean> {
-    this.#check(true, offset, length);
+    this.check(true, offset, length);
     return false;
   }
 
   async sync(): Promise<void> {
-    this.#check(false, 0, 0);
+    this.check(false, 0, 0);
     // With the size, without times: what reading the data back needs.
-    await this.#attempt('flush', () => this.#handle.datasync());
+    await this.attempt('flush', () => this.handle.datasync());
   }
 
   async close(): Promise<void> {
-    this.#check(false, 0, 0);
-    this.#closed = true;
+    this.check(false, 0, 0);
+    this.closed = true;
     try {
-      await this.#attempt('close', () => this.#handle.close());
+      await this.attempt('close', () => this.handle.close());
     } finally {
-      await this.#lock.release();
+      await this.lock.release();
     }
   }
 
-  #check(writing: boolean, offset: number, length: number): void {
-    if (this.#closed) throw closedError(this.name);
+  private check(writing: boolean, offset: number, length: number): void {
+    if (this.closed) throw closedError(this.name);
     if (writing && this.readonly) throw readonlyError(this.name);
     assertRange(Number.MAX_SAFE_INTEGER, offset, length);
   }
 
-  async #attempt<T>(action: string, call: () => Promise<T>): Promise<T> {
+  private async attempt<T>(action: string, call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {

@@ -17,7 +17,10 @@ const LONGEST_PAUSE_MS = 40;
 /** sun_path of unix(7), without its end. */
 const LONGEST_PATH_BYTES = 107;
 
-/** `$XDG_RUNTIME_DIR/godwit`, or a folder of this user's own among the temporary files. Throws GodwitError('denied') when it is not safe. */
+/**
+ * `$XDG_RUNTIME_DIR/godwit`, or a folder of this user's own among the temporary files. Throws GodwitError('denied')
+ * when it is not safe.
+ */
 async function controlFolder(): Promise<string> {
   const runtime = process.env.XDG_RUNTIME_DIR;
   const folder = runtime?.startsWith('/') ? join(runtime, 'godwit') : join(tmpdir(), `godwit-${userInfo().uid}`);

@@ -5,8 +5,8 @@ import type { FileSource } from '../files.ts';
 import { hostError, named } from './host-error.ts';
 
 /**
- * A file of the host. It stays readable while it is open, also when another has taken its name or it has none any more: so a
- * machine can start from a checkpoint that is deleted meanwhile.
+ * A file of the host. It stays readable while it is open, also when another has taken its name or it has none any more:
+ * so a machine can start from a checkpoint that is deleted meanwhile.
  */
 export class FileByteSource implements FileSource, GrowingByteSource {
   readonly name: string;

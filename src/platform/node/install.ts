@@ -1,4 +1,6 @@
-/** Makes Node.js the platform of this thread: imported first by src/node.ts, src/node-worker.ts and the command line. */
+/**
+ * Makes Node.js the platform of this thread: imported first by src/node.ts, src/node-worker.ts and the command line.
+ */
 import { installPlatform } from '../platform.ts';
 import { nodeClock, nodeTimers } from './clock.ts';
 import { nodeCodec } from './codec.ts';

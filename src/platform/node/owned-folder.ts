@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import type { FolderOwner, OwnedFolder, OwnerNote } from '../files.ts';
 import { hasFileOpen, livenessOf, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
-/** Who owns a folder keeps the file that says so open: a process may live on when the thread that made the folder is gone. */
+/**
+ * Who owns a folder keeps the file that says so open: a process may live on when the thread that made the folder is
+ * gone.
+ */
 const OWNER_FILE = '.owner.json';
 
 interface OwnerRecord extends ProcessIdentity {

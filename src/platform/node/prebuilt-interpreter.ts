@@ -17,15 +17,19 @@ const FILE = join(BUILD, 'interpreter.wasm');
 /** What the interpreter follows from: a file, and all in these folders. */
 const SOURCE_FILE = join('machine', 'interpreter-module.js');
 const SOURCE_FOLDERS = ['isa', 'hart', 'execute', 'memory'];
-/** At its end the file has a custom section with a hash of them. Times would not do: who unpacks a package may set them to anything. */
+/**
+ * At its end the file has a custom section with a hash of them. Times would not do: who unpacks a package may set them
+ * to anything.
+ */
 const SECTION = 'sources';
 const HASH_BYTES = 32;
 
 let provided: Promise<WebAssembly.Module> | undefined;
 
 /**
- * The interpreter's module for this thread, and to be handed to others. The build keeps its bytes beside the compiled sources, since
- * generating them takes longer than all else that a machine needs to start. Bytes that other sources made are not used.
+ * The interpreter's module for this thread, and to be handed to others. The build keeps its bytes beside the compiled
+ * sources, since generating them takes longer than all else that a machine needs to start. Bytes that other sources
+ * made are not used.
  */
 export function prebuiltInterpreter(): Promise<WebAssembly.Module> {
   provided ??= load();
@@ -49,7 +53,10 @@ async function load(): Promise<WebAssembly.Module> {
   return module;
 }
 
-/** Only what the built sources make may be kept: sources in TypeScript may be ahead of them, or they of what this program has loaded. */
+/**
+ * Only what the built sources make may be kept: sources in TypeScript may be ahead of them, or they of what this
+ * program has loaded.
+ */
 function runsItsSources(): boolean {
   if (import.meta.url.endsWith('.ts')) return false;
   return sourcePaths().every((path) => statSync(path).mtimeMs < performance.timeOrigin);

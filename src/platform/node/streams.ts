@@ -8,50 +8,50 @@ import { errorCodeOf, hostError } from './host-error.ts';
 const OWNER_ONLY = 0o600;
 
 class NodeByteStream implements ByteStream {
-  readonly #socket: Socket;
-  #error: unknown;
+  private readonly socket: Socket;
+  private error: unknown;
 
   constructor(socket: Socket) {
-    this.#socket = socket;
+    this.socket = socket;
     socket.setNoDelay(true);
     socket.on('error', (error) => {
-      this.#error = error;
+      this.error = error;
     });
   }
 
   async write(bytes: Uint8Array): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#socket.write(bytes, (error) => (error ? reject(hostError(error, 'write to the connection')) : resolve()));
+      this.socket.write(bytes, (error) => (error ? reject(hostError(error, 'write to the connection')) : resolve()));
     });
   }
 
   onData(listener: (bytes: Uint8Array) => void): void {
-    this.#socket.on('data', listener);
+    this.socket.on('data', listener);
   }
 
   onEnd(listener: () => void): void {
-    this.#socket.on('end', listener);
+    this.socket.on('end', listener);
   }
 
   onClose(listener: (error: unknown) => void): void {
-    if (this.#socket.closed) queueMicrotask(() => listener(this.#error));
-    else this.#socket.on('close', () => listener(this.#error));
+    if (this.socket.closed) queueMicrotask(() => listener(this.error));
+    else this.socket.on('close', () => listener(this.error));
   }
 
   pause(): void {
-    this.#socket.pause();
+    this.socket.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.socket.resume();
   }
 
   end(): void {
-    this.#socket.destroySoon();
+    this.socket.destroySoon();
   }
 
   close(): void {
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 }
 
@@ -65,16 +65,16 @@ function optionsOf(address: StreamAddress): { path: string } | { host: string; p
 
 class NodeListener implements Listener {
   readonly address: StreamAddress;
-  readonly #server: Server;
+  private readonly server: Server;
 
   constructor(server: Server, address: StreamAddress) {
-    this.#server = server;
+    this.server = server;
     this.address = address;
   }
 
   async close(): Promise<void> {
     await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
+      this.server.close(() => resolve());
     });
   }
 }

@@ -24,63 +24,63 @@ function postTo(native: MessagePort | Worker, message: unknown, transfer: readon
 
 /** One end of a channel, or a thread's way to the one that started it. */
 export class NodePort implements Port {
-  readonly #native: MessagePort;
+  private readonly native: MessagePort;
 
   constructor(native: MessagePort) {
-    this.#native = native;
+    this.native = native;
   }
 
   post(message: unknown, transfer: readonly Transferable[] = []): void {
-    postTo(this.#native, message, transfer);
+    postTo(this.native, message, transfer);
   }
 
   onMessage(listener: (message: unknown) => void): void {
-    this.#native.on('message', listener);
+    this.native.on('message', listener);
   }
 
   onClose(listener: () => void): void {
-    this.#native.on('close', listener);
+    this.native.on('close', listener);
   }
 
   takeNow(): { readonly message: unknown } | undefined {
-    return receiveMessageOnPort(this.#native);
+    return receiveMessageOnPort(this.native);
   }
 
   close(): void {
-    this.#native.close();
+    this.native.close();
   }
 }
 
 class NodeThread implements Thread {
-  readonly #worker: Worker;
-  #error: unknown;
+  private readonly worker: Worker;
+  private error: unknown;
 
   constructor(worker: Worker) {
-    this.#worker = worker;
+    this.worker = worker;
     worker.on('error', (error) => {
-      this.#error = error;
+      this.error = error;
     });
   }
 
   post(message: unknown, transfer: readonly Transferable[] = []): void {
-    postTo(this.#worker, message, transfer);
+    postTo(this.worker, message, transfer);
   }
 
   onMessage(listener: (message: unknown) => void): void {
-    this.#worker.on('message', listener);
+    this.worker.on('message', listener);
   }
 
   onEnd(listener: (error: unknown) => void): void {
-    this.#worker.on('exit', () => listener(this.#error));
+    this.worker.on('exit', () => listener(this.error));
   }
 
   keepAlive(wanted: boolean): void {
-    if (wanted) this.#worker.ref();
-    else this.#worker.unref();
+    if (wanted) this.worker.ref();
+    else this.worker.unref();
   }
 
   async terminate(): Promise<void> {
-    await this.#worker.terminate();
+    await this.worker.terminate();
   }
 }
 

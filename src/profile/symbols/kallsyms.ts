@@ -1,9 +1,10 @@
 /**
- * The symbols that Linux keeps of itself (scripts/kallsyms.c, kernel/kallsyms.c), found in a copy of its memory. Everything is aligned to
- * 8 bytes, and lies in this order; before Linux 6.4 the last two stood in front.
+ * The symbols that Linux keeps of itself (scripts/kallsyms.c, kernel/kallsyms.c), found in a copy of its memory.
+ * Everything is aligned to 8 bytes, and lies in this order; before Linux 6.4 the last two stood in front.
  *
  *   kallsyms_num_syms       u32
- *   kallsyms_names          for each symbol a length (one byte, or two of 7 bits when bit 7 is set) and as many tokens of one byte;
+ *   kallsyms_names          for each symbol a length (one byte, or two of 7 bits when bit 7 is set) and as many tokens
+ *   of one byte;
  *                           expanded, the first character is the kind of symbol, as `nm` has it
  *   kallsyms_markers        u32 for every 256th symbol: where in the names it is
  *   kallsyms_token_table    256 strings with a zero at their ends

@@ -1,6 +1,8 @@
 import type { GuestSymbol } from './symbol-table.ts';
 
-/** Lines of a System.map, or of `nm`: "ffffffff80001234 T name". Data symbols are left out; lines of another form, too. */
+/**
+ * Lines of a System.map, or of `nm`: "ffffffff80001234 T name". Data symbols are left out; lines of another form, too.
+ */
 export function readSystemMap(text: string): GuestSymbol[] {
   const symbols: GuestSymbol[] = [];
   for (const line of text.split('\n')) {

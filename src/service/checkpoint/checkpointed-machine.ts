@@ -116,7 +116,10 @@ export async function openCheckpointed(request: RestoreConfiguration): Promise<C
   }
 }
 
-/** The guest resets itself: the images are looked for where they were. They may be gone, which ends the machine with a clear error. */
+/**
+ * The guest resets itself: the images are looked for where they were. They may be gone, which ends the machine with a
+ * clear error.
+ */
 export function resetFrom(configuration: MachineConfiguration): (core: MachineCore) => void {
   return (core) => {
     const images = imagesOf(configuration);

@@ -130,7 +130,10 @@ export class Checkpointer {
     }
   }
 
-  /** Resolves when the checkpoint is on stable storage. Throws GodwitError; nothing of it is left then, and the machine is as it was. */
+  /**
+   * Resolves when the checkpoint is on stable storage. Throws GodwitError; nothing of it is left then, and the machine
+   * is as it was.
+   */
   create(options: CheckpointOptions): Promise<CheckpointReport> {
     const created = this.queue.then(() => this.createNext(options));
     this.queue = created.catch(() => {});

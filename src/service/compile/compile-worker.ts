@@ -7,8 +7,8 @@ import type { FromCompiler, ToCompiler } from './protocol.ts';
 import { runOnce } from './run-once.ts';
 
 /**
- * What is kept for machines to come: WebAssembly as it was generated, since what V8 makes of it is several times as much. The first that
- * was made, which is what other machines will need first: the kernel's.
+ * What is kept for machines to come: WebAssembly as it was generated, since what V8 makes of it is several times as
+ * much. The first that was made, which is what other machines will need first: the kernel's.
  */
 const KEPT_BYTES = 6 * 1024 ** 2;
 
@@ -20,8 +20,8 @@ interface Kept {
 }
 
 /**
- * After so much WebAssembly the collector runs: what machines have given up stays as long as this thread's objects for it do, and its own
- * heap grows too slowly for V8 to look at them.
+ * After so much WebAssembly the collector runs: what machines have given up stays as long as this thread's objects for
+ * it do, and its own heap grows too slowly for V8 to look at them.
  */
 const COLLECTED_BYTES = 3 * 1024 ** 2;
 let uncollectedBytes = 0;

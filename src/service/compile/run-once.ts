@@ -5,7 +5,10 @@ const PAGE_BYTES = 65536;
 const PAGES = Math.ceil(L.HART_BYTES / PAGE_BYTES) + 1;
 const TLB_BYTES = L.HART_BYTES - L.DATA_TLB;
 
-/** A hart at address 0 with empty TLBs that is due to stop at the first counted transfer: no region gets far, or writes anywhere else. */
+/**
+ * A hart at address 0 with empty TLBs that is due to stop at the first counted transfer: no region gets far, or writes
+ * anywhere else.
+ */
 function idleHart(shared: boolean): WebAssembly.Memory {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared });
   new Uint8Array(memory.buffer).fill(0xff, L.DATA_TLB, L.DATA_TLB + TLB_BYTES);
@@ -15,8 +18,8 @@ function idleHart(shared: boolean): WebAssembly.Memory {
 const harts = new Map<boolean, WebAssembly.Memory>();
 
 /**
- * Runs each function of a module once. Engines compile functions when they are called first, and share what they compiled between
- * the threads that have the module; so this takes it from the machine's thread.
+ * Runs each function of a module once. Engines compile functions when they are called first, and share what they
+ * compiled between the threads that have the module; so this takes it from the machine's thread.
  */
 export function runOnce({ module, plans, options: { shared } }: CompiledBatch): void {
   const memory = harts.get(shared) ?? idleHart(shared);

@@ -37,7 +37,10 @@ export class ControlClient {
   private readonly requests = new PendingRequests<unknown, OnProgress | undefined>();
   private greeted: Greeted | undefined;
 
-  /** Throws GodwitError 'not-found' when there is no such machine, 'unsupported' when it speaks another version, 'io' when it does not answer. */
+  /**
+   * Throws GodwitError 'not-found' when there is no such machine, 'unsupported' when it speaks another version, 'io'
+   * when it does not answer.
+   */
   static async open(name: string): Promise<ControlClient> {
     assertMachineName(name);
     const client = new ControlClient(name, await connectTo(name));
@@ -70,7 +73,10 @@ export class ControlClient {
     });
   }
 
-  /** Throws GodwitError 'usage' for parameters that make no sense, 'io' when the machine is gone, and what the machine throws. */
+  /**
+   * Throws GodwitError 'usage' for parameters that make no sense, 'io' when the machine is gone, and what the machine
+   * throws.
+   */
   async request<Action extends ControlAction>(
     action: Action,
     parameters: ControlActions[Action]['parameters'],

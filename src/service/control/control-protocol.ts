@@ -8,7 +8,8 @@
  *       | <-- { "id": 1, "error": { ... } } --       |   with "code", "message", and "hint" where there is one
  *       | <-- { "id": 2, "progress": { ... } }       |   any number of these before the answer
  *
- * Version rule: actions, and fields that may be left out, can be added within a version; who does not know an action says so.
+ * Version rule: actions, and fields that may be left out, can be added within a version; who does not know an action
+ * says so.
  */
 import { ACTIONS, type ActionRow, type OpenAction, type ResultOf } from '../../api/actions.ts';
 import { isObject, nothing, object, optional, type Parsed, type Schema } from '../../api/schema.ts';

@@ -41,7 +41,9 @@ export class ControlServer {
   private readonly streams = new Set<ByteStream>();
   private readonly startedMs = platform().clock.nowMs();
 
-  /** Throws GodwitError 'usage' for a name that is taken or none, 'denied' when there is no safe place for the socket. */
+  /**
+   * Throws GodwitError 'usage' for a name that is taken or none, 'denied' when there is no safe place for the socket.
+   */
   static async open(options: ControlServerOptions): Promise<ControlServer> {
     const { name } = options;
     if (name !== undefined) assertMachineName(name);

@@ -42,7 +42,10 @@ export class GdbServer {
     return address.kind === 'tcp' ? `localhost:${address.port}` : address.path;
   }
 
-  /** Who connects is taken for a debugger when it says something: to see whether somebody listens here is no reason to stop. */
+  /**
+   * Who connects is taken for a debugger when it says something: to see whether somebody listens here is no reason to
+   * stop.
+   */
   private accept(stream: ByteStream): void {
     if (this.streams.size >= CONNECTIONS_MAXIMUM) {
       stream.close();

@@ -14,8 +14,9 @@ const MAIN = 1000;
 const LOCK_TRIES = 1000;
 
 /**
- * A machine and all its forks, in one memory: they are spread over threads, one for each processor, all of which see the same frames. The
- * threads beside the first are started with the first fork, and serve forks from the moment that they are ready.
+ * A machine and all its forks, in one memory: they are spread over threads, one for each processor, all of which see
+ * the same frames. The threads beside the first are started with the first fork, and serve forks from the moment that
+ * they are ready.
  */
 export class ForkGroup {
   private readonly threads: (MachineThread | undefined)[] = [];
@@ -72,7 +73,9 @@ export class ForkGroup {
     };
   }
 
-  /** Has a fork made in the thread that has the fewest machines; if several, in the parent's, where that costs least. */
+  /**
+   * Has a fork made in the thread that has the fewest machines; if several, in the parent's, where that costs least.
+   */
   async fork(parent: number, request: (thread: number) => Promise<ForkReport>): Promise<ForkReport> {
     this.grow();
     const thread = this.threads[parent] ? this.leastLoaded(parent) : parent;

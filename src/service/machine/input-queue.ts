@@ -12,9 +12,10 @@ interface Typed {
 }
 
 /**
- * Input on its way to a console. Linux clears a UART's FIFO when it opens the port, and resets a virtio device when its driver
- * starts; what had arrived before would be lost. With `untilListening` input waits until the guest is through with that: until it
- * has turned the UART's receive interrupt on, or has printed on the virtio console, to which programs come late.
+ * Input on its way to a console. Linux clears a UART's FIFO when it opens the port, and resets a virtio device when its
+ * driver starts; what had arrived before would be lost. With `untilListening` input waits until the guest is through
+ * with that: until it has turned the UART's receive interrupt on, or has printed on the virtio console, to which
+ * programs come late.
  */
 export class InputQueue {
   private readonly core: MachineCore;

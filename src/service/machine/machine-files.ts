@@ -19,9 +19,9 @@ interface Image {
 }
 
 /**
- * The files that a machine boots from. They stay open and are read again when the guest resets itself, so that nobody has to keep
- * tens of megabytes for that; a file that is replaced meanwhile stays what it was. One that is written to ends the machine at its next
- * reset: it would not be the same machine.
+ * The files that a machine boots from. They stay open and are read again when the guest resets itself, so that nobody
+ * has to keep tens of megabytes for that; a file that is replaced meanwhile stays what it was. One that is written to
+ * ends the machine at its next reset: it would not be the same machine.
  */
 export class MachineFiles {
   private readonly images: Map<Kind, Image>;
@@ -76,8 +76,8 @@ function content(bytes: Uint8Array): Image {
 }
 
 /**
- * Memory for something large that is soon given back, from the system and not from the C library: glibc takes the size of what it gives
- * back for the usual one, and from then on keeps so much free memory in each thread's arena.
+ * Memory for something large that is soon given back, from the system and not from the C library: glibc takes the size
+ * of what it gives back for the usual one, and from then on keeps so much free memory in each thread's arena.
  */
 function transientBytes(sizeBytes: number): Uint8Array {
   const pages = Math.ceil(sizeBytes / WASM_PAGE_BYTES);

@@ -37,7 +37,9 @@ export class MachineLoop implements HostLoop {
     this.wakeSleeper?.();
   }
 
-  /** Holds the machine up at its next `yield`, until this holder releases it. Guest time goes on with the wall clock. */
+  /**
+   * Holds the machine up at its next `yield`, until this holder releases it. Guest time goes on with the wall clock.
+   */
   block(holder: object): void {
     this.holders.add(holder);
     this.blocked ??= new Promise((resolve) => {

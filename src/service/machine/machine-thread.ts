@@ -102,7 +102,10 @@ export class MachineThread {
     for (const receiver of all) receiver.fail(error);
   }
 
-  /** What the machine has said already is heard when those who are given the handle had the occasion to read its console. */
+  /**
+   * What the machine has said already is heard when those who are given the handle had the occasion to read its
+   * console.
+   */
   attach(machine: number, receiver: Receiver): void {
     this.receivers.set(machine, receiver);
     this.known.add(machine);

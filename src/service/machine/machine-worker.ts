@@ -1,4 +1,7 @@
-/** A thread of machines: its first message says what it is for; then it serves until the last machine of its fork group ends. */
+/**
+ * A thread of machines: its first message says what it is for; then it serves until the last machine of its fork group
+ * ends.
+ */
 import type { FromMachine } from '../../api/actions.ts';
 import { toWireError } from '../../api/wire-error.ts';
 import { DirectCompiler } from '../../execute/jit/compiler.ts';

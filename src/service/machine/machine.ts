@@ -29,8 +29,8 @@ export class Machine extends MachineHandle {
 
   /**
    * Checks the options, opens the files and puts the images into memory; nothing executes yet.
-   * @throws GodwitError 'usage' or 'limit' for options that make no sense, and 'not-found', 'denied', 'damaged', 'unsupported',
-   * 'locked', 'io' for files. Nothing stays open then.
+   * @throws GodwitError 'usage' or 'limit' for options that make no sense, and 'not-found', 'denied', 'damaged',
+   * 'unsupported', 'locked', 'io' for files. Nothing stays open then.
    */
   static async create(options: MachineOptions): Promise<Machine> {
     const configuration = await configureMachine(options);
@@ -41,9 +41,9 @@ export class Machine extends MachineHandle {
   }
 
   /**
-   * A machine that goes on from a checkpoint, named by its name or id; nothing executes yet. Its memory is read when it is
-   * touched, so a large machine is there as soon as a small one. It has random numbers of its own and follows the wall
-   * clock, unless told otherwise.
+   * A machine that goes on from a checkpoint, named by its name or id; nothing executes yet. Its memory is read when it
+   * is touched, so a large machine is there as soon as a small one. It has random numbers of its own and follows the
+   * wall clock, unless told otherwise.
    * @throws GodwitError 'not-found', 'damaged', 'unsupported' for the checkpoint; 'usage', 'locked', 'io' for its disks
    */
   static async restore(
@@ -74,15 +74,15 @@ export class Machine extends MachineHandle {
   }
 
   /**
-   * A second machine that goes on from where this one is, in the same memory: they share what neither of them writes. A machine and its
-   * forks are spread over as many threads as the computer has processors.
-   * It has random numbers of its own, of which its kernel is told, and follows the wall clock, unless told otherwise. Its disks are
-   * copy-on-write images that are gone when it ends.
-   * A machine that was restored or forked can be forked before it is started; all then go on from the same point. It has no identity to share
-   * before, unless it was made with `identity: 'same'`. To read all that forks print, make them with `start: false` and start them when
-   * their consoles are read.
-   * @throws GodwitError 'usage' for options that make no sense, 'state' when this machine was created and has not been started, or has ended,
-   * or has no identity to share yet, 'limit' when their memory is used up
+   * A second machine that goes on from where this one is, in the same memory: they share what neither of them writes. A
+   * machine and its forks are spread over as many threads as the computer has processors.
+   * It has random numbers of its own, of which its kernel is told, and follows the wall clock, unless told otherwise.
+   * Its disks are copy-on-write images that are gone when it ends.
+   * A machine that was restored or forked can be forked before it is started; all then go on from the same point. It
+   * has no identity to share before, unless it was made with `identity: 'same'`. To read all that forks print, make
+   * them with `start: false` and start them when their consoles are read.
+   * @throws GodwitError 'usage' for options that make no sense, 'state' when this machine was created and has not been
+   * started, or has ended, or has no identity to share yet, 'limit' when their memory is used up
    */
   async fork(options: ForkOptions = {}): Promise<Machine> {
     const { forkGroup } = this;

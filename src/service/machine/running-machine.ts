@@ -26,7 +26,10 @@ import { ProfileRecorder } from './profile-recorder.ts';
 import type { ThreadMachines } from './thread-machines.ts';
 import type { TraceBuffer } from './trace-buffer.ts';
 
-/** A machine with its disks in this thread, from when it is there until it has ended. What is asked of it is in actions.ts. */
+/**
+ * A machine with its disks in this thread, from when it is there until it has ended. What is asked of it is in
+ * actions.ts.
+ */
 export class RunningMachine {
   readonly host: ThreadMachines;
   readonly core: MachineCore;

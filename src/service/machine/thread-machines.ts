@@ -20,8 +20,9 @@ export const FIRST_MACHINE = 0;
 export const FIRST_THREAD = 0;
 
 /**
- * The machines of one thread: one that was configured, and forks, which share its memory and may be in other threads of its fork group. Each
- * runs in slices between which the others of the thread get their turn; what goes wrong in one ends that one.
+ * The machines of one thread: one that was configured, and forks, which share its memory and may be in other threads of
+ * its fork group. Each runs in slices between which the others of the thread get their turn; what goes wrong in one
+ * ends that one.
  */
 export class ThreadMachines {
   /** Number of the thread in its fork group. */
@@ -65,7 +66,10 @@ export class ThreadMachines {
     this.origin ??= origin;
   }
 
-  /** Waits for the first thread's word, and is ready for forks then. Throws GodwitError when what the fork group goes back to is gone. */
+  /**
+   * Waits for the first thread's word, and is ready for forks then. Throws GodwitError when what the fork group goes
+   * back to is gone.
+   */
   async join({ lock, first }: Joining): Promise<void> {
     try {
       const { memory, origin } = await this.peers.join(FIRST_THREAD, first);

@@ -4,7 +4,10 @@ import { joinRecordings } from '../../recording/join.ts';
 const ENDING = '.recording';
 const DIGITS = 6;
 
-/** The folder that a flight recorder keeps the parts of `path` in. It is left when the process is killed, and can be replayed. */
+/**
+ * The folder that a flight recorder keeps the parts of `path` in. It is left when the process is killed, and can be
+ * replayed.
+ */
 export function flightFolder(path: string): string {
   return `${path}.flight`;
 }

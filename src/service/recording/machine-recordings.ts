@@ -103,7 +103,9 @@ export class MachineRecordings {
     });
   }
 
-  /** Ends a recording, or the flight recorder, which makes a recording of what it kept; without a path, the only one. */
+  /**
+   * Ends a recording, or the flight recorder, which makes a recording of what it kept; without a path, the only one.
+   */
   async stop(file?: string): Promise<RecordingReport> {
     const path = file === undefined ? this.onlyPath() : platform().files.absolute(file);
     if (this.flight?.path === path) return await this.stopFlight(this.flight, 'stopped');
@@ -124,7 +126,10 @@ export class MachineRecordings {
     });
   }
 
-  /** Keeps the last minutes, in parts beside `file`, until `stop` or `close` makes one recording of them there. Throws GodwitError. */
+  /**
+   * Keeps the last minutes, in parts beside `file`, until `stop` or `close` makes one recording of them there. Throws
+   * GodwitError.
+   */
   async startFlight(file: string, minutes: number, { replace = false } = {}): Promise<void> {
     const { files } = platform();
     const path = files.absolute(file);
@@ -152,8 +157,8 @@ export class MachineRecordings {
   }
 
   /**
-   * Makes a recording of the last minutes while the flight recorder goes on. Its own file, which it would write at the end, is replaced;
-   * others only when `replace` says so. Throws GodwitError.
+   * Makes a recording of the last minutes while the flight recorder goes on. Its own file, which it would write at the
+   * end, is replaced; others only when `replace` says so. Throws GodwitError.
    */
   async saveFlight(file: string, { replace = false } = {}): Promise<number> {
     const path = platform().files.absolute(file);

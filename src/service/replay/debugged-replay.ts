@@ -16,8 +16,8 @@ export interface DebuggedReplayParts {
 }
 
 /**
- * A recording that gdb moves through, forth and back. It stands at its beginning until a debugger has come, and wherever that one
- * left it when it is gone; another may come then.
+ * A recording that gdb moves through, forth and back. It stands at its beginning until a debugger has come, and
+ * wherever that one left it when it is gone; another may come then.
  */
 export class DebuggedReplay {
   /** Resolves when a debugger ends the replay, or `stop` is called. Rejects with GodwitError when it cannot go on. */

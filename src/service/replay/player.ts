@@ -95,7 +95,10 @@ export class Player {
     else this.printed.push(bytes);
   }
 
-  /** @internal The machine as it is now, for others to go on with; its output goes where the player's went. Nothing is played any more. */
+  /**
+   * @internal The machine as it is now, for others to go on with; its output goes where the player's went. Nothing is
+   * played any more.
+   */
   takeMachine(): MachineCore {
     this.isLive = true;
     return this.replayer.detach();

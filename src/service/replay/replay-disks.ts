@@ -9,8 +9,9 @@ import type { LiveRunner } from '../../run/live-runner.ts';
 import { MachineDisks, type RestoredDisk } from '../disk/machine-disks.ts';
 
 /**
- * Disks for a replay that is to go live. The images given are as the machine's disks were when the recording began; they stay so. What
- * the replayed guest writes goes to temporary images over them, so that they are always what the guest believes them to be.
+ * Disks for a replay that is to go live. The images given are as the machine's disks were when the recording began;
+ * they stay so. What the replayed guest writes goes to temporary images over them, so that they are always what the
+ * guest believes them to be.
  */
 export class ReplayDisks {
   private readonly disks: MachineDisks;

@@ -12,8 +12,9 @@ function spawnThread(warmUp?: WarmUp): Thread {
 }
 
 /**
- * Threads for machines. One may be started ahead, so that the next machine need not wait until its thread has loaded all its modules,
- * which takes longer than restoring a machine, and V8 has compiled what it does first. Whatever waits keeps no process alive.
+ * Threads for machines. One may be started ahead, so that the next machine need not wait until its thread has loaded
+ * all its modules, which takes longer than restoring a machine, and V8 has compiled what it does first. Whatever waits
+ * keeps no process alive.
  */
 class PrewarmedThread {
   private thread: Thread | undefined;

@@ -47,9 +47,10 @@ interface Restored {
 let waiting: Restored | undefined;
 
 /**
- * Restores the machine that will probably be wanted next, lets a fork of it work for a moment, and throws the fork away. What is left is a machine
- * whose first pages are there and decoded, and code of ours that V8 has compiled, which it does anew in each thread. The fork has no disks,
- * nobody sees what it prints, and nothing is written. Ends early when the thread `isWanted`, with what is done so far.
+ * Restores the machine that will probably be wanted next, lets a fork of it work for a moment, and throws the fork
+ * away. What is left is a machine whose first pages are there and decoded, and code of ours that V8 has compiled, which
+ * it does anew in each thread. The fork has no disks, nobody sees what it prints, and nothing is written. Ends early
+ * when the thread `isWanted`, with what is done so far.
  */
 export async function warmUp({ request, interpreter }: WarmUp, isWanted: IsWanted): Promise<void> {
   provideInterpreter(MACHINE_INTERPRETER, interpreter);

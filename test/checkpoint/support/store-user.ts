@@ -1,9 +1,11 @@
 /**
- * A process that makes, deletes, exports and imports checkpoints until it is killed, and says before and after each what it does:
+ * A process that makes, deletes, exports and imports checkpoints until it is killed, and says before and after each
+ * what it does:
  *
  *     create ID, created ID, delete ID, deleted ID, import, imported ID
  *
- * Arguments: the folder, a seed, a folder for exported files, the address of the built store, and after how many steps to end.
+ * Arguments: the folder, a seed, a folder for exported files, the address of the built store, and after how many steps
+ * to end.
  */
 import { rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

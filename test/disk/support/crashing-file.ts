@@ -12,8 +12,8 @@ export interface Power {
 }
 
 /**
- * A file on a host that will lose power. It remembers what each sector has been since the last sync: after the crash any of
- * these may be what is on the disk, for each sector apart from the others, and so for the size.
+ * A file on a host that will lose power. It remembers what each sector has been since the last sync: after the crash
+ * any of these may be what is on the disk, for each sector apart from the others, and so for the size.
  */
 export class CrashingFile implements ByteFile {
   readonly name = 'crashing.qcow2';

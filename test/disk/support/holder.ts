@@ -1,5 +1,6 @@
-// A process of its own for the lock tests: opens PATH as "shared" or "exclusive", says "held" or the error's code, and lets
-// go when its input ends. Or: "wait" and so many milliseconds for the lock, says "held" or the error's code, and ends.
+// A process of its own for the lock tests: opens PATH as "shared" or "exclusive", says "held" or the error's code, and
+// lets go when its input ends. Or: "wait" and so many milliseconds for the lock, says "held" or the error's code, and
+// ends.
 import { NodeByteFile } from '../../../src/platform/node/byte-file.ts';
 import { nodeFiles } from '../../../src/platform/node/files.ts';
 

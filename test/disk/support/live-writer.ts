@@ -1,4 +1,5 @@
-// A process of its own for the kill tests: writes to the disk PATH for ever while it takes checkpoints of it, and says what it does:
+// A process of its own for the kill tests: writes to the disk PATH for ever while it takes checkpoints of it, and says
+// what it does:
 //
 //     issue BLOCK:VERSION ...   these writes begin        zero BLOCK:VERSION ...   these blocks are made zero
 //     done BLOCK:VERSION ...    the disk acknowledged them    flushed              all that is done is on stable storage

@@ -80,22 +80,22 @@ interface Opened {
 export class LiveDisk extends SwitchableDisk {
   /** With symbolic links resolved: what is there is the machine's disk at any moment. */
   readonly path: string;
-  readonly #byLink: boolean;
-  readonly #layers: OpenImage[];
-  readonly #onError: (error: unknown) => void;
-  readonly #turns = new TurnLock();
+  private readonly byLink: boolean;
+  private readonly layers: OpenImage[];
+  private readonly onError: (error: unknown) => void;
+  private readonly turns = new TurnLock();
   /** What closing waits for. */
-  readonly #work = new Set<Promise<unknown>>();
-  #endTurn: () => void = () => {};
-  #abandon: (() => Promise<void>) | undefined;
-  #uncommitted: Overlay | undefined;
+  private readonly work = new Set<Promise<unknown>>();
+  private endTurn: () => void = () => {};
+  private abandon: (() => Promise<void>) | undefined;
+  private uncommitted: Overlay | undefined;
   /**
    * The last overlay over a parent that was kept, and the last one that the machine went on with until it writes to it.
    */
-  #overKept: Overlay | undefined;
-  #unwritten: Overlay | undefined;
-  #committing: Promise<void> | undefined;
-  #closed = false;
+  private overKept: Overlay | undefined;
+  private unwritten: Overlay | undefined;
+  private committing: Promise<void> | undefined;
+  private closed = false;
 
   /**
    * Opens an image as `openDisk` does. An overlay that a killed process left over it is brought back in the background.
@@ -106,22 +106,22 @@ export class LiveDisk extends SwitchableDisk {
       options.readonly ? await openReadonly(path, options) : await openAll(path, options),
       options,
     );
-    if (disk.#uncommitted !== undefined) disk.#resumeCommit();
+    if (disk.uncommitted !== undefined) disk.resumeCommit();
     return disk;
   }
 
   private constructor({ layers, path, byLink, uncommitted }: Opened, options: LiveDiskOptions) {
     super(layers[0]!.disk);
     this.path = path;
-    this.#byLink = byLink;
-    this.#layers = layers;
-    this.#uncommitted = uncommitted;
-    this.#onError = options.onError ?? ((): void => {});
+    this.byLink = byLink;
+    this.layers = layers;
+    this.uncommitted = uncommitted;
+    this.onError = options.onError ?? ((): void => {});
   }
 
   /** Whether a parent waits to get back what was written since it was copied. */
   get isCommitPending(): boolean {
-    return this.#uncommitted !== undefined;
+    return this.uncommitted !== undefined;
   }
 
   /**
@@ -129,44 +129,44 @@ export class LiveDisk extends SwitchableDisk {
    * GodwitError.
    */
   async prepareOverlay(request: OverlayRequest): Promise<PreparedOverlay> {
-    this.#refuseClosed();
-    if (this.readonly) return this.#prepareReadonly();
-    const release = await this.#takeTurn();
-    return await this.#track(this.#prepareOverlay(request, release));
+    this.refuseClosed();
+    if (this.readonly) return this.prepareReadonly();
+    const release = await this.takeTurn();
+    return await this.track(this.prepareOverlayLocked(request, release));
   }
 
-  async #takeTurn(): Promise<() => void> {
-    const release = await this.#turns.take();
-    this.#endTurn = release;
+  private async takeTurn(): Promise<() => void> {
+    const release = await this.turns.take();
+    this.endTurn = release;
     return release;
   }
 
-  async #prepareOverlay(request: OverlayRequest, release: () => void): Promise<PreparedOverlay> {
+  private async prepareOverlayLocked(request: OverlayRequest, release: () => void): Promise<PreparedOverlay> {
     try {
-      this.#refuseClosed();
-      await this.#commit();
-      const overlay = await putOverlay(this.#layers[0]!, {
-        parentPath: this.#parentPath(request),
-        byLink: this.#byLink,
+      this.refuseClosed();
+      await this.commit();
+      const overlay = await putOverlay(this.layers[0]!, {
+        parentPath: this.parentPath(request),
+        byLink: this.byLink,
       });
-      return this.#prepared(overlay, request, release);
+      return this.prepared(overlay, request, release);
     } catch (error) {
       release();
       throw error;
     }
   }
 
-  #parentPath(request: OverlayRequest): string {
+  private parentPath(request: OverlayRequest): string {
     if (request.parent === 'copy') return temporaryParentPath(this.path);
     return request.keptPath ?? `${this.path}.${uniqueName().slice(0, 8)}`;
   }
 
-  #prepared(overlay: Overlay, request: OverlayRequest, release: () => void): PreparedOverlay {
+  private prepared(overlay: Overlay, request: OverlayRequest, release: () => void): PreparedOverlay {
     let isUsed = false;
     const use = (): void => {
       if (isUsed) throw new GodwitError('usage', 'An overlay is used once, or cancelled.');
       isUsed = true;
-      this.#abandon = undefined;
+      this.abandon = undefined;
     };
     const cancel = async (): Promise<void> => {
       use();
@@ -176,24 +176,29 @@ export class LiveDisk extends SwitchableDisk {
         release();
       }
     };
-    this.#abandon = cancel;
+    this.abandon = cancel;
     return {
-      cancel: () => this.#track(cancel()),
+      cancel: () => this.track(cancel()),
       switch: () => {
         use();
         const keep = request.parent === 'keep';
-        const kept = this.#keptAlready;
-        if (keep && request.own === false && kept) return this.#track(this.#freezeAgain(kept, overlay, release));
+        const kept = this.keptAlready;
+        if (keep && request.own === false && kept) return this.track(this.freezeAgain(kept, overlay, release));
         const { flushed } = this.switchTo(overlay.image.disk);
-        this.#layers.unshift(overlay.image);
-        this.#uncommitted = overlay;
-        this.#unwritten = overlay;
-        return this.#track(this.#freeze(overlay, keep, flushed, release));
+        this.layers.unshift(overlay.image);
+        this.uncommitted = overlay;
+        this.unwritten = overlay;
+        return this.track(this.freeze(overlay, keep, flushed, release));
       },
     };
   }
 
-  async #freeze(overlay: Overlay, keep: boolean, flushed: Promise<void>, release: () => void): Promise<FrozenDisk> {
+  private async freeze(
+    overlay: Overlay,
+    keep: boolean,
+    flushed: Promise<void>,
+    release: () => void,
+  ): Promise<FrozenDisk> {
     const { parent, parentPath } = overlay;
     try {
       await flushed;
@@ -203,91 +208,95 @@ export class LiveDisk extends SwitchableDisk {
       throw error;
     }
     return {
-      ...this.#frozen(parent, parentPath),
+      ...this.frozen(parent, parentPath),
       ...(!keep && { isKept: false, backing: pathsOf(imagesUnderCopy(parent)) }),
-      keep: () => this.#track(this.#keep(overlay).finally(release)),
-      commit: (options) => this.#track(this.#commit(options).finally(release)),
+      keep: () => this.track(this.keep(overlay).finally(release)),
+      commit: (options) => this.track(this.commit(options).finally(release)),
     };
   }
 
   /** An image that stays as it is. */
-  #frozen(image: OpenImage, path: string): Omit<FrozenDisk, 'keep' | 'commit'> {
+  private frozen(image: OpenImage, path: string): Omit<FrozenDisk, 'keep' | 'commit'> {
     return {
       path,
       format: image.disk.format,
       sizeBytes: this.sizeBytes,
       backing: pathsOf(image.under),
       isKept: true,
-      copyTo: (copyPath, options) => this.#track(copyImage(image, copyPath, options)),
+      copyTo: (copyPath, options) => this.track(copyImage(image, copyPath, options)),
     };
   }
 
   /** The overlay that the machine uses, if its parent was kept and is all that the disk has. */
-  get #keptAlready(): Overlay | undefined {
-    const overlay = this.#overKept;
-    return overlay === this.#unwritten && overlay?.image === this.#layers[0] ? overlay : undefined;
+  private get keptAlready(): Overlay | undefined {
+    const overlay = this.overKept;
+    return overlay === this.unwritten && overlay?.image === this.layers[0] ? overlay : undefined;
   }
 
   override write(offset: number, data: Uint8Array): Promise<void> {
-    this.#unwritten = undefined;
+    this.unwritten = undefined;
     return super.write(offset, data);
   }
 
   override discard(offset: number, length: number): Promise<void> {
-    this.#unwritten = undefined;
+    this.unwritten = undefined;
     return super.discard(offset, length);
   }
 
   override writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
-    this.#unwritten = undefined;
+    this.unwritten = undefined;
     return super.writeZeroes(offset, length, unmap);
   }
 
   /** What was kept once is the disk as it is now; the overlay that was prepared is not needed. */
-  async #freezeAgain({ parent, parentPath }: Overlay, unneeded: Overlay, release: () => void): Promise<FrozenDisk> {
+  private async freezeAgain(
+    { parent, parentPath }: Overlay,
+    unneeded: Overlay,
+    release: () => void,
+  ): Promise<FrozenDisk> {
     try {
       await takeOverlayAway(unneeded);
     } catch (error) {
       release();
       throw error;
     }
-    return { ...this.#frozen(parent, parentPath), keep: async () => release(), commit: async () => release() };
+    return { ...this.frozen(parent, parentPath), keep: async () => release(), commit: async () => release() };
   }
 
   /** Nothing changes it anyway. */
-  #prepareReadonly(): PreparedOverlay {
+  private prepareReadonly(): PreparedOverlay {
     const frozen: FrozenDisk = {
-      ...this.#frozen(this.#layers[0]!, this.path),
+      ...this.frozen(this.layers[0]!, this.path),
       keep: async () => {},
       commit: async () => {},
     };
     return { switch: async () => frozen, cancel: async () => {} };
   }
 
-  async #keep(overlay: Overlay): Promise<void> {
-    if (this.#uncommitted !== overlay || this.#committing !== undefined) {
+  private async keep(overlay: Overlay): Promise<void> {
+    if (this.uncommitted !== overlay || this.committing !== undefined) {
       throw new GodwitError('usage', `The disk image ${overlay.parentPath} is not to be kept any more.`);
     }
-    this.#uncommitted = undefined;
-    this.#overKept = overlay;
+    this.uncommitted = undefined;
+    this.overKept = overlay;
     await shareForGood(overlay.parent);
   }
 
-  async #resumeCommit(): Promise<void> {
-    const release = await this.#takeTurn();
-    await this.#track(this.#commit().finally(release)).catch(this.#onError);
+  private async resumeCommit(): Promise<void> {
+    const release = await this.takeTurn();
+    await this.track(this.commit().finally(release)).catch(this.onError);
   }
 
   /** Brings the overlay back into its parent, if there is one to be brought back. */
-  #commit(options: CommitOptions = {}): Promise<void> {
-    if (this.#uncommitted === undefined) return Promise.resolve();
-    this.#committing ??= this.#commitOverlay(this.#uncommitted, options).finally(() => {
-      this.#committing = undefined;
+  private commit(options: CommitOptions = {}): Promise<void> {
+    if (this.uncommitted === undefined) return Promise.resolve();
+    this.committing ??= this.commitOverlay(this.uncommitted, options).finally(() => {
+      this.committing = undefined;
     });
-    return this.#committing;
+    return this.committing;
   }
 
-  async #commitOverlay(overlay: Overlay, options: CommitOptions): Promise<void> {
+  private async commitOverlay(overlay: Overlay, options: CommitOptions): Promise<void> {
     const { image, parent, path, parentPath } = overlay;
     const committing = new CommittingDisk(image.disk, parent.disk);
     const { quiet } = this.switchTo(committing, { flushOld: false });
@@ -307,37 +316,37 @@ export class LiveDisk extends SwitchableDisk {
       throw new GodwitError('state', `Bringing ${path} back into ${parentPath} was called off.`, { cause: error });
     }
     parent.file.movedTo(path);
-    this.#layers.shift();
-    this.#uncommitted = undefined;
+    this.layers.shift();
+    this.uncommitted = undefined;
     // Its file has no name any more, and its content is in the parent.
     await image.disk.close().catch(() => {});
   }
 
   /** Waits for copies that are under way, and brings back what is not. */
   override async close(): Promise<void> {
-    this.#refuseClosed();
-    this.#closed = true;
-    while (this.#work.size > 0) await Promise.allSettled(this.#work);
-    await this.#abandon?.().catch(this.#onError);
-    await this.#commit().catch(this.#onError);
+    this.refuseClosed();
+    this.closed = true;
+    while (this.work.size > 0) await Promise.allSettled(this.work);
+    await this.abandon?.().catch(this.onError);
+    await this.commit().catch(this.onError);
     // Whoever waits for it learns that the disk is closed.
-    this.#endTurn();
+    this.endTurn();
     const results = [await settledOf(super.close())];
-    for (const { disk } of this.#layers.slice(1)) results.push(await settledOf(disk.close()));
+    for (const { disk } of this.layers.slice(1)) results.push(await settledOf(disk.close()));
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
 
-  #refuseClosed(): void {
-    if (this.#closed) throw closedError(`The disk ${this.path}`);
+  private refuseClosed(): void {
+    if (this.closed) throw closedError(`The disk ${this.path}`);
   }
 
-  #track<T>(work: Promise<T>): Promise<T> {
+  private track<T>(work: Promise<T>): Promise<T> {
     const settled: Promise<unknown> = work.then(
-      () => this.#work.delete(settled),
-      () => this.#work.delete(settled),
+      () => this.work.delete(settled),
+      () => this.work.delete(settled),
     );
-    this.#work.add(settled);
+    this.work.add(settled);
     return work;
   }
 }

@@ -12,7 +12,7 @@ export class ClusterMap {
   readonly l1: DataView;
   readonly tables: TableCache;
   readonly reader: L2EntryReader;
-  readonly #file: ImageFile;
+  private readonly file: ImageFile;
 
   static async open(file: ImageFile, header: Qcow2Header, cacheBytes: number): Promise<ClusterMap> {
     const l1 = new Uint8Array(header.l1Entries * 8);
@@ -21,7 +21,7 @@ export class ClusterMap {
   }
 
   private constructor(file: ImageFile, header: Qcow2Header, l1: Uint8Array, cacheBytes: number) {
-    this.#file = file;
+    this.file = file;
     this.clusterBytes = header.clusterBytes;
     this.perTable = header.clusterBytes / 8;
     this.l1 = viewOf(l1);
@@ -32,7 +32,7 @@ export class ClusterMap {
   /** The place of an L2 table; 0 where there is none. */
   tableOffset(l1Index: number): number {
     const offset = entryOffset(this.l1, l1Index * 8);
-    if (offset % this.clusterBytes !== 0) throw this.#file.damaged('an L2 table does not start at a cluster');
+    if (offset % this.clusterBytes !== 0) throw this.file.damaged('an L2 table does not start at a cluster');
     return offset;
   }
 
@@ -56,11 +56,11 @@ export class ClusterMap {
     const limit = Math.min(maxCount, this.perTable - index);
     if (table === undefined) return limit;
     let count = 1;
-    while (count < limit && this.#continues(first, this.reader.decode(table.view, index + count), count)) count++;
+    while (count < limit && this.continues(first, this.reader.decode(table.view, index + count), count)) count++;
     return count;
   }
 
-  #continues(first: L2Entry, next: L2Entry, distance: number): boolean {
+  private continues(first: L2Entry, next: L2Entry, distance: number): boolean {
     if (first.kind !== next.kind) return false;
     if (first.kind === 'compressed') return false;
     if (first.kind !== 'data') return true;

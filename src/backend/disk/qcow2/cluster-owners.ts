@@ -5,42 +5,42 @@ import type { ImageFile } from './image-file.ts';
  * whatever the tables of a damaged image say.
  */
 export class ClusterOwners {
-  readonly #file: ImageFile;
-  readonly #clusterBytes: number;
-  readonly #clusters = new Set<number>();
+  private readonly file: ImageFile;
+  private readonly clusterBytes: number;
+  private readonly clusters = new Set<number>();
 
   constructor(file: ImageFile, clusterBytes: number) {
-    this.#file = file;
-    this.#clusterBytes = clusterBytes;
-    this.#clusters.add(0); // the header
+    this.file = file;
+    this.clusterBytes = clusterBytes;
+    this.clusters.add(0); // the header
   }
 
   claim(hostOffset: number, lengthBytes: number, what: string): void {
-    const first = hostOffset / this.#clusterBytes;
-    const end = Math.ceil((hostOffset + lengthBytes) / this.#clusterBytes);
+    const first = hostOffset / this.clusterBytes;
+    const end = Math.ceil((hostOffset + lengthBytes) / this.clusterBytes);
     for (let cluster = first; cluster < end; cluster++) {
-      if (this.#clusters.has(cluster)) throw this.#file.damaged(`${what} lies over another table`);
-      this.#clusters.add(cluster);
+      if (this.clusters.has(cluster)) throw this.file.damaged(`${what} lies over another table`);
+      this.clusters.add(cluster);
     }
   }
 
   release(hostOffset: number, lengthBytes: number): void {
-    const first = hostOffset / this.#clusterBytes;
-    const end = Math.ceil((hostOffset + lengthBytes) / this.#clusterBytes);
-    for (let cluster = first; cluster < end; cluster++) this.#clusters.delete(cluster);
+    const first = hostOffset / this.clusterBytes;
+    const end = Math.ceil((hostOffset + lengthBytes) / this.clusterBytes);
+    for (let cluster = first; cluster < end; cluster++) this.clusters.delete(cluster);
   }
 
   isOwned(cluster: number): boolean {
-    return this.#clusters.has(cluster);
+    return this.clusters.has(cluster);
   }
 
   /** Throws when a range of clusters is not free for guest data. */
   assertUnowned(hostOffset: number, lengthBytes: number): void {
-    const first = hostOffset / this.#clusterBytes;
-    const end = Math.ceil((hostOffset + lengthBytes) / this.#clusterBytes);
+    const first = hostOffset / this.clusterBytes;
+    const end = Math.ceil((hostOffset + lengthBytes) / this.clusterBytes);
     for (let cluster = first; cluster < end; cluster++) {
-      if (this.#clusters.has(cluster)) {
-        throw this.#file.damaged(`a table and guest data are in the same place, at ${cluster * this.#clusterBytes}`);
+      if (this.clusters.has(cluster)) {
+        throw this.file.damaged(`a table and guest data are in the same place, at ${cluster * this.clusterBytes}`);
       }
     }
   }

@@ -12,12 +12,12 @@ type Decompress = (compressed: Uint8Array, sizeBytes: number) => Uint8Array | un
 
 /** Reads compressed clusters, and keeps the last few: guests read in smaller pieces than a cluster. */
 export class CompressedClusters {
-  readonly #file: ImageFile;
-  readonly #clusterBytes: number;
-  readonly #decompress: Decompress;
-  readonly #maxClusters: number;
+  private readonly file: ImageFile;
+  private readonly clusterBytes: number;
+  private readonly decompress: Decompress;
+  private readonly maxClusters: number;
   /** By the entry's place, in order of use. */
-  readonly #clusters = new Map<number, Promise<Uint8Array>>();
+  private readonly clusters = new Map<number, Promise<Uint8Array>>();
 
   static async open(
     file: ImageFile,
@@ -29,40 +29,40 @@ export class CompressedClusters {
   }
 
   private constructor(file: ImageFile, clusterBytes: number, decompress: Decompress) {
-    this.#file = file;
-    this.#clusterBytes = clusterBytes;
-    this.#decompress = decompress;
-    this.#maxClusters = Math.max(2, Math.floor(CACHE_BYTES / clusterBytes));
+    this.file = file;
+    this.clusterBytes = clusterBytes;
+    this.decompress = decompress;
+    this.maxClusters = Math.max(2, Math.floor(CACHE_BYTES / clusterBytes));
   }
 
   async read(entry: L2Entry, startInCluster: number, into: Uint8Array): Promise<void> {
-    const bytes = await this.#cluster(entry);
+    const bytes = await this.cluster(entry);
     into.set(bytes.subarray(startInCluster, startInCluster + into.length));
   }
 
   /** What was kept may not be there any more. */
   forgetAll(): void {
-    this.#clusters.clear();
+    this.clusters.clear();
   }
 
-  #cluster(entry: L2Entry): Promise<Uint8Array> {
+  private cluster(entry: L2Entry): Promise<Uint8Array> {
     const key = entry.hostOffset;
-    const kept = this.#clusters.get(key);
+    const kept = this.clusters.get(key);
     if (kept !== undefined) return kept;
-    const loading = this.#load(entry);
-    loading.catch(() => this.#clusters.delete(key));
-    this.#clusters.set(key, loading);
-    const oldest = this.#clusters.keys().next();
-    if (this.#clusters.size > this.#maxClusters && !oldest.done) this.#clusters.delete(oldest.value);
+    const loading = this.load(entry);
+    loading.catch(() => this.clusters.delete(key));
+    this.clusters.set(key, loading);
+    const oldest = this.clusters.keys().next();
+    if (this.clusters.size > this.maxClusters && !oldest.done) this.clusters.delete(oldest.value);
     return loading;
   }
 
-  async #load(entry: L2Entry): Promise<Uint8Array> {
+  private async load(entry: L2Entry): Promise<Uint8Array> {
     const compressed = new Uint8Array(entry.compressedBytes);
-    await this.#file.read(entry.hostOffset, compressed);
-    const bytes = this.#decompress(compressed, this.#clusterBytes);
-    if (bytes?.length === this.#clusterBytes) return bytes;
-    throw this.#file.damaged(`the compressed cluster at ${entry.hostOffset} cannot be decompressed`);
+    await this.file.read(entry.hostOffset, compressed);
+    const bytes = this.decompress(compressed, this.clusterBytes);
+    if (bytes?.length === this.clusterBytes) return bytes;
+    throw this.file.damaged(`the compressed cluster at ${entry.hostOffset} cannot be decompressed`);
   }
 }
 

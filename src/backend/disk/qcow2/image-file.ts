@@ -2,13 +2,13 @@ import { GodwitError } from '../../../common/errors.ts';
 import type { ByteFile } from '../../../platform/files.ts';
 
 /**
- * The file of an image, with its end kept in memory. Nothing past `endBytes` has ever been written, so it reads as zeros
- * once the file grows over it.
+ * The file of an image, with its end kept in memory. Nothing past `endBytes` has ever been written, so it reads as
+ * zeros once the file grows over it.
  */
 export class ImageFile {
   readonly file: ByteFile;
-  #endBytes: number;
-  #failure: unknown;
+  private fileEndBytes: number;
+  private failure: unknown;
 
   static async of(file: ByteFile): Promise<ImageFile> {
     return new ImageFile(file, await file.size());
@@ -16,7 +16,7 @@ export class ImageFile {
 
   private constructor(file: ByteFile, endBytes: number) {
     this.file = file;
-    this.#endBytes = endBytes;
+    this.fileEndBytes = endBytes;
   }
 
   get name(): string {
@@ -24,7 +24,7 @@ export class ImageFile {
   }
 
   get endBytes(): number {
-    return this.#endBytes;
+    return this.fileEndBytes;
   }
 
   read(offset: number, into: Uint8Array): Promise<void> {
@@ -33,25 +33,27 @@ export class ImageFile {
 
   write(offset: number, data: Uint8Array): Promise<void> {
     // Before the write: one that fails may have left a part of its bytes.
-    this.#endBytes = Math.max(this.#endBytes, offset + data.length);
+    this.fileEndBytes = Math.max(this.fileEndBytes, offset + data.length);
     return this.file.write(offset, data);
   }
 
-  /** A write that switches the image over. When it fails it is not known which side the file is on, so that is for good. */
+  /**
+   * A write that switches the image over. When it fails it is not known which side the file is on, so that is for good.
+   */
   async writeSwitch(offset: number, data: Uint8Array): Promise<void> {
     try {
       await this.file.write(offset, data);
     } catch (error) {
-      this.#failure = error;
+      this.failure = error;
       throw error;
     }
   }
 
   /** Makes the file at least this long. */
   async extend(sizeBytes: number): Promise<void> {
-    if (sizeBytes <= this.#endBytes) return;
+    if (sizeBytes <= this.fileEndBytes) return;
     await this.file.truncate(sizeBytes);
-    this.#endBytes = Math.max(this.#endBytes, sizeBytes);
+    this.fileEndBytes = Math.max(this.fileEndBytes, sizeBytes);
   }
 
   /**
@@ -63,15 +65,15 @@ export class ImageFile {
     try {
       await this.file.sync();
     } catch (error) {
-      this.#failure = error;
+      this.failure = error;
       throw error;
     }
   }
 
   assertSound(): void {
-    if (this.#failure === undefined) return;
+    if (this.failure === undefined) return;
     throw new GodwitError('io', `The disk image ${this.name} takes no more writes, since the host has lost some.`, {
-      cause: this.#failure,
+      cause: this.failure,
     });
   }
 

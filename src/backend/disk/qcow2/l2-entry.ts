@@ -21,25 +21,25 @@ export const HOLE: L2Entry = { kind: 'hole', hostOffset: 0, copied: false, compr
 
 /** Reads the entries of an image's L2 tables, and checks that what they point to lies in the file. */
 export class L2EntryReader {
-  readonly #file: ImageFile;
-  readonly #clusterBits: number;
-  readonly #version: 2 | 3;
+  private readonly file: ImageFile;
+  private readonly clusterBits: number;
+  private readonly version: 2 | 3;
 
   constructor(file: ImageFile, clusterBits: number, version: 2 | 3) {
-    this.#file = file;
-    this.#clusterBits = clusterBits;
-    this.#version = version;
+    this.file = file;
+    this.clusterBits = clusterBits;
+    this.version = version;
   }
 
   decode(view: DataView, index: number): L2Entry {
     const high = view.getUint32(index * 8);
-    if (high & layout.COMPRESSED_HIGH) return this.#decodeCompressed(view, index);
+    if (high & layout.COMPRESSED_HIGH) return this.decodeCompressed(view, index);
     const low = view.getUint32(index * 8 + 4);
     const hostOffset = layout.entryOffset(view, index * 8);
     const copied = (high & layout.COPIED_HIGH) !== 0;
-    if (hostOffset !== 0) this.#checkCluster(hostOffset);
+    if (hostOffset !== 0) this.checkCluster(hostOffset);
     if (low & layout.ZERO_LOW) {
-      if (this.#version === 2) throw this.#file.damaged('it has a zero cluster, which version 2 does not know');
+      if (this.version === 2) throw this.file.damaged('it has a zero cluster, which version 2 does not know');
       return { kind: 'zero', hostOffset, copied, compressedBytes: 0 };
     }
     if (hostOffset === 0) return HOLE;
@@ -47,28 +47,28 @@ export class L2EntryReader {
   }
 
   /**
-   * Compressed descriptor, with x = 62 - (cluster bits - 8): bits 0 to x-1 host offset in bytes, x to 61 further sectors of
-   * 512 bytes after the one that the offset lies in.
+   * Compressed descriptor, with x = 62 - (cluster bits - 8): bits 0 to x-1 host offset in bytes, x to 61 further
+   * sectors of 512 bytes after the one that the offset lies in.
    */
-  #decodeCompressed(view: DataView, index: number): L2Entry {
+  private decodeCompressed(view: DataView, index: number): L2Entry {
     const high = view.getUint32(index * 8) & 0x3fff_ffff;
-    const highOffsetBits = 62 - (this.#clusterBits - 8) - 32;
+    const highOffsetBits = 62 - (this.clusterBits - 8) - 32;
     const hostOffset = (high & ((1 << highOffsetBits) - 1)) * 2 ** 32 + view.getUint32(index * 8 + 4);
     const sectors = (high >>> highOffsetBits) + 1;
-    if (hostOffset < 2 ** this.#clusterBits || hostOffset >= this.#file.endBytes) {
-      throw this.#file.damaged(`a compressed cluster at ${hostOffset} lies outside the file`);
+    if (hostOffset < 2 ** this.clusterBits || hostOffset >= this.file.endBytes) {
+      throw this.file.damaged(`a compressed cluster at ${hostOffset} lies outside the file`);
     }
     return { kind: 'compressed', hostOffset, copied: false, compressedBytes: sectors * 512 - (hostOffset % 512) };
   }
 
-  #checkCluster(hostOffset: number): void {
-    const clusterBytes = 2 ** this.#clusterBits;
+  private checkCluster(hostOffset: number): void {
+    const clusterBytes = 2 ** this.clusterBits;
     if (hostOffset % clusterBytes !== 0) {
-      throw this.#file.damaged(`a cluster's place ${hostOffset} is not aligned`);
+      throw this.file.damaged(`a cluster's place ${hostOffset} is not aligned`);
     }
     // New clusters may not have reached the file yet, but nothing points to them before they have.
-    if (hostOffset >= this.#file.endBytes) {
-      throw this.#file.damaged(`a cluster's place ${hostOffset} is past the end of the file`);
+    if (hostOffset >= this.file.endBytes) {
+      throw this.file.damaged(`a cluster's place ${hostOffset} is past the end of the file`);
     }
   }
 }

@@ -58,7 +58,8 @@ export const INCOMPATIBLE = { dirty: 0, corrupt: 1, externalData: 2, compression
 export const COMPRESSION = { deflate: 0, zstd: 1 } as const;
 
 /**
- * Limits, all those of QEMU: an image beyond them opens nowhere, and they bound what a hostile header makes us allocate.
+ * Limits, all those of QEMU: an image beyond them opens nowhere, and they bound what a hostile header makes us
+ * allocate.
  */
 export const MIN_CLUSTER_BITS = 9;
 export const MAX_CLUSTER_BITS = 21;

@@ -32,9 +32,9 @@ interface Writing {
 }
 
 /**
- * A disk in a qcow2 image (versions 2 and 3). Reads and writes to places that the image has already run side by side; what
- * changes the tables runs one at a time. Wherever the process dies, the image in the file is sound and has all that was
- * flushed; at worst it holds clusters that nothing uses.
+ * A disk in a qcow2 image (versions 2 and 3). Reads and writes to places that the image has already run side by side;
+ * what changes the tables runs one at a time. Wherever the process dies, the image in the file is sound and has all
+ * that was flushed; at worst it holds clusters that nothing uses.
  */
 export class Qcow2Disk implements Disk {
   readonly format = 'qcow2';
@@ -44,19 +44,21 @@ export class Qcow2Disk implements Disk {
   readonly clusterBytes: number;
   /** The file under this one, as the image names it. */
   readonly backingReference: BackingReference | undefined;
-  readonly #file: ImageFile;
-  readonly #reader: GuestReader;
-  readonly #compressed: CompressedClusters;
-  readonly #writing: Writing | undefined;
-  readonly #backing: Disk | undefined;
+  private readonly file: ImageFile;
+  private readonly reader: GuestReader;
+  private readonly compressed: CompressedClusters;
+  private readonly writing: Writing | undefined;
+  private readonly backing: Disk | undefined;
   /** What looks at places in the file just now; never waits for a change of the tables. */
-  readonly #inFlight = new InFlight();
+  private readonly inFlight = new InFlight();
   /** Whole requests. */
-  readonly #requests = new InFlight();
-  readonly #tableChanges = new Mutex();
-  #closed = false;
+  private readonly requests = new InFlight();
+  private readonly tableChanges = new Mutex();
+  private closed = false;
 
-  /** Takes over the file: closing the disk closes it, and the disks under it. When opening fails, the file stays open. */
+  /**
+   * Takes over the file: closing the disk closes it, and the disks under it. When opening fails, the file stays open.
+   */
   static async open(byteFile: ByteFile, options: Qcow2Options = {}): Promise<Qcow2Disk> {
     const file = await ImageFile.of(byteFile);
     const header = await readHeader(file);
@@ -85,101 +87,101 @@ export class Qcow2Disk implements Disk {
   ) {
     const { map, compressed, metadata, backing } = parts;
     const { sizeBytes, version, clusterBytes } = header;
-    this.#file = file;
+    this.file = file;
     this.sizeBytes = sizeBytes;
     this.clusterBytes = clusterBytes;
     this.backingReference = header.backing;
-    this.#backing = backing;
-    this.#compressed = compressed;
-    this.#reader = new GuestReader(file, map, compressed, backing);
+    this.backing = backing;
+    this.compressed = compressed;
+    this.reader = new GuestReader(file, map, compressed, backing);
     this.readonly = metadata === undefined;
     if (metadata === undefined) return;
-    const writer = new GuestWriter({ file, map, reader: this.#reader, metadata, version, sizeBytes });
-    this.#writing = { metadata, writer };
+    const writer = new GuestWriter({ file, map, reader: this.reader, metadata, version, sizeBytes });
+    this.writing = { metadata, writer };
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.#check(offset, into.length);
-    await this.#inFlight.track(this.#reader.read(offset, into));
+    this.check(offset, into.length);
+    await this.inFlight.track(this.reader.read(offset, into));
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    const writing = this.#checkWrite(offset, data.length);
-    await this.#requests.track(this.#write(writing, offset, data));
+    const writing = this.checkWrite(offset, data.length);
+    await this.requests.track(this.writeLocked(writing, offset, data));
   }
 
   async flush(): Promise<void> {
-    this.#check(0, 0);
-    if (this.#writing !== undefined) await this.#requests.track(this.#flush(this.#writing));
+    this.check(0, 0);
+    if (this.writing !== undefined) await this.requests.track(this.flushLocked(this.writing));
   }
 
   async discard(offset: number, length: number): Promise<void> {
-    const writing = this.#checkWrite(offset, length);
-    await this.#requests.track(this.#discard(writing, offset, length));
+    const writing = this.checkWrite(offset, length);
+    await this.requests.track(this.discardLocked(writing, offset, length));
   }
 
   async writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
-    const writing = this.#checkWrite(offset, length);
-    await this.#requests.track(this.#writeZeroes(writing, offset, length, unmap));
+    const writing = this.checkWrite(offset, length);
+    await this.requests.track(this.writeZeroesLocked(writing, offset, length, unmap));
   }
 
   async extentAt(offset: number, maxBytes: number, imagesUnder: number): Promise<Extent> {
-    this.#check(offset, maxBytes);
-    return this.#inFlight.track(this.#reader.extentAt(offset, maxBytes, imagesUnder));
+    this.check(offset, maxBytes);
+    return this.inFlight.track(this.reader.extentAt(offset, maxBytes, imagesUnder));
   }
 
   /** Flushes, and leaves nothing to be written later: the file is as if it had been closed. */
   async settle(): Promise<void> {
-    this.#check(0, 0);
-    if (this.#writing !== undefined) await this.#requests.track(this.#settle(this.#writing));
+    this.check(0, 0);
+    if (this.writing !== undefined) await this.requests.track(this.settleLocked(this.writing));
   }
 
   async close(): Promise<void> {
-    this.#check(0, 0);
-    this.#closed = true;
+    this.check(0, 0);
+    this.closed = true;
     try {
-      await this.#requests.quiesce();
-      await this.#inFlight.quiesce();
-      if (this.#writing !== undefined) await this.#settle(this.#writing);
+      await this.requests.quiesce();
+      await this.inFlight.quiesce();
+      if (this.writing !== undefined) await this.settleLocked(this.writing);
     } finally {
-      await this.#backing?.close().catch(() => {});
-      await this.#file.file.close();
+      await this.backing?.close().catch(() => {});
+      await this.file.file.close();
     }
   }
 
-  async #write(writing: Writing, offset: number, data: Uint8Array): Promise<void> {
+  private async writeLocked(writing: Writing, offset: number, data: Uint8Array): Promise<void> {
     for (let at = 0; at < data.length; ) {
       const start = offset + at;
       const rest = data.subarray(at);
-      const inPlace = await this.#inFlight.track(writing.writer.writeInPlace(start, rest));
+      const inPlace = await this.inFlight.track(writing.writer.writeInPlace(start, rest));
       at += inPlace;
       if (inPlace > 0) continue;
-      at += await this.#changeTables(writing, () => writing.writer.writeToNewPlace(start, rest));
+      at += await this.changeTables(writing, () => writing.writer.writeToNewPlace(start, rest));
     }
   }
 
-  async #discard(writing: Writing, offset: number, length: number): Promise<void> {
-    const { first, end } = this.#wholeClusters(offset, length);
+  private async discardLocked(writing: Writing, offset: number, length: number): Promise<void> {
+    const { first, end } = this.wholeClusters(offset, length);
     for (let cluster = first; cluster < end; ) {
       const start = cluster;
-      cluster += await this.#changeTables(writing, () => writing.writer.discardClusters(start, end - start));
+      cluster += await this.changeTables(writing, () => writing.writer.discardClusters(start, end - start));
     }
   }
 
-  async #writeZeroes(writing: Writing, offset: number, length: number, unmap: boolean): Promise<void> {
-    const { first, end } = this.#wholeClusters(offset, length);
-    if (first >= end) return this.#zeroPart(writing, offset, length);
-    await this.#zeroPart(writing, offset, first * this.clusterBytes - offset);
+  private async writeZeroesLocked(writing: Writing, offset: number, length: number, unmap: boolean): Promise<void> {
+    const { first, end } = this.wholeClusters(offset, length);
+    if (first >= end) return this.zeroPart(writing, offset, length);
+    await this.zeroPart(writing, offset, first * this.clusterBytes - offset);
     for (let cluster = first; cluster < end; ) {
       const start = cluster;
-      cluster += await this.#changeTables(writing, () => writing.writer.zeroClusters(start, end - start, unmap));
+      cluster += await this.changeTables(writing, () => writing.writer.zeroClusters(start, end - start, unmap));
     }
     const rest = Math.min(end * this.clusterBytes, this.sizeBytes);
-    await this.#zeroPart(writing, rest, offset + length - rest);
+    await this.zeroPart(writing, rest, offset + length - rest);
   }
 
   /** The clusters that a range covers wholly; the last of the disk may be shorter than a cluster. */
-  #wholeClusters(offset: number, length: number): { first: number; end: number } {
+  private wholeClusters(offset: number, length: number): { first: number; end: number } {
     const end = offset + length;
     const endCluster =
       end === this.sizeBytes ? Math.ceil(end / this.clusterBytes) : Math.floor(end / this.clusterBytes);
@@ -187,49 +189,49 @@ export class Qcow2Disk implements Disk {
   }
 
   /** Zeros of a part of a cluster are data. */
-  async #zeroPart(writing: Writing, offset: number, length: number): Promise<void> {
+  private async zeroPart(writing: Writing, offset: number, length: number): Promise<void> {
     for (let done = 0; done < length; ) {
       const piece = Math.min(length - done, this.clusterBytes);
-      await this.#write(writing, offset + done, new Uint8Array(piece));
+      await this.writeLocked(writing, offset + done, new Uint8Array(piece));
       done += piece;
     }
   }
 
-  #changeTables(writing: Writing, change: () => Promise<number>): Promise<number> {
-    return this.#tableChanges.run(async () => {
-      this.#file.assertSound();
+  private changeTables(writing: Writing, change: () => Promise<number>): Promise<number> {
+    return this.tableChanges.run(async () => {
+      this.file.assertSound();
       const done = await change();
-      if (writing.metadata.isCrowded) await this.#commit(writing);
+      if (writing.metadata.isCrowded) await this.commit(writing);
       return done;
     });
   }
 
-  #flush(writing: Writing): Promise<void> {
-    return this.#tableChanges.run(() => this.#commit(writing));
+  private flushLocked(writing: Writing): Promise<void> {
+    return this.tableChanges.run(() => this.commit(writing));
   }
 
-  async #commit(writing: Writing): Promise<void> {
+  private async commit(writing: Writing): Promise<void> {
     await writing.metadata.commit(async () => {
-      await this.#inFlight.quiesce();
-      this.#compressed.forgetAll();
+      await this.inFlight.quiesce();
+      this.compressed.forgetAll();
     });
   }
 
   /** Brings everything into the file; counts that a commit changes need one more. */
-  async #settle(writing: Writing): Promise<void> {
-    await this.#flush(writing);
-    while (writing.metadata.isDirty) await this.#flush(writing);
+  private async settleLocked(writing: Writing): Promise<void> {
+    await this.flushLocked(writing);
+    while (writing.metadata.isDirty) await this.flushLocked(writing);
   }
 
-  #check(offset: number, length: number): void {
-    if (this.#closed) throw closedError(`The disk ${this.#file.name}`);
+  private check(offset: number, length: number): void {
+    if (this.closed) throw closedError(`The disk ${this.file.name}`);
     assertRange(this.sizeBytes, offset, length);
   }
 
-  #checkWrite(offset: number, length: number): Writing {
-    this.#check(offset, length);
-    if (this.#writing === undefined) throw readonlyError(`The disk ${this.#file.name}`);
-    return this.#writing;
+  private checkWrite(offset: number, length: number): Writing {
+    this.check(offset, length);
+    if (this.writing === undefined) throw readonlyError(`The disk ${this.file.name}`);
+    return this.writing;
   }
 }
 

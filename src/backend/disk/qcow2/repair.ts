@@ -6,8 +6,8 @@ import type { MetadataWriter } from './metadata-writer.ts';
 import { countReferences } from './references.ts';
 
 /**
- * Features that any writer who does not know them must clear: what they promise does not hold after our writes. A bitmap of
- * changed blocks, for one, would miss them.
+ * Features that any writer who does not know them must clear: what they promise does not hold after our writes. A
+ * bitmap of changed blocks, for one, would miss them.
  */
 export async function clearAutoclearFeatures(file: ImageFile): Promise<void> {
   await file.write(HEADER.autoclear, new Uint8Array(8));
@@ -15,8 +15,8 @@ export async function clearAutoclearFeatures(file: ImageFile): Promise<void> {
 }
 
 /**
- * An image with lazy refcounts that was not closed has right tables but counts that may be stale. They are rebuilt from the
- * tables, and the dirty bit goes last.
+ * An image with lazy refcounts that was not closed has right tables but counts that may be stale. They are rebuilt from
+ * the tables, and the dirty bit goes last.
  */
 export async function repairRefcounts(
   file: ImageFile,

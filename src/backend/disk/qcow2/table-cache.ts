@@ -17,38 +17,39 @@ export interface CachedTable {
 const SECTOR_BYTES = 512;
 
 /**
- * Tables of one kind, by host offset. Clean ones are dropped, least recently used first, when there are more than fit the
- * budget; dirty ones stay, and their owner writes them before they become too many.
+ * Tables of one kind, by host offset. Clean ones are dropped, least recently used first, when there are more than fit
+ * the budget; dirty ones stay, and their owner writes them before they become too many.
  *
- * A table may be dropped while its user waits for something else: change a table only in the same turn in which you got it.
+ * A table may be dropped while its user waits for something else: change a table only in the same turn in which you got
+ * it.
  */
 export class TableCache {
-  readonly #file: ImageFile;
-  readonly #tableBytes: number;
-  readonly #maxTables: number;
+  private readonly file: ImageFile;
+  private readonly tableBytes: number;
+  private readonly maxTables: number;
   /** In order of use, the least recent first. */
-  readonly #tables = new Map<number, CachedTable>();
-  readonly #loading = new Map<number, Promise<CachedTable>>();
-  readonly #dirty = new Set<CachedTable>();
+  private readonly tables = new Map<number, CachedTable>();
+  private readonly loading = new Map<number, Promise<CachedTable>>();
+  private readonly dirty = new Set<CachedTable>();
 
   constructor(file: ImageFile, tableBytes: number, budgetBytes: number) {
-    this.#file = file;
-    this.#tableBytes = tableBytes;
-    this.#maxTables = Math.max(8, Math.floor(budgetBytes / tableBytes));
+    this.file = file;
+    this.tableBytes = tableBytes;
+    this.maxTables = Math.max(8, Math.floor(budgetBytes / tableBytes));
   }
 
   get(hostOffset: number): CachedTable | Promise<CachedTable> {
-    const table = this.#tables.get(hostOffset);
-    if (table === undefined) return this.#loading.get(hostOffset) ?? this.#load(hostOffset);
-    this.#tables.delete(hostOffset);
-    this.#tables.set(hostOffset, table);
+    const table = this.tables.get(hostOffset);
+    if (table === undefined) return this.loading.get(hostOffset) ?? this.load(hostOffset);
+    this.tables.delete(hostOffset);
+    this.tables.set(hostOffset, table);
     return table;
   }
 
   /** Puts a new table in place, which is written as a whole. */
   add(hostOffset: number, bytes: Uint8Array): CachedTable {
     this.forget(hostOffset);
-    const table = this.#insert(hostOffset, bytes);
+    const table = this.insert(hostOffset, bytes);
     table.isNew = true;
     this.markDirty(table, 0, bytes.length);
     return table;
@@ -56,80 +57,80 @@ export class TableCache {
 
   /** The cluster holds no table any more. */
   forget(hostOffset: number): void {
-    this.#loading.delete(hostOffset);
-    const table = this.#tables.get(hostOffset);
+    this.loading.delete(hostOffset);
+    const table = this.tables.get(hostOffset);
     if (table === undefined) return;
-    this.#tables.delete(hostOffset);
-    this.#dirty.delete(table);
+    this.tables.delete(hostOffset);
+    this.dirty.delete(table);
   }
 
   markDirty(table: CachedTable, from: number, to: number): void {
     table.dirtyFrom = Math.min(table.dirtyFrom, from);
     table.dirtyTo = Math.max(table.dirtyTo, to);
-    this.#dirty.add(table);
+    this.dirty.add(table);
   }
 
   get hasDirty(): boolean {
-    return this.#dirty.size > 0;
+    return this.dirty.size > 0;
   }
 
   /** True when so many are dirty that the budget is about to be exceeded. */
   get isCrowded(): boolean {
-    return this.#dirty.size >= this.#maxTables / 2;
+    return this.dirty.size >= this.maxTables / 2;
   }
 
   dirtyTables(which: 'new' | 'known'): CachedTable[] {
-    return [...this.#dirty].filter((table) => table.isNew === (which === 'new'));
+    return [...this.dirty].filter((table) => table.isNew === (which === 'new'));
   }
 
   /** Writes what is dirty in a table, from and to the edges of sectors. */
   async write(table: CachedTable): Promise<void> {
     const from = Math.floor(table.dirtyFrom / SECTOR_BYTES) * SECTOR_BYTES;
     const to = Math.min(table.bytes.length, Math.ceil(table.dirtyTo / SECTOR_BYTES) * SECTOR_BYTES);
-    await this.#file.write(table.hostOffset + from, table.bytes.subarray(from, to));
+    await this.file.write(table.hostOffset + from, table.bytes.subarray(from, to));
     table.dirtyFrom = table.bytes.length;
     table.dirtyTo = 0;
     table.isNew = false;
-    this.#dirty.delete(table);
-    this.#shrink();
+    this.dirty.delete(table);
+    this.shrink();
   }
 
-  #load(hostOffset: number): Promise<CachedTable> {
-    if (hostOffset >= this.#file.endBytes) {
-      return Promise.reject(this.#file.damaged(`a table's place ${hostOffset} is past the end of the file`));
+  private load(hostOffset: number): Promise<CachedTable> {
+    if (hostOffset >= this.file.endBytes) {
+      return Promise.reject(this.file.damaged(`a table's place ${hostOffset} is past the end of the file`));
     }
-    const bytes = new Uint8Array(this.#tableBytes);
-    const loading = this.#file.read(hostOffset, bytes).then(
+    const bytes = new Uint8Array(this.tableBytes);
+    const loading = this.file.read(hostOffset, bytes).then(
       () => {
         // A table that was put in place meanwhile is newer.
-        if (this.#loading.get(hostOffset) !== loading) return this.get(hostOffset);
-        this.#loading.delete(hostOffset);
-        return this.#insert(hostOffset, bytes);
+        if (this.loading.get(hostOffset) !== loading) return this.get(hostOffset);
+        this.loading.delete(hostOffset);
+        return this.insert(hostOffset, bytes);
       },
       (error: unknown) => {
-        if (this.#loading.get(hostOffset) === loading) this.#loading.delete(hostOffset);
+        if (this.loading.get(hostOffset) === loading) this.loading.delete(hostOffset);
         throw error;
       },
     );
-    this.#loading.set(hostOffset, loading);
+    this.loading.set(hostOffset, loading);
     return loading;
   }
 
-  #insert(hostOffset: number, bytes: Uint8Array): CachedTable {
+  private insert(hostOffset: number, bytes: Uint8Array): CachedTable {
     const table = { hostOffset, bytes, view: viewOf(bytes), dirtyFrom: bytes.length, dirtyTo: 0, isNew: false };
-    this.#tables.set(hostOffset, table);
-    this.#shrink();
+    this.tables.set(hostOffset, table);
+    this.shrink();
     return table;
   }
 
-  #shrink(): void {
-    if (this.#tables.size <= this.#maxTables) return;
+  private shrink(): void {
+    if (this.tables.size <= this.maxTables) return;
     // The one just added is last: it is never the one to go.
-    let excess = this.#tables.size - this.#maxTables;
-    for (const [hostOffset, table] of this.#tables) {
+    let excess = this.tables.size - this.maxTables;
+    for (const [hostOffset, table] of this.tables) {
       if (excess === 0) return;
-      if (this.#dirty.has(table)) continue;
-      this.#tables.delete(hostOffset);
+      if (this.dirty.has(table)) continue;
+      this.tables.delete(hostOffset);
       excess--;
     }
   }

@@ -47,8 +47,8 @@ const FEATURES_READONLY = featureSet(
 const FEATURES_WRITABLE = featureSet(VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZEROES);
 
 /**
- * Block device. It knows no disk and no promise: requests go to the backend, and answers come through `complete` when the
- * machine's runner lets them. Requests in flight are part of the state; after `restore` the machine submits
+ * Block device. It knows no disk and no promise: requests go to the backend, and answers come through `complete` when
+ * the machine's runner lets them. Requests in flight are part of the state; after `restore` the machine submits
  * `pendingRequests` again.
  */
 export class VirtioBlock implements VirtioFunction {
@@ -59,16 +59,16 @@ export class VirtioBlock implements VirtioFunction {
   readonly capacitySectors: number;
   readonly readonly: boolean;
 
-  readonly #backend: BlockBackend;
-  readonly #serial: Uint8Array;
-  readonly #configuration: Uint8Array;
-  #transport!: VirtioTransport;
+  private readonly backend: BlockBackend;
+  private readonly serial: Uint8Array;
+  private readonly configuration: Uint8Array;
+  private transport!: VirtioTransport;
   /** Never goes back, so that an answer to a request that a reset has dropped is known as such. */
-  #nextId = 1;
+  private nextId = 1;
   /** By id, in the order of submission. */
-  readonly #inFlight = new Map<number, BlockRequest>();
-  #inFlightBytes = 0;
-  #taking = false;
+  private readonly inFlight = new Map<number, BlockRequest>();
+  private inFlightBytes = 0;
+  private taking = false;
 
   /** `sizeBytes` is rounded down to sectors. `serial` is what GET_ID gives: up to 20 ASCII characters. */
   constructor(parts: {
@@ -87,56 +87,56 @@ export class VirtioBlock implements VirtioFunction {
     this.features = parts.readonly
       ? FEATURES_READONLY | featureSet(VIRTIO_BLK_F_RO)
       : FEATURES_READONLY | FEATURES_WRITABLE;
-    this.#backend = parts.backend;
-    this.#serial = serialBytes(parts.serial);
-    this.#configuration = blockConfiguration(this.capacitySectors);
+    this.backend = parts.backend;
+    this.serial = serialBytes(parts.serial);
+    this.configuration = blockConfiguration(this.capacitySectors);
   }
 
   connect(transport: VirtioTransport): void {
-    this.#transport = transport;
+    this.transport = transport;
   }
 
   readConfiguration(offset: number, width: AccessWidth): number {
-    return readConfigurationBytes(this.#configuration, offset, width);
+    return readConfigurationBytes(this.configuration, offset, width);
   }
 
   /** Only `writeback` can be written (5.2.5.2). */
   writeConfiguration(offset: number, width: AccessWidth, value: number): void {
     if (offset !== BLOCK_CONFIGURATION_WRITEBACK || width !== 1) return;
-    if (!this.#transport.hasFeature(VIRTIO_BLK_F_CONFIG_WCE)) return;
-    this.#configuration[BLOCK_CONFIGURATION_WRITEBACK] = value & 1;
+    if (!this.transport.hasFeature(VIRTIO_BLK_F_CONFIG_WCE)) return;
+    this.configuration[BLOCK_CONFIGURATION_WRITEBACK] = value & 1;
   }
 
   notify(_queue: number): void {
-    this.#takeRequests();
+    this.takeRequests();
   }
 
   queueStopped(_queue: number): void {
-    this.#dropRequests();
+    this.dropRequests();
   }
 
   reset(): void {
-    this.#dropRequests();
-    this.#configuration[BLOCK_CONFIGURATION_WRITEBACK] = 1;
+    this.dropRequests();
+    this.configuration[BLOCK_CONFIGURATION_WRITEBACK] = 1;
   }
 
   /**
-   * The backend's answer to a submission. Returns false for a request that a reset has dropped, and when the device waits
-   * for a reset: then the guest sees nothing of it.
+   * The backend's answer to a submission. Returns false for a request that a reset has dropped, and when the device
+   * waits for a reset: then the guest sees nothing of it.
    * Throws GodwitError('usage') when a successful read does not bring the bytes that were asked for.
    */
   complete(id: number, completion: BlockCompletion): boolean {
-    const request = this.#inFlight.get(id);
+    const request = this.inFlight.get(id);
     if (request === undefined) return false;
-    if (!this.#transport.running) {
-      this.#forget(request);
+    if (!this.transport.running) {
+      this.forget(request);
       return false;
     }
-    if (completion.status === 'error') this.#completeWithError(request);
-    else if (request.kind === 'read') this.#completeRead(request, completion.data ?? []);
-    else if (this.#needsFlush(request)) this.#flushWrite(request);
-    else this.#completeWrite(request);
-    this.#takeRequests();
+    if (completion.status === 'error') this.completeWithError(request);
+    else if (request.kind === 'read') this.completeRead(request, completion.data ?? []);
+    else if (this.needsFlush(request)) this.flushWrite(request);
+    else this.completeWrite(request);
+    this.takeRequests();
     return true;
   }
 
@@ -145,55 +145,55 @@ export class VirtioBlock implements VirtioFunction {
    * restored too; a write's spans hold until the guest runs.
    */
   pendingRequests(): BlockSubmission[] {
-    return [...this.#inFlight.values()].map((request) => this.#submissionOf(request));
+    return [...this.inFlight.values()].map((request) => this.submissionOf(request));
   }
 
   save(): PlainData {
     return saveBlockState({
       capacitySectors: this.capacitySectors,
-      nextId: this.#nextId,
-      writeback: this.#configuration[BLOCK_CONFIGURATION_WRITEBACK] === 1,
-      requests: [...this.#inFlight.values()],
+      nextId: this.nextId,
+      writeback: this.configuration[BLOCK_CONFIGURATION_WRITEBACK] === 1,
+      requests: [...this.inFlight.values()],
     });
   }
 
   restore(data: PlainData): void {
     const state = readBlockState(this.name, data, this);
-    this.#forgetRequests();
-    this.#nextId = state.nextId;
-    this.#configuration[BLOCK_CONFIGURATION_WRITEBACK] = state.writeback ? 1 : 0;
-    for (const request of state.requests) this.#remember(request);
+    this.forgetRequests();
+    this.nextId = state.nextId;
+    this.configuration[BLOCK_CONFIGURATION_WRITEBACK] = state.writeback ? 1 : 0;
+    for (const request of state.requests) this.remember(request);
   }
 
-  #takeRequests(): void {
+  private takeRequests(): void {
     // A backend may answer within `submit`; the loop that submitted goes on by itself.
-    if (this.#taking) return;
-    this.#taking = true;
+    if (this.taking) return;
+    this.taking = true;
     try {
-      this.#transport.queue(QUEUE).drain(
-        (chain) => this.#take(chain),
-        () => this.#transport.running && this.#inFlightBytes < IN_FLIGHT_BYTES_MAXIMUM,
+      this.transport.queue(QUEUE).drain(
+        (chain) => this.take(chain),
+        () => this.transport.running && this.inFlightBytes < IN_FLIGHT_BYTES_MAXIMUM,
       );
     } finally {
-      this.#taking = false;
+      this.taking = false;
     }
-    this.#transport.signalUsed(QUEUE);
+    this.transport.signalUsed(QUEUE);
   }
 
-  #take(chain: DescriptorChain): void {
+  private take(chain: DescriptorChain): void {
     if (chain.readableLength < BLOCK_HEADER_BYTES || chain.writableLength < 1) {
-      this.#transport.fail('a block request without header or status');
+      this.transport.fail('a block request without header or status');
       return;
     }
-    const command = parseBlockCommand(this.#transport.memory, chain, this);
-    if (command.kind === 'status') this.#answer(chain, command.status, 0);
-    else if (command.kind === 'get-id') this.#answerId(chain);
-    else this.#submit(chain, command);
+    const command = parseBlockCommand(this.transport.memory, chain, this);
+    if (command.kind === 'status') this.answer(chain, command.status, 0);
+    else if (command.kind === 'get-id') this.answerId(chain);
+    else this.submit(chain, command);
   }
 
-  #submit(chain: DescriptorChain, command: Exclude<BlockCommand, { kind: 'status' | 'get-id' }>): void {
+  private submit(chain: DescriptorChain, command: Exclude<BlockCommand, { kind: 'status' | 'get-id' }>): void {
     const request: BlockRequest = {
-      id: this.#nextId++,
+      id: this.nextId++,
       kind: command.kind,
       flushing: false,
       head: chain.head,
@@ -203,17 +203,17 @@ export class VirtioBlock implements VirtioFunction {
       ranges: dataRanges(chain, command.kind),
       statusAddress: statusAddressOf(chain),
     };
-    this.#remember(request);
+    this.remember(request);
     if (request.kind !== 'write') {
-      this.#backend.submit(this.#submissionOf(request));
+      this.backend.submit(this.submissionOf(request));
       return;
     }
     const { id, kind, offset, length } = request;
     const spans = sliceSpans(chain.readable, BLOCK_HEADER_BYTES, length);
-    this.#backend.submit({ id, kind, offset, length, spans });
+    this.backend.submit({ id, kind, offset, length, spans });
   }
 
-  #submissionOf(request: BlockRequest): BlockSubmission {
+  private submissionOf(request: BlockRequest): BlockSubmission {
     const { id, offset, length } = request;
     if (request.flushing) return { id, kind: 'flush' };
     switch (request.kind) {
@@ -221,7 +221,7 @@ export class VirtioBlock implements VirtioFunction {
         return { id, kind: 'flush' };
       case 'write': {
         // Ranges were in memory when the request was taken, and the map of RAM does not change.
-        const spans = resolveRanges(this.#transport.memory, request.ranges, 'read');
+        const spans = resolveRanges(this.transport.memory, request.ranges, 'read');
         if (spans === undefined) {
           throw new GodwitError(
             'damaged',
@@ -237,98 +237,98 @@ export class VirtioBlock implements VirtioFunction {
     }
   }
 
-  #completeRead(request: BlockRequest, data: readonly Uint8Array[]): void {
+  private completeRead(request: BlockRequest, data: readonly Uint8Array[]): void {
     const length = data.reduce((sum, part) => sum + part.length, 0);
     if (length !== request.length) {
       throw new GodwitError('usage', `A read of ${request.length} bytes was answered with ${length}.`);
     }
-    this.#forget(request);
-    const { memory } = this.#transport;
+    this.forget(request);
+    const { memory } = this.transport;
     const spans = resolveRanges(memory, request.ranges, 'write');
     if (spans === undefined) {
-      this.#transport.fail('the memory of a read request is gone');
+      this.transport.fail('the memory of a read request is gone');
       return;
     }
     scatter(memory, spans, data);
-    this.#finish(request.head, request.statusAddress, VIRTIO_BLK_S_OK, { written: length, room: length });
+    this.finish(request.head, request.statusAddress, VIRTIO_BLK_S_OK, { written: length, room: length });
   }
 
-  #completeWrite(request: BlockRequest): void {
-    this.#forget(request);
-    this.#finish(request.head, request.statusAddress, VIRTIO_BLK_S_OK, { written: 0, room: 0 });
+  private completeWrite(request: BlockRequest): void {
+    this.forget(request);
+    this.finish(request.head, request.statusAddress, VIRTIO_BLK_S_OK, { written: 0, room: 0 });
   }
 
-  #completeWithError(request: BlockRequest): void {
-    this.#forget(request);
+  private completeWithError(request: BlockRequest): void {
+    this.forget(request);
     const room = request.kind === 'read' ? request.length : 0;
-    this.#finish(request.head, request.statusAddress, VIRTIO_BLK_S_IOERR, { written: 0, room });
+    this.finish(request.head, request.statusAddress, VIRTIO_BLK_S_IOERR, { written: 0, room });
   }
 
   /** 5.2.6.2: without a write-back cache a write is done when it is stable. */
-  #needsFlush(request: BlockRequest): boolean {
-    return (request.kind === 'write' || request.kind === 'write-zeroes') && !request.flushing && !this.#writeback();
+  private needsFlush(request: BlockRequest): boolean {
+    return (request.kind === 'write' || request.kind === 'write-zeroes') && !request.flushing && !this.writeback();
   }
 
-  #flushWrite(request: BlockRequest): void {
-    this.#forget(request);
-    const flush: BlockRequest = { ...request, id: this.#nextId++, flushing: true };
-    this.#remember(flush);
-    this.#backend.submit({ id: flush.id, kind: 'flush' });
+  private flushWrite(request: BlockRequest): void {
+    this.forget(request);
+    const flush: BlockRequest = { ...request, id: this.nextId++, flushing: true };
+    this.remember(flush);
+    this.backend.submit({ id: flush.id, kind: 'flush' });
   }
 
   /** 5.2.5: the mode is `writeback` with CONFIG_WCE, else follows from whether the driver can flush. */
-  #writeback(): boolean {
-    if (this.#transport.hasFeature(VIRTIO_BLK_F_CONFIG_WCE)) {
-      return this.#configuration[BLOCK_CONFIGURATION_WRITEBACK] === 1;
+  private writeback(): boolean {
+    if (this.transport.hasFeature(VIRTIO_BLK_F_CONFIG_WCE)) {
+      return this.configuration[BLOCK_CONFIGURATION_WRITEBACK] === 1;
     }
-    return this.#transport.hasFeature(VIRTIO_BLK_F_FLUSH);
+    return this.transport.hasFeature(VIRTIO_BLK_F_FLUSH);
   }
 
-  #answerId(chain: DescriptorChain): void {
+  private answerId(chain: DescriptorChain): void {
     const room = chain.writableLength - 1;
-    const id = this.#serial.subarray(0, Math.min(room, BLOCK_ID_BYTES));
-    scatter(this.#transport.memory, chain.writable, [id]);
-    this.#answer(chain, VIRTIO_BLK_S_OK, id.length);
+    const id = this.serial.subarray(0, Math.min(room, BLOCK_ID_BYTES));
+    scatter(this.transport.memory, chain.writable, [id]);
+    this.answer(chain, VIRTIO_BLK_S_OK, id.length);
   }
 
-  #answer(chain: DescriptorChain, status: number, written: number): void {
-    this.#finish(chain.head, statusAddressOf(chain), status, { written, room: chain.writableLength - 1 });
+  private answer(chain: DescriptorChain, status: number, written: number): void {
+    this.finish(chain.head, statusAddressOf(chain), status, { written, room: chain.writableLength - 1 });
   }
 
   /**
-   * The status byte, and the buffer goes back. `written` of the `room` bytes before the status byte have been written; the
-   * length that the driver gets counts from the buffer's start without gaps (2.7.8.2).
+   * The status byte, and the buffer goes back. `written` of the `room` bytes before the status byte have been written;
+   * the length that the driver gets counts from the buffer's start without gaps (2.7.8.2).
    */
-  #finish(head: number, statusAddress: bigint, status: number, data: { written: number; room: number }): void {
-    const { memory } = this.#transport;
+  private finish(head: number, statusAddress: bigint, status: number, data: { written: number; room: number }): void {
+    const { memory } = this.transport;
     const spans = resolveRanges(memory, [{ address: statusAddress, length: 1 }], 'write');
     if (spans === undefined) {
-      this.#transport.fail('the status byte of a request is gone');
+      this.transport.fail('the status byte of a request is gone');
       return;
     }
     const [span] = spans;
     invariant(span, 'what was resolved of one byte has a span');
     memory.bytes[span.offset] = status;
-    this.#transport.queue(QUEUE).push(head, data.written === data.room ? data.room + 1 : data.written);
+    this.transport.queue(QUEUE).push(head, data.written === data.room ? data.room + 1 : data.written);
   }
 
-  #remember(request: BlockRequest): void {
-    this.#inFlight.set(request.id, request);
-    this.#inFlightBytes += bytesHeld(request);
+  private remember(request: BlockRequest): void {
+    this.inFlight.set(request.id, request);
+    this.inFlightBytes += bytesHeld(request);
   }
 
-  #forget(request: BlockRequest): void {
-    if (this.#inFlight.delete(request.id)) this.#inFlightBytes -= bytesHeld(request);
+  private forget(request: BlockRequest): void {
+    if (this.inFlight.delete(request.id)) this.inFlightBytes -= bytesHeld(request);
   }
 
-  #dropRequests(): void {
-    if (this.#inFlight.size > 0) this.#backend.fence();
-    this.#forgetRequests();
+  private dropRequests(): void {
+    if (this.inFlight.size > 0) this.backend.fence();
+    this.forgetRequests();
   }
 
-  #forgetRequests(): void {
-    this.#inFlight.clear();
-    this.#inFlightBytes = 0;
+  private forgetRequests(): void {
+    this.inFlight.clear();
+    this.inFlightBytes = 0;
   }
 }
 

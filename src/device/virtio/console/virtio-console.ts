@@ -32,73 +32,73 @@ export class VirtioConsole implements VirtioFunction {
   readonly features = featureSet(VIRTIO_CONSOLE_F_SIZE, VIRTIO_CONSOLE_F_EMERG_WRITE);
   readonly queues = [{ chainBytesMaximum: BUFFER_BYTES_MAXIMUM }, { chainBytesMaximum: BUFFER_BYTES_MAXIMUM }];
 
-  readonly #transmit: (bytes: Uint8Array) => void;
-  readonly #waiting = new ByteQueue(CONSOLE_RECEIVE_QUEUE_BYTES);
-  #columns: number;
-  #rows: number;
-  #transport!: VirtioTransport;
+  private readonly transmit: (bytes: Uint8Array) => void;
+  private readonly waiting = new ByteQueue(CONSOLE_RECEIVE_QUEUE_BYTES);
+  private columns: number;
+  private rows: number;
+  private transport!: VirtioTransport;
 
   /** `transmit` gets a view that is valid only during the call. */
   constructor(parts: { name: string; transmit: (bytes: Uint8Array) => void; columns: number; rows: number }) {
     checkSize(parts.columns, parts.rows);
     this.name = parts.name;
-    this.#transmit = parts.transmit;
-    this.#columns = parts.columns;
-    this.#rows = parts.rows;
+    this.transmit = parts.transmit;
+    this.columns = parts.columns;
+    this.rows = parts.rows;
   }
 
   /** How many bytes `receive` would take now. */
   get receiveSpace(): number {
-    return this.#waiting.space;
+    return this.waiting.space;
   }
 
   /** Bytes from outside. Takes as many from the front as there is space for, and returns how many. */
   receive(bytes: Uint8Array): number {
-    const taken = this.#waiting.push(bytes);
-    this.#deliver();
+    const taken = this.waiting.push(bytes);
+    this.deliver();
     return taken;
   }
 
   /** The terminal has another size, in characters. */
   resize(columns: number, rows: number): void {
     checkSize(columns, rows);
-    if (columns === this.#columns && rows === this.#rows) return;
-    this.#columns = columns;
-    this.#rows = rows;
-    if (this.#transport.hasFeature(VIRTIO_CONSOLE_F_SIZE)) this.#transport.configurationChanged();
+    if (columns === this.columns && rows === this.rows) return;
+    this.columns = columns;
+    this.rows = rows;
+    if (this.transport.hasFeature(VIRTIO_CONSOLE_F_SIZE)) this.transport.configurationChanged();
   }
 
   connect(transport: VirtioTransport): void {
-    this.#transport = transport;
+    this.transport = transport;
   }
 
   readConfiguration(offset: number, width: AccessWidth): number {
     const bytes = new Uint8Array(CONSOLE_CONFIGURATION_BYTES);
     const view = new DataView(bytes.buffer);
-    view.setUint16(CONSOLE_CONFIGURATION_COLS, this.#columns, true);
-    view.setUint16(CONSOLE_CONFIGURATION_ROWS, this.#rows, true);
+    view.setUint16(CONSOLE_CONFIGURATION_COLS, this.columns, true);
+    view.setUint16(CONSOLE_CONFIGURATION_ROWS, this.rows, true);
     return readConfigurationBytes(bytes, offset, width);
   }
 
   /** 5.3.6.1: the emergency character works before the driver has set anything up. */
   writeConfiguration(offset: number, _width: AccessWidth, value: number): void {
-    if (offset === CONSOLE_CONFIGURATION_EMERG_WR) this.#transmit(Uint8Array.of(value & 0xff));
+    if (offset === CONSOLE_CONFIGURATION_EMERG_WR) this.transmit(Uint8Array.of(value & 0xff));
   }
 
   notify(queue: number): void {
-    if (queue === CONSOLE_TRANSMIT_QUEUE) this.#collect();
-    else this.#deliver();
+    if (queue === CONSOLE_TRANSMIT_QUEUE) this.collect();
+    else this.deliver();
   }
 
   queueStopped(_queue: number): void {}
 
   /** The terminal's size is the host's and stays. */
   reset(): void {
-    this.#waiting.clear();
+    this.waiting.clear();
   }
 
   save(): PlainData {
-    return { version: VERSION, waiting: this.#waiting.toBytes(), columns: this.#columns, rows: this.#rows };
+    return { version: VERSION, waiting: this.waiting.toBytes(), columns: this.columns, rows: this.rows };
   }
 
   restore(state: PlainData): void {
@@ -106,39 +106,39 @@ export class VirtioConsole implements VirtioFunction {
     const waiting = reader.bytes('waiting', CONSOLE_RECEIVE_QUEUE_BYTES);
     const columns = reader.integer('columns', 0xffff);
     const rows = reader.integer('rows', 0xffff);
-    this.#waiting.clear();
-    this.#waiting.push(waiting);
-    this.#columns = columns;
-    this.#rows = rows;
+    this.waiting.clear();
+    this.waiting.push(waiting);
+    this.columns = columns;
+    this.rows = rows;
   }
 
   /** From the guest. */
-  #collect(): void {
-    const { memory } = this.#transport;
-    const queue = this.#transport.queue(CONSOLE_TRANSMIT_QUEUE);
+  private collect(): void {
+    const { memory } = this.transport;
+    const queue = this.transport.queue(CONSOLE_TRANSMIT_QUEUE);
     queue.drain((chain) => {
-      for (const { offset, length } of chain.readable) this.#transmit(memory.bytes.subarray(offset, offset + length));
+      for (const { offset, length } of chain.readable) this.transmit(memory.bytes.subarray(offset, offset + length));
       queue.push(chain.head, 0);
     });
-    this.#transport.signalUsed(CONSOLE_TRANSMIT_QUEUE);
+    this.transport.signalUsed(CONSOLE_TRANSMIT_QUEUE);
   }
 
   /** To the guest, as far as it has given buffers. */
-  #deliver(): void {
-    if (!this.#transport.running) return;
-    const { memory } = this.#transport;
-    const queue = this.#transport.queue(CONSOLE_RECEIVE_QUEUE);
+  private deliver(): void {
+    if (!this.transport.running) return;
+    const { memory } = this.transport;
+    const queue = this.transport.queue(CONSOLE_RECEIVE_QUEUE);
     queue.drain(
       (chain) => {
         let written = 0;
         for (const { offset, length } of chain.writable) {
-          written += this.#waiting.take(memory.bytes.subarray(offset, offset + length));
+          written += this.waiting.take(memory.bytes.subarray(offset, offset + length));
         }
         queue.push(chain.head, written);
       },
-      () => this.#waiting.length > 0,
+      () => this.waiting.length > 0,
     );
-    this.#transport.signalUsed(CONSOLE_RECEIVE_QUEUE);
+    this.transport.signalUsed(CONSOLE_RECEIVE_QUEUE);
   }
 }
 

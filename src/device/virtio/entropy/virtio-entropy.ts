@@ -20,16 +20,16 @@ export class VirtioEntropy implements VirtioFunction {
   readonly features = 0n;
   readonly queues = [{ chainBytesMaximum: 1024 * 1024 }];
 
-  readonly #entropy: Entropy;
-  #transport!: VirtioTransport;
+  private readonly entropy: Entropy;
+  private transport!: VirtioTransport;
 
   constructor(parts: { name: string; entropy: Entropy }) {
     this.name = parts.name;
-    this.#entropy = parts.entropy;
+    this.entropy = parts.entropy;
   }
 
   connect(transport: VirtioTransport): void {
-    this.#transport = transport;
+    this.transport = transport;
   }
 
   readConfiguration(): number {
@@ -39,19 +39,19 @@ export class VirtioEntropy implements VirtioFunction {
   writeConfiguration(): void {}
 
   notify(_queue: number): void {
-    const { memory } = this.#transport;
-    const queue = this.#transport.queue(QUEUE);
+    const { memory } = this.transport;
+    const queue = this.transport.queue(QUEUE);
     queue.drain((chain) => {
       let done = 0;
       for (const { offset, length } of chain.writable) {
         const taken = Math.min(length, BYTES_PER_BUFFER - done);
         if (taken === 0) break;
-        this.#entropy.fill(memory.bytes.subarray(offset, offset + taken));
+        this.entropy.fill(memory.bytes.subarray(offset, offset + taken));
         done += taken;
       }
       queue.push(chain.head, done);
     });
-    this.#transport.signalUsed(QUEUE);
+    this.transport.signalUsed(QUEUE);
   }
 
   queueStopped(_queue: number): void {}

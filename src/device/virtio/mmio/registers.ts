@@ -1,6 +1,6 @@
 /**
- * virtio over MMIO, version 2 (virtio 1.2, section 4.2.2, table 4.1). Little-endian 32-bit registers; configuration space
- * takes any width.
+ * virtio over MMIO, version 2 (virtio 1.2, section 4.2.2, table 4.1). Little-endian 32-bit registers; configuration
+ * space takes any width.
  *
  *   offset   access   name
  *   0x000    r        MagicValue "virt"
@@ -23,8 +23,8 @@
  *   0x090    w        QueueDriverLow, 0x094 QueueDriverHigh
  *   0x0a0    w        QueueDeviceLow, 0x0a4 QueueDeviceHigh
  *   0x0ac    w        SHMSel
- *   0x0b0    r        SHMLenLow, 0x0b4 SHMLenHigh, 0x0b8 SHMBaseLow, 0x0bc SHMBaseHigh: all ones, there is no such region
- *   0x0fc    r        ConfigGeneration
+ *   0x0b0    r        SHMLenLow, 0x0b4 SHMLenHigh, 0x0b8 SHMBaseLow, 0x0bc SHMBaseHigh: all ones, there is no such
+ *   region 0x0fc    r        ConfigGeneration
  *   0x100    rw       Config
  */
 export const VIRTIO_MMIO_SIZE_BYTES = 0x1000;

@@ -52,28 +52,28 @@ const TRANSPORT_FEATURES = featureSet(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX
  * One virtio-mmio slot with a device in it. Registers below the configuration space take aligned 32-bit accesses, as
  * 4.2.2.2 asks of drivers; others read as 0 and are ignored.
  *
- * A driver that does not accept VIRTIO_F_VERSION_1 is served all the same (xv6 never writes the upper feature word); the
- * layouts are those of version 1 in any case.
+ * A driver that does not accept VIRTIO_F_VERSION_1 is served all the same (xv6 never writes the upper feature word);
+ * the layouts are those of version 1 in any case.
  */
 export class VirtioMmio implements MmioDevice, VirtioTransport {
   readonly name: string;
   readonly sizeBytes = VIRTIO_MMIO_SIZE_BYTES;
   readonly memory: GuestMemory;
 
-  readonly #device: VirtioFunction;
-  readonly #line: InterruptLine;
-  readonly #queues: readonly SplitQueue[];
-  readonly #offered: bigint;
-  #state = initialVirtioMmioState();
-  #failure: string | undefined;
+  private readonly device: VirtioFunction;
+  private readonly line: InterruptLine;
+  private readonly queues: readonly SplitQueue[];
+  private readonly offered: bigint;
+  private state = initialVirtioMmioState();
+  private lastFailure: string | undefined;
 
   constructor(parts: { name: string; memory: GuestMemory; line: InterruptLine; device: VirtioFunction }) {
     this.name = parts.name;
     this.memory = parts.memory;
-    this.#line = parts.line;
-    this.#device = parts.device;
-    this.#offered = parts.device.features | TRANSPORT_FEATURES;
-    this.#queues = parts.device.queues.map(
+    this.line = parts.line;
+    this.device = parts.device;
+    this.offered = parts.device.features | TRANSPORT_FEATURES;
+    this.queues = parts.device.queues.map(
       ({ chainBytesMaximum }) =>
         new SplitQueue({ memory: parts.memory, chainBytesMaximum, fault: (reason) => this.fail(reason) }),
     );
@@ -82,59 +82,59 @@ export class VirtioMmio implements MmioDevice, VirtioTransport {
 
   /** Why the device asks to be reset; for logs, not part of the state. */
   get failure(): string | undefined {
-    return this.#failure;
+    return this.lastFailure;
   }
 
   get running(): boolean {
-    const { status } = this.#state;
+    const { status } = this.state;
     return (status & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET)) === VIRTIO_STATUS_DRIVER_OK;
   }
 
   hasFeature(bit: number): boolean {
-    return ((this.#driverFeatures() & this.#offered) >> BigInt(bit)) % 2n === 1n;
+    return ((this.driverFeatures() & this.offered) >> BigInt(bit)) % 2n === 1n;
   }
 
   queue(index: number): SplitQueue {
-    return this.#queues[index]!;
+    return this.queues[index]!;
   }
 
   signalUsed(index: number): void {
-    if (this.running && this.#queues[index]!.takeNotification()) this.#interrupt(VIRTIO_MMIO_INT_VRING);
+    if (this.running && this.queues[index]!.takeNotification()) this.interrupt(VIRTIO_MMIO_INT_VRING);
   }
 
   configurationChanged(): void {
-    this.#state.configGeneration = (this.#state.configGeneration + 1) >>> 0;
-    if (this.running) this.#interrupt(VIRTIO_MMIO_INT_CONFIG);
+    this.state.configGeneration = (this.state.configGeneration + 1) >>> 0;
+    if (this.running) this.interrupt(VIRTIO_MMIO_INT_CONFIG);
   }
 
   /** 2.1.2: after DRIVER_OK the driver is told by a configuration change notification. */
   fail(reason: string): void {
-    const { status } = this.#state;
+    const { status } = this.state;
     if ((status & VIRTIO_STATUS_NEEDS_RESET) !== 0) return;
-    this.#failure = reason;
-    this.#state.status = status | VIRTIO_STATUS_NEEDS_RESET;
-    if ((status & VIRTIO_STATUS_DRIVER_OK) !== 0) this.#interrupt(VIRTIO_MMIO_INT_CONFIG);
+    this.lastFailure = reason;
+    this.state.status = status | VIRTIO_STATUS_NEEDS_RESET;
+    if ((status & VIRTIO_STATUS_DRIVER_OK) !== 0) this.interrupt(VIRTIO_MMIO_INT_CONFIG);
   }
 
   read(offset: number, width: AccessWidth): number {
-    if (offset >= VIRTIO_MMIO_CONFIG) return this.#device.readConfiguration(offset - VIRTIO_MMIO_CONFIG, width);
+    if (offset >= VIRTIO_MMIO_CONFIG) return this.device.readConfiguration(offset - VIRTIO_MMIO_CONFIG, width);
     if (width !== 4) return 0;
-    const state = this.#state;
+    const state = this.state;
     switch (offset) {
       case VIRTIO_MMIO_MAGIC_VALUE:
         return VIRTIO_MAGIC;
       case VIRTIO_MMIO_VERSION:
         return VIRTIO_VERSION;
       case VIRTIO_MMIO_DEVICE_ID:
-        return this.#device.deviceId;
+        return this.device.deviceId;
       case VIRTIO_MMIO_VENDOR_ID:
         return VIRTIO_VENDOR;
       case VIRTIO_MMIO_DEVICE_FEATURES:
-        return wordOf(this.#offered, state.deviceFeaturesSel);
+        return wordOf(this.offered, state.deviceFeaturesSel);
       case VIRTIO_MMIO_QUEUE_NUM_MAX:
-        return state.queueSel < this.#queues.length ? VIRTQ_SIZE_MAXIMUM : 0;
+        return state.queueSel < this.queues.length ? VIRTQ_SIZE_MAXIMUM : 0;
       case VIRTIO_MMIO_QUEUE_READY:
-        return this.#queues[state.queueSel]?.ready === true ? 1 : 0;
+        return this.queues[state.queueSel]?.ready === true ? 1 : 0;
       case VIRTIO_MMIO_INTERRUPT_STATUS:
         return state.interruptStatus;
       case VIRTIO_MMIO_STATUS:
@@ -153,125 +153,127 @@ export class VirtioMmio implements MmioDevice, VirtioTransport {
 
   write(offset: number, width: AccessWidth, value: number): void {
     if (offset >= VIRTIO_MMIO_CONFIG) {
-      this.#device.writeConfiguration(offset - VIRTIO_MMIO_CONFIG, width, value);
+      this.device.writeConfiguration(offset - VIRTIO_MMIO_CONFIG, width, value);
       return;
     }
     if (width !== 4) return;
     switch (offset) {
       case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
-        this.#state.deviceFeaturesSel = value;
+        this.state.deviceFeaturesSel = value;
         break;
       case VIRTIO_MMIO_DRIVER_FEATURES:
-        this.#writeDriverFeatures(value);
+        this.writeDriverFeatures(value);
         break;
       case VIRTIO_MMIO_DRIVER_FEATURES_SEL:
-        this.#state.driverFeaturesSel = value;
+        this.state.driverFeaturesSel = value;
         break;
       case VIRTIO_MMIO_QUEUE_SEL:
-        this.#state.queueSel = value;
+        this.state.queueSel = value;
         break;
       case VIRTIO_MMIO_QUEUE_NOTIFY:
-        this.#notify(value);
+        this.notify(value);
         break;
       case VIRTIO_MMIO_INTERRUPT_ACK:
-        this.#state.interruptStatus &= ~value;
-        this.#updateLine();
+        this.state.interruptStatus &= ~value;
+        this.updateLine();
         break;
       case VIRTIO_MMIO_STATUS:
-        this.#writeStatus(value & 0xff);
+        this.writeStatus(value & 0xff);
         break;
       default:
-        this.#writeQueueRegister(offset, value);
+        this.writeQueueRegister(offset, value);
     }
   }
 
   /** Power-on reset and the driver's own are the same (2.4). */
   reset(): void {
-    this.#state = initialVirtioMmioState();
-    this.#failure = undefined;
-    for (const queue of this.#queues) queue.reset();
-    this.#device.reset();
-    this.#updateLine();
+    this.state = initialVirtioMmioState();
+    this.lastFailure = undefined;
+    for (const queue of this.queues) queue.reset();
+    this.device.reset();
+    this.updateLine();
   }
 
   save(): PlainData {
     return {
       version: VIRTIO_MMIO_STATE_VERSION,
-      deviceId: this.#device.deviceId,
-      ...this.#state,
-      queues: this.#queues.map((queue) => queue.save()),
-      device: this.#device.save(),
+      deviceId: this.device.deviceId,
+      ...this.state,
+      queues: this.queues.map((queue) => queue.save()),
+      device: this.device.save(),
     };
   }
 
   restore(data: PlainData): void {
     const { registers, queues, device } = readVirtioMmioState(this.name, data, {
-      deviceId: this.#device.deviceId,
-      queueCount: this.#queues.length,
+      deviceId: this.device.deviceId,
+      queueCount: this.queues.length,
     });
     // It either throws or takes it: from here on nothing fails.
-    this.#device.restore(device);
-    this.#state = registers;
-    this.#failure = undefined;
-    this.#queues.forEach((queue, index) => {
+    this.device.restore(device);
+    this.state = registers;
+    this.lastFailure = undefined;
+    this.queues.forEach((queue, index) => {
       queue.restore(present(queues[index], 'a state that was read has a state for each queue'));
     });
-    this.#applyFeatures();
-    this.#updateLine();
+    this.applyFeatures();
+    this.updateLine();
   }
 
-  #driverFeatures(): bigint {
-    return (BigInt(this.#state.driverFeaturesHigh) << 32n) | BigInt(this.#state.driverFeaturesLow);
+  private driverFeatures(): bigint {
+    return (BigInt(this.state.driverFeaturesHigh) << 32n) | BigInt(this.state.driverFeaturesLow);
   }
 
   /** After FEATURES_OK the driver no longer changes what it accepts (3.1.1). */
-  #writeDriverFeatures(value: number): void {
-    if ((this.#state.status & VIRTIO_STATUS_FEATURES_OK) !== 0) return;
-    if (this.#state.driverFeaturesSel === 0) this.#state.driverFeaturesLow = value;
-    else if (this.#state.driverFeaturesSel === 1) this.#state.driverFeaturesHigh = value;
+  private writeDriverFeatures(value: number): void {
+    if ((this.state.status & VIRTIO_STATUS_FEATURES_OK) !== 0) return;
+    if (this.state.driverFeaturesSel === 0) this.state.driverFeaturesLow = value;
+    else if (this.state.driverFeaturesSel === 1) this.state.driverFeaturesHigh = value;
   }
 
-  #applyFeatures(): void {
+  private applyFeatures(): void {
     const indirect = this.hasFeature(VIRTIO_F_INDIRECT_DESC);
     const eventIndex = this.hasFeature(VIRTIO_F_EVENT_IDX);
-    for (const queue of this.#queues) {
+    for (const queue of this.queues) {
       queue.indirectDescriptors = indirect;
       queue.eventIndex = eventIndex;
     }
   }
 
-  /** 2.1.1: the driver only adds bits, or writes 0. FEATURES_OK stays away when it accepts what was not offered (2.2.2). */
-  #writeStatus(value: number): void {
+  /**
+   * 2.1.1: the driver only adds bits, or writes 0. FEATURES_OK stays away when it accepts what was not offered (2.2.2).
+   */
+  private writeStatus(value: number): void {
     if (value === 0) {
       this.reset();
       return;
     }
-    const before = this.#state.status;
+    const before = this.state.status;
     let added = value & ~before & ~VIRTIO_STATUS_NEEDS_RESET;
-    if ((this.#driverFeatures() & ~this.#offered) !== 0n) added &= ~VIRTIO_STATUS_FEATURES_OK;
-    this.#state.status = before | added;
-    if ((added & (VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK)) !== 0) this.#applyFeatures();
-    if ((added & VIRTIO_STATUS_DRIVER_OK) !== 0) this.#lookAtAllQueues();
+    if ((this.driverFeatures() & ~this.offered) !== 0n) added &= ~VIRTIO_STATUS_FEATURES_OK;
+    this.state.status = before | added;
+    if ((added & (VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK)) !== 0) this.applyFeatures();
+    if ((added & VIRTIO_STATUS_DRIVER_OK) !== 0) this.lookAtAllQueues();
   }
 
   /** Buffers may have been made available before DRIVER_OK, when notifications were not yet heard. */
-  #lookAtAllQueues(): void {
-    for (let index = 0; index < this.#queues.length; index++) this.#notify(index);
+  private lookAtAllQueues(): void {
+    for (let index = 0; index < this.queues.length; index++) this.notify(index);
   }
 
-  #notify(index: number): void {
-    if (this.running && this.#queues[index]?.ready === true) this.#device.notify(index);
+  private notify(index: number): void {
+    if (this.running && this.queues[index]?.ready === true) this.device.notify(index);
   }
 
-  #writeQueueRegister(offset: number, value: number): void {
-    const queue = this.#queues[this.#state.queueSel];
+  private writeQueueRegister(offset: number, value: number): void {
+    const queue = this.queues[this.state.queueSel];
     if (queue === undefined) return;
     switch (offset) {
       case VIRTIO_MMIO_QUEUE_NUM:
         queue.configure({ size: value });
         break;
       case VIRTIO_MMIO_QUEUE_READY:
-        this.#writeQueueReady(queue, value);
+        this.writeQueueReady(queue, value);
         break;
       case VIRTIO_MMIO_QUEUE_DESC_LOW:
         queue.configure({ descriptorArea: withLowWord(queue.descriptorArea, value) });
@@ -294,22 +296,22 @@ export class VirtioMmio implements MmioDevice, VirtioTransport {
     }
   }
 
-  #writeQueueReady(queue: SplitQueue, value: number): void {
+  private writeQueueReady(queue: SplitQueue, value: number): void {
     if ((value & 1) !== 0) {
       queue.start();
     } else if (queue.ready) {
       queue.stop();
-      this.#device.queueStopped(this.#state.queueSel);
+      this.device.queueStopped(this.state.queueSel);
     }
   }
 
-  #interrupt(cause: number): void {
-    this.#state.interruptStatus |= cause;
-    this.#updateLine();
+  private interrupt(cause: number): void {
+    this.state.interruptStatus |= cause;
+    this.updateLine();
   }
 
-  #updateLine(): void {
-    this.#line.set(this.#state.interruptStatus !== 0);
+  private updateLine(): void {
+    this.line.set(this.state.interruptStatus !== 0);
   }
 }
 

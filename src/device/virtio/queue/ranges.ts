@@ -6,7 +6,9 @@ export interface GuestRange {
   readonly length: number;
 }
 
-/** The frames behind all ranges, in order; undefined when one of them is not wholly in memory. Empty ranges are skipped. */
+/**
+ * The frames behind all ranges, in order; undefined when one of them is not wholly in memory. Empty ranges are skipped.
+ */
 export function resolveRanges(
   memory: GuestMemory,
   ranges: readonly GuestRange[],

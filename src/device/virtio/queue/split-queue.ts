@@ -21,7 +21,9 @@ export interface SplitQueueState {
   descriptorArea: bigint;
   driverArea: bigint;
   deviceArea: bigint;
-  /** Free-running counts modulo 65536: next entry to take, next entry to give back, and that when it was last signalled. */
+  /**
+   * Free-running counts modulo 65536: next entry to take, next entry to give back, and that when it was last signalled.
+   */
   nextAvailable: number;
   nextUsed: number;
   signalledUsed: number;
@@ -42,62 +44,64 @@ const FIELDS = [
 ] as const;
 
 /**
- * The device's side of a split virtqueue (virtio 1.2, 2.7). It is used by one transport, which sets it up from registers,
- * and one device, which pops and pushes buffers. When the driver breaks a rule, `fault` is called with the reason and `pop`
- * gives nothing.
+ * The device's side of a split virtqueue (virtio 1.2, 2.7). It is used by one transport, which sets it up from
+ * registers, and one device, which pops and pushes buffers. When the driver breaks a rule, `fault` is called with the
+ * reason and `pop` gives nothing.
  */
 export class SplitQueue {
   /** Set by the transport when features have been negotiated. */
   indirectDescriptors = false;
   eventIndex = false;
 
-  readonly #memory: GuestMemory;
-  readonly #chainBytesMaximum: number;
-  readonly #fault: (reason: string) => void;
-  #state: SplitQueueState = initialState();
+  private readonly memory: GuestMemory;
+  private readonly chainBytesMaximum: number;
+  private readonly fault: (reason: string) => void;
+  private state: SplitQueueState = initialState();
 
   constructor(parts: { memory: GuestMemory; chainBytesMaximum: number; fault: (reason: string) => void }) {
-    this.#memory = parts.memory;
-    this.#chainBytesMaximum = parts.chainBytesMaximum;
-    this.#fault = parts.fault;
+    this.memory = parts.memory;
+    this.chainBytesMaximum = parts.chainBytesMaximum;
+    this.fault = parts.fault;
   }
 
   get ready(): boolean {
-    return this.#state.ready;
+    return this.state.ready;
   }
 
   /** Registers QueueNum and the three addresses; the driver writes them while the queue is not ready (4.2.2.2). */
   configure(change: Partial<Pick<SplitQueueState, 'size' | 'descriptorArea' | 'driverArea' | 'deviceArea'>>): void {
-    if (this.#state.ready) return;
-    Object.assign(this.#state, change);
+    if (this.state.ready) return;
+    Object.assign(this.state, change);
   }
 
   get descriptorArea(): bigint {
-    return this.#state.descriptorArea;
+    return this.state.descriptorArea;
   }
 
   get driverArea(): bigint {
-    return this.#state.driverArea;
+    return this.state.driverArea;
   }
 
   get deviceArea(): bigint {
-    return this.#state.deviceArea;
+    return this.state.deviceArea;
   }
 
   /** Makes the queue ready; a size that a split queue cannot have leaves it not ready (2.7: a power of two). */
   start(): void {
-    if (this.#state.ready || !isQueueSize(this.#state.size)) return;
-    this.#state.ready = true;
+    if (this.state.ready || !isQueueSize(this.state.size)) return;
+    this.state.ready = true;
   }
 
-  /** QueueReady = 0: buffers that are out are forgotten, and the queue starts from index 0 when it is made ready again. */
+  /**
+   * QueueReady = 0: buffers that are out are forgotten, and the queue starts from index 0 when it is made ready again.
+   */
   stop(): void {
-    const { size, descriptorArea, driverArea, deviceArea } = this.#state;
-    this.#state = { ...initialState(), size, descriptorArea, driverArea, deviceArea };
+    const { size, descriptorArea, driverArea, deviceArea } = this.state;
+    this.state = { ...initialState(), size, descriptorArea, driverArea, deviceArea };
   }
 
   reset(): void {
-    this.#state = initialState();
+    this.state = initialState();
     this.indirectDescriptors = false;
     this.eventIndex = false;
   }
@@ -107,27 +111,27 @@ export class SplitQueue {
    * VIRTIO_F_EVENT_IDX the driver is asked to notify of the next one (2.7.7).
    */
   pop(): DescriptorChain | undefined {
-    const state = this.#state;
+    const state = this.state;
     if (!state.ready) return undefined;
-    const waiting = this.#waiting();
+    const waiting = this.waiting();
     if (waiting === 0) return undefined;
-    if (state.inUse >= state.size) return this.#broken('more buffers are in use than the queue has entries');
+    if (state.inUse >= state.size) return this.broken('more buffers are in use than the queue has entries');
     const slot = state.nextAvailable & (state.size - 1);
-    const head = this.#memory.readU16(state.driverArea + BigInt(VIRTQ_AVAIL_RING + 2 * slot));
-    if (head === undefined) return this.#broken('the available ring is not in memory');
-    const chain = walkChain(this.#memory, { address: state.descriptorArea, size: state.size }, head, {
+    const head = this.memory.readU16(state.driverArea + BigInt(VIRTQ_AVAIL_RING + 2 * slot));
+    if (head === undefined) return this.broken('the available ring is not in memory');
+    const chain = walkChain(this.memory, { address: state.descriptorArea, size: state.size }, head, {
       indirect: this.indirectDescriptors,
-      bytesMaximum: this.#chainBytesMaximum,
+      bytesMaximum: this.chainBytesMaximum,
     });
-    if (typeof chain === 'string') return this.#broken(chain);
+    if (typeof chain === 'string') return this.broken(chain);
     state.nextAvailable = (state.nextAvailable + 1) & 0xffff;
     state.inUse++;
     return chain;
   }
 
   /**
-   * Pops and handles buffers until there is none or `wanted` says no. What the device writes may be the rings themselves;
-   * so that a driver cannot make this go on for ever, it stops after as many buffers as can be waiting.
+   * Pops and handles buffers until there is none or `wanted` says no. What the device writes may be the rings
+   * themselves; so that a driver cannot make this go on for ever, it stops after as many buffers as can be waiting.
    */
   drain(handle: (chain: DescriptorChain) => void, wanted: () => boolean = () => true): void {
     // One more than can be waiting: the empty pop at the end asks for the next notification.
@@ -140,17 +144,17 @@ export class SplitQueue {
 
   /** Gives a buffer back with the number of bytes that were written into it, from its start (2.7.8). */
   push(head: number, writtenLength: number): void {
-    const state = this.#state;
+    const state = this.state;
     if (!state.ready) return;
     const slot = state.nextUsed & (state.size - 1);
     const element = state.deviceArea + BigInt(VIRTQ_USED_RING + VIRTQ_USED_ELEMENT_BYTES * slot);
     const nextUsed = (state.nextUsed + 1) & 0xffff;
     const written =
-      this.#memory.writeU32(element, head) &&
-      this.#memory.writeU32(element + VIRTQ_USED_ELEMENT_LEN, writtenLength) &&
-      this.#memory.writeU16(state.deviceArea + VIRTQ_USED_IDX, nextUsed);
+      this.memory.writeU32(element, head) &&
+      this.memory.writeU32(element + VIRTQ_USED_ELEMENT_LEN, writtenLength) &&
+      this.memory.writeU16(state.deviceArea + VIRTQ_USED_IDX, nextUsed);
     if (!written) {
-      this.#broken('the used ring is not in memory');
+      this.broken('the used ring is not in memory');
       return;
     }
     state.nextUsed = nextUsed;
@@ -159,20 +163,20 @@ export class SplitQueue {
 
   /** Whether the driver wants to hear of what has been pushed since the last call (2.7.7.2, 2.7.10). */
   takeNotification(): boolean {
-    const state = this.#state;
+    const state = this.state;
     const before = state.signalledUsed;
     if (!state.ready || before === state.nextUsed) return false;
     state.signalledUsed = state.nextUsed;
     if (!this.eventIndex) {
-      const flags = this.#memory.readU16(state.driverArea + VIRTQ_AVAIL_FLAGS);
+      const flags = this.memory.readU16(state.driverArea + VIRTQ_AVAIL_FLAGS);
       return flags !== undefined && (flags & VIRTQ_AVAIL_F_NO_INTERRUPT) === 0;
     }
-    const usedEvent = this.#memory.readU16(state.driverArea + BigInt(VIRTQ_AVAIL_RING + 2 * state.size));
+    const usedEvent = this.memory.readU16(state.driverArea + BigInt(VIRTQ_AVAIL_RING + 2 * state.size));
     return usedEvent !== undefined && passesEvent(usedEvent, state.nextUsed, before);
   }
 
   save(): PlainData {
-    return { ...this.#state };
+    return { ...this.state };
   }
 
   /** Checks what `save` gave. Throws GodwitError('damaged'). */
@@ -200,35 +204,35 @@ export class SplitQueue {
 
   /** Takes what `read` has checked. */
   restore(state: SplitQueueState): void {
-    this.#state = { ...state };
+    this.state = { ...state };
   }
 
   /** How many entries of the available ring are new. */
-  #waiting(): number {
-    const state = this.#state;
-    const available = this.#memory.readU16(state.driverArea + VIRTQ_AVAIL_IDX);
+  private waiting(): number {
+    const state = this.state;
+    const available = this.memory.readU16(state.driverArea + VIRTQ_AVAIL_IDX);
     if (available === undefined) {
-      this.#broken('the available ring is not in memory');
+      this.broken('the available ring is not in memory');
       return 0;
     }
     const waiting = (available - state.nextAvailable) & 0xffff;
     if (waiting > state.size) {
-      this.#broken('the available index has jumped');
+      this.broken('the available index has jumped');
       return 0;
     }
-    if (waiting === 0 && this.eventIndex) this.#askForNotification();
+    if (waiting === 0 && this.eventIndex) this.askForNotification();
     return waiting;
   }
 
   /** avail_event (2.7.10). Nothing is lost: the driver does not run between reading its index and writing this. */
-  #askForNotification(): void {
-    const state = this.#state;
+  private askForNotification(): void {
+    const state = this.state;
     const event = state.deviceArea + BigInt(VIRTQ_USED_RING + VIRTQ_USED_ELEMENT_BYTES * state.size);
-    if (!this.#memory.writeU16(event, state.nextAvailable)) this.#broken('the used ring is not in memory');
+    if (!this.memory.writeU16(event, state.nextAvailable)) this.broken('the used ring is not in memory');
   }
 
-  #broken(reason: string): undefined {
-    this.#fault(reason);
+  private broken(reason: string): undefined {
+    this.fault(reason);
     return undefined;
   }
 }

@@ -48,8 +48,8 @@ const EXTENSIONS: ReadonlyMap<number, SbiExtension> = new Map<number, SbiExtensi
 ]);
 
 /**
- * Carries out an `ecall` from S-mode and sets a0 and a1; the caller moves the pc behind it. Whatever the guest passes, it
- * throws nothing of its own.
+ * Carries out an `ecall` from S-mode and sets a0 and a1; the caller moves the pc behind it. Whatever the guest passes,
+ * it throws nothing of its own.
  */
 export function handleEcall(hart: SbiHart, services: SbiServices): void {
   const call: SbiCall = {

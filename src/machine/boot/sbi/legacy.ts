@@ -1,6 +1,7 @@
 /**
- * Legacy extensions (chapter 5), one function each. They return in a0 alone. Masks are pointers to guest-virtual memory there,
- * which are not followed: each of these calls goes to all harts. A fence or a software interrupt too many does no harm.
+ * Legacy extensions (chapter 5), one function each. They return in a0 alone. Masks are pointers to guest-virtual memory
+ * there, which are not followed: each of these calls goes to all harts. A fence or a software interrupt too many does
+ * no harm.
  */
 
 import { allHarts } from './harts.ts';

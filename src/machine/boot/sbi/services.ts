@@ -2,7 +2,9 @@
 import type { GuestMemory } from '../../../device/device.ts';
 import type { SBI_HART_STATES } from './numbers.ts';
 
-/** The hart that executed `ecall` in S-mode. Values are 64 bits wide; signed and unsigned reading are both understood. */
+/**
+ * The hart that executed `ecall` in S-mode. Values are 64 bits wide; signed and unsigned reading are both understood.
+ */
 export interface SbiHart {
   /** Number of the hart, as `a0` had it at boot. */
   readonly id: number;

@@ -27,7 +27,10 @@ export interface ReleasedImage {
   readonly neededBy: readonly string[];
 }
 
-/** Gives the images that were copied; none when the checkpoint has all of its own. Throws GodwitError; the checkpoint is as before then. */
+/**
+ * Gives the images that were copied; none when the checkpoint has all of its own. Throws GodwitError; the checkpoint is
+ * as before then.
+ */
 export async function adoptDisks(
   folder: string,
   reference: string,

@@ -35,8 +35,8 @@ interface Writing {
 type Progress = ((bytes: number) => void) | undefined;
 
 /**
- * Writes checkpoints in a thread of its own, several at once if need be. The thread starts with the first, or with `start`. When it
- * has nothing to do it does not keep the process alive, and ends after a while.
+ * Writes checkpoints in a thread of its own, several at once if need be. The thread starts with the first, or with
+ * `start`. When it has nothing to do it does not keep the process alive, and ends after a while.
  */
 export class BackgroundWriter {
   private thread: Thread | undefined;
@@ -58,8 +58,8 @@ export class BackgroundWriter {
   }
 
   /**
-   * Writes a file, complete or not at all, and gives its size. The snapshot must not be released before this settles. Throws
-   * GodwitError 'full', 'io', 'denied'; 'state' when the signal was aborted.
+   * Writes a file, complete or not at all, and gives its size. The snapshot must not be released before this settles.
+   * Throws GodwitError 'full', 'io', 'denied'; 'state' when the signal was aborted.
    */
   async write(path: string, head: CheckpointHead, memory: MemorySnapshot, options: WriteOptions = {}): Promise<number> {
     const { bytes } = memory;

@@ -9,8 +9,8 @@ import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from './man
 import { MACHINE_FILE, machineFile, openStored } from './stored-chain.ts';
 
 /*
- * Everything here is done while the store is locked, in steps of which each leaves all other checkpoints whole. A process that dies
- * between two of them leaves a store in which the checkpoint is there as before, or gone.
+ * Everything here is done while the store is locked, in steps of which each leaves all other checkpoints whole. A
+ * process that dies between two of them leaves a store in which the checkpoint is there as before, or gone.
  */
 
 const DELETED = '.deleted-';
@@ -154,8 +154,8 @@ function ignoreLocked(error: unknown): undefined {
 }
 
 /**
- * Removes what processes have left that died, and gives the owners of drafts that are being made. Anything that has a temporary
- * name is made while the store is locked, or in a draft: so with the lock it is nobody's.
+ * Removes what processes have left that died, and gives the owners of drafts that are being made. Anything that has a
+ * temporary name is made while the store is locked, or in a draft: so with the lock it is nobody's.
  */
 export async function sweepStore(store: string): Promise<DraftOwner[]> {
   const { files } = platform();

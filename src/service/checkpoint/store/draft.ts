@@ -49,8 +49,9 @@ export interface DraftServices {
 }
 
 /**
- * A checkpoint in the making: a folder that nobody sees. Put the images of its disks into it, `write` the machine, then `commit`, and it is
- * there; or `abandon` it. What remains of one whose process dies is removed by the next that changes the store.
+ * A checkpoint in the making: a folder that nobody sees. Put the images of its disks into it, `write` the machine, then
+ * `commit`, and it is there; or `abandon` it. What remains of one whose process dies is removed by the next that
+ * changes the store.
  */
 export class CheckpointDraft {
   readonly id: string;
@@ -76,8 +77,9 @@ export class CheckpointDraft {
   }
 
   /**
-   * Writes the machine in the background, and gives the size of the file. The snapshot must not be released before that. Throws
-   * GodwitError 'full', 'io'; 'state' when the signal was aborted. The draft can then be written anew or abandoned.
+   * Writes the machine in the background, and gives the size of the file. The snapshot must not be released before
+   * that. Throws GodwitError 'full', 'io'; 'state' when the signal was aborted. The draft can then be written anew or
+   * abandoned.
    */
   async write(content: CheckpointContent, options: Omit<WriteOptions, 'flattenFrom'> = {}): Promise<number> {
     this.assertOpen();
@@ -121,7 +123,10 @@ export class CheckpointDraft {
     this.written = meta;
   }
 
-  /** Flushes everything and makes it a checkpoint, by one rename. Throws GodwitError 'usage' when the name is taken meanwhile. */
+  /**
+   * Flushes everything and makes it a checkpoint, by one rename. Throws GodwitError 'usage' when the name is taken
+   * meanwhile.
+   */
   async commit(): Promise<void> {
     this.assertOpen();
     const meta = this.written;

@@ -2,7 +2,10 @@ import { GodwitError } from '../../../common/errors.ts';
 import type { FileLock } from '../../../platform/files.ts';
 import { platform } from '../../../platform/platform.ts';
 
-/** Takes the locks that a disk has while it is in use, or throws GodwitError('locked'). Files that do not exist are left out. */
+/**
+ * Takes the locks that a disk has while it is in use, or throws GodwitError('locked'). Files that do not exist are left
+ * out.
+ */
 export async function lockFiles(paths: readonly string[]): Promise<FileLock> {
   const { files } = platform();
   const locks: FileLock[] = [];

@@ -93,7 +93,9 @@ export function isRemoved({ manifest }: StoredCheckpoint): boolean {
   return manifest?.removed ?? false;
 }
 
-/** Where a checkpoint stands in the tree. The manifest knows it; where that is damaged, what was true when it was made. */
+/**
+ * Where a checkpoint stands in the tree. The manifest knows it; where that is damaged, what was true when it was made.
+ */
 export function placeOf({ manifest, meta }: StoredCheckpoint): { name: string | null; parent: string | null } {
   return manifest ?? meta ?? { name: null, parent: null };
 }

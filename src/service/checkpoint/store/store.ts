@@ -81,8 +81,9 @@ export function defaultCheckpointFolder(): string {
 }
 
 /**
- * Checkpoints in a folder (docs/FORMATS.md), which form a tree. Any number of processes can use it at the same time. All throw GodwitErrors.
- * `reference` is a checkpoint's name, its id, or the beginning of one. Machines make checkpoints (`MachineHandle.checkpoint`).
+ * Checkpoints in a folder (docs/FORMATS.md), which form a tree. Any number of processes can use it at the same time.
+ * All throw GodwitErrors. `reference` is a checkpoint's name, its id, or the beginning of one. Machines make
+ * checkpoints (`MachineHandle.checkpoint`).
  *
  *     const store = await CheckpointStore.open();
  *     for (const { name, sizeBytes } of await store.list()) console.log(name, sizeBytes);
@@ -123,7 +124,10 @@ export class CheckpointStore {
 
   // Making checkpoints
 
-  /** @internal Throws GodwitError 'usage' when the name is taken or none, 'not-found' when the parent or the base is not there. */
+  /**
+   * @internal Throws GodwitError 'usage' when the name is taken or none, 'not-found' when the parent or the base is not
+   * there.
+   */
   async begin({ name, parent, base }: BeginOptions = {}): Promise<CheckpointDraft> {
     if (name !== undefined) assertCheckpointName(name);
     // While the rest is prepared.
@@ -225,7 +229,10 @@ export class CheckpointStore {
 
   // Changing them
 
-  /** Removes a checkpoint. Those that build on it stay whole. Throws GodwitError('locked') while a machine uses its disks. */
+  /**
+   * Removes a checkpoint. Those that build on it stay whole. Throws GodwitError('locked') while a machine uses its
+   * disks.
+   */
   async delete(reference: string): Promise<void> {
     await this.locked(async () => {
       const owners = await sweepStore(this.folder);
@@ -249,7 +256,10 @@ export class CheckpointStore {
     });
   }
 
-  /** Puts a checkpoint, all its pages and the content of its disks into one file, which must not exist. Gives its size in bytes. */
+  /**
+   * Puts a checkpoint, all its pages and the content of its disks into one file, which must not exist. Gives its size
+   * in bytes.
+   */
   async export(
     reference: string,
     path: string,

@@ -33,7 +33,10 @@ export function readMetaOf(path: string): Promise<CheckpointMeta> {
   });
 }
 
-/** What has this name in a store was a checkpoint: if it does not look like one at all it is damaged, as by a crash of the host. */
+/**
+ * What has this name in a store was a checkpoint: if it does not look like one at all it is damaged, as by a crash of
+ * the host.
+ */
 async function asStored<T>(open: () => Promise<T>): Promise<T> {
   try {
     return await open();
@@ -44,8 +47,8 @@ async function asStored<T>(open: () => Promise<T>): Promise<T> {
 }
 
 /**
- * A file and those in `folder` that it builds on. No lock is needed: what a checkpoint has never changes, only in which files it is,
- * and files that are open stay. So a base that is gone only means to begin anew.
+ * A file and those in `folder` that it builds on. No lock is needed: what a checkpoint has never changes, only in which
+ * files it is, and files that are open stay. So a base that is gone only means to begin anew.
  */
 export async function openStoredChain(folder: string, path: string): Promise<CheckpointChain> {
   for (let attempt = 1; ; attempt++) {
