@@ -14,7 +14,7 @@
  */
 import { CHECKPOINT_OPTIONS, type CheckpointReport, FORK_OPTIONS, type ForkReport } from './checkpoint.ts';
 import { DEBUG_OPTIONS } from './debug.ts';
-import type { EventMessage, ListenerEvent } from './events.ts';
+import type { EventMessage, HeardEvent } from './events.ts';
 import { TERMINAL_SIZE } from './options.ts';
 import { RECORD_OPTIONS, type RecordingReport, SAVE_FLIGHT_OPTIONS } from './recording.ts';
 import { bytes, nothing, object, optional, type Parsed, type Schema, text } from './schema.ts';
@@ -42,7 +42,7 @@ export interface ActionRow {
   /** Left out: at any time. */
   readonly when?: StatusRule;
   /** Tells who asked how far it is. */
-  readonly progress?: ListenerEvent;
+  readonly progress?: HeardEvent;
 }
 
 interface Gives<Result> {

@@ -13,8 +13,8 @@ import { MachineConsole } from './console.ts';
 import type { DebugOptions } from './debug.ts';
 import {
   type EventMessage,
-  type ListenerEvent,
-  listenerEventOf,
+  type HeardEvent,
+  heardOf,
   type MachineEnd,
   type MachineEvents,
   takenBytesOf,
@@ -41,7 +41,7 @@ export class MachineHandle {
   readonly finished: Promise<MachineEnd>;
   private readonly link: MachineLink;
   private readonly client: ActionClient;
-  private readonly listeners = new Map<ListenerEvent, Set<Listener<never>>>();
+  private readonly listeners = new Map<HeardEvent, Set<Listener<never>>>();
   /** Actions that the handle has a part in itself. */
   private readonly ownActions: { readonly [Name in OpenAction]?: () => Promise<MachineActions[Name]['result']> } = {
     stop: async () => {
@@ -209,7 +209,7 @@ export class MachineHandle {
   }
 
   /** Calls `listener` for each event of that name. Returns what takes it away again. */
-  on<Name extends ListenerEvent>(name: Name, listener: Listener<MachineEvents[Name]>): () => void {
+  on<Name extends HeardEvent>(name: Name, listener: Listener<MachineEvents[Name]>): () => void {
     const listeners = this.listeners.get(name) ?? new Set();
     this.listeners.set(name, listeners.add(listener));
     return () => listeners.delete(listener);
@@ -240,9 +240,9 @@ export class MachineHandle {
 
   /** Those who listen. */
   private async tell(message: EventMessage): Promise<void> {
-    const delivery = listenerEventOf(message);
-    if (!delivery) return;
-    await Promise.all([...(this.listeners.get(delivery.name) ?? [])].map((listener) => listener(delivery.event)));
+    const heard = heardOf(message);
+    if (!heard) return;
+    await Promise.all([...(this.listeners.get(heard.name) ?? [])].map((listener) => listener(heard.event)));
     const bytes = takenBytesOf(message);
     if (bytes > 0) this.link.post({ kind: 'consumed', bytes });
   }

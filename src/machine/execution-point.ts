@@ -2,6 +2,8 @@
 export interface ExecutionPoint {
   /** Number of the hart whose turn it is, and whose branches and pc the others are. */
   readonly hart: number;
+  /** Transfers of control that the hart has counted. */
   readonly branches: bigint;
+  /** Address of the instruction that is next. */
   readonly pc: bigint;
 }
