@@ -14,7 +14,7 @@ import type { DebugOptions } from './debug.ts';
 import {
   type EventMessage,
   type ListenerEvent,
-  listenerEventOf,
+  heardOf,
   type MachineEnd,
   type MachineEvents,
   takenBytesOf,
@@ -249,9 +249,9 @@ export class MachineHandle {
 
   /** Those who listen. */
   private async tell(message: EventMessage): Promise<void> {
-    const delivery = listenerEventOf(message);
-    if (!delivery) return;
-    await Promise.all([...(this.listeners.get(delivery.name) ?? [])].map((listener) => listener(delivery.event)));
+    const heard = heardOf(message);
+    if (!heard) return;
+    await Promise.all([...(this.listeners.get(heard.name) ?? [])].map((listener) => listener(heard.event)));
     const bytes = takenBytesOf(message);
     if (bytes > 0) this.link.post({ kind: 'consumed', bytes });
   }

@@ -1,5 +1,6 @@
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
 
+/** A console of the board: the 16550 UART, or a virtio console (virtio 1.2, 5.3). */
 export type ConsolePort = 'uart' | 'virtio';
 
 /** Everything that reaches a machine from outside. Delivered only at counted transfers, or while the hart waits. */

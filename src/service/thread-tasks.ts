@@ -1,4 +1,5 @@
 /** What each kind of thread does. Loaded when it is needed: a thread need not wait for what others do. */
+import { present } from '../common/invariant.ts';
 import type { ThreadStart, ThreadTask } from '../platform/threads.ts';
 
 type Serve = (start: ThreadStart) => void;
@@ -11,6 +12,7 @@ const TASKS: Readonly<Record<ThreadTask, () => Promise<{ serve: Serve }>>> = {
 
 /** Begins a thread's work; messages of its parent wait until then. */
 export async function runThreadTask(task: ThreadTask, start: ThreadStart): Promise<void> {
-  const { serve } = await TASKS[task]();
+  const load = present(TASKS[task], `a thread has a task that there is: ${task}`);
+  const { serve } = await load();
   serve(start);
 }
