@@ -6,7 +6,6 @@ export type { TranslatorStatistics } from '../execute/jit/translator.ts';
 export type { RegionExitName } from '../hart/decoded-slots.ts';
 export type { ExecutionPoint } from '../machine/core.ts';
 export type { EngineStatistics } from '../machine/engine.ts';
-export type { Cancellation } from '../platform/files.ts';
 export type {
   CheckpointOptions,
   CheckpointProgress,

@@ -1,5 +1,6 @@
 /** Recordings, for programs that use godwit as a library. */
 export type { Finish } from '../../device/finisher/test-finisher.ts';
+export type { Cancellation } from '../../platform/files.ts';
 export type { DigestDifference } from '../../recording/digest-codec.ts';
 export { type Divergence, DivergenceError } from '../../recording/divergence.ts';
 export type { EndReason, RecordedEnd } from '../../recording/end.ts';
