@@ -4,7 +4,8 @@
  *
  *     @ready                                   the guest takes a command: NAME COUNT
  *     @start NAME
- *     @stop NAME [work=<bytes>]                only real programs: the time ends here; what runs for a time says how much it did
+ *     @stop NAME [work=<bytes>]                only real programs: the time ends here;
+ *                                              what runs for a time says how much it did
  *     @end NAME checksum=<hex> ns=<n> cpu=<n>  real programs leave out the last two
  *     @failed NAME STATUS
  */

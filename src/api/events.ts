@@ -18,9 +18,9 @@ export interface MachineEnd {
   readonly statistics: MachineStatistics;
 }
 
-interface EventRow<Carried, Heard> {
+interface EventRow<Carried, Event> {
   /** What listeners get. */
-  readonly heard?: (carried: Carried) => Heard;
+  readonly toEvent?: (carried: Carried) => Event;
   /** Listeners that are slow hold the machine up: so many bytes have been taken when all have taken theirs. */
   readonly takenBytes?: (carried: Carried) => number;
 }
@@ -29,11 +29,11 @@ function forHandle<Carried>(): EventRow<Carried, never> {
   return {};
 }
 
-function forListeners<Carried, Heard>(
-  heard: (carried: Carried) => Heard,
-  more: Pick<EventRow<Carried, Heard>, 'takenBytes'> = {},
-): EventRow<Carried, Heard> & { readonly heard: (carried: Carried) => Heard } {
-  return { heard, ...more };
+function forListeners<Carried, Event>(
+  toEvent: (carried: Carried) => Event,
+  more: Pick<EventRow<Carried, Event>, 'takenBytes'> = {},
+): EventRow<Carried, Event> & { readonly toEvent: (carried: Carried) => Event } {
+  return { toEvent, ...more };
 }
 
 export const EVENTS = {
@@ -78,7 +78,7 @@ type RowEvents = {
   [Name in EventName as Events[Name] extends { readonly toEvent: unknown } ? Name : never]: Events[Name] extends {
     readonly toEvent: (carried: never) => infer Event;
   }
-    ? Heard
+    ? Event
     : never;
 };
 
@@ -102,9 +102,9 @@ export type EventsAgree = [Agree<RowEvents, MachineEvents>, Agree<MachineEvents,
 type Agree<A extends B, B> = A;
 
 /** What those who listen get of a message; undefined for what is the handle's alone. */
-export function heardOf(message: EventMessage): { readonly name: ListenerEvent; readonly event: never } | undefined {
-  const { heard } = EVENTS[message.kind] as EventRow<EventMessage, never>;
-  return heard && { name: message.kind as ListenerEvent, event: heard(message) };
+export function eventOf(message: EventMessage): { readonly name: ListenerEvent; readonly event: never } | undefined {
+  const { toEvent } = EVENTS[message.kind] as EventRow<EventMessage, never>;
+  return toEvent && { name: message.kind as ListenerEvent, event: toEvent(message) };
 }
 
 /** Bytes that the machine may send more of when listeners have taken this. */

@@ -6,7 +6,9 @@ export { type ErrorCode, GodwitError } from '../common/errors.ts';
 export type { TranslatorStatistics } from '../execute/jit/translator.ts';
 export type { RegionExitName } from '../hart/decoded-slots.ts';
 export type { EngineStatistics } from '../machine/engine.ts';
+
 export type { ExecutionPoint } from '../machine/execution-point.ts';
+
 export type {
   CheckpointOptions,
   CheckpointProgress,

@@ -13,8 +13,8 @@ import { MachineConsole } from './console.ts';
 import type { DebugOptions } from './debug.ts';
 import {
   type EventMessage,
+  eventOf,
   type ListenerEvent,
-  heardOf,
   type MachineEnd,
   type MachineEvents,
   takenBytesOf,
@@ -249,7 +249,7 @@ export class MachineHandle {
 
   /** Those who listen. */
   private async tell(message: EventMessage): Promise<void> {
-    const heard = heardOf(message);
+    const heard = eventOf(message);
     if (!heard) return;
     await Promise.all([...(this.listeners.get(heard.name) ?? [])].map((listener) => listener(heard.event)));
     const bytes = takenBytesOf(message);

@@ -7,8 +7,10 @@
  *
  *     906 million   without
  *     497 million   cryptomgr.notests: skip the self-tests of every cipher, which it would repeat at each boot
- *     321 million   ... and jent_mod_init: the self-test of the jitter entropy source; godwit's guests have virtio entropy
- *     294 million   ... and load_system_certificate_list: keys for checking module signatures, which the stripped modules of
+ *     321 million   ... and jent_mod_init: the self-test of the jitter entropy source;
+ *                   godwit's guests have virtio entropy
+ *     294 million   ... and load_system_certificate_list: keys for checking module
+ *                   signatures, which the stripped modules of
  *                   the initramfs don't carry
  */
 export const QUICK_BOOT_PARAMETERS: readonly string[] = [

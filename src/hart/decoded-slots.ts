@@ -17,7 +17,8 @@ import type { I32 } from '../execute/wasm/index.ts';
  *                      16512   u16 for each slot: how often control came here by a transfer
  *                      20608   u16 for each slot: number of the region in the table that starts here, 0 for none
  *                      24704   u16 for each slot: its handler, where OP_REGION stands in its place
- *                      28800   u16 for each slot: where its indirect jump went last: 0 unknown, TARGET_ELSEWHERE, or the offset in the
+ *                      28800   u16 for each slot: where its indirect jump went last:
+ *                              0 unknown, TARGET_ELSEWHERE, or the offset in the
  *                              page with TARGET_IN_PAGE. A hint: what another frame left there does no harm
  *
  * Register numbers are stored as byte offsets. Writes to x0 are decoded away or undone by the handler.

@@ -5,7 +5,8 @@
  *     varint  number of devices; each a block with its name, and a u64
  *     varint  pages that were written
  *     u8      0: page by page: varint pages since the one before, u32 hash. Up to MOST_PAGES
- *             1: by groups of 1024 pages: varint how many; each varint groups since the one before, varint pages, u32 sum of hashes
+ *             1: by groups of 1024 pages: varint how many;
+ *                each varint groups since the one before, varint pages, u32 sum of hashes
  */
 import { MAP_ENTRIES } from '../memory/layout.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';

@@ -15,10 +15,12 @@
  *
  * Types, by the order in which they come first
  *     STRT  plain data: the machine and its state (start.ts)
- *     PAGE  up to 16 pages of memory at the start: u32 how many, u32 page number each, then 4096 bytes each. Pages that are in no
- *           such record are zeros
+ *     PAGE  up to 16 pages of memory at the start: u32 how many, u32 page number each, then 4096 bytes each.
+ *           Pages that
+ *           are in no such record are zeros
  *     PEND  the start is complete. u32: how many pages
- *     EVNT  entries of the log, in order (entries.ts). They may come between the pages, which are saved while the machine runs
+ *     EVNT  entries of the log, in order (entries.ts). They may come between the pages,
+ *           which are saved while the machine runs
  *     IMAG  plain data: what the machine boots from. Only when the guest resets it
  *     END.  plain data: how the recording ended (end.ts). Nothing follows
  *

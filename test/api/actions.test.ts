@@ -70,7 +70,7 @@ describe('the list of actions', () => {
   it('tells progress by events that can be listened to', () => {
     const progress = NAMES.flatMap((name) => rowOf(name).progress ?? []);
     expect(progress).toContain('checkpoint-progress');
-    for (const event of progress) expect(EVENTS[event].heard).toBeTypeOf('function');
+    for (const event of progress) expect(EVENTS[event].toEvent).toBeTypeOf('function');
   });
 
   it.each(NAMES)('takes what makes sense: %s', (name) => {

@@ -39,8 +39,17 @@ const examples = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/^``
   ([, text]) => text!,
 );
 
+/** A module that imports every entry. */
+function importsOfAll(): string {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { exports: object };
+  const entries = Object.keys(exports).filter((entry) => !entry.endsWith('.json'));
+  const imports = entries.map((entry, i) => `import * as entry${i} from '${entry.replace('.', 'godwit')}';\n`);
+  return `${imports.join('')}export const all: object[] = [${entries.map((_, i) => `entry${i}`)}];\n`;
+}
+
 function writeExamples(folder: string, options: Record<string, unknown>): void {
   for (const [i, text] of examples.entries()) writeFileSync(join(folder, `example-${i}.ts`), text);
+  writeFileSync(join(folder, 'all-entries.ts'), importsOfAll());
   const compilerOptions = {
     module: 'nodenext',
     target: 'es2023',

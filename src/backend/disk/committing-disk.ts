@@ -11,7 +11,8 @@ const RULES = { imagesUnder: 0, targetIsEmpty: false };
 /**
  * Brings what an overlay holds into its parent while a machine uses the overlay. A cursor goes over the disk once:
  *
- *     behind the cursor   the parent has what the overlay has; each change of the machine goes to the overlay, then to the parent
+ *     behind the cursor   the parent has what the overlay has; each change of the machine goes to the overlay,
+ *                         then to the parent
  *     at the cursor       a piece is being copied; changes that touch it wait, for as long as one piece takes
  *     ahead of it         changes go to the overlay only
  *

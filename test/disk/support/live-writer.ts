@@ -2,7 +2,8 @@
 // what it does:
 //
 //     issue BLOCK:VERSION ...   these writes begin        zero BLOCK:VERSION ...   these blocks are made zero
-//     done BLOCK:VERSION ...    the disk acknowledged them    flushed              all that is done is on stable storage
+//     done BLOCK:VERSION ...    the disk acknowledged them
+//     flushed                   all that is done is on stable storage
 //     switch NUMBER             from here on to an overlay
 //     kept NUMBER PATH, copied NUMBER PATH, committed
 import { writeSync } from 'node:fs';
