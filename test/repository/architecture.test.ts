@@ -1,7 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { importsOf, isAllowed, isWithin, ROOT, readImportTable, rowOf, sourceFiles } from './import-table.ts';
+import {
+  findCycle,
+  importsOf,
+  isAllowed,
+  isWithin,
+  ROOT,
+  readImportTable,
+  rowOf,
+  sourceFiles,
+} from './import-table.ts';
 
 const table = readImportTable(readFileSync(join(ROOT, 'docs', 'ARCHITECTURE.md'), 'utf8'));
 const files = sourceFiles('src');
@@ -60,6 +69,35 @@ describe('the may-import table of docs/ARCHITECTURE.md', () => {
       ({ file, target }) => inCore(file) && /^(?:platform\/.*\/|service\/|guest\/|api\/|cli\/)/.test(target),
     );
     expect(foreign.map(({ file, target }) => `${file} imports ${target}`)).toEqual([]);
+  });
+});
+
+describe('the rooms of src/', () => {
+  it('form no cycle, type imports included', () => {
+    const graph = new Map(
+      table.map((row) => [
+        row.folder,
+        new Set(
+          imports
+            .filter(({ file, isOutside }) => !isOutside && rowOf(table, file) === row)
+            .map(({ target }) => rowOf(table, target)!.folder)
+            .filter((folder) => folder !== row.folder),
+        ),
+      ]),
+    );
+    expect(findCycle(graph)).toBeUndefined();
+  });
+
+  it('would be found out if they did', () => {
+    expect(
+      findCycle(
+        new Map([
+          ['a', new Set(['b'])],
+          ['b', new Set(['c'])],
+          ['c', new Set(['b'])],
+        ]),
+      ),
+    ).toEqual(['b', 'c', 'b']);
   });
 });
 

@@ -78,3 +78,24 @@ export function isAllowed(row: Row | undefined, { target, isOutside }: Import, t
   if (isOutside) return row.outside.includes(target);
   return rowOf(table, target) === row || row.own.some((item) => isWithin(target, item));
 }
+
+/** A way from a folder back to itself, if there is one. */
+export function findCycle(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
+  const done = new Set<string>();
+  const visit = (folder: string, way: readonly string[]): string[] | undefined => {
+    const at = way.indexOf(folder);
+    if (at >= 0) return [...way.slice(at), folder];
+    if (done.has(folder)) return undefined;
+    for (const next of graph.get(folder) ?? []) {
+      const cycle = visit(next, [...way, folder]);
+      if (cycle) return cycle;
+    }
+    done.add(folder);
+    return undefined;
+  };
+  for (const folder of graph.keys()) {
+    const cycle = visit(folder, []);
+    if (cycle) return cycle;
+  }
+  return undefined;
+}
