@@ -29,7 +29,7 @@ describe('a prepared machine', () => {
     expect(core.digest()).toBe(digest);
     runTo(core, 40_000n);
     expect(core.digest()).toBe(later);
-    expect(() => prepared.begin(state, pages)).toThrow('has begun');
+    expect(() => prepared.begin(state, pages)).toThrow('begun or disposed of once');
   });
 
   it('keeps the pages that were put there ahead, and asks for no others than those that are missing', async () => {
