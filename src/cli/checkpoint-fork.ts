@@ -74,15 +74,22 @@ async function forkCheckpoint(reference: string, options: ForkCommandOptions): P
     throw error;
   } finally {
     signals.ignore();
-    await Promise.all(machines.map((machine) => machine.stop()));
+    // One that has failed says so here once more.
+    await Promise.allSettled(machines.map((machine) => machine.stop()));
     await Promise.all(controls.map((control) => control.close()));
   }
 }
 
 async function run(machine: Machine, name: string, options: ForkCommandOptions): Promise<MachineEnd> {
   // Where it does not start it has ended, and that is what following it comes to.
-  const [end] = await Promise.all([follow(machine, name, options), machine.start().catch(() => {})]);
-  return end;
+  try {
+    const [end] = await Promise.all([follow(machine, name, options), machine.start().catch(() => {})]);
+    return end;
+  } catch (error) {
+    if (!(error instanceof GodwitError)) throw error;
+    const { code, message, hint } = error;
+    throw new GodwitError(code, `${name}: ${message}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  }
 }
 
 /** Prints what a machine prints from now on, by whole lines. */

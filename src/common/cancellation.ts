@@ -2,6 +2,7 @@ import { GodwitError } from './errors.ts';
 
 /** Whether somebody has lost interest; an AbortSignal is one. */
 export interface Cancellation {
+  /** Nobody wants it any more. */
   readonly aborted: boolean;
 }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createWriteStream, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -199,6 +199,24 @@ describe.skipIf(skipped)('machines and checkpoints from the command line', () =>
       expect(stderr).toBe('');
     }
     expect((await godwit('ps')).stdout).toBe('');
+  });
+
+  test('forks of a damaged checkpoint fail by name, and leave nothing', async () => {
+    const web = await boot('web1');
+    await works('checkpoint', 'create', 'spoilt', '--machine', 'web1');
+    web.type('poweroff\n');
+    await web.ended;
+    const id = filesOf(store()).find((name) => !name.startsWith('.'));
+    const path = join(store(), id!, 'machine.godwit');
+    const bytes = readFileSync(path);
+    // Stored pages are in the middle of the file: what says where they are is at its ends.
+    for (let at = 60_000; at < bytes.length * 0.9; at += 20_000) bytes[at] = bytes[at]! ^ 0xff;
+    writeFileSync(path, bytes);
+    const { status, stderr } = await godwit('checkpoint', 'fork', 'spoilt', '--count', '2', '--name', 'child');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^godwit: child-[12]: .* is damaged: chunk \d+ of its section PDAT is wrong\.\n$/);
+    expect((await godwit('ps')).stdout).not.toContain('child');
+    expect(readdirSync(join(folder, 'godwit')).filter((name) => name.endsWith('.sock'))).toEqual([]);
   });
 
   test('a running machine is forked, and its history has nothing of that', async () => {
