@@ -27,7 +27,6 @@ import { countLine, describeSkipped } from './test/summary.mjs';
  */
 const FAST = [
   'test/common',
-  'test/state',
   'test/platform',
   'test/isa',
   'test/memory',
