@@ -1,8 +1,7 @@
 /** Where the sockets of running machines are, by their names. */
-import { chmod, lstat, mkdir, open, readdir, unlink } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, unlink } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { GodwitError } from '../../common/errors.ts';
 import { type Announced, ENDPOINT_NAME, type Endpoints } from '../endpoints.ts';
 import type { FileLock } from '../files.ts';
@@ -13,7 +12,6 @@ import { isListening, nodeStreams } from './streams.ts';
 const ENDING = '.sock';
 const LOCK_FILE = '.lock';
 const LOCK_WAIT_MS = 10_000;
-const LONGEST_PAUSE_MS = 40;
 /** sun_path of unix(7), without its end. */
 const LONGEST_PATH_BYTES = 107;
 
@@ -67,32 +65,16 @@ async function removeStale(folder: string): Promise<void> {
   }
 }
 
-/** No other process gives out names until it is released. */
+/** No other process gives out names until it is released. Who asks first gets it first. */
 async function lockNames(folder: string): Promise<FileLock> {
-  const path = join(folder, LOCK_FILE);
-  const endMs = performance.now() + LOCK_WAIT_MS;
-  await makeFile(path);
-  for (;;) {
-    try {
-      return await nodeFiles.lock(path, 'exclusive');
-    } catch (error) {
-      if (!(error instanceof GodwitError) || error.code !== 'locked') throw error;
-      if (performance.now() >= endMs) {
-        throw new GodwitError('locked', `Another process is giving out names in ${folder}.`, {
-          hint: error.hint ?? 'Try again when it is done.',
-          cause: error,
-        });
-      }
-    }
-    await delay(Math.random() * LONGEST_PAUSE_MS);
-  }
-}
-
-async function makeFile(path: string): Promise<void> {
   try {
-    await (await open(path, 'a', 0o600)).close();
+    return await nodeFiles.lock(join(folder, LOCK_FILE), 'exclusive', { waitMs: LOCK_WAIT_MS, create: true });
   } catch (error) {
-    throw hostError(error, `lock ${path}`);
+    if (!(error instanceof GodwitError) || error.code !== 'locked') throw error;
+    throw new GodwitError('locked', `Another process is giving out names in ${folder}.`, {
+      hint: error.hint ?? 'Try again when it is done.',
+      cause: error,
+    });
   }
 }
 
