@@ -166,7 +166,9 @@ describe('forks of a running machine', () => {
       const forks: Machine[] = [];
       const lost = await forkElsewhere(machine, forks);
       const { forkGroup } = machine as unknown as { forkGroup: Inside };
-      Atomics.store(forkGroup.lock, 0, (lost.thread + 1) << 1);
+      const held = (lost.thread + 1) << 1;
+      // Taken as a thread takes it: whoever has it now would else set it free when done.
+      while (Atomics.compareExchange(forkGroup.lock, 0, 0, held) !== 0) await new Promise(setImmediate);
       await forkGroup.threads[lost.thread]!.terminate();
       for (const each of [machine, lost]) await expect(each.finished).rejects.toMatchObject({ code: 'state' });
     },
