@@ -12,12 +12,13 @@
  *       | -- consumed (output was read) ->        |   it stops printing when too much is on its way
  *       | <----------- ended or failed ---         |   the last message; files are closed
  */
-import { CHECKPOINT_OPTIONS, type CheckpointReport, FORK_OPTIONS, type ForkReport } from './checkpoint.ts';
+
+import { bytes, nothing, object, optional, type Parsed, type Schema, text } from '../common/schema.ts';
+import { CHECKPOINT_OPTIONS, type CheckpointReport, FORK_REQUEST, type ForkReport } from './checkpoint.ts';
 import { DEBUG_OPTIONS } from './debug.ts';
 import type { EventMessage, ListenerEvent } from './events.ts';
 import { TERMINAL_SIZE } from './options.ts';
 import { RECORD_OPTIONS, type RecordingReport, SAVE_FLIGHT_OPTIONS } from './recording.ts';
-import { bytes, nothing, object, optional, type Parsed, type Schema, text } from './schema.ts';
 import type { MachineStatistics } from './statistics.ts';
 import type { MachineStatus } from './status.ts';
 import type { WireError } from './wire-error.ts';
@@ -92,7 +93,7 @@ export const ACTIONS = {
   /** The checkpoint that is being made is given up: `checkpoint` is refused then, and nothing of it is left. */
   'cancel-checkpoint': { takes: nothing(), gives: NO_ANSWER, open: true },
   /** A second machine in the same memory, that goes on from here; in the same thread unless another is named. */
-  fork: { takes: FORK_OPTIONS, gives: gives<ForkReport>(), open: false, when: { to: 'be forked', from: LIVE } },
+  fork: { takes: FORK_REQUEST, gives: gives<ForkReport>(), open: false, when: { to: 'be forked', from: LIVE } },
   /** Everything from here on is recorded. */
   record: { takes: RECORD_OPTIONS, gives: NO_ANSWER, open: true, when: { to: 'be recorded', from: LIVE } },
   /** Answered when the file is whole. Without a path: the only recording. */

@@ -1,5 +1,5 @@
 /** What can be asked of a machine's past and future: checkpoints of it, and forks. */
-import { choice, flag, object, optional, type Schema, text, wholeNumber } from './schema.ts';
+import { choice, flag, object, optional, type Schema, text, wholeNumber } from '../common/schema.ts';
 
 /** How `MachineHandle.checkpoint` makes a checkpoint. */
 export interface CheckpointOptions {
@@ -88,10 +88,13 @@ export interface ForkOptions extends ContinueOptions {
 
 const THREAD_NUMBERS = 0xffff;
 
+const FORK_FIELDS = { ...CONTINUE_FIELDS, start: optional(flag()) };
+
+export const FORK_OPTIONS: Schema<ForkOptions> = object(FORK_FIELDS);
+
 /** `thread`: where it is to run; fronts of this process choose it. */
-export const FORK_OPTIONS: Schema<ForkOptions & { readonly thread?: number }> = object({
-  ...CONTINUE_FIELDS,
-  start: optional(flag()),
+export const FORK_REQUEST: Schema<ForkOptions & { readonly thread?: number }> = object({
+  ...FORK_FIELDS,
   thread: optional(wholeNumber(0, THREAD_NUMBERS)),
 });
 

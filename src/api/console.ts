@@ -1,6 +1,6 @@
 import { GodwitError } from '../common/errors.ts';
+import { anyText, bytes, either, number, object, optional, regularExpression, type Schema } from '../common/schema.ts';
 import { ConsoleReader } from './console-reader.ts';
-import { checkTerminal } from './options.ts';
 import { Transcript } from './transcript.ts';
 
 /** What a console needs of its machine. */
@@ -16,6 +16,13 @@ export interface WaitOptions {
   /** Milliseconds. Default: for ever. */
   readonly timeoutMs?: number;
 }
+
+/** What timers of hosts can count. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
+
+const DATA: Schema<string | Uint8Array> = either(anyText(), bytes(), 'a text or a Uint8Array');
+const PATTERN: Schema<string | RegExp> = either(anyText(), regularExpression(), 'a text or a regular expression');
+const WAIT_OPTIONS: Schema<WaitOptions> = object({ timeoutMs: optional(number(0, LONGEST_WAIT_MS)) });
 
 /**
  * A machine's console. Output is read by iterating, any number of times at once:
@@ -44,15 +51,15 @@ export class MachineConsole implements AsyncIterable<Uint8Array> {
    * Resolves when the guest's device has taken all, in order; a Linux that has not opened its serial port yet is waited
    * for, so nothing is lost. Rejects with GodwitError('state') when the machine ends before.
    */
-  write(data: string | Uint8Array): Promise<void> {
-    return this.actions.write(typeof data === 'string' ? new TextEncoder().encode(data) : data);
+  async write(data: string | Uint8Array): Promise<void> {
+    const parsed = DATA.parse(data, 'data');
+    await this.actions.write(typeof parsed === 'string' ? new TextEncoder().encode(parsed) : parsed);
   }
 
   /**
    * The terminal has another size. Reaches the guest on the virtio console (virtio 1.2, 5.3.4); a UART knows no size.
    */
   async resize(columns: number, rows: number): Promise<void> {
-    checkTerminal({ columns, rows });
     await this.actions.resize(columns, rows);
   }
 
@@ -60,8 +67,9 @@ export class MachineConsole implements AsyncIterable<Uint8Array> {
    * Waits until the console shows a text or a match of an expression, in what came after the last match, and returns
    * what matched. Rejects with GodwitError('state') when the machine ends or the time is over without it.
    */
-  waitFor(pattern: string | RegExp, { timeoutMs }: WaitOptions = {}): Promise<string> {
-    return this.text.waitFor(pattern, timeoutMs);
+  async waitFor(pattern: string | RegExp, options: WaitOptions = {}): Promise<string> {
+    const { timeoutMs } = WAIT_OPTIONS.parse(options, 'options');
+    return await this.text.waitFor(PATTERN.parse(pattern, 'pattern'), timeoutMs);
   }
 
   /** The last 1 MiB of output, as text. */

@@ -1,4 +1,4 @@
-import { either, flag, object, optional, type Schema, text, wholeNumber } from './schema.ts';
+import { either, flag, object, optional, type Schema, text, wholeNumber } from '../common/schema.ts';
 
 /** How debuggers come to a machine. */
 export interface DebugOptions {

@@ -3,6 +3,7 @@
  * listen get of it; rows without that are for the handle alone. To add an event, add its row and say it.
  */
 import type { GodwitError } from '../common/errors.ts';
+import { choice, type Schema } from '../common/schema.ts';
 import type { CheckpointProgress } from './checkpoint.ts';
 import type { ConsolePort } from './options.ts';
 import type { MachineStatistics } from './statistics.ts';
@@ -96,6 +97,10 @@ export interface MachineEvents {
 
 /** Names of the events that can be listened to. */
 export type ListenerEvent = keyof MachineEvents;
+
+export const LISTENER_EVENT: Schema<ListenerEvent> = choice(
+  ...(Object.keys(EVENTS) as EventName[]).filter((name): name is ListenerEvent => 'toEvent' in EVENTS[name]),
+);
 
 /** Does not compile when a row and its words for users differ. */
 export type EventsAgree = [Agree<RowEvents, MachineEvents>, Agree<MachineEvents, RowEvents>];

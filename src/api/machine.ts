@@ -1,4 +1,5 @@
 import { GodwitError } from '../common/errors.ts';
+import { callback } from '../common/schema.ts';
 import type { OpenAction } from './actions.ts';
 import {
   ACTIONS,
@@ -8,25 +9,34 @@ import {
   type MachineActions,
   parseParameters,
 } from './actions.ts';
-import type { CheckpointOptions, CheckpointReport, ForkOptions, ForkReport } from './checkpoint.ts';
+import {
+  type CheckpointOptions,
+  type CheckpointReport,
+  FORK_OPTIONS,
+  type ForkOptions,
+  type ForkReport,
+} from './checkpoint.ts';
 import { MachineConsole } from './console.ts';
 import type { DebugOptions } from './debug.ts';
 import {
   type EventMessage,
   eventOf,
+  LISTENER_EVENT,
   type ListenerEvent,
   type MachineEnd,
   type MachineEvents,
   takenBytesOf,
 } from './events.ts';
 import { ActionClient, type MachineLink } from './link.ts';
-import type { RecordingReport, RecordOptions, SaveFlightOptions } from './recording.ts';
+import { type RecordingReport, type RecordOptions, SAVE_FLIGHT_MORE, type SaveFlightOptions } from './recording.ts';
 import type { MachineStatistics } from './statistics.ts';
 import { type MachineStatus, requireStatus } from './status.ts';
 import { fromWireError } from './wire-error.ts';
 
 /** A machine waits for the promises of its 'trace' listeners before it traces much more. Listeners do not throw. */
 export type MachineListener<Event> = (event: Event) => void | Promise<void>;
+
+const LISTENER = callback<MachineListener<never>>();
 
 /**
  * A machine that runs somewhere else, in a thread of its own. Control calls are answered between slices of its
@@ -96,8 +106,8 @@ export class MachineHandle {
     parameters?: unknown,
   ): Promise<MachineActions[Name]['result']> {
     const { when }: ActionRow = ACTIONS[action];
-    if (when) requireStatus(this.state, when.to, when.from);
     const parsed = parseParameters(action, parameters);
+    if (when) requireStatus(this.state, when.to, when.from);
     if (when?.becomes) this.state = when.becomes;
     return await this.client.request(action, parsed);
   }
@@ -160,7 +170,7 @@ export class MachineHandle {
    * @throws GodwitError 'state' when there is no flight recorder, 'usage' for a file that exists
    */
   async saveFlight(path: string, options: Omit<SaveFlightOptions, 'path'> = {}): Promise<number> {
-    return await this.ask('save-flight', { ...options, path });
+    return await this.ask('save-flight', { ...SAVE_FLIGHT_MORE.parse(options, 'options'), path });
   }
 
   /**
@@ -183,9 +193,9 @@ export class MachineHandle {
     place: (send: (thread: number) => Promise<ForkReport>) => Promise<ForkReport>,
   ): Promise<ForkReport> {
     const { to, from } = ACTIONS.fork.when;
+    const parsed = FORK_OPTIONS.parse(options, 'options');
     requireStatus(this.state, to, goesOn ? from : from.filter((status) => status !== 'created'));
-    parseParameters('fork', options);
-    return await place((thread) => this.ask('fork', { ...options, thread }));
+    return await place((thread) => this.ask('fork', { ...parsed, thread }));
   }
 
   /**
@@ -219,6 +229,8 @@ export class MachineHandle {
 
   /** Calls `listener` for each event of that name. Returns what takes it away again. */
   on<Name extends ListenerEvent>(name: Name, listener: MachineListener<MachineEvents[Name]>): () => void {
+    LISTENER_EVENT.parse(name, 'name');
+    LISTENER.parse(listener, 'listener');
     const listeners = this.listeners.get(name) ?? new Set();
     this.listeners.set(name, listeners.add(listener));
     return () => listeners.delete(listener);
@@ -251,9 +263,13 @@ export class MachineHandle {
   private async tell(message: EventMessage): Promise<void> {
     const heard = eventOf(message);
     if (!heard) return;
-    await Promise.all([...(this.listeners.get(heard.name) ?? [])].map((listener) => listener(heard.event)));
-    const bytes = takenBytesOf(message);
-    if (bytes > 0) this.link.post({ kind: 'consumed', bytes });
+    try {
+      await Promise.all([...(this.listeners.get(heard.name) ?? [])].map((listener) => listener(heard.event)));
+    } finally {
+      // A listener that throws is nothing that the machine should wait for.
+      const bytes = takenBytesOf(message);
+      if (bytes > 0) this.link.post({ kind: 'consumed', bytes });
+    }
   }
 
   private finish(end: MachineEnd): void {

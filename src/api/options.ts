@@ -2,12 +2,25 @@
 
 import { parseByteSize } from '../common/byte-size.ts';
 import { GodwitError } from '../common/errors.ts';
+import {
+  anyText,
+  bytes,
+  choice,
+  either,
+  flag,
+  list,
+  number,
+  object,
+  optional,
+  type Schema,
+  text,
+  wholeNumber,
+} from '../common/schema.ts';
 import { OPTIMIZATION_NAMES, type Optimization, optimizationsWithout } from '../execute/jit/options.ts';
 import { CURRENT_BOARD, disksMaximum } from '../machine/board-versions.ts';
 import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine.ts';
 import type { ConsolePort } from '../machine/events.ts';
 import { CONTINUE_FIELDS, type ContinueOptions, type RestoreOptions } from './checkpoint.ts';
-import { object, optional, type Schema, text, wholeNumber } from './schema.ts';
 import { machineSeed } from './seed.ts';
 import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';
 
@@ -138,39 +151,59 @@ const DEFAULT_MEMORY_BYTES = 512 * MIB;
 const MEMORY_LIMIT_BYTES = 3 * 1024 ** 3;
 const DISKS_LIMIT = disksMaximum(CURRENT_BOARD);
 const DEFAULT_TERMINAL: TerminalSize = { columns: 80, rows: 24 };
-const KNOWN: readonly (keyof MachineOptions)[] = [
-  'kernel',
-  'initrd',
-  'bios',
-  'append',
-  'memory',
-  'disks',
-  'consolePort',
-  'terminal',
-  'seed',
-  'trace',
-  'profile',
-  'symbols',
-  'engine',
-  'jitThreshold',
-  'without',
-  'threads',
-];
+/** More would hardly be used by the machines of one memory. */
+export const THREADS_LIMIT = 16;
+
+const IMAGE: Schema<ImageSource> = either(text(), bytes(), 'the path of a file, or its content as a Uint8Array');
+
+export const DISK_OPTIONS: Schema<DiskOptions> = object({
+  path: text(),
+  readonly: optional(flag()),
+  format: optional(choice('raw', 'qcow2')),
+  serial: optional(anyText()),
+});
+
+/** What is said of how a machine executes. Bounds are checked where they have words of their own. */
+const ENGINE_FIELDS = {
+  engine: optional(anyText() as Schema<EngineName>),
+  jitThreshold: optional(number(-Number.MAX_VALUE, Number.MAX_VALUE)),
+  threads: optional(wholeNumber(1, THREADS_LIMIT)),
+  without: optional(list(anyText() as Schema<Optimization>)),
+};
+
+const MACHINE_OPTIONS: Schema<MachineOptions> = object({
+  kernel: optional(IMAGE),
+  initrd: optional(IMAGE),
+  bios: optional(IMAGE),
+  append: optional(anyText()),
+  memory: optional(either(number(0, Number.MAX_VALUE), text(), 'a number of bytes, or a text such as "512M"')),
+  disks: optional(list(DISK_OPTIONS)),
+  consolePort: optional(choice('uart', 'virtio')),
+  terminal: optional(TERMINAL_SIZE),
+  seed: optional(either(anyText(), bytes(), 'a text, or 32 bytes as a Uint8Array')),
+  trace: optional(anyText()),
+  profile: optional(text()),
+  symbols: optional(list(text())),
+  ...ENGINE_FIELDS,
+});
 
 function refuse(message: string, hint?: string): never {
   throw new GodwitError('usage', message, hint === undefined ? {} : { hint });
+}
+
+/** Each for itself. Throws GodwitError('usage'), which names the option. */
+export function parseMachineOptions(options: unknown): MachineOptions {
+  return MACHINE_OPTIONS.parse(options, 'options');
 }
 
 /**
  * Checks options without opening anything. Throws GodwitError: 'usage' for what makes no sense, 'limit' for more than a
  * machine can have.
  */
-export async function configureMachine(options: MachineOptions): Promise<MachineConfiguration> {
-  if (typeof options !== 'object' || options === null) refuse('A machine needs options, such as { kernel: "Image" }.');
-  const unknown = Object.keys(options).find((name) => !KNOWN.includes(name as keyof MachineOptions));
-  if (unknown !== undefined) refuse(`A machine has no option "${unknown}".`, `There are: ${KNOWN.join(', ')}.`);
+export async function configureMachine(given: MachineOptions): Promise<MachineConfiguration> {
+  const options = parseMachineOptions(given);
   const images = checkImages(options);
-  const consolePort = checkConsolePort(options.consolePort ?? 'uart');
+  const { consolePort = 'uart' } = options;
   const bootArguments = checkAppend(options, consolePort);
   return {
     ...images,
@@ -178,7 +211,7 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
     memoryBytes: checkMemory(options.memory ?? DEFAULT_MEMORY_BYTES),
     disks: checkDisks(options.disks ?? []),
     consolePort,
-    terminal: checkTerminal(options.terminal ?? DEFAULT_TERMINAL),
+    terminal: options.terminal ?? DEFAULT_TERMINAL,
     seed: await machineSeed(options.seed),
     ...(options.trace === undefined ? {} : { trace: parseTraceFilter(options.trace) }),
     translation: checkEngine(options),
@@ -186,26 +219,27 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
   };
 }
 
-/** What a restore takes that is no matter of the engine. */
-const RESTORE_OPTIONS = object({ ...CONTINUE_FIELDS, store: optional(text()), diskFolder: optional(text()) });
+export type RestoreMachineOptions = RestoreOptions &
+  Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without' | 'threads'>;
+
+export const RESTORE_OPTIONS: Schema<RestoreMachineOptions> = object({
+  ...CONTINUE_FIELDS,
+  store: optional(text()),
+  diskFolder: optional(text()),
+  ...ENGINE_FIELDS,
+});
 
 /** Checks the options of a restore without opening anything. Throws GodwitError('usage'). */
-export function configureRestore(
-  checkpoint: string,
-  options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without' | 'threads'>,
-): RestoreConfiguration {
-  if (typeof checkpoint !== 'string' || checkpoint === '') refuse('A checkpoint is named by its name or its id.');
-  if (typeof options !== 'object' || options === null) refuse('The options of a restore are an object.');
-  const { engine, jitThreshold, without, threads, ...rest } = options;
-  const { identity = 'fresh', clock = 'follow', store, diskFolder } = RESTORE_OPTIONS.parse(rest, 'restore');
-  checkThreads(options);
+export function configureRestore(checkpoint: string, options: RestoreMachineOptions): RestoreConfiguration {
+  const parsed = RESTORE_OPTIONS.parse(options, 'options');
+  const { identity = 'fresh', clock = 'follow', store, diskFolder } = parsed;
   return {
-    checkpoint,
+    checkpoint: text().parse(checkpoint, 'checkpoint'),
     identity,
     clock,
     ...(store !== undefined && { store }),
     ...(diskFolder !== undefined && { diskFolder }),
-    translation: checkEngine(options),
+    translation: checkEngine(parsed),
   };
 }
 
@@ -218,10 +252,7 @@ function checkImages({
   const given: Partial<Record<keyof typeof images, ImageSource>> = {};
   for (const name of ['kernel', 'initrd', 'bios'] as const) {
     const source = images[name];
-    if (source === undefined) continue;
-    const usable = source instanceof Uint8Array || (typeof source === 'string' && source !== '');
-    if (!usable) refuse(`The option "${name}" is a path or the content of a file.`);
-    given[name] = source;
+    if (source !== undefined) given[name] = source;
   }
   if (given.kernel === undefined && given.bios === undefined) {
     refuse('A machine needs a kernel or firmware to run.', 'Give the option "kernel" or "bios".');
@@ -230,14 +261,9 @@ function checkImages({
   return given;
 }
 
-function checkConsolePort(port: ConsolePort): ConsolePort {
-  if (port !== 'uart' && port !== 'virtio') refuse(`There is no console "${port}".`, 'There are "uart" and "virtio".');
-  return port;
-}
-
 function checkAppend({ append, kernel }: MachineOptions, port: ConsolePort): string | undefined {
   if (append === undefined) return kernel === undefined ? undefined : `console=${port === 'uart' ? 'ttyS0' : 'hvc0'}`;
-  if (typeof append !== 'string' || /[\0\n\r]/.test(append)) refuse("The kernel's command line is one line of text.");
+  if (/[\0\n\r]/.test(append)) refuse("The kernel's command line is one line of text.");
   return append;
 }
 
@@ -254,25 +280,19 @@ function checkMemory(memory: number | string): number {
   return bytes;
 }
 
-/** More would hardly be used by the machines of one memory. */
-export const THREADS_LIMIT = 16;
-
-/** Throws GodwitError('usage'). Undefined: as the platform does by itself. */
-export function checkThreads({ threads }: Pick<MachineOptions, 'threads'>): number | undefined {
-  if (threads === undefined || (Number.isInteger(threads) && threads >= 1 && threads <= THREADS_LIMIT)) return threads;
-  refuse(`Machines run in 1 to ${THREADS_LIMIT} threads, not ${threads}.`);
-}
-
 /** Visits of a place are counted in 16 bits. */
 const THRESHOLD_LIMIT = 0xffff;
 
-function checkEngine({ engine = 'jit', jitThreshold, without = [] }: MachineOptions): TranslationOptions {
+function checkEngine({
+  engine = 'jit',
+  jitThreshold,
+  without = [],
+}: Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without'>): TranslationOptions {
   if (!ENGINES.includes(engine)) refuse(`There is no engine "${engine}".`, `There are: ${ENGINES.join(', ')}.`);
   const threshold = jitThreshold ?? TRANSLATION_DEFAULTS.threshold;
   if (!Number.isInteger(threshold) || threshold < 1 || threshold > THRESHOLD_LIMIT) {
     refuse(`Code is translated after 1 to ${THRESHOLD_LIMIT} visits, not ${threshold}.`);
   }
-  if (!Array.isArray(without)) refuse('The option "without" is a list.');
   const unknown = without.find((name) => !OPTIMIZATION_NAMES.includes(name));
   if (unknown !== undefined) {
     refuse(`There is no optimisation "${unknown}".`, `There are: ${OPTIMIZATION_NAMES.join(', ')}.`);
@@ -281,24 +301,20 @@ function checkEngine({ engine = 'jit', jitThreshold, without = [] }: MachineOpti
 }
 
 function checkProfile({ profile, symbols = [], trace }: MachineOptions): { profile?: ProfileConfiguration } {
-  if (!Array.isArray(symbols)) refuse('The option "symbols" is a list.');
   if (profile === undefined) {
     if (symbols.length > 0) refuse('Symbols are of use only with a profile.');
     return {};
   }
-  if (typeof profile !== 'string' || profile === '') refuse('The option "profile" is the path of a file.');
   if (trace !== undefined) refuse('A machine that is traced cannot be profiled: tracing takes all the time.');
   return { profile: { path: profile, symbols: symbols.map(parseSymbols) } };
 }
 
 function parseSymbols(text: string): ProfileConfiguration['symbols'][number] {
-  if (typeof text !== 'string' || text === '') refuse('Symbols are in a file: "program", or "program@0x2aaaaaa000".');
   const [, path, bias] = /^(.*?)(?:@(0x[0-9a-fA-F]{1,16}))?$/s.exec(text)!;
   return { path: path!, bias: BigInt(bias ?? 0) };
 }
 
 function checkDisks(disks: readonly DiskOptions[]): DiskConfiguration[] {
-  if (!Array.isArray(disks)) refuse('The option "disks" is a list.');
   if (disks.length > DISKS_LIMIT) {
     throw new GodwitError('limit', `A machine can have ${DISKS_LIMIT} disks, not ${disks.length}.`);
   }
@@ -307,23 +323,8 @@ function checkDisks(disks: readonly DiskOptions[]): DiskConfiguration[] {
 
 function checkDisk(disk: DiskOptions, index: number): DiskConfiguration {
   const { path, readonly = false, format, serial = `godwit-${index}` } = disk;
-  if (typeof path !== 'string' || path === '') refuse('A disk needs the path of its image.');
-  if (typeof readonly !== 'boolean') refuse(`Whether the disk ${path} is readonly is true or false.`);
-  if (format !== undefined && format !== 'raw' && format !== 'qcow2') {
-    refuse(`There is no disk format "${format}".`, 'There are "raw" and "qcow2".');
-  }
   if (!/^[\x20-\x7e]{0,20}$/.test(serial)) {
     refuse(`A disk's serial number has up to 20 printable ASCII characters, not "${serial}".`);
   }
   return { path, readonly, serial, ...(format === undefined ? {} : { format }) };
-}
-
-/** Also for changes while the machine runs. */
-export function checkTerminal({ columns, rows }: TerminalSize): TerminalSize {
-  for (const size of [columns, rows]) {
-    if (!Number.isInteger(size) || size < 0 || size > 0xffff) {
-      refuse(`A terminal cannot have ${columns} columns and ${rows} rows.`);
-    }
-  }
-  return { columns, rows };
 }

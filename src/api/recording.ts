@@ -1,5 +1,5 @@
 /** What can be asked about recordings of a machine. */
-import { flag, object, optional, positiveNumber, type Schema, text } from './schema.ts';
+import { flag, object, optional, positiveNumber, type Schema, text } from '../common/schema.ts';
 
 /** How `MachineHandle.record` records. */
 export interface RecordOptions {
@@ -28,7 +28,12 @@ export interface SaveFlightOptions {
   readonly replace?: boolean;
 }
 
-export const SAVE_FLIGHT_OPTIONS: Schema<SaveFlightOptions> = object({ path: text(), replace: optional(flag()) });
+const SAVE_FLIGHT_FIELDS = { replace: optional(flag()) };
+
+export const SAVE_FLIGHT_OPTIONS: Schema<SaveFlightOptions> = object({ path: text(), ...SAVE_FLIGHT_FIELDS });
+
+/** Where the path is a parameter of its own. */
+export const SAVE_FLIGHT_MORE: Schema<Omit<SaveFlightOptions, 'path'>> = object(SAVE_FLIGHT_FIELDS);
 
 /** A recording that was ended. */
 export interface RecordingReport {

@@ -38,6 +38,7 @@ export class Transcript {
     for (const wait of this.waits) wait.from = Math.max(0, wait.from - length);
   }
 
+  /** An expression has neither of the flags g and y. */
   waitFor(pattern: string | RegExp, timeoutMs: number | undefined): Promise<string> {
     return new Promise((resolve, reject) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
@@ -88,7 +89,7 @@ export class Transcript {
       wait.from = Math.max(this.mark, this.text.length - pattern.length);
       return undefined;
     }
-    const match = new RegExp(pattern.source, pattern.flags.replaceAll(/[gy]/g, '')).exec(this.text.slice(this.mark));
+    const match = pattern.exec(this.text.slice(this.mark));
     return match ? { text: match[0], end: this.mark + match.index + match[0].length } : undefined;
   }
 

@@ -11,7 +11,7 @@
 import { join } from 'node:path';
 import { sweepDrafts } from '../platform/node/draft-file.ts';
 import { defaultCacheFolder, makeFolder } from './cache.ts';
-import { type Guest, type GuestOptions, guestOf, inspectGuest, isReady, SUITE } from './guest-state.ts';
+import { GUEST_OPTIONS, type Guest, type GuestOptions, guestOf, inspectGuest, isReady, SUITE } from './guest-state.ts';
 import { withFileLock } from './lock.ts';
 import { type Progress, silentProgress } from './progress.ts';
 
@@ -19,7 +19,8 @@ import { type Progress, silentProgress } from './progress.ts';
  * Debian trixie's kernel and an initramfs for it. Quick when they are there; otherwise fetches and builds them, which
  * needs apt, the network and some 200 MB of disk for a while, but no root.
  */
-export async function ensureGuest(options: GuestOptions = {}): Promise<Guest> {
+export async function ensureGuest(given: GuestOptions = {}): Promise<Guest> {
+  const options = GUEST_OPTIONS.parse(given, 'options');
   const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
   const folder = join(cacheFolder, `kernel-${SUITE}`);
   const progress = options.progress ?? silentProgress;

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { GodwitError } from '../common/errors.ts';
+import { choice, flag, object, optional, type Schema, text, withMethods } from '../common/schema.ts';
 import { type CheckDepth, checkFiles, type Manifest, readManifest } from './cache.ts';
 import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
 import type { Progress } from './progress.ts';
@@ -26,6 +27,19 @@ export interface GuestOptions {
   /** A keyring, instead of Debian's that is installed. */
   keyring?: string;
 }
+
+export const GUEST_FIELDS = {
+  cacheFolder: optional(text()),
+  progress: optional(
+    withMethods<Progress>('an object with the functions update, note and end', 'update', 'note', 'end'),
+  ),
+  check: optional(choice<CheckDepth>('quick', 'full')),
+  update: optional(flag()),
+  mirror: optional(text()),
+  keyring: optional(text()),
+};
+
+export const GUEST_OPTIONS: Schema<GuestOptions> = object(GUEST_FIELDS);
 
 /** Debian's kernel and an initramfs, in the cache folder. */
 export interface Guest {

@@ -1,4 +1,5 @@
 import { GodwitError } from '../common/errors.ts';
+import { callback, object, optional, type Schema, wholeBigint, wholeNumber } from '../common/schema.ts';
 import { SAVED_REGISTERS } from '../hart/saved-registers.ts';
 import type { MachineCore } from '../machine/core.ts';
 import type { ExecutionPoint } from '../machine/execution-point.ts';
@@ -38,6 +39,13 @@ const BUDGET: WaypointBudget = { count: 400, frames: 512 * MIB_FRAMES };
 const STRIDE_BRANCHES = 2_000_000n;
 /** On the way to a point it leaves more, closer and closer to it, so that steps back from there are quick. */
 const APPROACH_BRANCHES = [400_000n, 60_000n, 6_000n];
+
+const BRANCHES = wholeBigint();
+const STOP = object({ stop: optional(callback<() => boolean>()) });
+const POINT: Schema<ExecutionPoint> = object(
+  { hart: wholeNumber(0, 0xffff), branches: wholeBigint(), pc: wholeBigint() },
+  { open: true },
+);
 
 function isSame(a: ExecutionPoint, b: ExecutionPoint): boolean {
   return a.hart === b.hart && a.branches === b.branches && a.pc === b.pc;
@@ -112,6 +120,8 @@ export class Timeline {
    * every stretch of execution and may end it early.
    */
   runForward(branches: bigint, stop?: () => boolean): Arrived {
+    BRANCHES.parse(branches, 'branches');
+    STOP.parse({ stop }, 'stop');
     const { endBranches } = this;
     const target = branches < endBranches ? branches : endBranches;
     while (this.core.current.branches < target) {
@@ -140,6 +150,7 @@ export class Timeline {
    * there.
    */
   seek(point: ExecutionPoint): Arrived {
+    POINT.parse(point, 'point');
     if (isBefore(point, this.beginning)) {
       this.rewind(this.beginning.branches);
       return 'beginning';
@@ -161,6 +172,7 @@ export class Timeline {
 
   /** To the first counted transfer at or after this branch count, in either direction. */
   seekBranches(branches: bigint): Arrived {
+    BRANCHES.parse(branches, 'branches');
     if (branches <= this.beginning.branches) {
       this.rewind(this.beginning.branches);
       return 'beginning';

@@ -1,9 +1,10 @@
 /** What is known of Debian's root disk in the cache folder. */
 import { join } from 'node:path';
+import { callback, choice, object, optional, type Schema } from '../../common/schema.ts';
 import { checkFiles, type Manifest, readManifest } from '../cache.ts';
-import { type Guest, type GuestOptions, SUITE } from '../guest-state.ts';
+import { GUEST_FIELDS, type Guest, type GuestOptions, SUITE } from '../guest-state.ts';
 import type { RunMachine } from './configure.ts';
-import type { DebianVariant } from './package-set.ts';
+import { DEBIAN_VARIANTS, type DebianVariant } from './package-set.ts';
 
 /** What a machine sees; the file holds only what is used of it. */
 export const DISK_BYTES = 8 * 1024 ** 3;
@@ -21,6 +22,14 @@ export interface DebianOptions extends FindDebianOptions {
   /** Runs the machine in which Debian configures itself. */
   runMachine: RunMachine;
 }
+
+const VARIANT = choice(...(Object.keys(DEBIAN_VARIANTS) as DebianVariant[]));
+
+export const DEBIAN_OPTIONS: Schema<DebianOptions> = object({
+  ...GUEST_FIELDS,
+  variant: optional(VARIANT),
+  runMachine: callback<RunMachine>(),
+});
 
 /** Debian's root disk, in the cache folder. Machines boot qcow2 images over it, and never write it. */
 export interface DebianDisk {

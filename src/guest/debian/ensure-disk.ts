@@ -16,6 +16,7 @@ import { ensureGuest } from '../ensure-guest.ts';
 import { withFileLock } from '../lock.ts';
 import { silentProgress } from '../progress.ts';
 import {
+  DEBIAN_OPTIONS,
   type DebianDisk,
   type DebianOptions,
   diskName,
@@ -30,7 +31,8 @@ import {
 export async function findDebianDisk(options: FindDebianOptions = {}): Promise<DebianDisk | undefined> {
   const folder = join(options.cacheFolder ?? defaultCacheFolder(), diskName(options.variant));
   const found = await inspectDisk(folder, options);
-  return found.state === 'ready' ? diskOf(folder, found.manifest, await ensureGuest(options), false) : undefined;
+  const { variant: _, ...guestOptions } = options;
+  return found.state === 'ready' ? diskOf(folder, found.manifest, await ensureGuest(guestOptions), false) : undefined;
 }
 
 /**
@@ -38,11 +40,13 @@ export async function findDebianDisk(options: FindDebianOptions = {}): Promise<D
  * fetched, put together and configured, which needs apt, e2fsprogs, the network and 2 GB of disk for a while, but no
  * root.
  */
-export async function ensureDebianDisk(options: DebianOptions): Promise<DebianDisk> {
+export async function ensureDebianDisk(given: DebianOptions): Promise<DebianDisk> {
+  const options = DEBIAN_OPTIONS.parse(given, 'options');
+  const { runMachine: _, variant: _variant, ...guestOptions } = options;
   const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
   const folder = join(cacheFolder, diskName(options.variant));
   const progress = options.progress ?? silentProgress;
-  const guest = await ensureGuest(options);
+  const guest = await ensureGuest(guestOptions);
   const found = await inspectDisk(folder, options);
   if (options.update !== true && found.state === 'ready') return diskOf(folder, found.manifest, guest, false);
   await makeFolder(folder);

@@ -12,10 +12,10 @@
  * says so.
  */
 import { ACTIONS, type ActionRow, type OpenAction, type ResultOf } from '../../api/actions.ts';
-import { isObject, nothing, object, optional, type Parsed, type Schema } from '../../api/schema.ts';
 import type { MachineStatus } from '../../api/status.ts';
 import type { WireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
+import { anything, isObject, nothing, object, optional, type Parsed } from '../../common/schema.ts';
 
 export const CONTROL_VERSION = 1;
 /** Longer lines are no requests. */
@@ -88,8 +88,7 @@ export function parseRequest(line: string): ControlRequest {
   return { id, action, parameters: CONTROL_ACTIONS[action].takes.parse(parameters, action) };
 }
 
-const anything: Schema<unknown> = { json: {}, parse: (value) => value };
-const ENVELOPE = object({ id: anything, action: optional(anything), parameters: optional(anything) });
+const ENVELOPE = object({ id: anything(), action: optional(anything()), parameters: optional(anything()) });
 
 function isControlAction(action: unknown): action is ControlAction {
   return typeof action === 'string' && Object.hasOwn(CONTROL_ACTIONS, action);

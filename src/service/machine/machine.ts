@@ -1,6 +1,12 @@
 import type { ForkOptions, RestoreOptions } from '../../api/checkpoint.ts';
 import { MachineHandle } from '../../api/machine.ts';
-import { checkThreads, configureMachine, configureRestore, type MachineOptions } from '../../api/options.ts';
+import {
+  configureMachine,
+  configureRestore,
+  type MachineOptions,
+  parseMachineOptions,
+  RESTORE_OPTIONS,
+} from '../../api/options.ts';
 import { platform } from '../../platform/platform.ts';
 import { prewarmedThread } from '../warm/prewarmed-thread.ts';
 import { ForkGroup } from './fork-group.ts';
@@ -33,8 +39,9 @@ export class Machine extends MachineHandle {
    * 'unsupported', 'locked', 'io' for files. Nothing stays open then.
    */
   static async create(options: MachineOptions): Promise<Machine> {
-    const configuration = await configureMachine(options);
-    const forkGroup = new ForkGroup(configuration, await platform().interpreter(), checkThreads(options));
+    const parsed = parseMachineOptions(options);
+    const configuration = await configureMachine(parsed);
+    const forkGroup = new ForkGroup(configuration, await platform().interpreter(), parsed.threads);
     const machine = new Machine(forkGroup, FIRST_THREAD, FIRST_MACHINE, { status: 'created', goesOn: false });
     await forkGroup.ready;
     return machine;
@@ -50,9 +57,10 @@ export class Machine extends MachineHandle {
     checkpoint: string,
     options: RestoreOptions & Pick<MachineOptions, 'engine' | 'jitThreshold' | 'without' | 'threads'> = {},
   ): Promise<Machine> {
+    const { threads } = RESTORE_OPTIONS.parse(options, 'options');
     const request = configureRestore(checkpoint, options);
     const interpreter = await platform().interpreter();
-    const forkGroup = new ForkGroup(request, interpreter, checkThreads(options));
+    const forkGroup = new ForkGroup(request, interpreter, threads);
     const machine = new Machine(forkGroup, FIRST_THREAD, FIRST_MACHINE, { status: 'created', goesOn: true });
     await forkGroup.ready;
     // Where several are restored there will be more.

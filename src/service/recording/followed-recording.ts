@@ -1,5 +1,6 @@
 import { type Cancellation, throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
+import { cancellation, number, object, optional, type Schema, text } from '../../common/schema.ts';
 import type { GrowingByteSource } from '../../platform/byte-source.ts';
 import { platform } from '../../platform/platform.ts';
 import { Recording } from '../../recording/recording.ts';
@@ -11,6 +12,14 @@ export interface FollowOptions {
   /** Ends waiting for the recording to begin. */
   readonly signal?: Cancellation;
 }
+
+/** What timers of hosts can count. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
+
+const FOLLOW_OPTIONS: Schema<FollowOptions> = object({
+  everyMs: optional(number(0, LONGEST_WAIT_MS)),
+  signal: optional(cancellation()),
+});
 
 const EVERY_MS = 50;
 /** A file that has not grown for so long: is anybody there who writes it? */
@@ -35,9 +44,10 @@ export class FollowedRecording {
    * which is to be closed. Throws GodwitError as `openRecording` does; 'damaged' also when its maker is gone before it
    * had come so far.
    */
-  static async open(path: string, { everyMs = EVERY_MS, signal }: FollowOptions = {}): Promise<FollowedRecording> {
+  static async open(path: string, options: FollowOptions = {}): Promise<FollowedRecording> {
+    const { everyMs = EVERY_MS, signal } = FOLLOW_OPTIONS.parse(options, 'options');
     const { files } = platform();
-    const absolute = files.absolute(path);
+    const absolute = files.absolute(text().parse(path, 'path'));
     const source = await files.openGrowing(path);
     try {
       const recording = await untilBegun(source, absolute, everyMs, signal);

@@ -1,4 +1,5 @@
 import { GodwitError } from '../../common/errors.ts';
+import { text } from '../../common/schema.ts';
 import { platform } from '../../platform/platform.ts';
 import { Recording } from '../../recording/recording.ts';
 import { joinFlight, segmentPaths } from './flight-files.ts';
@@ -10,7 +11,7 @@ import { joinFlight, segmentPaths } from './flight-files.ts';
  */
 export async function openRecording(path: string): Promise<Recording> {
   const { files, codec } = platform();
-  const absolute = files.absolute(path);
+  const absolute = files.absolute(text().parse(path, 'path'));
   const found = await files.look(absolute);
   if (found?.kind === 'folder') return await openFlight(absolute);
   return Recording.open(await files.openSource(path), codec);

@@ -1,9 +1,24 @@
 import { GodwitError } from '../../common/errors.ts';
+import {
+  anyText,
+  anything,
+  callback,
+  choice,
+  flag,
+  instanceOf,
+  number,
+  object,
+  optional,
+  type Schema,
+  variants,
+  wholeBigint,
+  withMethods,
+} from '../../common/schema.ts';
 import { TIMEBASE_HZ } from '../../machine/boot/memory-map.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import type { ExecutionPoint } from '../../machine/execution-point.ts';
 import { platform } from '../../platform/platform.ts';
-import type { Recording } from '../../recording/recording.ts';
+import { Recording } from '../../recording/recording.ts';
 import { Replayer, type ReplayOptions, type ReplayStop } from '../../recording/replayer.ts';
 import type { FollowedRecording } from '../recording/followed-recording.ts';
 
@@ -32,6 +47,24 @@ export interface PlayerParts {
   /** @internal Of the machine that replays. None of them changes what is shown. */
   readonly options?: Omit<ReplayOptions, 'output'>;
 }
+
+/** More than any recording lasts. */
+const LONGEST_SECONDS = 1e12;
+
+const SEEK: Schema<Seek> = variants('kind', {
+  time: object({ kind: choice('time'), seconds: number(0, LONGEST_SECONDS) }),
+  branch: object({ kind: choice('branch'), branches: wholeBigint(0n) }),
+  text: object({ kind: choice('text'), text: anyText(), again: optional(flag()) }),
+});
+
+const PARTS: Schema<PlayerParts> = object({
+  recording: instanceOf(Recording, 'a recording that is open'),
+  followed: optional(withMethods<Pick<FollowedRecording, 'refresh'>>('a recording that is followed', 'refresh')),
+  output: callback<PlayerParts['output']>(),
+  options: optional(anything() as Schema<NonNullable<PlayerParts['options']>>),
+});
+
+const SPEED = number(Number.MIN_VALUE, Number.POSITIVE_INFINITY);
 
 const TICKS_PER_MS = TIMEBASE_HZ / 1000;
 const SLICE_MS = 5;
@@ -68,7 +101,8 @@ export class Player {
    * A player at the beginning of a recording, which must stay open. Throws GodwitError: 'unsupported' for a machine of
    * another version, 'damaged', 'limit' when there is no memory for it.
    */
-  static async open(parts: PlayerParts): Promise<Player> {
+  static async open(given: PlayerParts): Promise<Player> {
+    const parts = PARTS.parse(given, 'parts');
     if (parts.recording.isGrowing && !parts.followed) {
       throw new GodwitError('usage', `${parts.recording.source.name} is still being recorded: it has to be followed.`);
     }
@@ -136,7 +170,7 @@ export class Player {
   }
 
   set speed(speed: number) {
-    this.speedNow = speed;
+    this.speedNow = SPEED.parse(speed, 'speed');
     this.rebase();
   }
 
@@ -202,6 +236,7 @@ export class Player {
 
   /** Goes to a place as quickly as can be; what is printed on the way is shown. False: it is not in the recording. */
   async seek(place: Seek): Promise<boolean> {
+    SEEK.parse(place, 'place');
     this.interrupted = false;
     if (place.kind === 'text' && place.again) this.shown.clear();
     if (this.isBeyondEnd(place)) return false;
@@ -232,6 +267,7 @@ export class Player {
 
   /** The place is behind, and this player goes forth only: another is to begin at the beginning. */
   isBehind(place: Seek): boolean {
+    SEEK.parse(place, 'place');
     const { core } = this.replayer;
     if (place.kind === 'time') return this.ticksAt(place.seconds) < core.ticks;
     return place.kind === 'branch' && place.branches < core.current.branches;

@@ -1,7 +1,8 @@
+import { anything, callback, instanceOf, object, optional, type Schema } from '../../common/schema.ts';
 import type { CoreOptions } from '../../machine/core-options.ts';
 import type { ConsolePort } from '../../machine/events.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
-import type { Recording } from '../../recording/recording.ts';
+import { Recording } from '../../recording/recording.ts';
 import { makeRecordedMachine } from '../../recording/replayer.ts';
 import { RewindableOutput } from '../../replay/rewindable-output.ts';
 import { Timeline } from '../../replay/timeline.ts';
@@ -16,12 +17,19 @@ export interface TimelineParts {
   readonly translation?: CoreOptions['translation'];
 }
 
+const PARTS: Schema<TimelineParts> = object({
+  recording: instanceOf(Recording, 'a recording that is open'),
+  output: optional(callback<NonNullable<TimelineParts['output']>>()),
+  translation: optional(anything() as Schema<NonNullable<CoreOptions['translation']>>),
+});
+
 /**
  * A recording to move through forth and back, by branch counts or to exact execution points; its machine
  * can be looked at in every place. In a recording that still grows the end is what is known when it
  * was last refreshed. To be disposed of in the end. Throws GodwitError for a recording that cannot be replayed.
  */
-export async function openTimeline({ recording, output, translation }: TimelineParts): Promise<Timeline> {
+export async function openTimeline(parts: TimelineParts): Promise<Timeline> {
+  const { recording, output, translation } = PARTS.parse(parts, 'parts');
   const port = recording.start.consolePort;
   const rewindable = new RewindableOutput((from: ConsolePort, bytes: Uint8Array) => {
     if (from === port) output?.(new Uint8Array(bytes));

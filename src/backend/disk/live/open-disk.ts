@@ -1,4 +1,5 @@
 import { GodwitError } from '../../../common/errors.ts';
+import { choice, flag, number, object, optional, type Schema, text } from '../../../common/schema.ts';
 import type { ByteFile } from '../../../platform/files.ts';
 import { platform } from '../../../platform/platform.ts';
 import { createQcow2, type Disk, type DiskFormat } from '../index.ts';
@@ -21,12 +22,24 @@ export interface CreateDiskOptions {
   temporary?: boolean;
 }
 
+const FORMAT = choice('raw', 'qcow2');
+const OPEN_OPTIONS: Schema<OpenDiskOptions> = object({ readonly: optional(flag()), format: optional(FORMAT) });
+/** Sizes are looked at more closely where they are used. */
+const ANY_NUMBER = number(-Number.MAX_VALUE, Number.MAX_VALUE);
+const CREATE_OPTIONS: Schema<CreateDiskOptions> = object({
+  sizeBytes: optional(ANY_NUMBER),
+  format: optional(FORMAT),
+  clusterBits: optional(ANY_NUMBER),
+  backing: optional(object({ path: text(), format: optional(FORMAT) })),
+  temporary: optional(flag()),
+});
+
 /**
  * Opens an image and the files under it, each locked: the image for writing unless `readonly`, the others shared.
  * @throws GodwitError 'not-found', 'denied', 'locked', 'damaged', 'unsupported'
  */
 export async function openDisk(path: string, options: OpenDiskOptions = {}): Promise<Disk> {
-  return (await openImage(path, options)).disk;
+  return (await openImage(text().parse(path, 'path'), OPEN_OPTIONS.parse(options, 'options'))).disk;
 }
 
 /**
@@ -34,7 +47,9 @@ export async function openDisk(path: string, options: OpenDiskOptions = {}): Pro
  * @throws GodwitError 'usage' when the path exists or the options make no sense, and what `openDisk` throws for the
  * backing file
  */
-export async function createDisk(path: string, options: CreateDiskOptions): Promise<void> {
+export async function createDisk(path: string, given: CreateDiskOptions): Promise<void> {
+  text().parse(path, 'path');
+  const options = CREATE_OPTIONS.parse(given, 'options');
   const backing = options.backing === undefined ? undefined : await inspectBacking(path, options.backing);
   const sizeBytes = options.sizeBytes ?? backing?.sizeBytes;
   if (sizeBytes === undefined) throw new GodwitError('usage', 'A new disk needs a size or a backing file.');

@@ -11,6 +11,16 @@ import { CheckpointWriter } from '../../../checkpoint/write.ts';
 import { throwIfCancelled } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { join } from '../../../common/paths.ts';
+import {
+  anyText,
+  callback,
+  cancellation,
+  flag,
+  nullable,
+  object,
+  optional,
+  type Schema,
+} from '../../../common/schema.ts';
 import type { WriteWholeOptions } from '../../../platform/files.ts';
 import { platform } from '../../../platform/platform.ts';
 import type { CheckpointDraft } from './draft.ts';
@@ -32,6 +42,13 @@ export interface ImportOptions {
   /** Ends the import, which throws then; nothing of it is left. */
   readonly signal?: AbortSignal;
 }
+
+export const IMPORT_OPTIONS: Schema<ImportOptions> = object({
+  name: optional(nullable(anyText())),
+  freshId: optional(flag()),
+  onProgress: optional(callback<(bytes: number) => void>()),
+  signal: optional(cancellation() as Schema<AbortSignal>),
+});
 
 /** Gives the size of the file. Throws GodwitError 'usage' when it exists. */
 export function exportCheckpoint(

@@ -3,6 +3,17 @@ import { assertCheckpointName, type CheckpointMeta, isCheckpointId } from '../..
 import type { Cancellation } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { join } from '../../../common/paths.ts';
+import {
+  anyText,
+  callback,
+  cancellation,
+  nullable,
+  number,
+  object,
+  optional,
+  type Schema,
+  text,
+} from '../../../common/schema.ts';
 import type { PageSource } from '../../../memory/page-source.ts';
 import { withFolderLock } from '../../../platform/folder-lock.ts';
 import { platform } from '../../../platform/platform.ts';
@@ -23,7 +34,7 @@ import {
   summaryOf,
 } from './inventory.ts';
 import { writeManifest } from './manifest.ts';
-import { exportCheckpoint, type ImportOptions, importCheckpoint } from './portable.ts';
+import { exportCheckpoint, IMPORT_OPTIONS, type ImportOptions, importCheckpoint } from './portable.ts';
 import { randomHex } from './random-hex.ts';
 import { machineFile, openStoredChain, readMetaOf } from './stored-chain.ts';
 import { type VerifyReport, verifyCheckpoint } from './verify.ts';
@@ -39,6 +50,29 @@ export interface StoreOptions {
   /** Milliseconds to wait for another process that changes the tree; it is 'locked' then. Default one minute. */
   readonly lockWaitMs?: number;
 }
+
+/** What timers of hosts can count. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
+
+const STORE_OPTIONS: Schema<StoreOptions> = object({
+  folder: optional(text()),
+  lockWaitMs: optional(number(0, LONGEST_WAIT_MS)),
+});
+
+/** Names are looked at more closely where they are used. */
+const REFERENCE = anyText();
+const PATH = text();
+const NAME = nullable(anyText());
+
+interface ExportOptions {
+  readonly onProgress?: (bytes: number) => void;
+  readonly signal?: Cancellation;
+}
+
+const EXPORT_OPTIONS: Schema<ExportOptions> = object({
+  onProgress: optional(callback<(bytes: number) => void>()),
+  signal: optional(cancellation()),
+});
 
 export interface BeginOptions {
   readonly name?: string;
@@ -102,10 +136,8 @@ export class CheckpointStore {
   }
 
   /** Opens a store; its folder is made where there is none. Throws GodwitError 'denied', 'io'. */
-  static async open({
-    folder = defaultCheckpointFolder(),
-    lockWaitMs = LOCK_WAIT_MS,
-  }: StoreOptions = {}): Promise<CheckpointStore> {
+  static async open(options: StoreOptions = {}): Promise<CheckpointStore> {
+    const { folder = defaultCheckpointFolder(), lockWaitMs = LOCK_WAIT_MS } = STORE_OPTIONS.parse(options, 'options');
     const { files } = platform();
     const path = files.absolute(folder);
     await files.makeFolder(path);
@@ -185,6 +217,7 @@ export class CheckpointStore {
 
   /** All about one checkpoint. Throws GodwitError 'not-found', and 'usage' for the beginning of several ids. */
   async show(reference: string): Promise<CheckpointDetails> {
+    REFERENCE.parse(reference, 'reference');
     const all = await readInventory(this.folder);
     const checkpoint = resolveReference(all, reference);
     const children = all.filter((other) => placeOf(other).parent === checkpoint.id && !isRemoved(other));
@@ -203,7 +236,7 @@ export class CheckpointStore {
 
   /** Where a disk's image is (`CheckpointDisk.path`). */
   diskPath(path: string): string {
-    return absolutePath(this.folder, path);
+    return absolutePath(this.folder, PATH.parse(path, 'path'));
   }
 
   /** @internal Opens a checkpoint to start a machine from it. Pages are read, and checked, when they are asked for. */
@@ -234,6 +267,7 @@ export class CheckpointStore {
    * disks.
    */
   async delete(reference: string): Promise<void> {
+    REFERENCE.parse(reference, 'reference');
     await this.locked(async () => {
       const owners = await sweepStore(this.folder);
       const target = resolveReference(await readInventory(this.folder, 'places'), reference);
@@ -243,6 +277,8 @@ export class CheckpointStore {
 
   /** Gives a checkpoint another name, or none (null). Throws GodwitError('usage') for a name that is taken or none. */
   async rename(reference: string, name: string | null): Promise<void> {
+    REFERENCE.parse(reference, 'reference');
+    NAME.parse(name, 'name');
     if (name !== null) assertCheckpointName(name);
     await this.locked(async () => {
       const all = await readInventory(this.folder, 'places');
@@ -265,10 +301,13 @@ export class CheckpointStore {
     path: string,
     options: { onProgress?: (bytes: number) => void; signal?: Cancellation } = {},
   ): Promise<number> {
+    REFERENCE.parse(reference, 'reference');
+    PATH.parse(path, 'path');
+    const parsed = EXPORT_OPTIONS.parse(options, 'options');
     const { id, name } = await this.lookUp(reference);
     const chain = await openStoredChain(this.folder, machineFile(this.folder, id));
     try {
-      return await exportCheckpoint(this.folder, chain, name, path, options);
+      return await exportCheckpoint(this.folder, chain, name, path, parsed);
     } finally {
       closeChain(chain);
     }
@@ -276,7 +315,8 @@ export class CheckpointStore {
 
   /** Makes a checkpoint of a file that `export` wrote, and gives its id. Everything in it is checked. */
   async import(path: string, options: ImportOptions = {}): Promise<string> {
-    return importCheckpoint(path, options, async (id, name) => {
+    PATH.parse(path, 'path');
+    return importCheckpoint(path, IMPORT_OPTIONS.parse(options, 'options'), async (id, name) => {
       if (name !== null) assertCheckpointName(name);
       return this.locked(async () => {
         await sweepStore(this.folder);
@@ -302,6 +342,7 @@ export class CheckpointStore {
   }
 
   private async lookUp(reference: string): Promise<{ id: string; name: string | null }> {
+    REFERENCE.parse(reference, 'reference');
     const known = isCheckpointId(reference) ? await readCheckpoint(this.folder, reference, 'places') : undefined;
     const checkpoint = resolveReference(known ? [known] : await readInventory(this.folder, 'places'), reference);
     return { id: checkpoint.id, name: placeOf(checkpoint).name };
