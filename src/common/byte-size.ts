@@ -1,4 +1,5 @@
 import { GodwitError } from './errors.ts';
+import { anyText, number } from './schema.ts';
 
 const UNITS: Readonly<Record<string, number>> = { B: 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
 
@@ -7,6 +8,8 @@ const UNITS: Readonly<Record<string, number>> = { B: 1, K: 1024, M: 1024 ** 2, G
  * unit the number is in MiB. Gives whole bytes. `what` names it in the message of GodwitError('usage').
  */
 export function parseByteSize(what: string, text: string): number {
+  anyText().parse(what, 'what');
+  anyText().parse(text, 'text');
   const [, amount = '', unit = 'M'] =
     /^(\d+(?:\.\d+)?)\s*(?:(B)|([KMGT])(?:i?B)?)?$/i.exec(text.trim())?.filter(Boolean) ?? [];
   const bytes = Number(amount) * UNITS[unit.toUpperCase()]!;
@@ -18,8 +21,11 @@ export function parseByteSize(what: string, text: string): number {
   return bytes;
 }
 
+const SIZE = number(0, Number.MAX_VALUE);
+
 /** The reverse, short: 536870912 is "512 MiB". */
 export function formatByteSize(bytes: number): string {
+  SIZE.parse(bytes, 'bytes');
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
   let index = 0;
   let amount = bytes;

@@ -166,7 +166,8 @@ export function instanceOf<T>(maker: { readonly prototype: T }, what: string): S
   return schema(
     {},
     what,
-    (value): value is T => typeof value === 'object' && value !== null && Object.prototype.isPrototypeOf.call(prototype, value),
+    (value): value is T =>
+      typeof value === 'object' && value !== null && Object.prototype.isPrototypeOf.call(prototype, value),
   );
 }
 

@@ -13,7 +13,7 @@ import {
   SATP_MODE_SV48,
 } from '../../hart/constants.ts';
 import { PRIVILEGE, SATP } from '../../hart/layout.ts';
-import { lengthOf } from '../../isa/index.ts';
+import { lengthOf } from '../../isa/decode.ts';
 import type { MachineCore } from '../../machine/core.ts';
 
 const LEVELS: Readonly<Record<number, number>> = { [SATP_MODE_SV39]: 3, [SATP_MODE_SV48]: 4 };

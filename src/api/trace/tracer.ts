@@ -1,5 +1,6 @@
 import { MCAUSE, PRIVILEGE, SCAUSE } from '../../hart/layout.ts';
-import { disassemble, lengthOf } from '../../isa/index.ts';
+import { lengthOf } from '../../isa/decode.ts';
+import { disassemble } from '../../isa/disassemble.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import type { Outcome } from '../../machine/outcome.ts';
 import { peekInstruction } from './fetch.ts';

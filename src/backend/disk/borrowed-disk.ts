@@ -1,3 +1,4 @@
+import { DISK } from './arguments.ts';
 import type { Disk, Extent } from './disk.ts';
 import { extentAt } from './extent.ts';
 
@@ -10,6 +11,7 @@ export class BorrowedDisk implements Disk {
 
   /** Shows this disk. */
   constructor(disk: Disk) {
+    DISK.parse(disk, 'disk');
     this.format = disk.format;
     this.sizeBytes = disk.sizeBytes;
     this.readonly = disk.readonly;

@@ -1,11 +1,19 @@
 import { type Cancellation, throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
+import { callback, cancellation, flag, object, optional } from '../../common/schema.ts';
+import { DISK } from './arguments.ts';
 import type { Disk } from './disk.ts';
+import { assertRange, lengthOf } from './range.ts';
 import { RangeLock } from './range-lock.ts';
 import { TRANSFER_BYTES, transferPiece } from './transfer.ts';
 
 /** Holes are passed over in steps of this size. */
 const STEP_BYTES = 64 * TRANSFER_BYTES;
+const OPTIONS = object({
+  signal: optional(cancellation()),
+  onProgress: optional(callback<(doneBytes: number) => void>()),
+});
+const UNMAP = flag();
 const RULES = { imagesUnder: 0, targetIsEmpty: false };
 
 /**
@@ -33,6 +41,8 @@ export class CommittingDisk implements Disk {
 
   /** `parent` is writable, and lies under the overlay. Nothing happens until `commit`. */
   constructor(overlay: Disk, parent: Disk) {
+    DISK.parse(overlay, 'overlay');
+    DISK.parse(parent, 'parent');
     this.format = overlay.format;
     this.sizeBytes = overlay.sizeBytes;
     this.overlay = overlay;
@@ -44,6 +54,7 @@ export class CommittingDisk implements Disk {
    * could not be written: the overlay must stay in use.
    */
   async commit(options: { signal?: Cancellation; onProgress?: (doneBytes: number) => void } = {}): Promise<void> {
+    OPTIONS.parse(options, 'options');
     while (this.cursor < this.sizeBytes) {
       throwIfCancelled(options.signal, 'Committing the disk was called off');
       await this.step();
@@ -76,15 +87,16 @@ export class CommittingDisk implements Disk {
     return this.overlay.flush();
   }
 
-  write(offset: number, data: Uint8Array): Promise<void> {
+  async write(offset: number, data: Uint8Array): Promise<void> {
     return this.change(
-      { offset, length: data.length },
+      { offset, length: lengthOf(data) },
       () => this.overlay.write(offset, data),
       () => this.parent.write(offset, data),
     );
   }
 
-  writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
+  async writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
+    UNMAP.parse(unmap, 'unmap');
     return this.change(
       { offset, length },
       () => this.overlay.writeZeroes(offset, length, unmap),
@@ -116,6 +128,8 @@ export class CommittingDisk implements Disk {
     onOverlay: () => Promise<void>,
     onParent: () => Promise<void>,
   ): Promise<void> {
+    // A request that makes no sense says nothing about the disks.
+    assertRange(this.sizeBytes, offset, length);
     await this.ranges.run(offset, length, async () => {
       try {
         await onOverlay();

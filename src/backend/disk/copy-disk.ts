@@ -1,4 +1,6 @@
 import { type Cancellation, throwIfCancelled } from '../../common/cancellation.ts';
+import { callback, cancellation, flag, object, optional, type Schema, wholeNumber } from '../../common/schema.ts';
+import { DISK } from './arguments.ts';
 import type { Disk } from './disk.ts';
 import { transferPiece } from './transfer.ts';
 
@@ -14,10 +16,20 @@ export interface CopyOptions {
   onProgress?: (doneBytes: number) => void;
 }
 
+const OPTIONS: Schema<CopyOptions> = object({
+  imagesUnder: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  targetHasBacking: flag(),
+  signal: optional(cancellation()),
+  onProgress: optional(callback<(doneBytes: number) => void>()),
+});
+
 /**
  * Copies what `from` holds, which nobody changes meanwhile, to the empty disk `to` of the same size. Does not flush it.
  */
 export async function copyDisk(from: Disk, to: Disk, options: CopyOptions): Promise<void> {
+  DISK.parse(from, 'from');
+  DISK.parse(to, 'to');
+  OPTIONS.parse(options, 'options');
   const rules = { imagesUnder: options.imagesUnder, targetIsEmpty: !options.targetHasBacking };
   const end = from.sizeBytes;
   for (let offset = 0; offset < end; ) {

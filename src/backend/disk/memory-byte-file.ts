@@ -1,5 +1,6 @@
+import { anyText, flag, instanceOf, object, optional } from '../../common/schema.ts';
 import type { ByteFile } from '../../platform/files.ts';
-import { assertRange, closedError, readonlyError } from './range.ts';
+import { assertRange, closedError, lengthOf, readonlyError } from './range.ts';
 import { SparseBytes } from './sparse-bytes.ts';
 
 /**
@@ -14,13 +15,15 @@ export class MemoryByteFile implements ByteFile {
 
   /** An empty file, or another handle on that content. `name` is for messages. */
   constructor(name: string, options: { readonly?: boolean; content?: MemoryFileContent } = {}) {
-    this.name = name;
+    this.name = anyText().parse(name, 'name');
+    OPTIONS.parse(options, 'options');
     this.readonly = options.readonly ?? false;
     this.content = options.content ?? new MemoryFileContent();
   }
 
   /** Another handle on the same content. */
   reopen(options: { readonly?: boolean } = {}): MemoryByteFile {
+    REOPEN_OPTIONS.parse(options, 'options');
     return new MemoryByteFile(this.name, { ...options, content: this.content });
   }
 
@@ -31,13 +34,13 @@ export class MemoryByteFile implements ByteFile {
 
   async read(offset: number, into: Uint8Array): Promise<void> {
     this.check(false);
-    assertRange(Number.MAX_SAFE_INTEGER, offset, into.length);
+    assertRange(Number.MAX_SAFE_INTEGER, offset, lengthOf(into));
     this.content.bytes.read(offset, into);
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
     this.check(true);
-    assertRange(Number.MAX_SAFE_INTEGER, offset, data.length);
+    assertRange(Number.MAX_SAFE_INTEGER, offset, lengthOf(data));
     this.content.bytes.write(offset, data);
     if (data.length > 0) this.content.sizeBytes = Math.max(this.content.sizeBytes, offset + data.length);
   }
@@ -80,3 +83,9 @@ export class MemoryFileContent {
   /** Of the file. */
   sizeBytes = 0;
 }
+
+const REOPEN_OPTIONS = object({ readonly: optional(flag()) });
+const OPTIONS = object({
+  readonly: optional(flag()),
+  content: optional(instanceOf(MemoryFileContent, 'the content of a file')),
+});

@@ -1,6 +1,9 @@
+import { flag, object, optional } from '../../common/schema.ts';
 import type { Disk } from './disk.ts';
-import { assertDiskSize, assertRange, closedError, readonlyError } from './range.ts';
+import { assertDiskSize, assertRange, closedError, lengthOf, readonlyError } from './range.ts';
 import { SparseBytes } from './sparse-bytes.ts';
+
+const OPTIONS = object({ readonly: optional(flag()) });
 
 /** A disk that lives in memory only. It takes up what was written to it, in pieces of 64 KiB. */
 export class MemoryDisk implements Disk {
@@ -13,17 +16,18 @@ export class MemoryDisk implements Disk {
   /** All zeros. Throws GodwitError('usage') for a size that no disk has. */
   constructor(sizeBytes: number, options: { readonly?: boolean } = {}) {
     assertDiskSize(sizeBytes);
+    OPTIONS.parse(options, 'options');
     this.sizeBytes = sizeBytes;
     this.readonly = options.readonly ?? false;
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.check(offset, into.length);
+    this.check(offset, lengthOf(into));
     this.bytes.read(offset, into);
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    this.checkWrite(offset, data.length);
+    this.checkWrite(offset, lengthOf(data));
     this.bytes.write(offset, data);
   }
 

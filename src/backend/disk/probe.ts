@@ -1,5 +1,6 @@
 import { GodwitError } from '../../common/errors.ts';
 import type { ByteFile } from '../../platform/files.ts';
+import { BYTE_FILE } from './arguments.ts';
 
 /** Formats of images that godwit reads and writes. */
 export type DiskFormat = 'raw' | 'qcow2';
@@ -24,6 +25,7 @@ export function looksLikeQcow2(start: Uint8Array): boolean {
 
 /** Tells the format by the first bytes. What is not known is raw, as a disk full of any data is. */
 export async function probeFormat(file: ByteFile): Promise<DiskFormat> {
+  BYTE_FILE.parse(file, 'file');
   const start = new Uint8Array(16);
   await file.read(0, start);
   if (looksLikeQcow2(start)) return 'qcow2';

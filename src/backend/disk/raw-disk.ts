@@ -1,8 +1,10 @@
 import { GodwitError } from '../../common/errors.ts';
+import { flag, object, optional, type Schema } from '../../common/schema.ts';
 import type { ByteFile } from '../../platform/files.ts';
+import { BYTE_FILE } from './arguments.ts';
 import type { Disk } from './disk.ts';
 import { looksLikeQcow2 } from './probe.ts';
-import { assertRange, closedError, readonlyError } from './range.ts';
+import { assertRange, closedError, lengthOf, readonlyError } from './range.ts';
 import { fillWithZeros } from './zero-fill.ts';
 
 /** How a raw image is opened. */
@@ -17,6 +19,8 @@ export interface RawDiskOptions {
   formatWasProbed?: boolean;
 }
 
+const OPTIONS: Schema<RawDiskOptions> = object({ readonly: optional(flag()), formatWasProbed: optional(flag()) });
+
 /** A disk whose bytes are those of a file. It takes over the file: closing the disk closes it. */
 export class RawDisk implements Disk {
   readonly format = 'raw';
@@ -28,6 +32,8 @@ export class RawDisk implements Disk {
 
   /** Takes over the file, which is as large as the disk. */
   static async open(file: ByteFile, options: RawDiskOptions = {}): Promise<RawDisk> {
+    BYTE_FILE.parse(file, 'file');
+    OPTIONS.parse(options, 'options');
     return new RawDisk(file, await file.size(), options);
   }
 
@@ -39,12 +45,12 @@ export class RawDisk implements Disk {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.check(offset, into.length);
+    this.check(offset, lengthOf(into));
     await this.file.read(offset, into);
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    this.checkWrite(offset, data.length);
+    this.checkWrite(offset, lengthOf(data));
     if (this.formatWasProbed && offset < 4) await this.refuseChangeOfFormat(offset, data);
     await this.file.write(offset, data);
   }

@@ -1,4 +1,6 @@
 import { GodwitError } from '../../common/errors.ts';
+import { callback, flag, object, optional, type Schema } from '../../common/schema.ts';
+import { DISK } from './arguments.ts';
 import type { Disk } from './disk.ts';
 
 /** How a disk is replaced. */
@@ -11,6 +13,11 @@ export interface SwitchOptions {
   /** Whether the old disk is flushed when it has come to rest. Default true. */
   flushOld?: boolean;
 }
+
+const OPTIONS: Schema<SwitchOptions> = object({
+  between: optional(callback<() => Promise<void>>()),
+  flushOld: optional(flag()),
+});
 
 /** How far the old disk is. Both may be left alone. */
 export interface Switched {
@@ -78,6 +85,7 @@ export class SwitchableDisk implements Disk {
 
   /** Shows this disk, to begin with. */
   constructor(disk: Disk) {
+    DISK.parse(disk, 'disk');
     this.format = disk.format;
     this.sizeBytes = disk.sizeBytes;
     this.readonly = disk.readonly;
@@ -118,6 +126,8 @@ export class SwitchableDisk implements Disk {
 
   /** Takes effect before it returns: what is asked for from now on goes to `other`, in its turn. */
   switchTo(other: Disk, options: SwitchOptions = {}): Switched {
+    DISK.parse(other, 'other');
+    OPTIONS.parse(options, 'options');
     if (other.sizeBytes !== this.sizeBytes || other.readonly !== this.readonly) {
       throw new GodwitError('usage', 'A disk can be replaced under a machine only by one of the same size and use.');
     }

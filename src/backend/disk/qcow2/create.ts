@@ -1,5 +1,7 @@
 import { GodwitError } from '../../../common/errors.ts';
+import { anyText, choice, flag, number, object, optional, type Schema } from '../../../common/schema.ts';
 import type { ByteFile } from '../../../platform/files.ts';
+import { BYTE_FILE } from '../arguments.ts';
 import { assertDiskSize } from '../range.ts';
 import type { BackingReference } from './header.ts';
 import * as layout from './layout.ts';
@@ -18,6 +20,15 @@ export interface Qcow2CreateOptions {
   temporary?: boolean;
 }
 
+/** Bounds are checked where they have words of their own. */
+const ANY_NUMBER = number(-Number.MAX_VALUE, Number.MAX_VALUE);
+const OPTIONS: Schema<Qcow2CreateOptions> = object({
+  sizeBytes: ANY_NUMBER,
+  clusterBits: optional(ANY_NUMBER),
+  backing: optional(object({ path: anyText(), format: choice('raw', 'qcow2') })),
+  temporary: optional(flag()),
+});
+
 const DEFAULT_CLUSTER_BITS = 16;
 const REFCOUNT_ORDER = 4;
 const REFCOUNT_BYTES = 2;
@@ -33,6 +44,8 @@ interface Layout {
 
 /** Writes an empty image, version 3, into an empty file, and brings it to stable storage unless it is `temporary`. */
 export async function createQcow2(file: ByteFile, options: Qcow2CreateOptions): Promise<void> {
+  BYTE_FILE.parse(file, 'file');
+  OPTIONS.parse(options, 'options');
   const plan = planLayout(options);
   const header = encodeHeader(plan, options);
   const totalClusters = usedClusters(plan);

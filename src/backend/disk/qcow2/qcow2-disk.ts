@@ -1,8 +1,10 @@
 import { GodwitError } from '../../../common/errors.ts';
+import { callback, flag, object, optional, type Schema, wholeNumber } from '../../../common/schema.ts';
 import type { ByteFile } from '../../../platform/files.ts';
+import { BYTE_FILE } from '../arguments.ts';
 import type { Disk, Extent } from '../disk.ts';
 import { Mutex } from '../mutex.ts';
-import { assertRange, closedError, readonlyError } from '../range.ts';
+import { assertRange, closedError, lengthOf, readonlyError } from '../range.ts';
 import { ClusterMap } from './cluster-map.ts';
 import { CompressedClusters } from './compressed.ts';
 import { GuestReader } from './guest-reader.ts';
@@ -22,6 +24,13 @@ export interface Qcow2Options {
   /** Opens the file under this one, for reading. Needed only for images that have one. */
   openBacking?: (reference: BackingReference) => Promise<Disk>;
 }
+
+const OPTIONS: Schema<Qcow2Options> = object({
+  readonly: optional(flag()),
+  tableCacheBytes: optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+  openBacking: optional(callback<NonNullable<Qcow2Options['openBacking']>>()),
+});
+const IMAGES_UNDER = wholeNumber(0, Number.MAX_SAFE_INTEGER);
 
 const TABLE_CACHE_BYTES = 8 * 1024 * 1024;
 
@@ -60,6 +69,8 @@ export class Qcow2Disk implements Disk {
    * Takes over the file: closing the disk closes it, and the disks under it. When opening fails, the file stays open.
    */
   static async open(byteFile: ByteFile, options: Qcow2Options = {}): Promise<Qcow2Disk> {
+    BYTE_FILE.parse(byteFile, 'byteFile');
+    OPTIONS.parse(options, 'options');
     const file = await ImageFile.of(byteFile);
     const header = await readHeader(file);
     const readonly = (options.readonly ?? false) || byteFile.readonly;
@@ -101,12 +112,12 @@ export class Qcow2Disk implements Disk {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.check(offset, into.length);
+    this.check(offset, lengthOf(into));
     await this.inFlight.track(this.reader.read(offset, into));
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    const writing = this.checkWrite(offset, data.length);
+    const writing = this.checkWrite(offset, lengthOf(data));
     await this.requests.track(this.writeLocked(writing, offset, data));
   }
 
@@ -127,6 +138,7 @@ export class Qcow2Disk implements Disk {
 
   async extentAt(offset: number, maxBytes: number, imagesUnder: number): Promise<Extent> {
     this.check(offset, maxBytes);
+    IMAGES_UNDER.parse(imagesUnder, 'imagesUnder');
     return this.inFlight.track(this.reader.extentAt(offset, maxBytes, imagesUnder));
   }
 
