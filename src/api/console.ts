@@ -1,5 +1,14 @@
 import { GodwitError } from '../common/errors.ts';
-import { anyText, bytes, either, number, object, optional, regularExpression, type Schema } from '../common/schema.ts';
+import {
+  anyText,
+  bytes,
+  either,
+  milliseconds,
+  object,
+  optional,
+  regularExpression,
+  type Schema,
+} from '../common/schema.ts';
 import { ConsoleReader } from './console-reader.ts';
 import { Transcript } from './transcript.ts';
 
@@ -17,12 +26,9 @@ export interface WaitOptions {
   readonly timeoutMs?: number;
 }
 
-/** What timers of hosts can count. */
-const LONGEST_WAIT_MS = 2 ** 31 - 1;
-
 const DATA: Schema<string | Uint8Array> = either(anyText(), bytes(), 'a text or a Uint8Array');
 const PATTERN: Schema<string | RegExp> = either(anyText(), regularExpression(), 'a text or a regular expression');
-const WAIT_OPTIONS: Schema<WaitOptions> = object({ timeoutMs: optional(number(0, LONGEST_WAIT_MS)) });
+const WAIT_OPTIONS: Schema<WaitOptions> = object({ timeoutMs: optional(milliseconds()) });
 
 /**
  * A machine's console. Output is read by iterating, any number of times at once:

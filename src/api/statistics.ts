@@ -1,3 +1,4 @@
+import { number, object, optional, type Schema } from '../common/schema.ts';
 import type { EngineStatistics } from '../machine/engine.ts';
 
 /** What a machine did since it was started. Counts are exact up to 2^53. */
@@ -20,8 +21,26 @@ export interface MachineStatistics {
   readonly engine: EngineStatistics;
 }
 
+const COUNT = number(0, Number.MAX_VALUE);
+const OPEN = { open: true };
+
+/** What is said of them here; there may be more. */
+const STATISTICS = object(
+  {
+    instructions: COUNT,
+    branches: COUNT,
+    wallMs: COUNT,
+    busyMs: COUNT,
+    guestMs: COUNT,
+    firstOutputMs: optional(COUNT),
+    resets: COUNT,
+  },
+  OPEN,
+);
+
 /** One line for a person. */
 export function describeStatistics(statistics: MachineStatistics): string {
+  STATISTICS.parse(statistics, 'statistics');
   const { instructions, branches, wallMs, busyMs, guestMs, firstOutputMs, resets } = statistics;
   const parts = [
     firstOutputMs === undefined ? 'no output' : `first output after ${seconds(firstOutputMs)}`,
@@ -34,7 +53,10 @@ export function describeStatistics(statistics: MachineStatistics): string {
 }
 
 /** What the engine did, line by line. */
-export function describeEngine({ instructions, engine }: MachineStatistics): string[] {
+export function describeEngine(statistics: MachineStatistics): string[] {
+  ENGINE_STATISTICS.parse(statistics, 'statistics');
+  const { instructions, engine } = statistics;
+  EXITS.parse(engine, 'engine');
   const { translatedInstructions, exits } = engine;
   const share = instructions === 0 ? 0 : (100 * translatedInstructions) / instructions;
   return [
@@ -54,6 +76,18 @@ const EXIT_NAMES: readonly (readonly [keyof EngineStatistics['exits'], string])[
   ['guard', 'exceptions and CSRs'],
   ['event', 'ends of slices and interrupts'],
 ];
+
+const ENGINE_COUNTS = [
+  ...['translatedInstructions', 'decodedPages', 'decodedPagesEvicted', 'translated', 'cached', 'dropped', 'regions'],
+  ...['modules', 'evictions', 'compiled', 'late', 'bytes', 'compileMs'],
+];
+
+function counts(names: readonly string[]): Schema<object> {
+  return object(Object.fromEntries(names.map((name) => [name, COUNT])), OPEN);
+}
+
+const ENGINE_STATISTICS: Schema<object> = object({ instructions: COUNT, engine: counts(ENGINE_COUNTS) }, OPEN);
+const EXITS: Schema<object> = object({ exits: counts(EXIT_NAMES.map(([name]) => name)) }, OPEN);
 
 function times(count: number, what: string): string {
   return count === 0 ? '' : `, ${what} ${count} ${count === 1 ? 'time' : 'times'}`;

@@ -93,6 +93,14 @@ export function number(minimum: number, maximum: number): Schema<number> {
   );
 }
 
+/** What timers of hosts can count. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
+
+/** How long somebody waits. */
+export function milliseconds(): Schema<number> {
+  return number(0, LONGEST_WAIT_MS);
+}
+
 /** A bigint, from `minimum` on where one is given. */
 export function wholeBigint(minimum?: bigint): Schema<bigint> {
   return schema(

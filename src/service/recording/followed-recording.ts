@@ -1,6 +1,6 @@
 import { type Cancellation, throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
-import { cancellation, number, object, optional, type Schema, text } from '../../common/schema.ts';
+import { cancellation, milliseconds, object, optional, type Schema, text } from '../../common/schema.ts';
 import type { GrowingByteSource } from '../../platform/byte-source.ts';
 import { platform } from '../../platform/platform.ts';
 import { Recording } from '../../recording/recording.ts';
@@ -13,11 +13,8 @@ export interface FollowOptions {
   readonly signal?: Cancellation;
 }
 
-/** What timers of hosts can count. */
-const LONGEST_WAIT_MS = 2 ** 31 - 1;
-
 const FOLLOW_OPTIONS: Schema<FollowOptions> = object({
-  everyMs: optional(number(0, LONGEST_WAIT_MS)),
+  everyMs: optional(milliseconds()),
   signal: optional(cancellation()),
 });
 

@@ -7,8 +7,8 @@ import {
   anyText,
   callback,
   cancellation,
+  milliseconds,
   nullable,
-  number,
   object,
   optional,
   type Schema,
@@ -51,12 +51,9 @@ export interface StoreOptions {
   readonly lockWaitMs?: number;
 }
 
-/** What timers of hosts can count. */
-const LONGEST_WAIT_MS = 2 ** 31 - 1;
-
 const STORE_OPTIONS: Schema<StoreOptions> = object({
   folder: optional(text()),
-  lockWaitMs: optional(number(0, LONGEST_WAIT_MS)),
+  lockWaitMs: optional(milliseconds()),
 });
 
 /** Names are looked at more closely where they are used. */
