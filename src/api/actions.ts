@@ -46,12 +46,12 @@ export interface ActionRow {
   readonly progress?: ListenerEvent;
 }
 
-interface Gives<Result> {
+export interface Gives<Result> {
   /** Never there: it carries the type. */
   readonly result?: () => Result;
 }
 
-function gives<Result>(): Gives<Result> {
+export function gives<Result>(): Gives<Result> {
   return {};
 }
 

@@ -42,6 +42,7 @@ const WAIT_OPTIONS: Schema<WaitOptions> = object({ timeoutMs: optional(milliseco
 export class MachineConsole implements AsyncIterable<Uint8Array> {
   private readonly actions: ConsoleActions;
   private readonly readers = new Set<ConsoleReader>();
+  private readonly watchers = new Set<(bytes: Uint8Array) => void>();
   private readonly text = new Transcript();
   private received = 0;
   private acknowledged = 0;
@@ -97,10 +98,17 @@ export class MachineConsole implements AsyncIterable<Uint8Array> {
     return reader;
   }
 
+  /** @internal `watch` sees all output, and nobody waits for it. It does not throw. Returns what ends that. */
+  watch(watch: (bytes: Uint8Array) => void): () => void {
+    this.watchers.add(watch);
+    return () => this.watchers.delete(watch);
+  }
+
   /** @internal The guest printed. */
   receive(bytes: Uint8Array): void {
     this.received += bytes.length;
     for (const reader of this.readers) reader.push(bytes);
+    for (const watch of this.watchers) watch(bytes);
     this.text.push(bytes);
     this.acknowledge();
   }

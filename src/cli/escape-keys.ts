@@ -2,10 +2,11 @@
 
 export const ESCAPE = 0x01;
 
-export type EscapeCommand = 'quit' | 'help' | 'statistics' | 'pause' | 'save-flight';
+export type EscapeCommand = 'quit' | 'detach' | 'help' | 'statistics' | 'pause' | 'save-flight';
 
 const COMMANDS: Readonly<Record<string, EscapeCommand>> = {
   x: 'quit',
+  d: 'detach',
   h: 'help',
   '?': 'help',
   s: 'statistics',
@@ -18,6 +19,15 @@ export const ESCAPE_HELP = [
   'Ctrl-A s  show statistics',
   'Ctrl-A p  pause, and go on',
   'Ctrl-A r  make a recording of what the flight recorder keeps',
+  'Ctrl-A h  this help',
+  'Ctrl-A Ctrl-A  send Ctrl-A to the guest',
+];
+
+/** On a terminal that another process's machine is attached to. */
+export const ATTACHED_HELP = [
+  'Ctrl-A d  detach: the machine goes on (Ctrl-A x does the same)',
+  'Ctrl-A s  show statistics',
+  'Ctrl-A p  pause, and go on',
   'Ctrl-A h  this help',
   'Ctrl-A Ctrl-A  send Ctrl-A to the guest',
 ];

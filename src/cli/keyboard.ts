@@ -6,7 +6,7 @@ const UNTAKEN_LIMIT_BYTES = 256 * 1024;
 
 export interface KeyboardParts {
   readonly input: NodeJS.ReadStream;
-  readonly console: MachineConsole;
+  readonly console: Pick<MachineConsole, 'write'>;
   /** Missing where Ctrl-A is for the guest: input that is no terminal. */
   readonly onCommand?: (command: EscapeCommand) => void;
 }

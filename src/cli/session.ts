@@ -140,19 +140,21 @@ export class Session {
   }
 
   private connect(): void {
-    const { machine, terminal, options } = this;
+    const { terminal, options } = this;
     process.stdout.on('error', (error) => this.loseOutput(error));
     this.signals.listen();
     if (terminal) {
       const name = this.control ? `this is ${this.control.name}; ` : '';
       this.say(`godwit: ${name}Ctrl-A x quits, Ctrl-A h shows what else Ctrl-A does.\n`);
       terminal.enter();
+      const size = terminalSize(process.stdout);
+      if (size) this.control?.viewers.begin(this, size);
       process.stdout.on('resize', this.resized);
     }
     if (options.headless) return;
     this.keyboard = new Keyboard({
       input: process.stdin,
-      console: machine.console,
+      console: { write: (data) => this.type(data) },
       ...(terminal && { onCommand: (command: EscapeCommand) => void this.obey(command) }),
     });
   }
@@ -164,9 +166,16 @@ export class Session {
     process.stdout.off('resize', this.resized);
   }
 
+  /** Others may have typed meanwhile, in windows of other sizes. */
+  private async type(data: string | Uint8Array): Promise<void> {
+    if (this.control && typeof data !== 'string') await this.control.viewers.type(this, data);
+    else await this.machine.console.write(data);
+  }
+
   private readonly resized = (): void => {
     const size = terminalSize(process.stdout);
-    if (size) this.machine.console.resize(size.columns, size.rows).catch(() => {});
+    if (size) this.control?.viewers.resize(this, size);
+    if (size && !this.control) this.machine.console.resize(size.columns, size.rows).catch(() => {});
   };
 
   private async print(): Promise<void> {
@@ -202,10 +211,16 @@ export class Session {
     this.machine.stop().catch(() => {});
   }
 
+  private cannotDetach(): string {
+    const name = this.control?.name ?? 'NAME';
+    return `godwit: the machine runs on this terminal and would end with it. Other terminals reach it, too: "godwit attach ${name}".`;
+  }
+
   private async obey(command: EscapeCommand): Promise<void> {
     const { machine } = this;
     try {
       if (command === 'quit') this.quit();
+      else if (command === 'detach') this.say(`\n${this.cannotDetach()}\n`);
       else if (command === 'help') this.say(`\n${ESCAPE_HELP.join('\n')}\n`);
       else if (command === 'statistics') this.say(`\n${statisticsLine(await machine.stats())}`);
       else if (command === 'save-flight') await this.saveFlight();

@@ -63,7 +63,7 @@ describe('the list of actions', () => {
 
   it('is what other processes may ask for, as far as the rows say, with what their front answers', () => {
     const open = NAMES.filter((name) => rowOf(name).open);
-    expect(Object.keys(CONTROL_ACTIONS).sort()).toEqual([...open, 'status'].sort());
+    expect(Object.keys(CONTROL_ACTIONS).sort()).toEqual([...open, 'attach', 'status', 'type', 'window'].sort());
     expect(open).not.toContain('input');
   });
 

@@ -1,5 +1,4 @@
 /** Finds machines of other processes, and asks things of them. */
-import type { CheckpointProgress } from '../../api/checkpoint.ts';
 import { fromWireError, type WireError } from '../../api/wire-error.ts';
 import { GodwitError, isForeseen } from '../../common/errors.ts';
 import { PendingRequests } from '../../common/pending-requests.ts';
@@ -14,6 +13,7 @@ import {
   MAX_ANSWER_BYTES,
   MAX_REQUEST_BYTES,
   type MachineFacts,
+  type ProgressOf,
   parseObject,
 } from './control-protocol.ts';
 import { endpoints } from './endpoints.ts';
@@ -22,7 +22,8 @@ import { assertMachineName } from './machine-name.ts';
 /** A process that does not answer so long is taken for one that hangs. */
 const GREETING_LIMIT_MS = 5000;
 
-type OnProgress = (progress: CheckpointProgress) => void;
+/** While a promise of it is open, nothing more is read. */
+type OnProgress<Progress> = (progress: Progress) => unknown;
 
 interface Greeted {
   resolve(): void;
@@ -34,7 +35,8 @@ export class ControlClient {
   readonly name: string;
   private readonly stream: ByteStream;
   private readonly writer: LineWriter;
-  private readonly requests = new PendingRequests<unknown, OnProgress | undefined>();
+  private readonly requests = new PendingRequests<unknown, OnProgress<never> | undefined>();
+  private held = 0;
   private greeted: Greeted | undefined;
 
   /**
@@ -80,10 +82,13 @@ export class ControlClient {
   async request<Action extends ControlAction>(
     action: Action,
     parameters: ControlActions[Action]['parameters'],
-    onProgress?: OnProgress,
+    onProgress?: OnProgress<ProgressOf<Action>>,
   ): Promise<ControlActions[Action]['result']> {
     const parsed = CONTROL_ACTIONS[action].takes.parse(parameters, action);
-    const answer = this.requests.request(onProgress, (id) => this.writer.write({ id, action, parameters: parsed }));
+    const answer = this.requests.request(
+      onProgress,
+      (id) => void this.writer.write({ id, action, parameters: parsed }),
+    );
     return (await answer) as ControlActions[Action]['result'];
   }
 
@@ -121,9 +126,18 @@ export class ControlClient {
 
   private dispatch({ id, result, error, progress }: Readonly<Record<string, unknown>>): void {
     const number = id as number;
-    if (progress !== undefined) this.requests.contextOf(number)?.(progress as CheckpointProgress);
+    if (progress !== undefined) this.hold(this.requests.contextOf(number)?.(progress as never));
     else if (error === undefined) this.requests.resolve(number, result === null ? undefined : result);
     else this.requests.reject(number, fromWireError(error as WireError));
+  }
+
+  private hold(taken: unknown): void {
+    if (!(taken instanceof Promise)) return;
+    if (this.held++ === 0) this.stream.pause();
+    const go = (): void => {
+      if (--this.held === 0) this.stream.resume();
+    };
+    taken.then(go, go);
   }
 
   private fail(why: string): void {
@@ -184,13 +198,13 @@ async function factsOf(name: string): Promise<MachineFacts> {
 }
 
 /** The machine of that name; without one, the only machine there is. Throws GodwitError 'not-found', 'usage'. */
-export async function findMachine(name: string | undefined): Promise<ControlClient> {
+export async function findMachine(name: string | undefined, how = 'with --machine'): Promise<ControlClient> {
   if (name !== undefined) return await ControlClient.open(name);
   const { machines } = await listMachines();
   const [only] = machines;
   if (!only) throw new GodwitError('not-found', 'No machine is running.', { hint: 'Start one with "godwit run".' });
   if (machines.length === 1) return await ControlClient.open(only.name);
-  throw new GodwitError('usage', `${machines.length} machines are running: name one with --machine.`, {
+  throw new GodwitError('usage', `${machines.length} machines are running: name one ${how}.`, {
     hint: `They are ${machines.map((machine) => machine.name).join(', ')}.`,
   });
 }

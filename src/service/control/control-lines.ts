@@ -56,19 +56,19 @@ export class LineWriter {
     this.limitBytes = limitBytes;
   }
 
-  write(message: object): void {
+  /** Resolves when the host has taken it, or whoever was to read it is gone. */
+  async write(message: object): Promise<void> {
     if (this.untakenBytes > this.limitBytes) {
       this.stream.close();
       return;
     }
     const line = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
     this.untakenBytes += line.length;
-    this.stream.write(line).then(
-      () => {
-        this.untakenBytes -= line.length;
-      },
+    try {
+      await this.stream.write(line);
+      this.untakenBytes -= line.length;
+    } catch {
       // Whoever was to read it is gone.
-      () => {},
-    );
+    }
   }
 }

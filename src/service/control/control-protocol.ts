@@ -11,11 +11,14 @@
  * Version rule: actions, and fields that may be left out, can be added within a version; who does not know an action
  * says so.
  */
-import { ACTIONS, type ActionRow, type OpenAction, type ResultOf } from '../../api/actions.ts';
+import { ACTIONS, type ActionRow, gives, type MachineEnd, type OpenAction, type ResultOf } from '../../api/actions.ts';
+import type { CheckpointProgress } from '../../api/checkpoint.ts';
+import { TERMINAL_SIZE } from '../../api/options.ts';
 import type { MachineStatus } from '../../api/status.ts';
 import type { WireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
 import { anything, isObject, nothing, object, optional, type Parsed } from '../../common/schema.ts';
+import { byteText } from './byte-text.ts';
 
 export const CONTROL_VERSION = 1;
 /** Longer lines are no requests. */
@@ -39,9 +42,29 @@ export interface MachineFacts {
   readonly disks: readonly string[];
 }
 
+/** What a console shows; said any number of times before `attach` is answered. */
+export interface ConsoleOutput {
+  /** Bytes, each as the character of its number (byte-text.ts). */
+  readonly output: string;
+  /** So many bytes before it were lost: whoever is shown them is too slow. */
+  readonly lostBytes?: number;
+}
+
+/** How a machine ended. */
+export type ConsoleEnd = Pick<MachineEnd, 'reason' | 'exitCode'>;
+
+/** What is typed at a time. In JSON a byte may take six. */
+export const TYPED_LIMIT_BYTES = 8 * 1024;
+
 /** Answered by the front of the machine's process: the machine itself knows none of it. */
 const FRONT_ACTIONS = {
-  status: { takes: nothing(), gives: {} as { readonly result?: () => MachineFacts }, open: true },
+  status: { takes: nothing(), gives: gives<MachineFacts>(), open: true },
+  /** Shows the console, beginning with the last that it showed, until the machine's end, which is the answer. */
+  attach: { takes: nothing(), gives: gives<ConsoleEnd>(), open: true },
+  /** Answered when the guest's device has it. */
+  type: { takes: object({ bytes: byteText(TYPED_LIMIT_BYTES) }), gives: gives<undefined>(), open: true },
+  /** The size of the window of who asks. The guest's terminal is as large as that of who typed last. */
+  window: { takes: TERMINAL_SIZE, gives: gives<undefined>(), open: true },
 } as const satisfies Readonly<Record<string, ActionRow>>;
 
 type OpenRows = { readonly [Name in OpenAction]: (typeof ACTIONS)[Name] };
@@ -60,6 +83,9 @@ export type ControlActions = {
     result: ResultOf<(typeof CONTROL_ACTIONS)[Name]>;
   };
 };
+
+/** What is told of an action before its answer. */
+export type ProgressOf<Action extends ControlAction> = Action extends 'attach' ? ConsoleOutput : CheckpointProgress;
 
 export interface ControlRequest {
   readonly id: number;

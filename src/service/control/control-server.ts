@@ -6,10 +6,13 @@ import { GodwitError } from '../../common/errors.ts';
 import type { Announced } from '../../platform/endpoints.ts';
 import { platform } from '../../platform/platform.ts';
 import type { ByteStream } from '../../platform/streams.ts';
+import { bytesOfText } from './byte-text.ts';
+import { ConsoleViewers, type Typist } from './console-viewers.ts';
 import { LineWriter, StreamLines } from './control-lines.ts';
 import {
   CONTROL_ACTIONS,
   CONTROL_VERSION,
+  type ControlActions,
   type ControlAnswer,
   type ControlRequest,
   type Greeting,
@@ -35,7 +38,12 @@ export interface ControlServerOptions {
   readonly disks: readonly string[];
 }
 
+/** What a connection that was told all that it will be told has left to take it. */
+const LEAVING_MS = 1000;
+
 export class ControlServer {
+  /** Those who look at the console, and type. */
+  readonly viewers: ConsoleViewers;
   private readonly options: ControlServerOptions;
   private announced: Announced | undefined;
   private readonly streams = new Set<ByteStream>();
@@ -60,6 +68,7 @@ export class ControlServer {
 
   private constructor(options: ControlServerOptions) {
     this.options = options;
+    this.viewers = new ConsoleViewers(options.machine);
   }
 
   get name(): string {
@@ -73,8 +82,14 @@ export class ControlServer {
   /** The name is free, and all connections are ended, once they have what was said to them. */
   async close(): Promise<void> {
     const withdrawn = this.announced!.withdraw();
+    await this.viewers.close();
     for (const stream of this.streams) stream.end();
+    const closeLate = (): void => {
+      for (const stream of this.streams) stream.close();
+    };
+    const cancel = platform().timers.later(LEAVING_MS, closeLate, { keepAlive: true });
     await withdrawn;
+    cancel();
   }
 
   private accept(stream: ByteStream): void {
@@ -83,16 +98,27 @@ export class ControlServer {
       return;
     }
     this.streams.add(stream);
-    const connection = new Connection(stream, (request, tell) => this.perform(request, tell));
+    const connection = new Connection(stream, (request, tell) => this.perform(request, tell, stream));
     stream.onClose(() => {
       this.streams.delete(stream);
+      this.viewers.leave(stream);
       connection.close();
     });
   }
 
-  private async perform({ id, action, parameters }: ControlRequest, tell: Tell): Promise<unknown> {
-    if (action === 'status') return this.facts();
-    return await this.performOnMachine(action, parameters, (progress) => tell({ id, progress }));
+  private async perform({ id, action, parameters }: ControlRequest, tell: Tell, asker: Typist): Promise<unknown> {
+    switch (action) {
+      case 'status':
+        return this.facts();
+      case 'attach':
+        return await this.viewers.attach(asker, (progress) => tell({ id, progress }));
+      case 'type':
+        return await this.viewers.type(asker, bytesOfText((parameters as ParametersOf<'type'>).bytes));
+      case 'window':
+        return this.viewers.resize(asker, parameters as ParametersOf<'window'>);
+      default:
+        return await this.performOnMachine(action, parameters, (progress) => void tell({ id, progress }));
+    }
   }
 
   private async performOnMachine(
@@ -118,7 +144,10 @@ export class ControlServer {
   }
 }
 
-type Tell = (answer: ControlAnswer) => void;
+type ParametersOf<Name extends keyof ControlActions> = ControlActions[Name]['parameters'];
+
+/** Resolves when it was taken. */
+type Tell = (answer: ControlAnswer) => Promise<void>;
 
 /** One that asks, and what it waits for. */
 class Connection {
@@ -130,12 +159,12 @@ class Connection {
   constructor(stream: ByteStream, perform: (request: ControlRequest, tell: Tell) => Promise<unknown>) {
     this.perform = perform;
     this.writer = new LineWriter(stream, MAX_UNTAKEN_BYTES);
-    this.tell({ godwit: CONTROL_VERSION, tool: platform().toolName });
+    void this.tell({ godwit: CONTROL_VERSION, tool: platform().toolName });
     new StreamLines(stream, MAX_REQUEST_BYTES, {
       line: (line) => void this.answer(line),
       overflow: () => {
         const error = new GodwitError('limit', `A request has ${MAX_REQUEST_BYTES} bytes at most.`);
-        this.tell({ error: toWireError(error) });
+        void this.tell({ error: toWireError(error) });
         stream.end();
       },
     });
@@ -145,8 +174,8 @@ class Connection {
     this.isOpen = false;
   }
 
-  private readonly tell = (message: ControlAnswer | Greeting): void => {
-    if (this.isOpen) this.writer.write(message);
+  private readonly tell = async (message: ControlAnswer | Greeting): Promise<void> => {
+    if (this.isOpen) await this.writer.write(message);
   };
 
   private async answer(line: string): Promise<void> {
@@ -154,10 +183,11 @@ class Connection {
     const numbered = id === undefined ? {} : { id };
     try {
       const request = parseRequest(line);
-      this.tell({ id: request.id, result: (await this.once(request)) ?? null });
+      const result = (await this.once(request)) ?? null;
+      void this.tell({ id: request.id, result });
     } catch (error) {
       const { stack: _, ...wire } = toWireError(error);
-      this.tell({ ...numbered, error: wire });
+      void this.tell({ ...numbered, error: wire });
     }
   }
 
