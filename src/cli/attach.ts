@@ -50,8 +50,8 @@ class Attachment {
     process.stdout.on('error', (error) => this.loseOutput(error));
     this.signals.listen();
     try {
-      if (this.terminal) this.say('Ctrl-A d detaches, Ctrl-A h shows what else Ctrl-A does.');
       this.terminal?.enter();
+      if (this.terminal) this.say('Ctrl-A d detaches, Ctrl-A h shows what else Ctrl-A does.');
       this.tellSize();
       process.stdout.on('resize', this.tellSize);
       const ended = this.machine.request('attach', undefined, (output) => this.show(output));

@@ -3,11 +3,12 @@
  * SHA-256 hashes comes last. So what the manifest names is whole, and damage that happens later is noticed.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type ErrorCode, GodwitError } from '../common/errors.ts';
 import { hostError } from '../platform/node/host-error.ts';
+import { makeFolders } from '../platform/node/make-folders.ts';
 import { writeWholeFile } from '../platform/node/whole-file.ts';
 import { sha256OfFile } from './hash.ts';
 
@@ -49,7 +50,7 @@ function withHint(error: unknown, action: string): GodwitError {
 
 /** Makes a folder and those above it. */
 export async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true }).catch((error: unknown) => {
+  await makeFolders(path).catch((error: unknown) => {
     throw withHint(error, `make ${path}`);
   });
 }

@@ -334,7 +334,7 @@ describe('a fuzzer over everything that is public', () => {
     }
   });
 
-  const seeds = Array.from({ length: Math.ceil(4 * seedFactor) }, (_, index) => index + 1);
+  const seeds = Array.from({ length: Math.ceil(3 * seedFactor) }, (_, index) => index + 1);
   it.each(seeds)(
     'finds nothing but errors that are foreseen, and machines that go on, seed %i',
     async (seed) => {

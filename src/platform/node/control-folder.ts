@@ -1,5 +1,5 @@
 /** Where the sockets of running machines are, by their names. */
-import { chmod, lstat, mkdir, readdir, unlink } from 'node:fs/promises';
+import { chmod, lstat, readdir, unlink } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { GodwitError } from '../../common/errors.ts';
@@ -7,6 +7,7 @@ import { type Announced, ENDPOINT_NAME, type Endpoints } from '../endpoints.ts';
 import type { FileLock } from '../files.ts';
 import { nodeFiles } from './files.ts';
 import { hostError } from './host-error.ts';
+import { makeFolders } from './make-folders.ts';
 import { isListening, nodeStreams } from './streams.ts';
 
 const ENDING = '.sock';
@@ -23,7 +24,7 @@ async function controlFolder(): Promise<string> {
   const runtime = process.env.XDG_RUNTIME_DIR;
   const folder = runtime?.startsWith('/') ? join(runtime, 'godwit') : join(tmpdir(), `godwit-${userInfo().uid}`);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolders(folder, { mode: 0o700 });
     const stats = await lstat(folder);
     if (!stats.isDirectory() || stats.uid !== userInfo().uid) {
       throw new GodwitError('denied', `${folder}, where machines can be found, belongs to someone else.`, {

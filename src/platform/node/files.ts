@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { chmod, open, readdir, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { GodwitError } from '../../common/errors.ts';
@@ -11,6 +11,7 @@ import { FileByteSource } from './file-byte-source.ts';
 import { lockFile } from './file-lock.ts';
 import { errorCodeOf, hostError, named } from './host-error.ts';
 import { type LockMode, sweepEntryDrafts } from './lock-entries.ts';
+import { makeFolders } from './make-folders.ts';
 import { makeOwnedFolder, ownerOf } from './owned-folder.ts';
 import { addName } from './second-name.ts';
 import { syncFolder } from './sync-folder.ts';
@@ -103,7 +104,7 @@ export const nodeFiles: FileStore = {
     }),
   makeFolder: (path) =>
     attempt(`make the folder ${path}`, async () => {
-      await mkdir(path, { recursive: true, mode: 0o700 });
+      await makeFolders(path, { mode: 0o700 });
     }),
   rename: (from, to) => attempt(`rename ${from}`, () => rename(from, to)),
   removeFile: (path) => attempt(`remove ${path}`, () => unlink(path).catch(unlessMissing)),

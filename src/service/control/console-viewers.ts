@@ -98,6 +98,7 @@ export class ConsoleViewers {
     for (const viewer of this.viewers.get(typist) ?? []) viewer.close();
     this.viewers.delete(typist);
     this.windows.delete(typist);
+    if (this.lastTypist === typist) this.lastTypist = undefined;
   }
 
   /** Nothing more is shown. Resolves when the viewers of a machine that has ended know it, or are too slow. */
