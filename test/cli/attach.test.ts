@@ -35,12 +35,16 @@ function begin(args: readonly string[]): Run {
   return run;
 }
 
-/** A machine without a terminal that sends back what is typed. Ends with "q". */
-async function machineNamed(name: string): Promise<Run> {
-  const run = begin(['run', '--headless', '--memory', '16M', '--kernel', kernel, '--name', name]);
+async function untilListed(name: string, run: Run): Promise<void> {
   while (!(await godwit(['ps'])).stdout.includes(`${name} `)) {
     if (run.child.exitCode !== null) throw new Error(`it ended: ${JSON.stringify(await run.ended)}`);
   }
+}
+
+/** A machine without a terminal that sends back what is typed. Ends with "q". */
+async function machineNamed(name: string): Promise<Run> {
+  const run = begin(['run', '--headless', '--memory', '16M', '--kernel', kernel, '--name', name]);
+  await untilListed(name, run);
   return run;
 }
 
@@ -145,6 +149,23 @@ describe('through pipes', () => {
     const { status, stdout } = await looking.ended;
     expect({ status, heard: stdout.includes('unheard') }).toEqual({ status: 0, heard: false });
     expect((await machine.ended).status).toBe(0);
+  });
+
+  it('reaches each of several forks', async () => {
+    const name = freshName();
+    await machineNamed(name);
+    const store = join(folder, 'store');
+    const forks = begin(['checkpoint', 'fork', '--machine', name, '--name', `${name}-f`, '-n', '2', '--store', store]);
+    await untilListed(`${name}-f-2`, forks);
+    for (const number of [1, 2]) {
+      const piped = begin(['attach', `${name}-f-${number}`]);
+      piped.type(`fork ${number};`);
+      await piped.shows(`fork ${number};`);
+      piped.type('q');
+      expect((await piped.ended).status).toBe(0);
+    }
+    expect((await forks.ended).status).toBe(0);
+    expect((await godwit(['stop', name])).status).toBe(0);
   });
 
   it('fails when the process of the machine is killed', async () => {
