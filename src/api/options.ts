@@ -8,6 +8,8 @@ import {
   choice,
   either,
   flag,
+  inWords,
+  kindOf,
   list,
   number,
   object,
@@ -51,9 +53,13 @@ export interface TerminalSize {
 
 const TERMINAL_LIMIT = 0xffff;
 
+function terminalSide(side: string): Schema<number> {
+  return inWords(wholeNumber(0, TERMINAL_LIMIT), (value) => `A terminal cannot have ${kindOf(value)} ${side}`);
+}
+
 export const TERMINAL_SIZE: Schema<TerminalSize> = object({
-  columns: wholeNumber(0, TERMINAL_LIMIT),
-  rows: wholeNumber(0, TERMINAL_LIMIT),
+  columns: terminalSide('columns'),
+  rows: terminalSide('rows'),
 });
 
 /** What a machine is made of. It needs a kernel or firmware; all else has a default. */
@@ -154,12 +160,13 @@ const DEFAULT_TERMINAL: TerminalSize = { columns: 80, rows: 24 };
 /** More would hardly be used by the machines of one memory. */
 export const THREADS_LIMIT = 16;
 
-const IMAGE: Schema<ImageSource> = either(text(), bytes(), 'the path of a file, or its content as a Uint8Array');
+const IMAGE: Schema<ImageSource> = either(text(), bytes(), 'a path, or the content of a file as a Uint8Array');
 
 export const DISK_OPTIONS: Schema<DiskOptions> = object({
-  path: text(),
+  // Where it is missing, too.
+  path: inWords(text(), () => 'A disk needs the path of its image'),
   readonly: optional(flag()),
-  format: optional(choice('raw', 'qcow2')),
+  format: optional(inWords(choice('raw', 'qcow2'), (value) => `There is no disk format ${kindOf(value)}`)),
   serial: optional(anyText()),
 });
 
@@ -178,7 +185,7 @@ const MACHINE_OPTIONS: Schema<MachineOptions> = object({
   append: optional(anyText()),
   memory: optional(either(number(0, Number.MAX_VALUE), text(), 'a number of bytes, or a text such as "512M"')),
   disks: optional(list(DISK_OPTIONS)),
-  consolePort: optional(choice('uart', 'virtio')),
+  consolePort: optional(inWords(choice('uart', 'virtio'), (value) => `There is no console ${kindOf(value)}`)),
   terminal: optional(TERMINAL_SIZE),
   seed: optional(either(anyText(), bytes(), 'a text, or 32 bytes as a Uint8Array')),
   trace: optional(anyText()),

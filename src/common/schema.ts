@@ -33,12 +33,14 @@ const LONGEST_LIST = 1000;
 /** Of what is refused, in an error. */
 const LONGEST_QUOTE = 80;
 
+const NO_SENSE = 'The request makes no sense';
+
 function refuse(name: string, what: string): never {
-  throw new GodwitError('usage', `The request makes no sense: "${name}" ${what}.`);
+  throw new GodwitError('usage', `${NO_SENSE}: "${name}" ${what}.`);
 }
 
 /** Of what kind something is, for a person. */
-function kindOf(value: unknown): string {
+export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value === 'string') return JSON.stringify(value.slice(0, LONGEST_QUOTE));
@@ -238,6 +240,19 @@ export function variants<Of extends { readonly [word: string]: Schema<unknown> }
   return { json: { anyOf: Object.values(of).map(({ json }) => json) }, parse };
 }
 
+/** Refuses in words of its own: `words` is a clause of what makes no sense. */
+export function inWords<T>(of: Schema<T>, words: (value: unknown) => string): Schema<T> {
+  const parse = (value: unknown, name: string): T => {
+    try {
+      return of.parse(value, name);
+    } catch (error) {
+      if (!isForeseen(error)) throw error;
+      throw new GodwitError('usage', error.message.replace(NO_SENSE, words(value)));
+    }
+  };
+  return { json: of.json, parse };
+}
+
 /** Or null. */
 export function nullable<T>(other: Schema<T>): Schema<T | null> {
   return {
@@ -263,18 +278,29 @@ export function object<F extends Fields>(
     if (!isObject(value)) refuse(name, `takes an object, not ${kindOf(value)}`);
     const other = open ? undefined : Object.keys(value).find((field) => !known.includes(field));
     if (other !== undefined)
-      refuse(name, `has no ${JSON.stringify(other.slice(0, LONGEST_QUOTE))}; ${thereAre(known)}`);
+      refuse(name, `has no option ${JSON.stringify(other.slice(0, LONGEST_QUOTE))}; ${thereAre(known)}`);
     // Which of the items of a list it is.
     const prefix = name.endsWith(']') ? `${name}.` : '';
     const parsed: Record<string, unknown> = {};
     for (const field of known) {
       const given = value[field];
       if (given !== undefined) parsed[field] = fields[field]!.parse(given, `${prefix}${field}`);
-      else if (required.includes(field)) refuse(name, `needs "${field}"`);
+      else if (required.includes(field)) needs(fields[field]!, field, name);
     }
     return parsed as ParsedFields<F>;
   };
   return { json: { type: 'object', properties, required, additionalProperties: open }, parse };
+}
+
+/** A field that is missing: in the words that it has of its own, or by what needs it. */
+function needs(schema: Schema<unknown>, field: string, name: string): never {
+  try {
+    schema.parse(undefined, field);
+  } catch (error) {
+    if (!isForeseen(error)) throw error;
+    if (!error.message.startsWith(NO_SENSE)) throw error;
+  }
+  return refuse(name, `needs "${field}"`);
 }
 
 function thereAre(known: readonly string[]): string {
