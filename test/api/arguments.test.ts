@@ -360,7 +360,7 @@ describe('a fuzzer over everything that is public', () => {
       await expectAlive(subject);
       await expectAlive(bystander);
       // A flight recorder makes the folder that it is given.
-    const known = ['a.rec', 'store', 'data', 'no'];
+      const known = ['a.rec', 'store', 'data', 'no'];
       expect(readdirSync(opened.folder).filter((name) => !known.includes(name))).toEqual([]);
     },
     300_000,
