@@ -12,9 +12,13 @@ export interface NodeByteFileOptions {
   readonly create?: boolean;
   /** Of a file that is made; else what the process's mask leaves of 0666. */
   readonly mode?: number;
+  /** Of a file that is made: nobody else can come upon it. */
+  readonly unlocked?: boolean;
   /** For messages, if it is not the path. */
   readonly name?: string;
 }
+
+const NO_LOCK: HostFileLock = { share: async () => {}, release: async () => {} };
 
 export interface OpenedFile {
   readonly name: string;
@@ -155,7 +159,7 @@ export async function openFile(path: string, options: NodeByteFileOptions): Prom
     const realPath = await realpath(path);
     const target = { realPath, dev, ino };
     const mode = readonly ? 'shared' : 'exclusive';
-    const lock = await (options.create ? lockNewFile(target) : lockFile(target, mode));
+    const lock = await (!options.create ? lockFile(target, mode) : options.unlocked ? NO_LOCK : lockNewFile(target));
     return { name, realPath, readonly, identity: fileIdentity(stats), handle, lock };
   } catch (error) {
     await handle.close();

@@ -145,6 +145,7 @@ class Line {
         const pauseMs = Math.min(PAUSE_MS * ahead.places, LONGEST_PAUSE_MS);
         await delay(pauseMs * (1 + Math.random()));
       } else if (++clearLooks === CLEAR_LOOKS) {
+        if (this.request.target.isOurs) return;
         const lock = await kernelLockInTheWay(this.request.target, this.request.mode);
         if (lock === undefined) return;
         if (isLast) throw await kernelLockedError(this.request, lock);

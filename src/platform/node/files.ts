@@ -80,9 +80,10 @@ async function protect(path: string, wanted: boolean): Promise<void> {
 }
 
 async function lock(path: string, mode: LockMode, options: LockOptions = {}): Promise<FileLock> {
-  if (options.create) await (await open(path, 'a', 0o600)).close();
+  const isOurs = options.create ?? false;
+  if (isOurs) await (await open(path, 'a', 0o600)).close();
   const { dev, ino } = await stat(path, { bigint: true });
-  return await lockFile({ realPath: await realpath(path), dev, ino }, mode, options.waitMs);
+  return await lockFile({ realPath: await realpath(path), dev, ino, isOurs }, mode, options.waitMs);
 }
 
 function dataFolder(): string {

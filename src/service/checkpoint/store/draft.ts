@@ -145,8 +145,8 @@ export class CheckpointDraft {
       removed: false,
     };
     const { files } = platform();
-    await writeManifest(this.folder, manifest);
-    await syncFiles(this.folder);
+    await writeManifest(this.folder, manifest, true);
+    await this.syncFiles();
     await this.services.guard(this.origin, async () => {
       await this.refuseMissing(manifest);
       await this.owned.disown();
@@ -155,6 +155,13 @@ export class CheckpointDraft {
       this.isOpen = false;
       await files.syncFolder(store);
     });
+  }
+
+  /** The draft's own mark, whose name has a dot, goes before others see the checkpoint. */
+  private async syncFiles(): Promise<void> {
+    const { files } = platform();
+    const names = (await files.list(this.folder)).map(({ name }) => name).filter((name) => !name.startsWith('.'));
+    await Promise.all(names.map((name) => files.syncFile(join(this.folder, name))));
   }
 
   private async refuseMissing({ needs }: Manifest): Promise<void> {
@@ -176,9 +183,4 @@ export class CheckpointDraft {
   private assertOpen(): void {
     if (!this.isOpen) throw new GodwitError('state', 'The checkpoint is finished or was abandoned.');
   }
-}
-
-async function syncFiles(folder: string): Promise<void> {
-  const { files } = platform();
-  for (const { name } of await files.list(folder)) await files.syncFile(join(folder, name));
 }

@@ -1,9 +1,13 @@
 import { type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts';
 import { GodwitError, isForeseen } from '../../../common/errors.ts';
+import { inParallel } from '../../../common/in-parallel.ts';
 import { dirname, isAbsolute, join } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { machineFile, readMetaOf } from './stored-chain.ts';
+
+/** Files of a store that are looked at together. */
+const READ_AT_ONCE = 8;
 
 /** What the folder of a checkpoint has to say, as far as it can be read. */
 export interface StoredCheckpoint {
@@ -45,12 +49,8 @@ export type Depth = 'places' | 'all';
 /** All checkpoints of a store, removed ones with files that others need included; oldest first. */
 export async function readInventory(store: string, depth: Depth = 'all'): Promise<StoredCheckpoint[]> {
   const ids = (await platform().files.list(store)).map(({ name }) => name).filter((name) => isCheckpointId(name));
-  const found: StoredCheckpoint[] = [];
-  for (const id of ids) {
-    const checkpoint = await readCheckpoint(store, id, depth);
-    if (checkpoint) found.push(checkpoint);
-  }
-  return found.sort((a, b) => createdAtMs(a) - createdAtMs(b));
+  const read = await inParallel(ids, READ_AT_ONCE, (id) => readCheckpoint(store, id, depth));
+  return read.filter((one) => one !== undefined).sort((a, b) => createdAtMs(a) - createdAtMs(b));
 }
 
 /** undefined: it is not there, or not any more. */

@@ -128,6 +128,7 @@ async function fillDraft(
   const change: Partial<CheckpointMeta> = { id: draft.id, name, parent: null, disks };
   await platform().files.writeWhole(join(draft.folder, MACHINE_FILE), machineBlocks(file, change), {
     replace: true,
+    inOwnFolder: true,
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),
   });
