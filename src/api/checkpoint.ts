@@ -63,8 +63,8 @@ export type IdentityChoice = 'fresh' | 'same';
 export const IDENTITIES: readonly IdentityChoice[] = ['fresh', 'same'];
 
 /** What the time is for a machine that goes on from a state which is some time ago. */
-export type ClockChoice = 'follow' | 'keep';
-export const CLOCKS: readonly ClockChoice[] = ['follow', 'keep'];
+export type ClockChoice = 'follow' | 'steps' | 'keep';
+export const CLOCKS: readonly ClockChoice[] = ['follow', 'steps', 'keep'];
 
 /** How a machine goes on from a state that another machine may go on from, too. */
 export interface ContinueOptions {
@@ -74,7 +74,11 @@ export interface ContinueOptions {
    * same.
    */
   readonly identity?: IdentityChoice;
-  /** 'follow' (default): guest time goes forward to the wall clock. 'keep': it goes on where it was. */
+  /**
+   * 'follow' (default): guest time makes up for an absence of up to a second; after a longer one it goes on from where
+   * it was, and the real-time clock is right at once. 'steps': guest time makes up for any absence, whenever the guest
+   * rests. 'keep': the clocks go on from where they were.
+   */
   readonly clock?: ClockChoice;
 }
 

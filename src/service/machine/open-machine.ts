@@ -46,6 +46,7 @@ export async function openMachine(
     const load = bootImages(images);
     const parts = { configuration, disks, send, host, untilListening, files, gate };
     const machine = await assemble(parts, (late) => makeCore({ ...late, load }));
+    machine.beginAnew();
     host.setOrigin(machine.core.engine, new ForkOrigin({ configuration, load, files }));
     // Tens of megabytes that were read.
     platform().collectGarbage();

@@ -90,7 +90,7 @@ export class RunningMachine {
 
   /** Before it executes, when it goes on from a state that other machines may go on from, too. */
   continueAs({ identity, clock }: Required<ContinueOptions>): void {
-    if (clock === 'follow') this.runner.followWall();
+    this.runner.followWall(clock);
     if (identity === 'same') return;
     this.takesFreshIdentity = true;
     for (const event of freshIdentityEvents()) this.runner.enqueue(event);
@@ -126,6 +126,11 @@ export class RunningMachine {
       this.input.push(bytes, resolve);
       this.input.flow();
     });
+  }
+
+  /** It is new: its clocks are the wall's from the beginning. */
+  beginAnew(): void {
+    this.runner.followWall('follow');
   }
 
   start(): void {

@@ -54,7 +54,7 @@ export class LiveFromReplay {
   /** Resolves when the guest has ended, or `stop` was called (then with undefined). */
   async run(): Promise<Finish | undefined> {
     const { disks, identity = 'fresh', clock = 'follow' } = this.parts;
-    if (clock === 'follow') this.runner.followWall();
+    this.runner.followWall(clock);
     if (identity === 'fresh') for (const event of freshIdentityEvents()) this.runner.enqueue(event);
     await disks?.goLive(this.runner);
     return await this.runner.run();

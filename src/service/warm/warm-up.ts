@@ -175,7 +175,7 @@ async function runForAMoment(core: MachineCore, isWanted: IsWanted): Promise<voi
     wake: () => {},
   };
   const runner = new LiveRunner(core, clock, loop);
-  runner.followWall();
+  runner.followWall('follow');
   for (const event of freshIdentityEvents()) runner.enqueue(event);
   runner.input('uart', RETURN_KEY);
   await runner.run();
