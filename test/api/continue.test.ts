@@ -72,7 +72,11 @@ describe.skipIf(reason)(`machines that go on${reason ? ` (skipped: ${reason})` :
     await machine.start();
     const first = await ask(machine);
     let { behindSeconds, dateBehindSeconds } = first;
-    for (let asked = 0; asked < QUESTIONS_MAXIMUM && clock === 'steps' && dateBehindSeconds >= ANSWER_SECONDS; asked++) {
+    for (
+      let asked = 0;
+      asked < QUESTIONS_MAXIMUM && clock === 'steps' && dateBehindSeconds >= ANSWER_SECONDS;
+      asked++
+    ) {
       await delay(200);
       ({ behindSeconds, dateBehindSeconds } = await ask(machine));
     }
@@ -82,7 +86,10 @@ describe.skipIf(reason)(`machines that go on${reason ? ` (skipped: ${reason})` :
     recording.source.close();
     return { ...first, behindSeconds, dateBehindSeconds, isAnother };
   };
-  const expectAs = ({ identity, clock }: Required<ContinueOptions>, { behindSeconds, dateBehindSeconds, isAnother }: Observed): void => {
+  const expectAs = (
+    { identity, clock }: Required<ContinueOptions>,
+    { behindSeconds, dateBehindSeconds, isAnother }: Observed,
+  ): void => {
     expect(isAnother).toBe(identity === 'fresh');
     if (clock === 'keep') expect(behindSeconds).toBeGreaterThan(KEPT_MS / 1000 - 1);
     else expect(behindSeconds).toBeLessThan(ANSWER_SECONDS);
