@@ -154,11 +154,11 @@ static int split_texts(struct request *request, const struct start *start, char 
   return at == request->length;
 }
 
+/* Also those that a shell which started the agent in the background had ignored. */
 static void signals_as_usual(void) {
   struct signal_action usual = {NULL, 0, 0};
   u64 none = 0;
-  CALL4(SYS_rt_sigaction, SIGPIPE, &usual, NULL, 8);
-  CALL4(SYS_rt_sigaction, SIGCHLD, &usual, NULL, 8);
+  for (int signal = 1; signal <= SIGNALS; signal++) CALL4(SYS_rt_sigaction, signal, &usual, NULL, 8);
   CALL4(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
 }
 
@@ -351,7 +351,9 @@ static void take_frames(void) {
     done = take_frame(incoming + at, incoming_length - at);
   }
   incoming_length -= at;
-  for (u32 i = 0; i < incoming_length; i++) incoming[i] = incoming[at + i];
+  /* By words from the front: they do not lie over one another. */
+  if (at >= 8) memcpy(incoming, incoming + at, incoming_length);
+  else for (u32 i = 0; i < incoming_length; i++) incoming[i] = incoming[at + i];
 }
 
 static void read_port(void) {

@@ -32,6 +32,8 @@ const VERSION = 1;
 export const PORT_RECEIVE_QUEUE_BYTES = 65536;
 const BUFFER_BYTES_MAXIMUM = 1024 * 1024;
 const CONTROL_BYTES_MAXIMUM = 4096;
+/** Linux fills queues that it receives by with pages: enough of them for what waits here. */
+const QUEUE_SIZE = 32;
 /** Port 0 is for consoles, by custom. */
 const PORT = 1;
 const PORTS = PORT + 1;
@@ -61,6 +63,7 @@ export class VirtioPort implements VirtioFunction {
   readonly features = featureSet(VIRTIO_CONSOLE_F_MULTIPORT);
   readonly queues = Array.from({ length: 2 * PORTS + 2 }, (_, queue) => ({
     chainBytesMaximum: isControl(queue) ? CONTROL_BYTES_MAXIMUM : BUFFER_BYTES_MAXIMUM,
+    sizeMaximum: QUEUE_SIZE,
   }));
 
   private readonly portName: Uint8Array;
