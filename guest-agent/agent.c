@@ -173,6 +173,8 @@ static __attribute__((noreturn)) void child(struct request *request, const struc
   if (request->terminal) CALL3(SYS_ioctl, 0, TIOCSCTTY, 0);
   signals_as_usual();
   CALL1(SYS_umask, 022);
+  /* They execute no other program, which would close what is the agent's. */
+  if (start->kind != EXECUTE) close_from(3);
   if (start->kind == GET) get(texts[2]);
   if (start->kind == PUT) put(texts[2], texts[3]);
   for (u32 i = 0; i < start->arguments; i++) arguments[i] = texts[2 + i];
@@ -493,6 +495,7 @@ static void wake(int signal) {
 __attribute__((used, noreturn)) void agent(void) {
   struct signal_action woken = {wake, 0, 0}, ignored = {(void (*)(int))1, 0, 0};
   u64 blocked = 1UL << (SIGCHLD - 1);
+  signals_as_usual();
   int priority = PRIORITY;
   for (int tries = 0; (port = open_port()) < 0; tries++) {
     if (tries == PORT_TRIES) leave(NO_PORT);

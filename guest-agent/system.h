@@ -18,7 +18,7 @@ enum {
   SYS_utimensat = 88, SYS_exit = 93, SYS_nanosleep = 101, SYS_clock_settime = 112, SYS_sched_setscheduler = 119,
   SYS_kill = 129, SYS_rt_sigaction = 134, SYS_rt_sigprocmask = 135, SYS_setgid = 144, SYS_setuid = 146,
   SYS_setsid = 157, SYS_setgroups = 159, SYS_umask = 166, SYS_getpid = 172, SYS_clone = 220, SYS_execve = 221,
-  SYS_mlockall = 230, SYS_wait4 = 260, SYS_renameat2 = 276, SYS_dup3 = 24, SYS_fcntl = 25,
+  SYS_close_range = 436, SYS_mlockall = 230, SYS_wait4 = 260, SYS_renameat2 = 276, SYS_dup3 = 24, SYS_fcntl = 25,
 };
 
 enum {
@@ -81,6 +81,11 @@ static int open_file(const char *path, int flags, u32 mode) {
 static void close_file(int *fd) {
   if (*fd >= 0) CALL1(SYS_close, *fd);
   *fd = -1;
+}
+
+static void close_from(int first) {
+  if (CALL3(SYS_close_range, first, ~0u, 0) == 0) return;
+  for (int fd = first; fd < 1024; fd++) CALL1(SYS_close, fd);
 }
 
 static void pause_ms(u32 ms) {

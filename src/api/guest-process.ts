@@ -3,6 +3,7 @@ import { fromBase64 } from '../common/base64.ts';
 import { GodwitError } from '../common/errors.ts';
 import type { ActionName, MachineActions } from './actions.ts';
 import type { AgentStart, GuestExit } from './agent.ts';
+import { isObject } from './schema.ts';
 import { signalName, signalNumber } from './signals.ts';
 import type { TerminalSize } from './terminal.ts';
 
@@ -71,16 +72,44 @@ const MAX_BYTES = 64 * 1024 ** 2;
 const WRITE_BYTES = 32 * 1024;
 const SIGNAL_BASE = 128;
 
+const OPTIONS: readonly (keyof ExecOptions)[] = [
+  ...(['env', 'cwd', 'user', 'terminal', 'agentTimeoutMs'] as const),
+  ...(['stdin', 'timeoutMs', 'signal', 'maxBytes'] as const),
+];
+
+/** The rest is checked with what is asked of the machine. */
+function requireOptions(options: ExecOptions): void {
+  const refuse = (what: string): never => {
+    throw new GodwitError('usage', `A command's option makes no sense: ${what}.`, {
+      hint: `There are ${OPTIONS.join(', ')}.`,
+    });
+  };
+  if (!isObject(options)) refuse('they are an object');
+  const unknown = Object.keys(options).find((name) => !(OPTIONS as readonly string[]).includes(name));
+  if (unknown !== undefined) refuse(`there is no "${unknown}"`);
+  const { env = {}, stdin, timeoutMs = 1, maxBytes = 0, signal } = options;
+  if (!isObject(env)) refuse('"env" is an object');
+  if (!(timeoutMs > 0) || typeof timeoutMs !== 'number') refuse('"timeoutMs" is a number above 0');
+  if (!Number.isInteger(maxBytes) || maxBytes < 0) refuse('"maxBytes" is a whole number');
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') refuse('"signal" is an AbortSignal');
+  const isStream = typeof (stdin as AsyncIterable<unknown> | undefined)?.[Symbol.asyncIterator] === 'function';
+  if (stdin !== undefined && typeof stdin !== 'string' && !(stdin instanceof Uint8Array) && !isStream) {
+    refuse('"stdin" is a text, bytes, or an iterable of bytes');
+  }
+}
+
 export function wordsOf(command: GuestCommand): readonly string[] {
   if (typeof command === 'string') return ['/bin/sh', '-c', command];
-  if (Array.isArray(command) && command.length > 0) return command;
+  if (Array.isArray(command) && command.length > 0 && command.every((word) => typeof word === 'string')) return command;
   throw new GodwitError('usage', 'A command is a text, or a list of a program and its arguments.');
 }
 
 function startOf(command: GuestCommand, options: SpawnOptions): AgentStart {
+  requireOptions(options);
   const { env = {}, cwd, user, terminal, agentTimeoutMs } = options;
-  const wrong = Object.keys(env).find((name) => name === '' || name.includes('='));
-  if (wrong !== undefined) throw new GodwitError('usage', `"${wrong}" cannot be the name of a variable.`);
+  const wrong = Object.entries(env).find(([name, value]) => !/^[^=\0]+$/.test(name) || typeof value !== 'string');
+  if (wrong)
+    throw new GodwitError('usage', `"${wrong[0]}" cannot be a variable: it has a name without "=", and a text.`);
   return {
     task: 'execute',
     arguments: wordsOf(command),
@@ -227,6 +256,8 @@ async function gather(process: GuestProcess, maxBytes: number): Promise<Gathered
 
 /** Runs a command to its end. */
 export async function execute(ask: AskAgent, command: GuestCommand, options: ExecOptions = {}): Promise<ExecResult> {
+  requireOptions(options);
+  wordsOf(command);
   const { stdin, timeoutMs, signal, maxBytes = MAX_BYTES } = options;
   const givenUp = new GodwitError('state', `The command "${quote(command)}" was given up.`);
   if (signal?.aborted) throw givenUp;

@@ -31,7 +31,9 @@ const DEFAULT_TERMINAL = { columns: 80, rows: 24 };
 export async function exec(name: string, command: readonly string[], options: ExecCommandOptions): Promise<number> {
   try {
     if (command.length === 0) {
-      throw new GodwitError('usage', 'There is no command to run.', { hint: `As in "godwit exec ${name} -- uname -a".` });
+      throw new GodwitError('usage', 'There is no command to run.', {
+        hint: `As in "godwit exec ${name} -- uname -a".`,
+      });
     }
     if (options.tty && options.interactive && !process.stdin.isTTY) {
       throw new GodwitError('usage', 'There is no terminal for -t: standard input is none.', {
@@ -66,6 +68,8 @@ class ExecSession {
       () => this.running !== undefined,
     );
     signals.listen();
+    // Whoever writes is told by its promise.
+    process.stdout.on('error', () => {});
     try {
       this.running = await this.start(command);
       this.terminal?.enter();
