@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { guestImages } from '../support/guest.ts';
 import { patient } from '../support/tiers.ts';
-import { PROGRAM } from './support.ts';
+import { MAIN } from './support.ts';
 
 const images = await guestImages();
 const skipped = 'reason' in images ? images.reason : '';
@@ -31,7 +31,7 @@ describe.skipIf(skipped)(`a machine of another process ${skipped}`, () => {
 
   function start(words: readonly string[], stdio: ('pipe' | 'ignore' | 'inherit')[]): ChildProcess {
     const env = { ...process.env, XDG_RUNTIME_DIR: join(folder, 'run') };
-    return spawn(process.execPath, [PROGRAM, ...words], { stdio, env });
+    return spawn(process.execPath, [MAIN, ...words], { stdio, env });
   }
 
   function finish(child: ChildProcess, input?: string | Uint8Array) {
