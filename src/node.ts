@@ -29,6 +29,7 @@ export {
   QUICK_BOOT_PARAMETERS,
   type RunMachine,
 } from './guest/index.ts';
+export type { CopyOptions, CopyReport, TreeProgress } from './service/agent/copy.ts';
 export {
   type CheckpointDetails,
   type CheckpointNode,

@@ -22,6 +22,15 @@ export type {
 export type { MachineConsole, WaitOptions } from './console.ts';
 export type { DebugOptions } from './debug.ts';
 export type { DiskError, ListenerEvent, MachineEnd, MachineEvents } from './events.ts';
+export type {
+  ExecOptions,
+  ExecResult,
+  GuestCommand,
+  GuestOutput,
+  GuestProcess,
+  GuestStatus,
+  SpawnOptions,
+} from './guest-process.ts';
 export { MachineHandle, type MachineListener } from './machine.ts';
 export type {
   ConsolePort,

@@ -7,8 +7,9 @@ import { CURRENT_BOARD, disksMaximum } from '../machine/board-versions.ts';
 import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine.ts';
 import type { ConsolePort } from '../machine/events.ts';
 import { CONTINUE_FIELDS, type ContinueOptions, type RestoreOptions } from './checkpoint.ts';
-import { object, optional, type Schema, text, wholeNumber } from './schema.ts';
+import { object, optional, text } from './schema.ts';
 import { machineSeed } from './seed.ts';
+import { TERMINAL_SIZE, type TerminalSize } from './terminal.ts';
 import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';
 
 export type { ConsolePort };
@@ -28,20 +29,7 @@ export interface DiskOptions {
   readonly serial?: string;
 }
 
-/** Size of a terminal, as the guest's virtio console reports it. */
-export interface TerminalSize {
-  /** Width in characters, 0 to 65535. */
-  readonly columns: number;
-  /** Height in lines, 0 to 65535. */
-  readonly rows: number;
-}
-
-const TERMINAL_LIMIT = 0xffff;
-
-export const TERMINAL_SIZE: Schema<TerminalSize> = object({
-  columns: wholeNumber(0, TERMINAL_LIMIT),
-  rows: wholeNumber(0, TERMINAL_LIMIT),
-});
+export { TERMINAL_SIZE, type TerminalSize };
 
 /** What a machine is made of. It needs a kernel or firmware; all else has a default. */
 export interface MachineOptions {
@@ -61,6 +49,11 @@ export interface MachineOptions {
   readonly consolePort?: ConsolePort;
   /** Size of the virtio console to begin with. Default 80 by 24. */
   readonly terminal?: TerminalSize;
+  /**
+   * It has a port for the agent in its guest, which `exec` and `copyIn` need. Default: true, unless it has as many disks
+   * as there is room for.
+   */
+  readonly agent?: boolean;
   /** All random numbers of the machine follow from it: 32 bytes, 64 hexadecimal digits, or any text. Default: fresh. */
   readonly seed?: string | Uint8Array;
   /**
@@ -116,6 +109,8 @@ export interface MachineConfiguration {
   readonly trace?: TraceFilter;
   readonly translation: TranslationOptions;
   readonly profile?: ProfileConfiguration;
+  /** For a new machine: it has a port for an agent. */
+  readonly hasAgent?: boolean;
 }
 
 export interface ProfileConfiguration {
@@ -147,6 +142,7 @@ const KNOWN: readonly (keyof MachineOptions)[] = [
   'disks',
   'consolePort',
   'terminal',
+  'agent',
   'seed',
   'trace',
   'profile',
@@ -183,6 +179,7 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
     ...(options.trace === undefined ? {} : { trace: parseTraceFilter(options.trace) }),
     translation: checkEngine(options),
     ...checkProfile(options),
+    hasAgent: checkAgent(options),
   };
 }
 
@@ -295,6 +292,15 @@ function parseSymbols(text: string): ProfileConfiguration['symbols'][number] {
   if (typeof text !== 'string' || text === '') refuse('Symbols are in a file: "program", or "program@0x2aaaaaa000".');
   const [, path, bias] = /^(.*?)(?:@(0x[0-9a-fA-F]{1,16}))?$/s.exec(text)!;
   return { path: path!, bias: BigInt(bias ?? 0) };
+}
+
+function checkAgent({ agent, disks = [] }: MachineOptions): boolean {
+  if (agent !== undefined && typeof agent !== 'boolean') refuse('The option "agent" is true or false.');
+  const hasRoom = disks.length <= disksMaximum(CURRENT_BOARD, true);
+  if (agent && !hasRoom) {
+    throw new GodwitError('limit', `A machine with ${disks.length} disks has no room for its agent's port.`);
+  }
+  return agent ?? hasRoom;
 }
 
 function checkDisks(disks: readonly DiskOptions[]): DiskConfiguration[] {

@@ -2,6 +2,7 @@
  * What an action takes, said once: how unknown input is checked, what type comes of it, and the JSON Schema for those
  * who are told in writing. Whoever asks is refused with GodwitError('usage'), which names the field.
  */
+import { fromBase64 } from '../common/base64.ts';
 import { GodwitError, isForeseen } from '../common/errors.ts';
 
 /** As in JSON Schema; only what is used here. */
@@ -47,6 +48,25 @@ export function text(): Schema<string> {
   );
 }
 
+/** Any text, an empty one included. */
+export function string(limit: number): Schema<string> {
+  return schema(
+    { type: 'string', maxLength: limit },
+    `a text of up to ${limit} characters, none of them a zero`,
+    (value): value is string => typeof value === 'string' && value.length <= limit && !value.includes('\0'),
+  );
+}
+
+export function list<T>(item: Schema<T>, minimum: number, maximum: number): Schema<readonly T[]> {
+  const parse = (value: unknown, name: string): readonly T[] => {
+    if (!Array.isArray(value) || value.length < minimum || value.length > maximum) {
+      return refuse(name, `is a list of ${minimum} to ${maximum}`);
+    }
+    return value.map((each) => item.parse(each, name));
+  };
+  return { json: { type: 'array', items: item.json, minItems: minimum, maxItems: maximum }, parse };
+}
+
 export function flag(): Schema<boolean> {
   return schema({ type: 'boolean' }, 'true or false', (value): value is boolean => typeof value === 'boolean');
 }
@@ -80,6 +100,16 @@ export function bytes(): Schema<Uint8Array> {
     'a Uint8Array',
     (value): value is Uint8Array => Object.prototype.toString.call(value) === '[object Uint8Array]',
   );
+}
+
+/** Bytes; in JSON a text in Base64. */
+export function binary(): Schema<Uint8Array> {
+  const plain = bytes();
+  const parse = (value: unknown, name: string): Uint8Array => {
+    if (typeof value !== 'string') return plain.parse(value, name);
+    return fromBase64(value) ?? refuse(name, 'is a text in Base64');
+  };
+  return { json: { type: 'string', contentEncoding: 'base64' }, parse };
 }
 
 /** Either; `what` is said of what is neither. */

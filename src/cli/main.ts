@@ -17,6 +17,7 @@ function program(): Command {
   const godwit = new Command('godwit')
     .description('Runs 64-bit RISC-V Linux in a virtual machine of TypeScript and WebAssembly.')
     .version(VERSION, '-V, --version')
+    .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError('(godwit --help, or godwit COMMAND --help, tells what there is)');
   addRunOptions(godwit.command('run').description("boot a machine; without a kernel, Debian's, to a shell")).action(

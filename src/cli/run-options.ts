@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly console: 'uart' | 'virtio';
   readonly headless?: boolean;
   readonly json?: boolean;
+  readonly agent: boolean;
   readonly seed?: string;
   readonly profile?: string;
   readonly symbols: readonly string[];
@@ -91,6 +92,7 @@ export function addRunOptions(command: Command): Command {
         .choices(['uart', 'virtio'])
         .default('uart'),
     )
+    .option('--no-agent', 'leave out the port for the agent in the guest, by which exec and cp reach it')
     .option('--profile <file>', 'write where the guest spends its time to a file, for https://www.speedscope.app')
     .option(
       '--symbols <file[@address]>',

@@ -49,6 +49,7 @@ function machineOptions(options: RunOptions): MachineOptions {
     memory: options.memory,
     disks: options.disk,
     consolePort: options.console,
+    ...(!options.agent && { agent: false }),
     ...(size && { terminal: size }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),
     symbols: options.symbols,

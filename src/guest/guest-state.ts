@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { GodwitError } from '../common/errors.ts';
+import { agentProgram } from './agent.ts';
 import { type CheckDepth, checkFiles, type Manifest, readManifest } from './cache.ts';
-import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
+import { AGENT_SCRIPT, FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
 import type { Progress } from './progress.ts';
 import { WANTED_MODULES } from './wanted-modules.ts';
 
@@ -44,7 +45,8 @@ export interface Guest {
 /** Identifies what is made out of the fetched packages: another one means that the initramfs must be built anew. */
 export function recipe(): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES, INIT_SCRIPT, FSTAB, PROFILE]));
+  hash.update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES, INIT_SCRIPT, FSTAB, PROFILE, AGENT_SCRIPT]));
+  hash.update(agentProgram());
   return hash.digest('hex');
 }
 

@@ -1,3 +1,14 @@
+export const AGENT_SCRIPT_PATH = 'usr/lib/godwit/agent';
+
+/** Starts the agent again when it ends. Status 78: the board has no port for it. */
+export const AGENT_SCRIPT = `#!/bin/sh
+while :; do
+  setsid /usr/lib/godwit/godwit-agent
+  [ $? = 78 ] && exit 0
+  sleep 0.2
+done
+`;
+
 /**
  * The first program of the guest: `/init` of the initramfs, a script for busybox's shell, and the few files it reads.
  * What it does to get to the prompt is kept to two new processes, because each costs some three million instructions.
@@ -156,7 +167,7 @@ Debian's Linux $release in godwit. \\"exit\\" or \\"poweroff\\" ends it."
 fi
 shell=$!
 # What can wait until the shell is there.
-(mkdir -p /dev/pts; mount -t devpts -o nosuid,noexec,gid=5,mode=620 devpts /dev/pts; ifconfig lo up; busybox --install -s) > /dev/null 2>&1 &
+(mkdir -p /dev/pts; mount -t devpts -o nosuid,noexec,gid=5,mode=620 devpts /dev/pts; ifconfig lo up; busybox --install -s; exec sh /${AGENT_SCRIPT_PATH}) > /dev/null 2>&1 &
 # In the foreground: what a script puts in the background ignores interrupts for good, and Ctrl-C would stop nothing.
 if [ -n "$session" ]; then
   setsid cttyhack sh -l

@@ -3,8 +3,9 @@
  * host copies it into the guest's memory in a few milliseconds, while the guest would spend some forty million
  * instructions on unpacking a gzip of it.
  */
+import { AGENT_PROGRAM, agentProgram } from './agent.ts';
 import { type CpioEntry, writeCpio } from './cpio.ts';
-import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
+import { AGENT_SCRIPT, AGENT_SCRIPT_PATH, FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
 import { directory, file, link } from './initramfs-entries.ts';
 import { type LoadedModule, modprobeFiles } from './modules.ts';
 
@@ -24,6 +25,8 @@ function baseEntries(busybox: Uint8Array): CpioEntry[] {
       'usr',
       'usr/bin',
       'usr/sbin',
+      'usr/lib',
+      'usr/lib/godwit',
       'etc',
       'dev',
       'proc',
@@ -44,6 +47,8 @@ function baseEntries(busybox: Uint8Array): CpioEntry[] {
     // The kernel calls it for file systems that are not loaded yet.
     link('sbin/modprobe', '/bin/busybox'),
     file('init', INIT_SCRIPT, 0o755),
+    file(AGENT_PROGRAM, agentProgram(), 0o755),
+    file(AGENT_SCRIPT_PATH, AGENT_SCRIPT, 0o755),
     file('etc/fstab', FSTAB),
     file('etc/profile', PROFILE),
     file('etc/passwd', 'root::0:0:root:/root:/bin/sh\n'),

@@ -32,11 +32,11 @@ const VIRT_1: BoardVersion = {
 
 const BOARD_VERSIONS: readonly BoardVersion[] = [VIRT_1];
 
-/** Slots: disks from the first on, then the console, then the random number generator. */
+/** Slots: disks from the first on, then the console, the random number generator, and the agent's port if there is one. */
 const CONSOLE_AND_ENTROPY = 2;
 
-export function disksMaximum({ virtioSlots }: BoardVersion): number {
-  return virtioSlots - CONSOLE_AND_ENTROPY;
+export function disksMaximum({ virtioSlots }: BoardVersion, hasAgent = false): number {
+  return virtioSlots - CONSOLE_AND_ENTROPY - (hasAgent ? 1 : 0);
 }
 
 /** Of new machines. */

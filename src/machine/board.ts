@@ -9,6 +9,7 @@ import { Uart16550 } from '../device/uart/uart16550.ts';
 import type { BlockBackend } from '../device/virtio/block/backend.ts';
 import { VirtioBlock } from '../device/virtio/block/virtio-block.ts';
 import { VirtioConsole } from '../device/virtio/console/virtio-console.ts';
+import { VirtioPort, type VirtioPortParts } from '../device/virtio/console/virtio-port.ts';
 import { VirtioEntropy } from '../device/virtio/entropy/virtio-entropy.ts';
 import { EmptyVirtioSlots } from '../device/virtio/mmio/empty-slots.ts';
 import { VirtioMmio } from '../device/virtio/mmio/virtio-mmio.ts';
@@ -43,6 +44,20 @@ export interface BoardParts {
   readonly finish: (finish: Finish) => void;
   readonly transmitUart: (byte: number) => void;
   readonly transmitConsole: (bytes: Uint8Array) => void;
+  /** The guest's agent has a port. */
+  readonly agent?: AgentPortParts | undefined;
+}
+
+export type AgentPortParts = Pick<VirtioPortParts, 'transmit' | 'opened'>;
+
+/** The device of the agent's port; what the guest calls the port. */
+const AGENT_NAME = 'virtio-port@0';
+export const AGENT_PORT_NAME = 'org.godwit.agent';
+
+/** Whether a machine has a port for its agent whose `MachineCore.save` gave this. */
+export function hasAgentPort(state: PlainData): boolean {
+  const board = (state as { board?: unknown } | null)?.board;
+  return typeof board === 'object' && board !== null && Object.hasOwn(board, AGENT_NAME);
 }
 
 const DISK_NAME = 'virtio-blk@';
@@ -57,13 +72,15 @@ export class Board implements Stateful {
   readonly generationId: VmGenerationId;
   readonly console: VirtioConsole;
   readonly disks: readonly VirtioBlock[];
+  /** For the agent in the guest, in machines that have one. */
+  readonly agent: VirtioPort | undefined;
   /** All of them, by their addresses. */
   private readonly devices: readonly MmioDevice[];
   private usedSlots = 0;
 
   constructor(parts: BoardParts) {
     const { version } = parts;
-    const most = disksMaximum(version);
+    const most = disksMaximum(version, parts.agent !== undefined);
     if (parts.disks.length > most) {
       throw new GodwitError('limit', `the board has room for ${most} disks, not ${parts.disks.length}`);
     }
@@ -84,7 +101,10 @@ export class Board implements Stateful {
     this.bus.add(map.PLIC.base, this.plic);
     this.bus.add(map.UART.base, this.uart);
     const entropy = new VirtioEntropy({ name: 'virtio-rng@0', entropy: parts.entropy });
-    const slots = this.addSlots(parts.memory, [...this.disks, this.console, entropy]);
+    const { agent } = parts;
+    this.agent = agent && new VirtioPort({ name: AGENT_NAME, portName: AGENT_PORT_NAME, ...agent });
+    const functions = [...this.disks, this.console, entropy, ...(this.agent ? [this.agent] : [])];
+    const slots = this.addSlots(parts.memory, functions);
     this.devices = [finisher, this.rtc, this.generationId, clint, this.plic, this.uart, ...slots];
     this.addEmptySlots();
   }

@@ -1,6 +1,6 @@
 import type { TranslationCache } from '../execute/jit/cache.ts';
 import type { RegionCompiler } from '../execute/jit/compiler.ts';
-import type { DiskDescription } from './board.ts';
+import type { AgentPortParts, DiskDescription } from './board.ts';
 import type { MachineCore } from './core.ts';
 import type { TranslationOptions } from './engine.ts';
 import type { ConsolePort } from './events.ts';
@@ -17,6 +17,10 @@ export interface CoreOptions {
   readonly load: (core: MachineCore) => void;
   /** What the guest prints. The view is valid only during the call. */
   readonly output?: (port: ConsolePort, bytes: Uint8Array) => void;
+  /** A new machine has a port for an agent in the guest. One that goes on has what it had. Default: none. */
+  readonly hasAgent?: boolean;
+  /** What the agent says, and whether it has its port open. The view is valid only during the call. */
+  readonly agent?: AgentPortParts;
   /** Share the memory between threads. */
   readonly shared?: boolean;
   readonly floatFastPaths?: boolean;
@@ -34,4 +38,4 @@ export interface CoreOptions {
 }
 
 /** A fork has these by itself; all else is as its parent's. */
-export type ForkOptions = Partial<Pick<CoreOptions, 'load' | 'output' | 'disks'>>;
+export type ForkOptions = Partial<Pick<CoreOptions, 'load' | 'output' | 'agent' | 'disks'>>;

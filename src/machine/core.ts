@@ -9,14 +9,14 @@ import { NO_SOURCE_YET, type PageSource } from '../memory/page-source.ts';
 import type { FrameSnapshot } from '../memory/snapshot.ts';
 import type { WrittenPages } from '../memory/written-pages.ts';
 import type { PlainData } from '../state/plain-data.ts';
-import { Board } from './board.ts';
+import { Board, hasAgentPort } from './board.ts';
 import { type BoardVersion, boardVersionOf, CURRENT_BOARD } from './board-versions.ts';
 import { makeEngine } from './core-engine.ts';
 import type { CoreOptions, ForkOptions } from './core-options.ts';
 import { DebugStops } from './debug-stops.ts';
 import type { Engine } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
-import type { ConsolePort, ExternalEvent } from './events.ts';
+import type { ExternalEvent, InputPort } from './events.ts';
 import type { ExecutionPoint } from './execution-point.ts';
 import { Hart } from './hart.ts';
 import { connectHart, ramEvents } from './hart-ports.ts';
@@ -31,6 +31,11 @@ import { callSbi } from './sbi-calls.ts';
 import { UartOutput } from './uart-output.ts';
 
 const NEVER = -1n;
+
+interface BoardKind {
+  readonly version: BoardVersion;
+  readonly hasAgent: boolean;
+}
 
 /**
  * One machine, without a clock, a thread or a file of its own: it runs when told, up to a branch count, and what comes
@@ -71,8 +76,8 @@ export class MachineCore {
   }
 
   /** Begins on a board of this version, or leaves nothing behind. */
-  private live(version: BoardVersion, begin: () => void): this {
-    this.board = this.makeBoard(version);
+  private live({ version, hasAgent }: BoardKind, begin: () => void): this {
+    this.board = this.makeBoard(version, hasAgent);
     connectHart(this, () => this.updateTimers());
     try {
       begin();
@@ -85,7 +90,7 @@ export class MachineCore {
 
   static async create(options: CoreOptions): Promise<MachineCore> {
     const core = new MachineCore(await makeEngine(options), options);
-    return core.live(CURRENT_BOARD, () => core.beginLife());
+    return core.live({ version: CURRENT_BOARD, hasAgent: options.hasAgent ?? false }, () => core.beginLife());
   }
 
   /**
@@ -104,7 +109,7 @@ export class MachineCore {
       begin: (state, pages) => {
         use();
         core.ram.beginFrom(pages);
-        return core.live(boardVersionOf(state) ?? CURRENT_BOARD, () => core.resumeFrom(state));
+        return core.live(boardOf(state), () => core.resumeFrom(state));
       },
       dispose: () => {
         use();
@@ -130,10 +135,10 @@ export class MachineCore {
   /** The same in another thread's engine over the same memory. `snapshot` is what `FrameSnapshot.of` gives there. */
   static adopt(engine: Engine, options: CoreOptions, { state, memory }: ForkState): MachineCore {
     const core = new MachineCore(engine, options, memory);
-    return core.live(boardVersionOf(state) ?? CURRENT_BOARD, () => core.resumeFrom(state));
+    return core.live(boardOf(state), () => core.resumeFrom(state));
   }
 
-  private makeBoard(version: BoardVersion): Board {
+  private makeBoard(version: BoardVersion, hasAgent: boolean): Board {
     const { options } = this;
     return new Board({
       version,
@@ -147,6 +152,12 @@ export class MachineCore {
       finish: (finish) => this.requestFinish(finish),
       transmitUart: (byte) => this.printed.print(byte),
       transmitConsole: (bytes) => options.output?.('virtio', bytes),
+      agent: hasAgent
+        ? {
+            transmit: (bytes) => options.agent?.transmit(bytes),
+            opened: (isOpen) => options.agent?.opened(isOpen),
+          }
+        : undefined,
     });
   }
 
@@ -308,8 +319,7 @@ export class MachineCore {
         this.setClock(event.ticks, event.rate);
         break;
       case 'input':
-        if (event.port === 'uart') this.board.uart.receive(event.bytes);
-        else this.board.console.receive(event.bytes);
+        this.inputDevice(event.port)?.receive(event.bytes);
         break;
       case 'resize':
         this.board.console.resize(event.columns, event.rows);
@@ -335,8 +345,13 @@ export class MachineCore {
   }
 
   /** How many bytes of input the port takes now. */
-  inputSpace(port: ConsolePort): number {
-    return port === 'uart' ? this.board.uart.receiveSpace : this.board.console.receiveSpace;
+  inputSpace(port: InputPort): number {
+    return this.inputDevice(port)?.receiveSpace ?? 0;
+  }
+
+  private inputDevice(port: InputPort) {
+    const { uart, console, agent } = this.board;
+    return { uart, virtio: console, agent }[port];
   }
 
   /** Goes on to this execution point exactly. The branch count must not be behind. */
@@ -443,6 +458,11 @@ export class MachineCore {
   digest(): bigint {
     return machineDigest(this);
   }
+}
+
+/** Of the machine that this was saved of. */
+function boardOf(state: PlainData): BoardKind {
+  return { version: boardVersionOf(state) ?? CURRENT_BOARD, hasAgent: hasAgentPort(state) };
 }
 
 function isWaiting(hart: Hart): boolean {

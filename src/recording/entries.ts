@@ -14,7 +14,7 @@
  * block is a varint length and that many bytes.
  */
 
-import type { ConsolePort, ExternalEvent } from '../machine/events.ts';
+import type { ExternalEvent, InputPort } from '../machine/events.ts';
 import type { ExecutionPoint } from '../machine/execution-point.ts';
 import type { LoggedEvent } from '../run/replay-runner.ts';
 import { madeByNewer } from '../state/format-errors.ts';
@@ -33,7 +33,7 @@ const ENTRY_MARKER = 6;
 const OPTIONAL = 0x40;
 const SAME_POINT = 0x80;
 
-const PORTS: readonly ConsolePort[] = ['uart', 'virtio'];
+const PORTS: readonly InputPort[] = ['uart', 'virtio', 'agent'];
 const BLOCK_OK = 0;
 const BLOCK_OK_DATA = 1;
 const BLOCK_ERROR = 2;

@@ -1,7 +1,7 @@
 import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
 import type { MachineCore } from '../machine/core.ts';
-import type { ConsolePort, ExternalEvent } from '../machine/events.ts';
+import type { ExternalEvent, InputPort } from '../machine/events.ts';
 import type { Outcome } from '../machine/outcome.ts';
 import type { HostClock } from '../platform/clock.ts';
 import type { HostLoop } from './host-loop.ts';
@@ -32,6 +32,7 @@ export interface LiveStatistics {
 const SLICE_MS = 3;
 const FIRST_SLICE = 20_000;
 const LONGEST_SLICE = 4_000_000;
+const INPUT_PORTS: readonly InputPort[] = ['uart', 'virtio', 'agent'];
 /** With nothing due an idle machine still looks up this often. */
 const IDLE_MS = 1000;
 /** A waiting guest that is served this late is told what time it is, and not that its deadline has just come. */
@@ -47,7 +48,7 @@ export class LiveRunner {
   private readonly loop: HostLoop;
   private readonly listeners: Listeners;
   private readonly events: ExternalEvent[] = [];
-  private readonly typed: Record<ConsolePort, Uint8Array[]> = { uart: [], virtio: [] };
+  private readonly typed: Record<InputPort, Uint8Array[]> = { uart: [], virtio: [], agent: [] };
   private clock: LiveClock;
   private readonly wall: WallFollower;
   /** When the machine last had its turn, as far as it was seen. */
@@ -90,8 +91,8 @@ export class LiveRunner {
     return this.listeners.add(listener);
   }
 
-  /** Bytes for a console. They wait here until the device has room; nothing is lost. */
-  input(port: ConsolePort, bytes: Uint8Array): void {
+  /** Bytes for a console or the agent. They wait here until the device has room; nothing is lost. */
+  input(port: InputPort, bytes: Uint8Array): void {
     if (bytes.length > 0) this.typed[port].push(bytes.slice());
     this.loop.wake();
   }
@@ -296,17 +297,16 @@ export class LiveRunner {
 
   private get somethingToDeliver(): boolean {
     if (this.events.length > 0) return true;
-    const ports: ConsolePort[] = ['uart', 'virtio'];
-    return ports.some((port) => this.typed[port].length > 0 && this.core.inputSpace(port) > 0);
+    return INPUT_PORTS.some((port) => this.typed[port].length > 0 && this.core.inputSpace(port) > 0);
   }
 
   private deliverAll(): void {
     if (this.core.waiting) this.tellTime();
     for (const event of this.events.splice(0)) this.deliver(event);
-    for (const port of ['uart', 'virtio'] as const) this.deliverTyped(port);
+    for (const port of INPUT_PORTS) this.deliverTyped(port);
   }
 
-  private deliverTyped(port: ConsolePort): void {
+  private deliverTyped(port: InputPort): void {
     const waiting = this.typed[port];
     while (waiting.length > 0) {
       const space = this.core.inputSpace(port);

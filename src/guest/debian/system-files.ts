@@ -7,6 +7,8 @@
  * started by itself: `service ssh start` starts the ssh server, and makes its host keys, since two machines must not
  * share them.
  */
+import { AGENT_PROGRAM, agentProgram } from '../agent.ts';
+import { AGENT_SCRIPT, AGENT_SCRIPT_PATH } from '../init-script.ts';
 import { ROOT_OWNED, type RootTree } from './root-tree.ts';
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -14,6 +16,7 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const INITTAB = `# Read by busybox's init.
 ::sysinit:/usr/lib/godwit/rc
 ttyS0::respawn:/usr/lib/godwit/console
+::once:/usr/lib/godwit/agent
 ::ctrlaltdel:/usr/sbin/reboot
 ::shutdown:/usr/lib/godwit/shutdown
 `;
@@ -76,6 +79,23 @@ if parameter godwit.run; then
 fi
 exec /bin/bash -l
 `;
+
+/** For those who install systemd. */
+const AGENT_UNIT = `[Unit]
+Description=Runs commands and copies files for the host of this machine
+ConditionPathIsDirectory=/sys/class/virtio-ports
+
+[Service]
+ExecStart=/usr/lib/godwit/godwit-agent
+Restart=always
+RestartSec=200ms
+RestartPreventExitStatus=78
+OOMScoreAdjust=-900
+
+[Install]
+WantedBy=multi-user.target
+`;
+const UNITS = 'usr/lib/systemd/system';
 
 const SHUTDOWN = `${COMMON}
 killall5 -15 2> /dev/null
@@ -197,6 +217,13 @@ export async function addSystemFiles(tree: RootTree, options: SystemFileOptions)
   await tree.addFile('usr/lib/godwit/configure', CONFIGURE, program);
   await tree.addFile('usr/lib/godwit/preinst-order', options.preinstOrder.map((name) => `${name}\n`).join(''));
   await tree.addFile('etc/inittab', INITTAB);
+  await tree.addFile(AGENT_PROGRAM, agentProgram(), program);
+  await tree.addFile(AGENT_SCRIPT_PATH, AGENT_SCRIPT, program);
+  await tree.addFile(`${UNITS}/godwit-agent.service`, AGENT_UNIT);
+  await tree.addSymlink(
+    'etc/systemd/system/multi-user.target.wants/godwit-agent.service',
+    `/${UNITS}/godwit-agent.service`,
+  );
   for (const name of ['init', 'poweroff', 'reboot', 'halt'])
     await tree.addSymlink(`usr/sbin/${name}`, '../bin/busybox');
   await tree.addFile('etc/fstab', '/dev/vda / ext4 defaults 0 1\n');

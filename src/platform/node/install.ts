@@ -11,6 +11,7 @@ import { prebuiltInterpreter } from './prebuilt-interpreter.ts';
 import { nodeStreams } from './streams.ts';
 import { nodeThreads } from './threads.ts';
 import { toolName } from './tool.ts';
+import { nodeTrees } from './trees.ts';
 
 installPlatform({
   files: nodeFiles,
@@ -20,6 +21,7 @@ installPlatform({
   codec: nodeCodec,
   streams: nodeStreams,
   endpoints: nodeEndpoints,
+  trees: nodeTrees,
   interpreter: prebuiltInterpreter,
   collectGarbage,
   get toolName() {

@@ -8,6 +8,8 @@
  *       | <-- { "id": 1, "error": { ... } } --       |   with "code", "message", and "hint" where there is one
  *       | <-- { "id": 2, "progress": { ... } }       |   any number of these before the answer
  *
+ * Bytes are texts in Base64. What a client has started in a guest by `agent-start` is killed when it goes.
+ *
  * Version rule: actions, and fields that may be left out, can be added within a version; who does not know an action
  * says so.
  */

@@ -83,7 +83,10 @@ export class ControlServer {
       return;
     }
     this.streams.add(stream);
-    const connection = new Connection(stream, (request, tell) => this.perform(request, tell));
+    const connection = new Connection(stream, {
+      perform: (request, tell) => this.perform(request, tell),
+      undo: (action, parameters) => void this.options.machine.perform(action, parameters).catch(() => {}),
+    });
     stream.onClose(() => {
       this.streams.delete(stream);
       connection.close();
@@ -120,15 +123,25 @@ export class ControlServer {
 
 type Tell = (answer: ControlAnswer) => void;
 
+type UndoAction = 'agent-cancel';
+
+interface ConnectionActions {
+  perform(request: ControlRequest, tell: Tell): Promise<unknown>;
+  /** Whoever asked for something has gone. */
+  undo(action: UndoAction, parameters: unknown): void;
+}
+
 /** One that asks, and what it waits for. */
 class Connection {
   private readonly writer: LineWriter;
   private readonly waiting = new Set<number>();
   private isOpen = true;
-  private readonly perform: (request: ControlRequest, tell: Tell) => Promise<unknown>;
+  private readonly actions: ConnectionActions;
+  /** What is to be undone when it closes. */
+  private readonly undone: { readonly action: UndoAction; readonly parameters: unknown }[] = [];
 
-  constructor(stream: ByteStream, perform: (request: ControlRequest, tell: Tell) => Promise<unknown>) {
-    this.perform = perform;
+  constructor(stream: ByteStream, actions: ConnectionActions) {
+    this.actions = actions;
     this.writer = new LineWriter(stream, MAX_UNTAKEN_BYTES);
     this.tell({ godwit: CONTROL_VERSION, tool: platform().toolName });
     new StreamLines(stream, MAX_REQUEST_BYTES, {
@@ -143,6 +156,7 @@ class Connection {
 
   close(): void {
     this.isOpen = false;
+    for (const { action, parameters } of this.undone.splice(0)) this.actions.undo(action, parameters);
   }
 
   private readonly tell = (message: ControlAnswer | Greeting): void => {
@@ -168,10 +182,19 @@ class Connection {
     }
     waiting.add(request.id);
     try {
-      return await this.perform(request, this.tell);
+      const result = await this.actions.perform(request, this.tell);
+      this.noteUndo(request, result);
+      return result;
     } finally {
       waiting.delete(request.id);
     }
+  }
+
+  private noteUndo({ action }: ControlRequest, result: unknown): void {
+    const row = CONTROL_ACTIONS[action];
+    if (!('undo' in row)) return;
+    if (this.isOpen) this.undone.push({ action: row.undo, parameters: result });
+    else this.actions.undo(row.undo, result);
   }
 }
 

@@ -22,6 +22,10 @@ export async function assemble(
     const core = await make({
       ...optionsOf(parts),
       output: (port, bytes) => late.machine?.print(port, bytes),
+      agent: {
+        transmit: (bytes) => late.machine?.hearAgent(bytes),
+        opened: (isOpen) => late.machine?.agentOpened(isOpen),
+      },
     });
     late.machine = new RunningMachine({ ...parts, core });
     return late.machine;
@@ -42,11 +46,12 @@ function connectDisks({ disks, gate }: Omit<MachineParts, 'core'>, late: { reado
 }
 
 function optionsOf({ configuration, disks, host }: Omit<MachineParts, 'core'>) {
-  const { memoryBytes, seed, terminal, translation }: MachineConfiguration = configuration;
+  const { memoryBytes, seed, terminal, translation, hasAgent = false }: MachineConfiguration = configuration;
   return {
     memoryBytes,
     seed,
     terminal,
+    hasAgent,
     translation,
     compiler: host.compiler,
     collectGarbage: () => platform().collectGarbage(),

@@ -9,6 +9,7 @@ import type { MachineCore } from '../../machine/core.ts';
 import type { PageSource } from '../../memory/page-source.ts';
 import type { LiveRunner } from '../../run/live-runner.ts';
 import type { OutputGate } from '../../run/output-gate.ts';
+import { MachineAgent } from '../agent/machine-agent.ts';
 import { imagesOf } from '../checkpoint/checkpointed-machine.ts';
 import { Checkpointer, type CheckpointPlace } from '../checkpoint/checkpointer.ts';
 import type { MachineDisks } from '../disk/machine-disks.ts';
@@ -63,6 +64,22 @@ export function makeRecordings(
     images: () => files?.read() ?? imagesOf(configuration),
     onFailure: (error) => send({ kind: 'recording-error', error: toWireError(error) }),
     hold: (held) => (held ? loop.block(recorder) : loop.release(recorder)),
+  });
+}
+
+/** `send`: to the guest's agent. */
+export function makeAgent(core: MachineCore, send: (bytes: Uint8Array) => void): MachineAgent {
+  return new MachineAgent({
+    get exists() {
+      return core.board.agent !== undefined;
+    },
+    get isOpen() {
+      return core.board.agent?.isOpen ?? false;
+    },
+    get guestNanoseconds() {
+      return core.clock.epochNanoseconds();
+    },
+    send,
   });
 }
 

@@ -11,6 +11,7 @@ import { platform } from '../../platform/platform.ts';
 import { freshIdentityEvents } from '../../run/identity.ts';
 import { LiveRunner } from '../../run/live-runner.ts';
 import { OPEN_GATE, type OutputGate } from '../../run/output-gate.ts';
+import type { MachineAgent } from '../agent/machine-agent.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { MachineDebugger } from '../debug/machine-debugger.ts';
 import type { MachineDisks } from '../disk/machine-disks.ts';
@@ -19,7 +20,14 @@ import { InputQueue } from './input-queue.ts';
 import { endOf } from './machine-end.ts';
 import type { MachineFiles } from './machine-files.ts';
 import { MachineLoop } from './machine-loop.ts';
-import { type MachineParts, makeCheckpointer, makeRecordings, makeTrace, type Send } from './machine-parts.ts';
+import {
+  type MachineParts,
+  makeAgent,
+  makeCheckpointer,
+  makeRecordings,
+  makeTrace,
+  type Send,
+} from './machine-parts.ts';
 import { OutputMeter } from './output-meter.ts';
 import { Prefetch } from './prefetch.ts';
 import { ProfileRecorder } from './profile-recorder.ts';
@@ -39,6 +47,7 @@ export class RunningMachine {
   readonly recordings: MachineRecordings;
   readonly debugger: MachineDebugger;
   readonly output: OutputMeter;
+  readonly agent: MachineAgent;
   readonly send: Send;
   private readonly consolePort: ConsolePort;
   private readonly gate: OutputGate;
@@ -74,6 +83,7 @@ export class RunningMachine {
     const port = configuration.consolePort;
     this.consolePort = port;
     this.input = new InputQueue({ core, port, untilListening, handOver: (bytes) => this.runner.input(port, bytes) });
+    this.agent = makeAgent(core, (bytes) => this.runner.input('agent', bytes));
     this.checkpoints = makeCheckpointer(parts);
     this.prefetch = new Prefetch(core.ram, from?.pages.hotPages ?? []);
     this.trace = makeTrace(parts, this.output);
@@ -92,6 +102,7 @@ export class RunningMachine {
   continueAs({ identity, clock }: Required<ContinueOptions>): void {
     this.runner.followWall(clock);
     if (identity === 'same') return;
+    this.agent.begin();
     this.takesFreshIdentity = true;
     for (const event of freshIdentityEvents()) this.runner.enqueue(event);
   }
@@ -111,6 +122,16 @@ export class RunningMachine {
       this.output.sent(bytes.length);
       this.send({ kind: 'output', port, bytes }, [bytes.buffer]);
     });
+  }
+
+  /** The guest's agent said something. */
+  hearAgent(view: Uint8Array): void {
+    const bytes = new Uint8Array(view);
+    this.gate.release(bytes.length, () => this.agent.receive(bytes));
+  }
+
+  agentOpened(isOpen: boolean): void {
+    this.gate.release(0, () => this.agent.opened(isOpen));
   }
 
   private afterRound(): void {
