@@ -28,7 +28,7 @@ export interface SpawnOptions {
   readonly user?: string;
   /** It gets a terminal of this size; what it prints on standard error then comes with standard output. */
   readonly terminal?: TerminalSize;
-  /** For how many milliseconds an agent is waited for that has not answered yet, as while a guest boots. Default 30000. */
+  /** So many milliseconds an agent is waited for that has not answered yet, as while a guest boots. Default 30000. */
   readonly agentTimeoutMs?: number;
 }
 
