@@ -78,7 +78,7 @@ describe('the package', () => {
   it('has what its users need, and nothing else', () => {
     const paths = packed.files.map(({ path }) => path);
     const expected =
-      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/godwit|dist\/interpreter\.wasm|dist\/.*\.(js|d\.ts))$/;
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/godwit|guest-agent\/(godwit-agent|README\.md)|dist\/interpreter\.wasm|dist\/.*\.(js|d\.ts))$/;
     expect(paths.filter((path) => !expected.test(path))).toEqual([]);
     expect(paths).toContain('dist/interpreter.wasm');
     expect(paths.filter((path) => /^dist\/(src|bench|test)\//.test(path))).toEqual([]);
