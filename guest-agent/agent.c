@@ -102,7 +102,7 @@ static void close_all(struct request *request) {
   for (int i = 0; i < 3; i++) close_file(&request->fd[i]);
 }
 
-/* Nobody waits for it: what it started is killed. Who writes a file ends by itself, and takes away what is not whole. */
+/* Nobody waits for it: it and what it started is killed. Who writes a file ends by itself, and takes away its part. */
 static void cancel(struct request *request) {
   if (!request->is_put) kill_all(request, SIGKILL);
   close_all(request);
@@ -280,7 +280,8 @@ static void begin_session(u32 number) {
 
 static void resize(struct request *request, const u8 *payload) {
   struct window_size size = {(u16)half_at(payload), (u16)half_at(payload + 2), 0, 0};
-  if (request->terminal && request->fd[INPUT_STREAM] >= 0) CALL3(SYS_ioctl, request->fd[INPUT_STREAM], TIOCSWINSZ, &size);
+  int fd = request->fd[INPUT_STREAM];
+  if (request->terminal && fd >= 0) CALL3(SYS_ioctl, fd, TIOCSWINSZ, &size);
 }
 
 static void receive_for(struct request *request, u32 type, const u8 *payload, u32 length) {
@@ -510,5 +511,6 @@ __attribute__((used, noreturn)) void agent(void) {
   for (;;) serve();
 }
 
-__asm__(".section .text.start\n.globl _start\n_start:\n.option push\n.option norelax\nlla gp, __global_pointer$\n.option pop\n"
+__asm__(".section .text.start\n.globl _start\n_start:\n"
+        ".option push\n.option norelax\nlla gp, __global_pointer$\n.option pop\n"
         "andi sp, sp, -16\ncall agent\n.text\n");

@@ -8,7 +8,7 @@
  *
  * The host chooses the session, a random number, and begins it with HELLO behind as many zeros as the longest frame
  * has bytes: an agent that is in the midst of a frame comes to its end. It kills what belongs to the session before,
- * and answers with HELLO. Frames of another session are ignored. An agent that has just started says HELLO of session 0.
+ * and answers with HELLO. Frames of another session are ignored. One that has just started says HELLO of session 0.
  *
  * Both sides send no more than they were given credit for: each stream begins with WINDOW bytes.
  */

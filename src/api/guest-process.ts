@@ -1,5 +1,6 @@
 /** Programs in a guest, by its agent. */
 import { fromBase64 } from '../common/base64.ts';
+import type { CancellationSignal } from '../common/cancellation.ts';
 import { GodwitError } from '../common/errors.ts';
 import type { ActionName, MachineActions } from './actions.ts';
 import type { AgentStart, GuestExit } from './agent.ts';
@@ -28,7 +29,7 @@ export interface SpawnOptions {
   readonly user?: string;
   /** It gets a terminal of this size; what it prints on standard error then comes with standard output. */
   readonly terminal?: TerminalSize;
-  /** For how many milliseconds an agent is waited for that has not answered yet, as while a guest boots. Default 30000. */
+  /** So many milliseconds an agent is waited for that has not answered yet, as while a guest boots. Default 30000. */
   readonly agentTimeoutMs?: number;
 }
 
@@ -39,7 +40,7 @@ export interface ExecOptions extends SpawnOptions {
   /** After so many milliseconds the command is killed, and `exec` rejects with GodwitError('state'). */
   readonly timeoutMs?: number;
   /** When it aborts, the command is killed, and `exec` rejects with GodwitError('state'). */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancellationSignal;
   /** With more output than that the command is killed, and `exec` rejects with GodwitError('limit'). Default 64 MiB. */
   readonly maxBytes?: number;
 }
@@ -54,16 +55,21 @@ export interface GuestStatus {
 
 /** What came of a command. */
 export interface ExecResult extends GuestStatus {
-  /** As text in UTF-8. */
+  /** What it printed on standard output, as text in UTF-8. */
   readonly stdout: string;
+  /** The same of standard error. */
   readonly stderr: string;
+  /** What it printed on standard output, as it is. */
   readonly stdoutBytes: Uint8Array;
+  /** The same of standard error. */
   readonly stderrBytes: Uint8Array;
 }
 
 /** What a program printed, piece by piece. */
 export interface GuestOutput {
+  /** Where. */
   readonly stream: 'stdout' | 'stderr';
+  /** A piece of it, which may end in the midst of a character. */
   readonly bytes: Uint8Array;
 }
 
@@ -157,6 +163,7 @@ export class GuestProcess implements AsyncIterable<GuestOutput> {
     this.exited.catch(() => {});
   }
 
+  /** What it prints, piece by piece. When that is not read to its end the program is killed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<GuestOutput, void, undefined> {
     const { ask, request } = this;
     let ended = false;

@@ -1,7 +1,7 @@
 /** The library's surface that is the same on all platforms. */
 
 export { formatByteSize, parseByteSize } from '../common/byte-size.ts';
-export type { Cancellation } from '../common/cancellation.ts';
+export type { Cancellation, CancellationSignal } from '../common/cancellation.ts';
 export { type ErrorCode, GodwitError } from '../common/errors.ts';
 export type { TranslatorStatistics } from '../execute/jit/translator.ts';
 export type { RegionExitName } from '../hart/decoded-slots.ts';

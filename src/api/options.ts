@@ -50,8 +50,8 @@ export interface MachineOptions {
   /** Size of the virtio console to begin with. Default 80 by 24. */
   readonly terminal?: TerminalSize;
   /**
-   * It has a port for the agent in its guest, which `exec` and `copyIn` need. Default: true, unless it has as many disks
-   * as there is room for.
+   * It has a port for the agent in its guest, which `exec` and `copyIn` need. Default: true, unless its disks take all
+   * the room that there is.
    */
   readonly agent?: boolean;
   /** All random numbers of the machine follow from it: 32 bytes, 64 hexadecimal digits, or any text. Default: fresh. */

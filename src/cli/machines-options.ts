@@ -30,8 +30,8 @@ Examples:
 `;
 
 const COPY_HELP = `
-Into a folder that exists, under the source's name, or else as the path that is given. A file appears under its name when
-it is whole. Links are copied as links. In the guest all belongs to root.
+Into a folder that exists, under the source's name, or else as the path that is given. A file appears under its name
+when it is whole. Links are copied as links. In the guest all belongs to root.
 
 Examples:
   godwit cp site web1:/srv

@@ -32,7 +32,7 @@ const VIRT_1: BoardVersion = {
 
 const BOARD_VERSIONS: readonly BoardVersion[] = [VIRT_1];
 
-/** Slots: disks from the first on, then the console, the random number generator, and the agent's port if there is one. */
+/** Slots: disks from the first on, then the console, the random number generator, and the agent's port if any. */
 const CONSOLE_AND_ENTROPY = 2;
 
 export function disksMaximum({ virtioSlots }: BoardVersion, hasAgent = false): number {

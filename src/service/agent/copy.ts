@@ -1,5 +1,6 @@
 /** Copies files and folders between the host and a guest, by the guest's agent. */
 import { type AskAgent, type GuestOutput, GuestProcess } from '../../api/guest-process.ts';
+import type { CancellationSignal } from '../../common/cancellation.ts';
 import { type ErrorCode, GodwitError } from '../../common/errors.ts';
 import { platform } from '../../platform/platform.ts';
 import type { HostTrees } from '../../platform/trees.ts';
@@ -12,7 +13,7 @@ export interface CopyOptions {
   /** Told now and then how far it is. */
   readonly onProgress?: (progress: TreeProgress) => void;
   /** Gives the copy up: no file is there in part. */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancellationSignal;
   /** For how many milliseconds an agent is waited for that has not answered yet. Default 30000. */
   readonly agentTimeoutMs?: number;
 }
@@ -180,10 +181,10 @@ class Guard {
   isOver = false;
   private isGivenUp = false;
   private readonly error: GodwitError;
-  private readonly signal: AbortSignal | undefined;
+  private readonly signal: CancellationSignal | undefined;
   private readonly abort: () => void;
 
-  constructor(process: GuestProcess, signal: AbortSignal | undefined, why: string) {
+  constructor(process: GuestProcess, signal: CancellationSignal | undefined, why: string) {
     this.error = new GodwitError('state', why);
     this.signal = signal;
     this.abort = () => {

@@ -13,6 +13,7 @@ const KINDS: ReadonlyMap<string, SourceEntry['kind']> = new Map(
 );
 const END = 'e';
 
+/** How far a copy is. */
 export interface TreeProgress {
   /** Bytes of files so far. */
   readonly doneBytes: number;
