@@ -17,7 +17,7 @@ const reason = 'reason' in images ? images.reason : undefined;
 const KEPT_MS = 15_000;
 /** A busy host takes its time to answer. */
 const ANSWER_SECONDS = 5;
-/** A guest that is not at rest yet takes no steps. */
+/** So often the clocks are asked for before they are wrong. */
 const QUESTIONS_MAXIMUM = 50;
 
 const ALL = IDENTITIES.flatMap((identity) => CLOCKS.map((clock) => ({ identity, clock })));
@@ -72,11 +72,9 @@ describe.skipIf(reason)(`machines that go on${reason ? ` (skipped: ${reason})` :
     await machine.start();
     const first = await ask(machine);
     let { behindSeconds, dateBehindSeconds } = first;
-    for (
-      let asked = 0;
-      asked < QUESTIONS_MAXIMUM && clock === 'steps' && dateBehindSeconds >= ANSWER_SECONDS;
-      asked++
-    ) {
+    // An answer takes its time on a busy host, and so does the agent.
+    const isLate = () => Math.max(behindSeconds, dateBehindSeconds) >= ANSWER_SECONDS;
+    for (let asked = 0; asked < QUESTIONS_MAXIMUM && clock !== 'keep' && isLate(); asked++) {
       await delay(200);
       ({ behindSeconds, dateBehindSeconds } = await ask(machine));
     }
@@ -91,9 +89,11 @@ describe.skipIf(reason)(`machines that go on${reason ? ` (skipped: ${reason})` :
     { behindSeconds, dateBehindSeconds, isAnother }: Observed,
   ): void => {
     expect(isAnother).toBe(identity === 'fresh');
-    if (clock === 'keep') expect(behindSeconds).toBeGreaterThan(KEPT_MS / 1000 - 1);
-    else expect(behindSeconds).toBeLessThan(ANSWER_SECONDS);
-    if (clock === 'steps') expect(dateBehindSeconds).toBeLessThan(ANSWER_SECONDS);
+    // `date` is right by the agent, or by steps.
+    for (const seconds of [behindSeconds, dateBehindSeconds]) {
+      if (clock === 'keep') expect(seconds).toBeGreaterThan(KEPT_MS / 1000 - 1);
+      else expect(seconds).toBeLessThan(ANSWER_SECONDS);
+    }
   };
 
   it.each(ALL)('restored: identity $identity, clock $clock', async (options) => {

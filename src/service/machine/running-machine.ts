@@ -72,7 +72,9 @@ export class RunningMachine {
     this.gate = parts.gate ?? OPEN_GATE;
     const loop = new MachineLoop(() => this.afterRound());
     this.recordings = makeRecordings(parts, loop, (listener) => this.runner.listen(listener));
-    this.runner = new LiveRunner(core, platform().clock, loop);
+    this.runner = new LiveRunner(core, platform().clock, loop, {
+      onWallSet: (wallNanoseconds) => this.agent.setClock(wallNanoseconds),
+    });
     this.debugger = new MachineDebugger({
       core,
       runner: this.runner,
