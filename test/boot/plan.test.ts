@@ -196,6 +196,20 @@ describe('firmware', () => {
     expect(memory.readU64(plan.registers.a2 + 16n)).toBe(0x8080_0000n);
   });
 
+  it('that only starts a kernel is refused without one', () => {
+    const banner = new TextEncoder().encode('\0\0OOpenSBI v%d.%d\n');
+    const payload = new Uint8Array(0x20_0000 + 4);
+    payload.set(banner, 100);
+    const memoryBytes = 64 * MIB;
+    const jump = payload.slice(0, 0x20_0000);
+    for (const alone of [jump, elfFile(0x8000_0000n, [{ address: 0x8000_0000n, bytes: jump }])]) {
+      const refused = error({ memoryBytes, bios: alone });
+      expect(refused).toMatchObject({ code: 'usage', message: 'The firmware starts a kernel, and there is none.' });
+      expect(planned({ memoryBytes, bios: alone, kernel: KERNEL }).plan.entry).toBe(0x8000_0000n);
+    }
+    expect(planned({ memoryBytes, bios: payload }).plan.entry).toBe(0x8000_0000n);
+  });
+
   it('runs in memory too small for alignment', () => {
     planned({ memoryBytes: 64 * 1024, bios: CODE });
     planned({ memoryBytes: 8192, bios: CODE });

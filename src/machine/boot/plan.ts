@@ -13,6 +13,7 @@ import { type AddressRange, type BoardDescription, boardDeviceTree } from './dev
 import type { ElfEntry } from './elf-program.ts';
 import { FDT_ALIGNMENT_BYTES } from './fdt.ts';
 import { FIRMWARE_INFO_BYTES, firmwareInfo } from './firmware-info.ts';
+import { onlyStartsKernel } from './firmware-kind.ts';
 import { type BootImage, readBootImage } from './images.ts';
 import { LINUX_ALIGNMENT_BYTES, LINUX_COMMAND_LINE_BYTES } from './linux-image.ts';
 import { RAM_BASE } from './memory-map.ts';
@@ -61,6 +62,9 @@ export function planBoot(request: BootRequest): BootPlan {
   const pieces: LoadedPiece[] = [];
   const { elfEntry = 'lowest-address' } = request;
   const bios = request.bios && placeFirmware({ ram, pieces, elfEntry }, read('the firmware', request.bios, request));
+  if (request.bios && !request.kernel && onlyStartsKernel(request.bios, request.memoryBytes)) {
+    throw new GodwitError('usage', 'The firmware starts a kernel, and there is none.', { hint: 'Give a kernel, too.' });
+  }
   const kernelImage = request.kernel && read('the kernel', request.kernel, request);
   if (kernelImage?.kind === 'linux') requireCommandLine(request.bootArguments ?? '');
   const kernel = kernelImage && placeKernel({ ram, pieces, elfEntry }, kernelImage, bios?.end);
