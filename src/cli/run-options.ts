@@ -82,7 +82,10 @@ export function addRunOptions(command: Command): Command {
       collectDisk,
       [],
     )
-    .option('-k, --kernel <file>', "Linux Image, ELF or raw program (default: Debian's kernel)")
+    .option(
+      '-k, --kernel <file>',
+      "Linux Image, ELF or raw program (default: Debian's kernel, unless --bios needs none)",
+    )
     .option('-i, --initrd <file>', "initial RAM disk (default: godwit's own, with busybox)")
     .option('-a, --append <text>', "the kernel's command line, in place of the default one")
     .option('-b, --bios <file>', 'M-mode firmware such as OpenSBI, in place of the built-in SBI')

@@ -17,7 +17,7 @@ export async function run(options: RunOptions): Promise<number> {
   const trace = options.traceFile === undefined ? undefined : await TraceFile.open(options.traceFile);
   try {
     const size = terminalSize(process.stdout);
-    const files = await bootFiles(options, size && { ...size, name: process.env.TERM });
+    const files = await bootFiles(options, memoryBytes, size && { ...size, name: process.env.TERM });
     try {
       const disks = disksOf(options, files).map(({ path }) => resolve(path));
       const facts = { console: options.console, memoryBytes, disks };

@@ -19,8 +19,8 @@ import { MTIMECMP } from '../hart/layout.ts';
 import type { PlainData, Stateful } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { type BoardVersion, disksMaximum } from './board-versions.ts';
-import type { BoardDescription } from './boot/device-tree.ts';
 import * as map from './boot/memory-map.ts';
+import type { BootRequest } from './boot/plan.ts';
 import type { Hart } from './hart.ts';
 
 export interface DiskDescription {
@@ -125,10 +125,10 @@ export class Board implements Stateful {
     if (count > 0) this.bus.add(map.virtioSlotRegion(this.usedSlots).base, new EmptyVirtioSlots(count));
   }
 
-  /** What of the device tree follows from the board. */
-  get description(): Pick<BoardDescription, 'isa' | 'mmu' | 'virtioSlots'> {
-    const { isa, mmu, virtioSlotsShown } = this.version;
-    return { isa, mmu, virtioSlots: Math.max(virtioSlotsShown, this.usedSlots) };
+  /** What of booting follows from the board. */
+  get description(): Pick<BootRequest, 'isa' | 'mmu' | 'virtioSlots' | 'elfEntry'> {
+    const { isa, mmu, virtioSlotsShown, elfEntry } = this.version;
+    return { isa, mmu, elfEntry, virtioSlots: Math.max(virtioSlotsShown, this.usedSlots) };
   }
 
   /** All devices to the state after power-on. */

@@ -1,5 +1,6 @@
 import type { ImageSource, MachineConfiguration } from '../../api/options.ts';
 import { GodwitError } from '../../common/errors.ts';
+import { onlyStartsKernel } from '../../machine/boot/firmware-kind.ts';
 import type { Images } from '../../machine/linux.ts';
 import type { FileSource } from '../../platform/files.ts';
 import { platform } from '../../platform/platform.ts';
@@ -59,6 +60,20 @@ export class MachineFiles {
   close(): void {
     for (const image of this.images.values()) image.close();
     this.images.clear();
+  }
+}
+
+/**
+ * Whether this firmware does nothing without a kernel beside it. A pipe is not asked: it gives what it has only once.
+ * Throws GodwitError for what cannot be read or is no firmware.
+ */
+export async function firmwareNeedsKernel(bios: string, memoryBytes: number): Promise<boolean> {
+  if ((await platform().files.look(bios))?.kind !== 'file') return false;
+  const files = await MachineFiles.open({ bios });
+  try {
+    return onlyStartsKernel(files.read().bios!, memoryBytes);
+  } finally {
+    files.close();
   }
 }
 
