@@ -12,6 +12,7 @@ import { GodwitError } from '../../../common/errors.ts';
 import { basename, dirname, isAbsolute } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, createQcow2, type DiskFormat, Qcow2Disk } from '../index.ts';
+import { machineSizeOf } from '../sectors.ts';
 import { MAX_CHAIN_LENGTH, type OpenImage } from './image.ts';
 
 /** The name of a parent that the overlay is to be brought back into. */
@@ -109,7 +110,7 @@ async function makeOverlay(parent: OpenImage, path: string, place: OverlayPlace)
       path: backingName(path, place),
       format: parent.disk.format,
     };
-    await createQcow2(draft, { sizeBytes: parent.disk.sizeBytes, backing });
+    await createQcow2(draft, { sizeBytes: machineSizeOf(parent.disk), backing });
     const disk = await Qcow2Disk.open(draft, { openBacking: async () => new BorrowedDisk(parent.disk) });
     await draft.replace();
     parent.file.movedTo(place.parentPath);

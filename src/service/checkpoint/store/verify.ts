@@ -1,4 +1,5 @@
 import { openDisk } from '../../../backend/disk/live/open-disk.ts';
+import { wholeSectors } from '../../../backend/disk/sectors.ts';
 import { type CheckpointChain, closeChain } from '../../../checkpoint/chain.ts';
 import type { CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { isForeseen } from '../../../common/errors.ts';
@@ -65,7 +66,8 @@ async function verifyDisks(store: string, meta: CheckpointMeta): Promise<string[
     try {
       const disk = await openDisk(place, { readonly: true, format });
       await disk.close();
-      if (disk.sizeBytes !== sizeBytes) problems.push(`The disk ${place} has another size than it had.`);
+      if (wholeSectors(disk.sizeBytes) !== wholeSectors(sizeBytes))
+        problems.push(`The disk ${place} has another size than it had.`);
     } catch (error) {
       problems.push(messageOf(error));
     }
