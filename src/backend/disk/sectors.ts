@@ -8,6 +8,11 @@ export function wholeSectors(sizeBytes: number): number {
   return Math.ceil(sizeBytes / SECTOR_BYTES) * SECTOR_BYTES;
 }
 
+/** What a machine sees of a size that it was told. */
+export function sectorsOf(sizeBytes: number): number {
+  return Math.floor(sizeBytes / SECTOR_BYTES) * SECTOR_BYTES;
+}
+
 /** What a machine sees of a disk, before it leaves out what is no whole sector. */
 export function machineSizeOf({ format, sizeBytes }: Pick<Disk, 'format' | 'sizeBytes'>): number {
   return format === 'raw' ? wholeSectors(sizeBytes) : sizeBytes;

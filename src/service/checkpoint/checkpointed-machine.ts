@@ -101,9 +101,10 @@ export async function openCheckpointed(request: RestoreConfiguration): Promise<C
     const { translation, diskFolder } = request;
     const { configuration, serials } = readMachine(meta.machine, { memoryBytes: meta.memoryBytes, translation });
     const restored = meta.disks.map(
-      ({ path, format, readonly }, i): RestoredDisk => ({
+      ({ path, format, sizeBytes, readonly }, i): RestoredDisk => ({
         path: store.diskPath(path),
         format,
+        sizeBytes,
         readonly,
         serial: serials[i] ?? '',
       }),

@@ -103,7 +103,7 @@ export class Checkpointer {
       const { configured } = this.disks;
       return {
         snapshot,
-        disks: { frozen: frozen.all.map(({ path, format }) => ({ path, format })), configured },
+        disks: { frozen: frozen.all.map(({ path, format, sizeBytes }) => ({ path, format, sizeBytes })), configured },
         pauseMs,
       };
     } catch (error) {

@@ -78,11 +78,15 @@ async function refuseImpossible(parent: OpenImage, { byLink }: OverlayPlace): Pr
       hint: `Open ${path} itself, or give it an absolute name with "qemu-img rebase -u".`,
     });
   }
-  if (parent.under.length + 1 >= MAX_CHAIN_LENGTH) {
-    throw new GodwitError('limit', `The disk ${path} lies over ${parent.under.length} others already.`, {
-      hint: 'Let checkpoints copy the disk, or shorten the chain with "godwit disk commit" when the machine has ended.',
-    });
-  }
+  refuseLongChain(parent);
+}
+
+/** One more image lies over it then. */
+export function refuseLongChain({ file, under }: OpenImage): void {
+  if (under.length + 1 < MAX_CHAIN_LENGTH) return;
+  throw new GodwitError('limit', `The disk ${file.realPath} lies over ${under.length} others already.`, {
+    hint: 'Let checkpoints copy the disk, or shorten the chain with "godwit disk commit" when the machine has ended.',
+  });
 }
 
 /** Gives the parent its second name. A relative name of its own backing file binds it to its folder. */
