@@ -4,6 +4,7 @@ import { type CheckpointChain, closeChain } from '../../../checkpoint/chain.ts';
 import type { CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { isForeseen } from '../../../common/errors.ts';
 import { platform } from '../../../platform/platform.ts';
+import { changesOf } from '../rests.ts';
 import { absolutePath, type StoredCheckpoint } from './inventory.ts';
 import { machineFile, openStoredChain } from './stored-chain.ts';
 
@@ -31,6 +32,7 @@ export async function verifyCheckpoint(store: string, checkpoint: StoredCheckpoi
       problems.push(messageOf(error));
     }
     problems.push(...(await verifyDisks(store, meta)));
+    problems.push(...(await changesOf(meta, 'content')));
   }
   return { id, problems, checkedBytes };
 }
