@@ -4,6 +4,8 @@ import type { PlainData } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { PAGE_BYTES } from './pages/layout.ts';
 
+export type { BootFileUse, FilePin } from '../common/file-pin.ts';
+
 /** An image that a disk of the machine was at. It does not change any more. */
 export interface CheckpointDisk {
   /** Relative to the folder of all checkpoints, as in "<id>/disk0.qcow2", or absolute where it lies elsewhere. */

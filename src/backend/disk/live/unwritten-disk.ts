@@ -1,7 +1,7 @@
 import { violation } from '../../../common/invariant.ts';
 import type { Disk, Extent } from '../disk.ts';
 import { extentAt } from '../extent.ts';
-import { readonlyError } from '../range.ts';
+import { assertRange, readonlyError } from '../range.ts';
 
 /** A disk that has nothing of its own yet: it shows an image that others may show, too. Whoever writes does not get here. */
 export class UnwrittenDisk implements Disk {
@@ -18,12 +18,14 @@ export class UnwrittenDisk implements Disk {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
+    assertRange(this.sizeBytes, offset, into.length);
     const shownBytes = Math.min(into.length, Math.max(0, this.shown.sizeBytes - offset));
     into.fill(0, shownBytes);
     if (shownBytes > 0) await this.shown.read(offset, into.subarray(0, shownBytes));
   }
 
   async extentAt(offset: number, maxBytes: number, imagesUnder: number): Promise<Extent> {
+    assertRange(this.sizeBytes, offset, maxBytes);
     if (imagesUnder === 0) return { kind: 'hole', lengthBytes: maxBytes };
     const shownBytes = this.shown.sizeBytes - offset;
     if (shownBytes <= 0) return { kind: 'zero', lengthBytes: maxBytes };
