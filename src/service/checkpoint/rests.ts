@@ -50,10 +50,24 @@ export function bootFilesOf({ rests = [] }: CheckpointMeta): BootFile[] {
 }
 
 /** Sentences: what is not as it was. */
-export async function changesOf(meta: CheckpointMeta, depth: PinDepth): Promise<string[]> {
+export function changesOf(meta: CheckpointMeta, depth: PinDepth): Promise<string[]> {
+  return changesOfAll(
+    (meta.rests ?? []).filter((rest) => isNeeded(rest, meta)),
+    depth,
+  );
+}
+
+/** The same of what the machine boots from: it goes on all the same, until it resets itself. */
+export function bootChangesOf({ rests = [] }: Pick<CheckpointMeta, 'rests'>): Promise<string[]> {
+  return changesOfAll(
+    rests.filter(({ use }) => isBoot(use)),
+    'times',
+  );
+}
+
+async function changesOfAll(rests: readonly CheckpointRest[], depth: PinDepth): Promise<string[]> {
   const changes: string[] = [];
-  for (const rest of meta.rests ?? []) {
-    if (!isNeeded(rest, meta)) continue;
+  for (const rest of rests) {
     const change = await changeOf(rest.path, rest.pin, depth);
     if (change !== undefined) changes.push(`${NAMES[rest.use]} ${rest.path} ${change}.`);
   }
