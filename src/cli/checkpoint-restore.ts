@@ -30,7 +30,7 @@ export async function factsOf(reference: string, { store, disks }: RestoreComman
   return await withStore({ ...(store === undefined ? {} : { store }) }, async (opened) => {
     const { memoryBytes, meta } = await opened.show(reference);
     for (const change of await bootChangesOf(meta ?? {})) {
-      process.stderr.write(`godwit: ${change} The machine goes on, but it cannot be started again from that.\n`);
+      process.stderr.write(`godwit: ${change}\n`);
     }
     const images = meta?.disks ?? [];
     const paths = images.map(({ path, readonly }, index) =>

@@ -49,20 +49,20 @@ export function bootFilesOf({ rests = [] }: CheckpointMeta): BootFile[] {
   return rests.flatMap(({ path, use, pin }) => (isBoot(use) ? [{ path, use, pin }] : []));
 }
 
-/** Sentences: what is not as it was. */
-export function changesOf(meta: CheckpointMeta, depth: PinDepth): Promise<string[]> {
-  return changesOfAll(
-    (meta.rests ?? []).filter((rest) => isNeeded(rest, meta)),
-    depth,
-  );
+/** Sentences: what of its disks is not as it was, so that nobody can go on from the checkpoint. */
+export function diskChangesOf(meta: CheckpointMeta, depth: PinDepth): Promise<string[]> {
+  const images = (meta.rests ?? []).filter((rest) => !isBoot(rest.use) && isNeeded(rest, meta));
+  return changesOfAll(images, depth);
 }
 
-/** The same of what the machine boots from: it goes on all the same, until it resets itself. */
-export function bootChangesOf({ rests = [] }: Pick<CheckpointMeta, 'rests'>): Promise<string[]> {
-  return changesOfAll(
-    rests.filter(({ use }) => isBoot(use)),
-    'times',
-  );
+/** The same of what the machine boots from. It goes on all the same, until it resets itself. */
+export async function bootChangesOf(
+  { rests = [] }: Pick<CheckpointMeta, 'rests'>,
+  depth: PinDepth = 'times',
+): Promise<string[]> {
+  const files = rests.filter(({ use }) => isBoot(use));
+  const changes = await changesOfAll(files, depth);
+  return changes.map((change) => `${change} The machine goes on, but it cannot be started again from that.`);
 }
 
 async function changesOfAll(rests: readonly CheckpointRest[], depth: PinDepth): Promise<string[]> {
