@@ -1,8 +1,8 @@
 /**
- * Pins: how files were that a checkpoint rests on, so that it can be told later whether they still are. Size and time of
- * the last change are looked at each time. The checksum tells more: of a small file it is of all its bytes, so that a
- * file with another time may still be the same; of a large one it is of samples, since nobody waits until gigabytes are
- * read (docs/CHECKPOINTS.md says what that leaves open).
+ * Pins: how files were that a checkpoint rests on, so that it can be told later whether they still are. Size and time
+ * of the last change are looked at each time. The checksum tells more: of a small file it is of all its bytes, so that
+ * a file with another time may still be the same; of a large one it is of samples, since nobody waits until gigabytes
+ * are read (docs/CHECKPOINTS.md says what that leaves open).
  */
 import type { FilePin } from '../../common/file-pin.ts';
 import type { ByteSource } from '../../platform/byte-source.ts';

@@ -3,8 +3,8 @@ import { BorrowedDisk, createQcow2, Qcow2Disk } from '../index.ts';
 import type { OpenImage } from './image.ts';
 
 /**
- * Makes an empty image over another, at a path that must not exist, for what is written from now on. Nobody will need it
- * when this process has ended: it is not brought to stable storage, and it need not appear whole.
+ * Makes an empty image over another, at a path that must not exist, for what is written from now on. Nobody will need
+ * it when this process has ended: it is not brought to stable storage, and it need not appear whole.
  */
 export async function createOwnImage(path: string, below: OpenImage, sizeBytes: number): Promise<OpenImage> {
   const { files } = platform();

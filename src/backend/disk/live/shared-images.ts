@@ -1,6 +1,6 @@
 /**
- * Images that nobody writes any more, each open once for all in this thread that read it. So a hundred machines over one
- * chain of images have as many files open, and read as many tables, as one.
+ * Images that nobody writes any more, each open once for all in this thread that read it. So a hundred machines over
+ * one chain of images have as many files open, and read as many tables, as one.
  */
 import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk } from '../borrowed-disk.ts';

@@ -3,7 +3,7 @@ import type { Disk, Extent } from '../disk.ts';
 import { extentAt } from '../extent.ts';
 import { assertRange, readonlyError } from '../range.ts';
 
-/** A disk that has nothing of its own yet: it shows an image that others may show, too. Whoever writes does not get here. */
+/** A disk that has nothing of its own yet: it shows an image that others may show, too. Writes do not get here. */
 export class UnwrittenDisk implements Disk {
   readonly format: Disk['format'];
   readonly sizeBytes: number;
