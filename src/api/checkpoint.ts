@@ -30,6 +30,20 @@ export const CHECKPOINT_OPTIONS: Schema<CheckpointOptions> = object({
   apart: optional(flag()),
 });
 
+/** A file that a checkpoint rests on. */
+export interface RestReport {
+  /** Absolute. */
+  readonly path: string;
+  /** A disk's image, an image under one, or what the machine boots from when it resets itself. */
+  readonly use: 'disk' | 'base' | 'kernel' | 'initrd' | 'firmware';
+  /**
+   * 'kept': it belongs to the checkpoint now, and its mode says that nobody is to write it. 'copied': it is in the
+   * checkpoint. 'pinned': its size, time and checksum are written down; when it is not as it was, the checkpoint can't
+   * be restored, and `verify` says so.
+   */
+  readonly how: 'kept' | 'copied' | 'pinned';
+}
+
 /** A checkpoint that was made. */
 export interface CheckpointReport {
   /** 16 hexadecimal digits. */
@@ -44,6 +58,8 @@ export interface CheckpointReport {
   readonly wallMs: number;
   /** Size of the checkpoint's file; images of disks are not in it. */
   readonly fileBytes: number;
+  /** What it rests on beside that file. */
+  readonly restsOn: readonly RestReport[];
 }
 
 /** How far a checkpoint is that is being made. */

@@ -18,6 +18,7 @@ export type {
   ForkOptions,
   IdentityChoice,
   RestoreOptions,
+  RestReport,
 } from './checkpoint.ts';
 export type { MachineConsole, WaitOptions } from './console.ts';
 export type { DebugOptions } from './debug.ts';

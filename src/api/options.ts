@@ -2,6 +2,7 @@
 
 import { parseByteSize } from '../common/byte-size.ts';
 import { GodwitError } from '../common/errors.ts';
+import type { BootFile } from '../common/file-pin.ts';
 import { OPTIMIZATION_NAMES, type Optimization, optimizationsWithout } from '../execute/jit/options.ts';
 import { CURRENT_BOARD, disksMaximum } from '../machine/board-versions.ts';
 import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine.ts';
@@ -111,6 +112,8 @@ export interface MachineConfiguration {
   readonly profile?: ProfileConfiguration;
   /** For a new machine: it has a port for an agent. */
   readonly hasAgent?: boolean;
+  /** How the files were that it booted from, where it has booted. */
+  readonly bootFiles?: readonly BootFile[];
 }
 
 export interface ProfileConfiguration {

@@ -1,6 +1,7 @@
 /** `godwit checkpoint restore`: a machine that goes on from a checkpoint, on this terminal until it ends. */
 import { resolve } from 'node:path';
 import type { ContinueOptions } from '../api/checkpoint.ts';
+import { bootChangesOf } from '../service/checkpoint/rests.ts';
 import { Machine } from '../service/machine/machine.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
 import { continueOptionsOf } from './continue-options.ts';
@@ -28,6 +29,9 @@ export async function restoreCheckpoint(reference: string, options: RestoreComma
 export async function factsOf(reference: string, { store, disks }: RestoreCommandOptions): Promise<SessionFacts> {
   return await withStore({ ...(store === undefined ? {} : { store }) }, async (opened) => {
     const { memoryBytes, meta } = await opened.show(reference);
+    for (const change of await bootChangesOf(meta ?? {})) {
+      process.stderr.write(`godwit: ${change}\n`);
+    }
     const images = meta?.disks ?? [];
     const paths = images.map(({ path, readonly }, index) =>
       readonly || disks === undefined ? opened.diskPath(path) : resolve(disks, `disk${index}.qcow2`),

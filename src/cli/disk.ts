@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { formatByteSize, parseByteSize } from '../api/index.ts';
 import { commitDisk } from '../backend/disk/live/commit.ts';
 import { openImage } from '../backend/disk/live/image.ts';
-import { createDisk } from '../backend/disk/live/open-disk.ts';
+import { createDisk, machineSizeOf, wholeSectors } from '../backend/disk/live/open-disk.ts';
 import { cancellable } from './cancellable.ts';
 
 export interface DiskCreateOptions {
@@ -14,7 +14,7 @@ export interface DiskCreateOptions {
 export async function diskCreate(path: string, size: string | undefined, options: DiskCreateOptions): Promise<void> {
   const { format, backing } = options;
   await createDisk(path, {
-    ...(size === undefined ? {} : { sizeBytes: parseByteSize("A disk's size", size) }),
+    ...(size === undefined ? {} : { sizeBytes: wholeSectors(parseByteSize("A disk's size", size)) }),
     ...(format === undefined ? {} : { format }),
     ...(backing === undefined ? {} : { backing: { path: resolve(backing) } }),
   });
@@ -24,7 +24,8 @@ export async function diskCreate(path: string, size: string | undefined, options
 export async function diskInfo(path: string): Promise<void> {
   const { disk, under } = await openImage(path, { readonly: true });
   try {
-    const size = `${formatByteSize(disk.sizeBytes)} (${disk.sizeBytes} bytes)`;
+    const sizeBytes = machineSizeOf(disk);
+    const size = `${formatByteSize(sizeBytes)} (${sizeBytes} bytes)`;
     const below = under.map((image) => `  over ${image.path} (${image.format})\n`).join('');
     process.stdout.write(`${path}: ${disk.format}, ${size}\n${below}`);
   } finally {

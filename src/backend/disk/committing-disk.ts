@@ -2,6 +2,7 @@ import { type Cancellation, throwIfCancelled } from '../../common/cancellation.t
 import { GodwitError } from '../../common/errors.ts';
 import type { Disk } from './disk.ts';
 import { RangeLock } from './range-lock.ts';
+import { machineSizeOf } from './sectors.ts';
 import { TRANSFER_BYTES, transferPiece } from './transfer.ts';
 
 /** Holes are passed over in steps of this size. */
@@ -31,7 +32,9 @@ export class CommittingDisk implements Disk {
   /** Set when the parent does not follow any more. */
   private failure: unknown;
 
-  /** `parent` is writable, and lies under the overlay. Nothing happens until `commit`. */
+  /**
+   * `parent` is writable, and lies under the overlay, which holds nothing past its end. Nothing happens until `commit`.
+   */
   constructor(overlay: Disk, parent: Disk) {
     this.format = overlay.format;
     this.sizeBytes = overlay.sizeBytes;
@@ -44,9 +47,10 @@ export class CommittingDisk implements Disk {
    * could not be written: the overlay must stay in use.
    */
   async commit(options: { signal?: Cancellation; onProgress?: (doneBytes: number) => void } = {}): Promise<void> {
-    while (this.cursor < this.sizeBytes) {
+    const commitBytes = Math.min(this.sizeBytes, machineSizeOf(this.parent));
+    while (this.cursor < commitBytes) {
       throwIfCancelled(options.signal, 'Committing the disk was called off');
-      await this.step();
+      await this.step(commitBytes);
       options.onProgress?.(this.cursor);
     }
     await this.parent.flush();
@@ -58,9 +62,9 @@ export class CommittingDisk implements Disk {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  private async step(): Promise<void> {
+  private async step(commitBytes: number): Promise<void> {
     const offset = this.cursor;
-    const end = Math.min(this.sizeBytes, offset + STEP_BYTES);
+    const end = Math.min(commitBytes, offset + STEP_BYTES);
     await this.ranges.run(offset, end - offset, async () => {
       this.assertFollowing();
       this.cursor = await transferPiece(this.overlay, this.parent, { offset, end }, RULES);

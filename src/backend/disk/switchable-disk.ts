@@ -1,5 +1,6 @@
 import { GodwitError } from '../../common/errors.ts';
 import type { Disk } from './disk.ts';
+import { machineSizeOf } from './sectors.ts';
 
 /** How a disk is replaced. */
 export interface SwitchOptions {
@@ -79,7 +80,7 @@ export class SwitchableDisk implements Disk {
   /** Shows this disk, to begin with. */
   constructor(disk: Disk) {
     this.format = disk.format;
-    this.sizeBytes = disk.sizeBytes;
+    this.sizeBytes = machineSizeOf(disk);
     this.readonly = disk.readonly;
     this.reign = new Reign(disk);
   }
@@ -118,7 +119,7 @@ export class SwitchableDisk implements Disk {
 
   /** Takes effect before it returns: what is asked for from now on goes to `other`, in its turn. */
   switchTo(other: Disk, options: SwitchOptions = {}): Switched {
-    if (other.sizeBytes !== this.sizeBytes || other.readonly !== this.readonly) {
+    if (machineSizeOf(other) !== this.sizeBytes || other.readonly !== this.readonly) {
       throw new GodwitError('usage', 'A disk can be replaced under a machine only by one of the same size and use.');
     }
     const old = this.reign;

@@ -54,7 +54,7 @@ async function look(path: string): Promise<FileInfo | undefined> {
       kind: kindOf(stats),
       sizeBytes: Number(stats.size),
       storedBytes: Number(stats.blocks) * BLOCK_BYTES,
-      modifiedMs: Number(stats.mtimeMs),
+      modifiedMs: Number(stats.mtimeNs / 1000n) / 1000,
       identity: fileIdentity(stats),
       isProtected: (stats.mode & 0o222n) === 0n,
     };

@@ -2,12 +2,15 @@
 import type { DiskConfiguration, ImageSource, MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { SEED_BYTES } from '../../api/seed.ts';
 import { GodwitError } from '../../common/errors.ts';
+import type { BootFile } from '../../common/file-pin.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import { bootImages, type Images } from '../../machine/linux.ts';
 import { platform } from '../../platform/platform.ts';
 import type { PlainData } from '../../state/plain-data.ts';
 import { StateReader } from '../../state/state-reader.ts';
 import { MachineDisks, type RestoredDisk } from '../disk/machine-disks.ts';
+import { isPinned } from './file-pins.ts';
+import { bootFilesOf, refuseChangedImages } from './rests.ts';
 import { CheckpointStore, type OpenCheckpoint } from './store/store.ts';
 
 const VERSION = 1;
@@ -20,7 +23,7 @@ const MAXIMUM_TERMINAL = 0xffff;
 /** What cannot be told from a machine's state. */
 export type MachineDescription = Pick<
   MachineConfiguration,
-  'consolePort' | 'terminal' | 'bootArguments' | 'kernel' | 'initrd' | 'bios' | 'disks'
+  'consolePort' | 'terminal' | 'bootArguments' | 'kernel' | 'initrd' | 'bios' | 'disks' | 'bootFiles'
 >;
 
 /** Images are needed again only when the guest resets itself; those given by path are named. */
@@ -99,17 +102,20 @@ export async function openCheckpointed(request: RestoreConfiguration): Promise<C
   try {
     const { meta } = opened;
     const { translation, diskFolder } = request;
+    await refuseChangedImages(meta);
     const { configuration, serials } = readMachine(meta.machine, { memoryBytes: meta.memoryBytes, translation });
     const restored = meta.disks.map(
-      ({ path, format, readonly }, i): RestoredDisk => ({
+      ({ path, format, sizeBytes, readonly }, i): RestoredDisk => ({
         path: store.diskPath(path),
         format,
+        sizeBytes,
         readonly,
         serial: serials[i] ?? '',
       }),
     );
     const disks = await MachineDisks.openRestored(restored, diskFolder);
-    return { configuration: { ...configuration, disks: disks.configured }, disks, opened, store: store.folder };
+    const machine = { ...configuration, disks: disks.configured, bootFiles: bootFilesOf(meta) };
+    return { configuration: machine, disks, opened, store: store.folder };
   } catch (error) {
     opened.pages.close();
     throw error;
@@ -133,9 +139,15 @@ export function resetFrom(configuration: MachineConfiguration): (core: MachineCo
 }
 
 /** What a machine boots from, read again. Undefined when that is not known; throws GodwitError when it is gone. */
-export function imagesOf({ kernel, initrd, bios, bootArguments }: MachineConfiguration): Images | undefined {
+export function imagesOf(configuration: MachineConfiguration): Images | undefined {
+  const { kernel, initrd, bios, bootArguments, bootFiles = [] } = configuration;
   if (kernel === undefined && bios === undefined) return undefined;
-  const images = { kernel: read(kernel), initrd: read(initrd), bios: read(bios) };
+  const read = (use: BootFile['use'], source: ImageSource | undefined) =>
+    readAsPinned(
+      source,
+      bootFiles.find((file) => file.use === use),
+    );
+  const images = { kernel: read('kernel', kernel), initrd: read('initrd', initrd), bios: read('firmware', bios) };
   return {
     ...(images.kernel && { kernel: images.kernel }),
     ...(images.initrd && { initrd: images.initrd }),
@@ -144,6 +156,11 @@ export function imagesOf({ kernel, initrd, bios, bootArguments }: MachineConfigu
   };
 }
 
-function read(source: ImageSource | undefined): Uint8Array | undefined {
-  return typeof source === 'string' ? platform().files.readNow(source) : source;
+function readAsPinned(source: ImageSource | undefined, file: BootFile | undefined): Uint8Array | undefined {
+  if (typeof source !== 'string') return source;
+  const bytes = platform().files.readNow(source);
+  if (file === undefined || isPinned(bytes, file.pin)) return bytes;
+  throw new GodwitError('state', `The machine cannot be started again: ${source} is not what it booted from.`, {
+    hint: 'Put the file back as it was when the machine was started.',
+  });
 }

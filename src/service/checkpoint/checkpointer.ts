@@ -1,9 +1,9 @@
-import type { CheckpointOptions, CheckpointProgress, CheckpointReport } from '../../api/checkpoint.ts';
+import type { CheckpointOptions, CheckpointProgress, CheckpointReport, RestReport } from '../../api/checkpoint.ts';
 import type { FrozenDisk, PreparedOverlay } from '../../backend/disk/live/live-disk.ts';
-import type { CheckpointDisk } from '../../checkpoint/meta.ts';
+import type { CheckpointDisk, CheckpointRest } from '../../checkpoint/meta.ts';
 import { throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
-import { join, relative } from '../../common/paths.ts';
+import { isAbsolute, join, relative } from '../../common/paths.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import type { MachineSnapshot } from '../../machine/machine-snapshot.ts';
 import type { WrittenPages } from '../../memory/written-pages.ts';
@@ -12,6 +12,7 @@ import type { DisksToFork, MachineDisks } from '../disk/machine-disks.ts';
 import { describeMachine, type MachineDescription } from './checkpointed-machine.ts';
 import { copyName, FrozenDisks } from './frozen-disks.ts';
 import { ProgressMeter } from './progress-meter.ts';
+import { reportOf, restsOf } from './rests.ts';
 import type { CheckpointDraft } from './store/draft.ts';
 import { isStorePath } from './store/manifest.ts';
 import { type BeginOptions, CheckpointStore } from './store/store.ts';
@@ -103,7 +104,7 @@ export class Checkpointer {
       const { configured } = this.disks;
       return {
         snapshot,
-        disks: { frozen: frozen.all.map(({ path, format }) => ({ path, format })), configured },
+        disks: { frozen: frozen.all.map(({ path, format, sizeBytes }) => ({ path, format, sizeBytes })), configured },
         pauseMs,
       };
     } catch (error) {
@@ -177,7 +178,8 @@ export class Checkpointer {
         }
         const wallMs = clock.nowMs() - startedMs;
         const path = join(store.folder, draft.id);
-        return { id: draft.id, name, path, pauseMs: made.pauseMs, wallMs, fileBytes: made.fileBytes };
+        const { pauseMs, fileBytes, restsOn } = made;
+        return { id: draft.id, name, path, pauseMs, wallMs, fileBytes, restsOn };
       } catch (error) {
         await draft.abandon().catch(() => {});
         throw error;
@@ -230,8 +232,8 @@ export class Checkpointer {
     const written = apart ? undefined : this.core.ram.watchWrites();
     try {
       const frozen = await FrozenDisks.waitFor(switched);
-      const fileBytes = await this.writeContent(making, { snapshot, frozen, createdAtMs });
-      return { written, pauseMs, fileBytes, frozen };
+      const { fileBytes, restsOn } = await this.writeContent(making, { snapshot, frozen, createdAtMs });
+      return { written, pauseMs, fileBytes, restsOn, frozen };
     } catch (error) {
       if (written) this.core.ram.unwatch(written);
       throw error;
@@ -240,18 +242,20 @@ export class Checkpointer {
     }
   }
 
-  /** Memory and disks side by side, while the machine goes on. Gives the size of the file. */
+  /** Memory and disks side by side, while the machine goes on. Gives the size of the file, and what it rests on. */
   private async writeContent(
     { draft, name, folder, signal }: Making,
     { snapshot, frozen, createdAtMs }: { snapshot: MachineSnapshot; frozen: FrozenDisks; createdAtMs: number },
-  ): Promise<number> {
+  ): Promise<{ fileBytes: number; restsOn: RestReport[] }> {
     const progress = new ProgressMeter(name, frozen.bytesToCopy, this.onProgress);
+    const rests = this.findRests(frozen.all, folder);
+    const disks = this.describeDisks(draft, frozen.all, folder);
     const content = {
       memory: snapshot.memory,
       state: snapshot.state,
       point: snapshot.point,
       machine: describeMachine(this.configuration),
-      disks: this.describeDisks(draft, frozen.all, folder),
+      disks,
       hotPages: this.core.recentPages(snapshot),
       createdAtMs,
     };
@@ -261,13 +265,21 @@ export class Checkpointer {
       onError: this.reportError,
     });
     const onProgress = (fileBytes: number): void => progress.update({ fileBytes });
-    const [memoryWritten, disksCopied] = await Promise.allSettled([
-      draft.write(content, { signal, onProgress }),
-      copied,
-    ]);
-    if (memoryWritten.status === 'fulfilled' && disksCopied.status === 'fulfilled') return memoryWritten.value;
+    const written = rests.then((found) => draft.write({ ...content, rests: found }, { signal, onProgress }));
+    const [memoryWritten, disksCopied] = await Promise.allSettled([written, copied]);
+    if (memoryWritten.status === 'fulfilled' && disksCopied.status === 'fulfilled') {
+      const copies = disks.filter(({ path }) => !isAbsolute(path)).map(({ path }) => join(folder, path));
+      return { fileBytes: memoryWritten.value, restsOn: reportOf(await rests, copies) };
+    }
     await frozen.returnToMachine(this.reportError);
     throw memoryWritten.status === 'rejected' ? memoryWritten.reason : (disksCopied as PromiseRejectedResult).reason;
+  }
+
+  private findRests(frozen: readonly FrozenDisk[], folder: string): Promise<CheckpointRest[]> {
+    const disks = frozen.map(({ path, backing, isKept }, i) => {
+      return { path, backing, isKept, readonly: this.disks.isReadonly(i) };
+    });
+    return restsOf(disks, this.configuration.bootFiles ?? [], (path) => isStorePath(relative(folder, path)));
   }
 
   /** Images that lie in the store are named relative to it, so that it knows who needs them. */

@@ -1,9 +1,11 @@
 import type { ImageSource, MachineConfiguration } from '../../api/options.ts';
 import { GodwitError } from '../../common/errors.ts';
+import type { BootFile } from '../../common/file-pin.ts';
 import { onlyStartsKernel } from '../../machine/boot/firmware-kind.ts';
 import type { Images } from '../../machine/linux.ts';
 import type { FileSource } from '../../platform/files.ts';
 import { platform } from '../../platform/platform.ts';
+import { pinLook } from '../checkpoint/file-pins.ts';
 
 const KINDS = { kernel: 'the kernel', initrd: 'the initrd', bios: 'the firmware' } as const;
 type Kind = keyof typeof KINDS;
@@ -25,6 +27,8 @@ interface Image {
  * ends the machine at its next reset: it would not be the same machine.
  */
 export class MachineFiles {
+  /** Those that have a path, as they were before they were opened. */
+  readonly bootFiles: BootFile[] = [];
   private readonly images: Map<Kind, Image>;
   private readonly bootArguments: string | undefined;
 
@@ -40,7 +44,9 @@ export class MachineFiles {
     try {
       for (const kind of Object.keys(KINDS) as Kind[]) {
         const source = configuration[kind];
-        if (source !== undefined) images.set(kind, await openImage(KINDS[kind], source));
+        if (source === undefined) continue;
+        if (typeof source === 'string') files.bootFiles.push(await bootFileOf(kind, source));
+        images.set(kind, await openImage(KINDS[kind], source));
       }
     } catch (error) {
       files.close();
@@ -75,6 +81,10 @@ export async function firmwareNeedsKernel(bios: string, memoryBytes: number): Pr
   } finally {
     files.close();
   }
+}
+
+async function bootFileOf(kind: Kind, path: string): Promise<BootFile> {
+  return { path, use: kind === 'bios' ? 'firmware' : kind, pin: await pinLook(path) };
 }
 
 async function openImage(what: string, source: ImageSource): Promise<Image> {

@@ -28,12 +28,13 @@ export interface ForkSeed extends Pick<ForkRequest, 'state' | 'disks' | 'parent'
 
 /** Opens everything. Throws GodwitError, with nothing left open. */
 export async function openMachine(
-  configuration: MachineConfiguration,
+  options: MachineConfiguration,
   send: Send,
   host: ThreadMachines,
   gate?: OutputGate,
 ): Promise<RunningMachine> {
-  const files = await MachineFiles.open(configuration);
+  const files = await MachineFiles.open(options);
+  const configuration: MachineConfiguration = { ...options, bootFiles: files.bootFiles };
   try {
     let first: Images | undefined = files.read();
     const untilListening = isLinux(first, configuration.memoryBytes);

@@ -188,7 +188,8 @@ async function openOverlaidDisk(): Promise<void> {
   try {
     const path = `${folder}/disk.qcow2`;
     await createDisk(path, { sizeBytes: SMALL_DISK_BYTES, temporary: true });
-    const disks = await MachineDisks.openRestored([{ path, format: 'qcow2', readonly: false, serial: '' }], undefined);
+    const disk = { path, format: 'qcow2', sizeBytes: SMALL_DISK_BYTES, readonly: false, serial: '' } as const;
+    const disks = await MachineDisks.openRestored([disk], undefined);
     await disks.close();
     await disks.removeTemporary();
   } finally {

@@ -19,6 +19,8 @@ export interface Qcow2Options {
   readonly?: boolean;
   /** Memory for L2 tables; 8 MiB when not given, which covers 64 GiB of the disk in clusters of 64 KiB. */
   tableCacheBytes?: number;
+  /** Nobody will need it after a crash of the host: it is not brought to stable storage. */
+  temporary?: boolean;
   /** Opens the file under this one, for reading. Needed only for images that have one. */
   openBacking?: (reference: BackingReference) => Promise<Disk>;
 }
@@ -60,7 +62,7 @@ export class Qcow2Disk implements Disk {
    * Takes over the file: closing the disk closes it, and the disks under it. When opening fails, the file stays open.
    */
   static async open(byteFile: ByteFile, options: Qcow2Options = {}): Promise<Qcow2Disk> {
-    const file = await ImageFile.of(byteFile);
+    const file = await ImageFile.of(byteFile, { temporary: options.temporary ?? false });
     const header = await readHeader(file);
     const readonly = (options.readonly ?? false) || byteFile.readonly;
     if (!readonly && header.corrupt) {

@@ -1,4 +1,4 @@
-import type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts';
+import type { CheckpointDisk, CheckpointMeta, CheckpointRest } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { join } from '../../../common/paths.ts';
 import { boardVersionOf } from '../../../machine/board-versions.ts';
@@ -19,6 +19,8 @@ export interface CheckpointContent {
   /** Whatever else is needed to make the machine anew. */
   readonly machine: PlainData;
   readonly disks?: readonly CheckpointDisk[];
+  /** Files outside of the store that it rests on. */
+  readonly rests?: readonly CheckpointRest[];
   /** Pages worth reading early, the most urgent first. */
   readonly hotPages?: ArrayLike<number>;
   /** When the machine was like that. Default: now. */
@@ -101,7 +103,7 @@ export class CheckpointDraft {
     return bytes;
   }
 
-  private metaOf({ memory, state, point, machine, disks = [], createdAtMs }: CheckpointContent): CheckpointMeta {
+  private metaOf({ memory, state, point, machine, disks = [], rests, createdAtMs }: CheckpointContent): CheckpointMeta {
     const { id, name, parent, base, tool } = this.origin;
     return {
       id,
@@ -115,6 +117,7 @@ export class CheckpointDraft {
       point: { hart: point.hart, branches: point.branches, pc: point.pc },
       machine,
       disks,
+      ...(rests && { rests }),
     };
   }
 

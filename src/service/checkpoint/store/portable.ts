@@ -13,6 +13,7 @@ import { GodwitError } from '../../../common/errors.ts';
 import { join } from '../../../common/paths.ts';
 import type { WriteWholeOptions } from '../../../platform/files.ts';
 import { platform } from '../../../platform/platform.ts';
+import { refuseChangedImages } from '../rests.ts';
 import type { CheckpointDraft } from './draft.ts';
 import { absolutePath } from './inventory.ts';
 import { MACHINE_FILE, openCheckpointFile } from './stored-chain.ts';
@@ -47,10 +48,17 @@ export function exportCheckpoint(
 async function* portableBlocks(store: string, chain: CheckpointChain, name: string | null): AsyncGenerator<Uint8Array> {
   const { codec } = platform();
   const writer = new CheckpointWriter(codec);
-  const { disks } = chain.files[0]!.meta;
+  const { meta } = chain.files[0]!;
+  const { disks } = meta;
+  await refuseChangedImages(meta);
   // Where the images were means nothing elsewhere.
   const portable = disks.map((disk, index) => ({ ...disk, path: `disk${index}`, backing: [] }));
-  yield* rewriteWith(writer, chain, codec, { name, parent: null, disks: portable });
+  yield* rewriteWith(writer, chain, codec, {
+    name,
+    parent: null,
+    disks: portable,
+    rests: [],
+  });
   for (const [index, { path, format }] of disks.entries()) {
     const disk = await openDisk(absolutePath(store, path), { readonly: true, format });
     try {
