@@ -4,7 +4,7 @@
  * instructions on unpacking a gzip of it.
  */
 import { type CpioEntry, writeCpio } from './cpio.ts';
-import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
+import { GUEST_FILES } from './init-script.ts';
 import { directory, file, link } from './initramfs-entries.ts';
 import { type LoadedModule, modprobeFiles } from './modules.ts';
 
@@ -29,6 +29,7 @@ function baseEntries(busybox: Uint8Array): CpioEntry[] {
       'proc',
       'sys',
       'lib',
+      'lib/godwit',
       'lib/modules',
       'mnt',
       'run',
@@ -43,9 +44,9 @@ function baseEntries(busybox: Uint8Array): CpioEntry[] {
     link('usr/bin/env', '/bin/busybox'),
     // The kernel calls it for file systems that are not loaded yet.
     link('sbin/modprobe', '/bin/busybox'),
-    file('init', INIT_SCRIPT, 0o755),
-    file('etc/fstab', FSTAB),
-    file('etc/profile', PROFILE),
+    ...GUEST_FILES.map(({ name, content, permissions }) => file(name, content, permissions)),
+    // By which the session's end reaches process 1.
+    { type: 'fifo', name: 'lib/godwit/ended', permissions: 0o600 },
     file('etc/passwd', 'root::0:0:root:/root:/bin/sh\n'),
     file('etc/group', 'root:x:0:\ntty:x:5:\n'),
     file('etc/hosts', '127.0.0.1 localhost godwit\n'),

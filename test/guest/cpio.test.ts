@@ -13,6 +13,7 @@ const ENTRIES: CpioEntry[] = [
   { type: 'file', name: 'bin/tool', permissions: 0o4755, content: text('#!/bin/sh\n') },
   { type: 'symlink', name: 'bin/sh', target: 'tool' },
   { type: 'character', name: 'console', permissions: 0o600, major: 5, minor: 1 },
+  { type: 'fifo', name: 'ended', permissions: 0o600 },
   { type: 'file', name: 'empty', permissions: 0o644, content: new Uint8Array(0) },
   { type: 'file', name: 'name of odd length', permissions: 0o644, content: text('12345') },
 ];

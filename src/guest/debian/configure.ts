@@ -30,6 +30,8 @@ const CONFIGURE_MEMORY_BYTES = 1024 ** 3;
 const KEPT_LINES = 6;
 const LONGEST_LINE = 4096;
 const SETTING_UP = /^Setting up (\S+)/;
+/** The script's own word on what it does next. */
+const NOW = /^godwit: now (.+)$/;
 
 /** Splits console text into lines, the last of which may still be growing. */
 export class ConsoleLines {
@@ -63,6 +65,7 @@ const LOG_LIMIT_CHARACTERS = 4 * 1024 ** 2;
 export async function configureDisk(options: ConfigureOptions): Promise<void> {
   const { guest, diskPath, packageCount, runMachine, progress } = options;
   const phase = 'Debian configures itself';
+  progress.update({ phase: 'Starting Debian for the first time' });
   const lastLines: string[] = [];
   const log: string[] = [];
   let logged = 0;
@@ -72,12 +75,13 @@ export async function configureDisk(options: ConfigureOptions): Promise<void> {
     if (line.trim() !== '') lastLines.push(line.trim());
     if (lastLines.length > KEPT_LINES) lastLines.shift();
     if (line === 'godwit: configured') configured = true;
+    const next = NOW.exec(line)?.[1];
+    if (next !== undefined) progress.update({ phase: next });
     if (SETTING_UP.test(line)) {
       done += 1;
       progress.update({ phase, done, total: packageCount, unit: 'packages' });
     }
   });
-  progress.update({ phase, done, total: packageCount, unit: 'packages' });
   const status = await runMachine({
     kernelPath: guest.kernelPath,
     initramfsPath: guest.initramfsPath,
