@@ -1,7 +1,7 @@
 /** The build. TypeScript's build mode itself knows what has changed and is quick when nothing has. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { lastLines, ROOT, run, SetupError, say, writeProblem } from './common.mjs';
+import { during, lastLines, ROOT, run, SetupError, writeProblem } from './common.mjs';
 
 const COMPILER = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
 /**
@@ -23,11 +23,15 @@ export async function isBuilt() {
   return status === 0 && !output.includes('A non-dry build would');
 }
 
-export async function build() {
-  say('building');
+async function compileAll() {
   let { status, output } = await compile();
   if (status === 0 && !existsSync(PROGRAM)) ({ status, output } = await compile('--force'));
   if (status === 0) ({ status, output } = await run(process.execPath, [INTERPRETER_BUILDER]));
+  return { status, output };
+}
+
+export async function build() {
+  const { status, output } = await during('building', compileAll);
   if (status === 0) return;
   const problem = writeProblem(output);
   if (problem !== undefined) throw new SetupError(`The build failed. ${problem}`);

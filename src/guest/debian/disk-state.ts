@@ -20,6 +20,8 @@ export interface FindDebianOptions extends GuestOptions {
 export interface DebianOptions extends FindDebianOptions {
   /** Runs the machine in which Debian configures itself. */
   runMachine: RunMachine;
+  /** Ends the work; nothing is left of it. */
+  signal?: AbortSignal;
 }
 
 /** Debian's root disk, in the cache folder. Machines boot qcow2 images over it, and never write it. */
