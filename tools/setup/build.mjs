@@ -11,6 +11,9 @@ const PROGRAM = join(ROOT, 'dist', 'cli', 'main.js');
 /** Made by what was compiled: a machine starts without it, too, but has to make it first. */
 const INTERPRETER = join(ROOT, 'dist', 'interpreter.wasm');
 const INTERPRETER_BUILDER = join(ROOT, 'tools', 'build-interpreter.mjs');
+/** The same in a few files, which start sooner. */
+const QUICK_PROGRAM = join(ROOT, 'dist', 'program', 'start', 'main.js');
+const PROGRAM_BUILDER = join(ROOT, 'tools', 'build-program.mjs');
 
 function compile(...options) {
   return run(process.execPath, [COMPILER, '--build', ...options, '--locale', 'en']);
@@ -18,7 +21,7 @@ function compile(...options) {
 
 /** Looks without writing anything. */
 export async function isBuilt() {
-  if (!existsSync(PROGRAM) || !existsSync(INTERPRETER)) return false;
+  if (!existsSync(PROGRAM) || !existsSync(INTERPRETER) || !existsSync(QUICK_PROGRAM)) return false;
   const { status, output } = await compile('--dry');
   return status === 0 && !output.includes('A non-dry build would');
 }
@@ -27,6 +30,7 @@ async function compileAll() {
   let { status, output } = await compile();
   if (status === 0 && !existsSync(PROGRAM)) ({ status, output } = await compile('--force'));
   if (status === 0) ({ status, output } = await run(process.execPath, [INTERPRETER_BUILDER]));
+  if (status === 0) ({ status, output } = await run(process.execPath, [PROGRAM_BUILDER]));
   return { status, output };
 }
 
