@@ -75,7 +75,8 @@ describe('cpio', () => {
       input: writeCpio(ENTRIES.filter((entry) => entry.type !== 'character')),
     });
     expect(unpacked.stderr.toString()).toBe('');
-    expect(readdirSync(folder).sort()).toEqual(['bin', 'empty', 'name of odd length']);
+    expect(readdirSync(folder).sort()).toEqual(['bin', 'empty', 'ended', 'name of odd length']);
+    expect(statSync(join(folder, 'ended')).isFIFO()).toBe(true);
     expect(readFileSync(join(folder, 'bin/tool'), 'utf8')).toBe('#!/bin/sh\n');
     expect(statSync(join(folder, 'bin/tool')).mode & 0o777).toBe(0o755);
     expect(readlinkSync(join(folder, 'bin/sh'))).toBe('tool');
