@@ -16,9 +16,8 @@ import { SCRIPT_HEAD } from './script-head.ts';
 
 /** Modules of Python's library that are compiled on the disk, with all that they import. */
 const PYTHON_MODULES = [
-  ...['argparse', 'base64', 'collections', 'csv', 'datetime', 'functools', 'hashlib', 'json', 'logging', 'pathlib'],
-  ...['random', 're', 'shutil', 'socket', 'subprocess', 'tempfile', 'threading', 'traceback', 'typing', 'uuid'],
-  ...['_pyrepl.main', 'rlcompleter'],
+  ...['argparse', 'base64', 'collections', 'datetime', 'functools', 'hashlib', 'json', 'pathlib', 'random', 're'],
+  ...['shutil', 'subprocess', 'tempfile'],
 ].join(', ');
 
 /** Notes what is asked for, with the package that asks. */
