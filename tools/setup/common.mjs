@@ -26,7 +26,7 @@ const REDRAW_MS = 500;
 /** Where nothing can be drawn again, that it is still at work is said so often. */
 const REPEAT_MS = 20_000;
 
-/** Says what is being done while `work` goes on, and for how long: in one line on a terminal, in plain lines elsewhere. */
+/** Says what is being done while `work` goes on, and for how long: in one line on a terminal, else in plain lines. */
 export async function during(text, work) {
   const begun = performance.now();
   const seconds = () => `${Math.round((performance.now() - begun) / 1000)} s`;

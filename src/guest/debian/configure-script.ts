@@ -5,8 +5,8 @@
  * Most of the work would be programs that a new system needs not, or not once for each package: they are replaced while
  * dpkg runs. A start of Perl or Python costs some hundred million instructions.
  *
- * - Maintainer scripts have units enabled by deb-systemd-helper and links made by update-rc.d, in thirty starts of Perl.
- *   What they ask for is noted, and one Perl does it all at the end.
+ * - Maintainer scripts have units enabled by deb-systemd-helper and links made by update-rc.d, in thirty starts of
+ *   Perl. What they ask for is noted, and one Perl does it all at the end.
  * - invoke-rc.d would ask our policy whether it may start a service, and hear that it may not.
  * - dpkg-maintscript-helper does nothing unless an older version of the package is replaced.
  * - Python's scripts would compile its whole library. Modules are compiled when they are first imported; the commonest
