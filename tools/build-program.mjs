@@ -1,7 +1,7 @@
 /**
  * The build's very last step: dist/program/start, the command line and its threads in a few files. Node.js takes a
  * millisecond for each of five hundred modules, which is most of the time of a short command. bin/godwit runs it as
- * long as nothing was compiled since; it is nothing that one imports.
+ * long as nothing was compiled since. The package does without: it would be half as large again.
  */
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
