@@ -14,6 +14,7 @@ import { programKit, programMachine } from '../../bench/program-image.ts';
 import { sourceFolder } from '../../bench/sources.ts';
 import { PROGRAMS, SUITE } from '../../bench/suite.ts';
 import { findDebianDisk, readCpio } from '../../src/guest/index.ts';
+import { patient } from '../support/tiers.ts';
 
 const programs = sourceFolder('programs');
 
@@ -155,6 +156,6 @@ describe('on Debian', async () => {
         await machine.close();
       }
     },
-    120_000,
+    patient(400_000),
   );
 });
