@@ -7,6 +7,7 @@ import { type StoreOptions, withStore } from './checkpoint-store.ts';
 import { continueOptionsOf } from './continue-options.ts';
 import { Session, type SessionFacts, type SessionOptions } from './session.ts';
 import { refuseSessionNonsense } from './session-options.ts';
+import { terminalSize } from './terminal.ts';
 
 export interface RestoreCommandOptions extends StoreOptions, SessionOptions, ContinueOptions {
   readonly disks?: string;
@@ -22,6 +23,9 @@ export async function restoreCheckpoint(reference: string, options: RestoreComma
     ...(store === undefined ? {} : { store }),
     ...(disks === undefined ? {} : { diskFolder: resolve(disks) }),
   });
+  // Of this terminal, which may be another one than the guest knows.
+  const size = terminalSize(process.stdout);
+  if (size) await machine.console.resize(size.columns, size.rows);
   return await new Session(machine, options, facts).run();
 }
 

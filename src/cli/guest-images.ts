@@ -13,6 +13,7 @@ import {
 } from '../guest/index.ts';
 import { makeTemporaryFolder } from '../platform/node/temporary-folder.ts';
 import { firmwareNeedsKernel } from '../service/machine/machine-files.ts';
+import { guestWork } from './guest-work.ts';
 import type { RunOptions } from './run-options.ts';
 import { runToEnd } from './run-to-end.ts';
 
@@ -87,7 +88,7 @@ function defaultParameters({ console: port }: RunOptions, terminal: Terminal | u
 
 /** The Debian disk stays as it is: the machine writes to an overlay, which goes away with it. */
 async function debianFiles(options: RunOptions, terminal: Terminal | undefined): Promise<BootFiles> {
-  const debian = await ensureDebianDisk({ progress: renderProgress(process.stderr), runMachine: runToEnd });
+  const debian = await guestWork((given) => ensureDebianDisk({ ...given, runMachine: runToEnd }));
   const folder = await makeTemporaryFolder();
   const path = join(folder, 'debian.qcow2');
   const cleanUp = (): Promise<void> => rm(folder, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 /** `godwit guest`: fetches and builds what `godwit run` boots by itself. */
 import { ensureDebianDisk, ensureGuest, renderProgress } from '../guest/index.ts';
+import { guestWork } from './guest-work.ts';
 import { runToEnd } from './run-to-end.ts';
 
 export interface GuestCommandOptions {
@@ -8,15 +9,14 @@ export interface GuestCommandOptions {
 }
 
 export async function guest({ debian, refresh }: GuestCommandOptions): Promise<void> {
-  const progress = renderProgress(process.stderr);
   // Asked for by name, so every byte is looked at.
-  const options = { progress, check: 'full', ...(refresh && { update: true }) } as const;
+  const options = { check: 'full', ...(refresh && { update: true }) } as const;
   if (debian) {
-    const disk = await ensureDebianDisk({ ...options, runMachine: runToEnd });
+    const disk = await guestWork((given) => ensureDebianDisk({ ...options, ...given, runMachine: runToEnd }));
     print({ kernel: disk.guest.kernelPath, initramfs: disk.guest.initramfsPath, 'Debian disk': disk.diskPath });
     return;
   }
-  const images = await ensureGuest(options);
+  const images = await ensureGuest({ ...options, progress: renderProgress(process.stderr) });
   print({ version: images.kernelVersion, kernel: images.kernelPath, initramfs: images.initramfsPath });
 }
 

@@ -11,10 +11,12 @@
  */
 import { join } from 'node:path';
 import { createDisk } from '../../backend/disk/live/open-disk.ts';
+import { GodwitError } from '../../common/errors.ts';
 import { defaultCacheFolder, makeFolder } from '../cache.ts';
 import { ensureGuest } from '../ensure-guest.ts';
 import { withFileLock } from '../lock.ts';
 import { silentProgress } from '../progress.ts';
+import { CANCELLED } from './configure.ts';
 import {
   type DebianDisk,
   type DebianOptions,
@@ -42,7 +44,7 @@ export async function ensureDebianDisk(options: DebianOptions): Promise<DebianDi
   const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
   const folder = join(cacheFolder, diskName(options.variant));
   const progress = options.progress ?? silentProgress;
-  const guest = await ensureGuest(options);
+  const guest = await untilCancelled(ensureGuest(options), options.signal);
   const found = await inspectDisk(folder, options);
   if (options.update !== true && found.state === 'ready') return diskOf(folder, found.manifest, guest, false);
   await makeFolder(folder);
@@ -62,9 +64,25 @@ export async function ensureDebianDisk(options: DebianOptions): Promise<DebianDi
         const manifest = await buildDisk(cacheFolder, folder, guest, options, progress);
         return diskOf(folder, manifest, guest, true);
       },
+      options.signal,
     );
   } finally {
     progress.end();
+  }
+}
+
+/** The work's result, unless the signal comes first: then the work goes on, but nobody waits for it. */
+async function untilCancelled<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work;
+  let cancel = (): void => {};
+  const cancelled = new Promise<never>((_, reject) => {
+    cancel = () => reject(new GodwitError('state', `${CANCELLED}.`));
+  });
+  signal.addEventListener('abort', cancel);
+  try {
+    return await Promise.race([work, cancelled]);
+  } finally {
+    signal.removeEventListener('abort', cancel);
   }
 }
 
