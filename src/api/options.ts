@@ -9,6 +9,7 @@ import type { ConsolePort } from '../machine/events.ts';
 import { CONTINUE_FIELDS, type ContinueOptions, type RestoreOptions } from './checkpoint.ts';
 import { object, optional, type Schema, text, wholeNumber } from './schema.ts';
 import { machineSeed } from './seed.ts';
+import { checkShares } from './shares.ts';
 import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';
 
 export type { ConsolePort };
@@ -26,6 +27,24 @@ export interface DiskOptions {
   readonly format?: 'raw' | 'qcow2';
   /** Up to 20 printable ASCII characters, which the guest reads by VIRTIO_BLK_T_GET_ID (virtio 1.2, 5.2.6). */
   readonly serial?: string;
+}
+
+/** A folder of the host that the guest works in, as a 9P file system over virtio (virtio 1.2, 5.11). */
+export interface ShareOptions {
+  /** The folder. */
+  readonly path: string;
+  /**
+   * Where godwit's guests mount it, and the mount tag for others: an absolute path. Default: /mnt/ and the folder's
+   * name.
+   */
+  readonly mount?: string;
+  /** The guest changes nothing in it. Default false. */
+  readonly readonly?: boolean;
+  /**
+   * The folder is there, with the same files, wherever the machine goes on from a checkpoint: without it the machine
+   * cannot be checkpointed. Default false.
+   */
+  readonly common?: boolean;
 }
 
 /** Size of a terminal, as the guest's virtio console reports it. */
@@ -57,6 +76,8 @@ export interface MachineOptions {
   readonly memory?: number | string;
   /** Virtio block devices: /dev/vda, /dev/vdb, ... Up to 6. */
   readonly disks?: readonly DiskOptions[];
+  /** Folders of this computer that the guest works in. With the disks, up to as many as there can be disks. */
+  readonly shares?: readonly ShareOptions[];
   /** Which of the board's consoles `machine.console` is: the 16550 UART (default) or virtio. Linux: ttyS0, hvc0. */
   readonly consolePort?: ConsolePort;
   /** Size of the virtio console to begin with. Default 80 by 24. */
@@ -102,6 +123,13 @@ export interface DiskConfiguration {
   readonly serial: string;
 }
 
+export interface ShareConfiguration {
+  readonly path: string;
+  readonly mount: string;
+  readonly readonly: boolean;
+  readonly common: boolean;
+}
+
 /** Checked options, as plain data that can be sent to the machine's thread. */
 export interface MachineConfiguration {
   readonly kernel?: ImageSource;
@@ -110,6 +138,7 @@ export interface MachineConfiguration {
   readonly bootArguments?: string;
   readonly memoryBytes: number;
   readonly disks: readonly DiskConfiguration[];
+  readonly shares: readonly ShareConfiguration[];
   readonly consolePort: ConsolePort;
   readonly terminal: TerminalSize;
   readonly seed: Uint8Array;
@@ -145,6 +174,7 @@ const KNOWN: readonly (keyof MachineOptions)[] = [
   'append',
   'memory',
   'disks',
+  'shares',
   'consolePort',
   'terminal',
   'seed',
@@ -177,6 +207,7 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
     ...(bootArguments === undefined ? {} : { bootArguments }),
     memoryBytes: checkMemory(options.memory ?? DEFAULT_MEMORY_BYTES),
     disks: checkDisks(options.disks ?? []),
+    shares: checkShares(options.shares ?? [], DISKS_LIMIT - (options.disks ?? []).length),
     consolePort,
     terminal: checkTerminal(options.terminal ?? DEFAULT_TERMINAL),
     seed: await machineSeed(options.seed),

@@ -8,10 +8,14 @@ import { platform } from '../../platform/platform.ts';
 import type { PlainData } from '../../state/plain-data.ts';
 import { StateReader } from '../../state/state-reader.ts';
 import { MachineDisks, type RestoredDisk } from '../disk/machine-disks.ts';
+import type { MachineShares, RepliesOnTheirWay } from '../share/machine-shares.ts';
+import { describeShares, openCheckpointedShares, readShares, type SharesOfCheckpoint } from './checkpointed-shares.ts';
 import { CheckpointStore, type OpenCheckpoint } from './store/store.ts';
 
 const VERSION = 1;
-const FIELDS = ['consolePort', 'terminal', 'bootArguments', 'images', 'serials'];
+/** A machine without shared folders has none. Who does not know it does not know their devices either. */
+const SHARES = 'shares?';
+const FIELDS = ['consolePort', 'terminal', 'bootArguments', 'images', 'serials', SHARES];
 const MAXIMUM_PATH_BYTES = 4096;
 /** No board has room for more disks. */
 const MAXIMUM_SERIALS = 64;
@@ -24,7 +28,7 @@ export type MachineDescription = Pick<
 >;
 
 /** Images are needed again only when the guest resets itself; those given by path are named. */
-export function describeMachine(configuration: MachineDescription): PlainData {
+export function describeMachine(configuration: MachineDescription, shares?: SharesOfCheckpoint): PlainData {
   const { consolePort, terminal, bootArguments, kernel, initrd, bios, disks } = configuration;
   const path = (source: ImageSource | undefined) => (typeof source === 'string' ? source : null);
   return {
@@ -34,11 +38,14 @@ export function describeMachine(configuration: MachineDescription): PlainData {
     bootArguments: bootArguments ?? null,
     images: { kernel: path(kernel), initrd: path(initrd), bios: path(bios) },
     serials: disks.map(({ serial }) => serial),
+    ...(shares && shares.shares.length > 0 && { [SHARES]: describeShares(shares) }),
   };
 }
 
 export interface DescribedMachine {
   readonly configuration: MachineConfiguration;
+  /** Answers of shared folders that the machine had not got yet. */
+  readonly replies: RepliesOnTheirWay;
   readonly serials: readonly string[];
 }
 
@@ -56,8 +63,10 @@ export function readMachine(
     const path = textOf(images.raw(name), 'the path of an image');
     return path === undefined ? {} : { [name]: path };
   };
+  const { shares, replies } = readShares(reader.has(SHARES) ? reader.raw(SHARES) : null);
   return {
     serials,
+    replies,
     configuration: {
       ...image('kernel'),
       ...image('initrd'),
@@ -65,6 +74,7 @@ export function readMachine(
       ...(bootArguments === undefined ? {} : { bootArguments }),
       memoryBytes,
       disks: [] as DiskConfiguration[],
+      shares,
       consolePort: reader.word('consolePort', ['uart', 'virtio']),
       terminal: {
         columns: terminal.integer('columns', MAXIMUM_TERMINAL),
@@ -87,6 +97,8 @@ function textOf(value: PlainData, what: string): string | undefined {
 export interface Checkpointed {
   readonly configuration: MachineConfiguration;
   readonly disks: MachineDisks;
+  readonly shares: MachineShares;
+  readonly replies: RepliesOnTheirWay;
   readonly opened: OpenCheckpoint;
   /** The folder of all checkpoints. */
   readonly store: string;
@@ -99,7 +111,10 @@ export async function openCheckpointed(request: RestoreConfiguration): Promise<C
   try {
     const { meta } = opened;
     const { translation, diskFolder } = request;
-    const { configuration, serials } = readMachine(meta.machine, { memoryBytes: meta.memoryBytes, translation });
+    const { configuration, serials, replies } = readMachine(meta.machine, {
+      memoryBytes: meta.memoryBytes,
+      translation,
+    });
     const restored = meta.disks.map(
       ({ path, format, readonly }, i): RestoredDisk => ({
         path: store.diskPath(path),
@@ -108,8 +123,15 @@ export async function openCheckpointed(request: RestoreConfiguration): Promise<C
         serial: serials[i] ?? '',
       }),
     );
-    const disks = await MachineDisks.openRestored(restored, diskFolder);
-    return { configuration: { ...configuration, disks: disks.configured }, disks, opened, store: store.folder };
+    const shares = await openCheckpointedShares(configuration.shares);
+    try {
+      const disks = await MachineDisks.openRestored(restored, diskFolder);
+      const complete = { ...configuration, disks: disks.configured };
+      return { configuration: complete, disks, shares, replies, opened, store: store.folder };
+    } catch (error) {
+      await shares.close();
+      throw error;
+    }
   } catch (error) {
     opened.pages.close();
     throw error;

@@ -1,5 +1,6 @@
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { createDisk } from '../../backend/disk/live/open-disk.ts';
+import type { ShareBackend } from '../../device/virtio/9p/backend.ts';
 import type { BlockBackend } from '../../device/virtio/block/backend.ts';
 import { MachineCore } from '../../machine/core.ts';
 import type { CoreOptions, ForkOptions } from '../../machine/core-options.ts';
@@ -30,6 +31,7 @@ const SMALL_DISK_BYTES = 1024 ** 2;
 /** Less than a millisecond. */
 const STEP_PAGES = 64;
 const NEVER_ANSWERS: BlockBackend = { submit: () => {}, fence: () => {} };
+const NEVER_REPLIES: ShareBackend = { submit: () => {}, delivered: () => {}, fence: () => {} };
 const RETURN_KEY = Uint8Array.of(13);
 
 /** Whether somebody wants the thread for a machine now. */
@@ -89,9 +91,12 @@ export function forgetWarmedUp(): void {
   waiting = undefined;
 }
 
-function makeCore({ core, compiler }: Restored, { disks, output, load, compiler: real }: CoreOptions): MachineCore {
+function makeCore(
+  { core, compiler }: Restored,
+  { disks, shares, output, load, compiler: real }: CoreOptions,
+): MachineCore {
   if (real) compiler.attach(real);
-  const machine = forkOf(core, { load, ...(disks && { disks }), ...(output && { output }) });
+  const machine = forkOf(core, { load, ...(disks && { disks }), ...(shares && { shares }), ...(output && { output }) });
   core.dispose();
   return machine;
 }
@@ -119,6 +124,7 @@ async function restore({ checkpoint, store: folder, translation }: RestoreConfig
         disks: meta.disks.map(({ sizeBytes, readonly }) => {
           return { sizeBytes, readonly, serial: '', backend: NEVER_ANSWERS };
         }),
+        shares: configuration.shares.map(({ mount }) => ({ tag: mount, backend: NEVER_REPLIES })),
         compiler,
         collectGarbage: platform().collectGarbage,
         load: () => {},
