@@ -16,12 +16,14 @@ import {
   read,
   readdir,
   readlink,
+  readSync,
   rename,
   rmdir,
   statfs,
   symlink,
   unlink,
   write,
+  writeSync,
 } from 'node:fs';
 import { chmod } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -46,7 +48,8 @@ import { errorCodeOf, hostError } from './host-error.ts';
  * now; so /proc/self/fd/N/NAME is one step from there. With O_NOFOLLOW the step does not follow a link, and with O_PATH
  * it opens nothing: a pipe or device does not notice.
  *
- * Looking up and opening are synchronous. It takes some microseconds, where another thread's answer takes some hundred.
+ * Looking up, opening, and reading and writing a little are synchronous. They take some microseconds, where another
+ * thread's answer takes some hundred; and Linux asks for 4 KiB at a time where it caches nothing.
  */
 const O_PATH = 0o10000000;
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK } = constants;
@@ -54,6 +57,8 @@ const { O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG }
 const STEP_TO_FOLDER = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 const STEP = O_PATH | O_NOFOLLOW;
 const CALM = O_NONBLOCK | O_NOCTTY;
+/** A file of so many bytes is read while another thread would be woken. */
+const LITTLE_BYTES = 64 * 1024;
 const NS_PER_SECOND = 1e9;
 
 const calls = {
@@ -357,14 +362,16 @@ function readLinkAt(at: Buffer): Promise<Buffer> {
 }
 
 /** Callbacks, since promises of descriptors make an object more each time. */
-function readAt(descriptor: number, into: Uint8Array, offset: number): Promise<number> {
-  return new Promise((resolve, reject) => {
+async function readAt(descriptor: number, into: Uint8Array, offset: number): Promise<number> {
+  if (into.length <= LITTLE_BYTES) return faulty(() => readSync(descriptor, into, 0, into.length, offset));
+  return await new Promise((resolve, reject) => {
     read(descriptor, into, 0, into.length, offset, (error, count) => (error ? reject(faultOf(error)) : resolve(count)));
   });
 }
 
-function writeAt(descriptor: number, data: Uint8Array, offset: number): Promise<number> {
-  return new Promise((resolve, reject) => {
+async function writeAt(descriptor: number, data: Uint8Array, offset: number): Promise<number> {
+  if (data.length <= LITTLE_BYTES) return faulty(() => writeSync(descriptor, data, 0, data.length, offset));
+  return await new Promise((resolve, reject) => {
     write(descriptor, data, 0, data.length, offset, (error, count) =>
       error ? reject(faultOf(error)) : resolve(count),
     );
