@@ -138,7 +138,8 @@ export interface MachineConfiguration {
   readonly bootArguments?: string;
   readonly memoryBytes: number;
   readonly disks: readonly DiskConfiguration[];
-  readonly shares: readonly ShareConfiguration[];
+  /** Left out: none. */
+  readonly sharedFolders?: readonly ShareConfiguration[];
   readonly consolePort: ConsolePort;
   readonly terminal: TerminalSize;
   readonly seed: Uint8Array;
@@ -207,7 +208,7 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
     ...(bootArguments === undefined ? {} : { bootArguments }),
     memoryBytes: checkMemory(options.memory ?? DEFAULT_MEMORY_BYTES),
     disks: checkDisks(options.disks ?? []),
-    shares: checkShares(options.shares ?? [], DISKS_LIMIT - (options.disks ?? []).length),
+    sharedFolders: checkShares(options.shares ?? [], DISKS_LIMIT - (options.disks ?? []).length),
     consolePort,
     terminal: checkTerminal(options.terminal ?? DEFAULT_TERMINAL),
     seed: await machineSeed(options.seed),

@@ -69,7 +69,7 @@ async function record(
     machine: {
       memoryBytes: start.memoryBytes,
       disks: start.disks,
-      shares: start.shares,
+      ...(start.shares && { shares: start.shares }),
       consolePort: start.consolePort,
     },
     images: () => images,

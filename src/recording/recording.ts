@@ -332,7 +332,7 @@ class Reading {
   }
 
   private checkOrder(entries: readonly Entry[]): void {
-    const { disks, shares } = this.start!;
+    const { disks, shares = [] } = this.start!;
     for (const entry of entries) {
       const { hart, branches } = entry.point;
       if (branches < (this.reached.get(hart) ?? 0n)) throw new RangeError('its entries are out of order');

@@ -43,7 +43,7 @@ export function makeRecordedMachine(recording: Recording, options: ReplayOptions
       // The state has it.
       seed: new Uint8Array(32),
       disks: start.disks.map((disk, index) => ({ ...disk, backend: backend?.(index) ?? NO_BACKEND })),
-      shares: start.shares.map(({ tag }) => ({ tag, backend: NO_SHARE })),
+      shares: (start.shares ?? []).map(({ tag }) => ({ tag, backend: NO_SHARE })),
       // A recording that grows learns them when the guest is reset.
       load: bootImages(() => {
         if (recording.images) return recording.images;

@@ -29,8 +29,8 @@ export interface RecordedMachine {
   readonly memoryBytes: number;
   /** In the order of the machine's own. */
   readonly disks: readonly RecordedDisk[];
-  /** In the order of the machine's own. */
-  readonly shares: readonly RecordedShare[];
+  /** In the order of the machine's own. Left out: none. */
+  readonly shares?: readonly RecordedShare[];
   /** The console that people look at. */
   readonly consolePort: ConsolePort;
 }
@@ -67,7 +67,7 @@ const HARTS_MAXIMUM = 4096;
 const TEXT_MAXIMUM = 256;
 
 export function startToPlainData(start: RecordedStart): PlainData {
-  const { point, disks, shares, registerNames, ...rest } = start;
+  const { point, disks, shares = [], registerNames, ...rest } = start;
   return {
     version: VERSION,
     ...rest,

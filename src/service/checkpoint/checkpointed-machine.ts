@@ -74,7 +74,7 @@ export function readMachine(
       ...(bootArguments === undefined ? {} : { bootArguments }),
       memoryBytes,
       disks: [] as DiskConfiguration[],
-      shares,
+      ...(shares.length > 0 && { sharedFolders: shares }),
       consolePort: reader.word('consolePort', ['uart', 'virtio']),
       terminal: {
         columns: terminal.integer('columns', MAXIMUM_TERMINAL),
@@ -123,7 +123,7 @@ export async function openCheckpointed(request: RestoreConfiguration): Promise<C
         serial: serials[i] ?? '',
       }),
     );
-    const shares = await openCheckpointedShares(configuration.shares);
+    const shares = await openCheckpointedShares(configuration.sharedFolders);
     try {
       const disks = await MachineDisks.openRestored(restored, diskFolder);
       const complete = { ...configuration, disks: disks.configured };

@@ -48,7 +48,9 @@ function readShare(data: PlainData): ShareConfiguration {
 }
 
 /** Throws GodwitError where the folder is not there. */
-export async function openCheckpointedShares(shares: readonly ShareConfiguration[]): Promise<MachineShares> {
+export async function openCheckpointedShares(
+  shares: readonly ShareConfiguration[] | undefined,
+): Promise<MachineShares> {
   try {
     return await MachineShares.open(shares);
   } catch (cause) {

@@ -43,7 +43,7 @@ export async function openMachine(
       first = undefined;
       return found;
     };
-    const shares = await MachineShares.open(configuration.shares);
+    const shares = await MachineShares.open(configuration.sharedFolders);
     const disks = await orClose(shares, MachineDisks.open(configuration));
     const load = bootImages(images);
     const parts = { configuration, disks, shares, send, host, untilListening, files, gate };
@@ -103,7 +103,7 @@ export async function forkMachine(
   host: ThreadMachines,
 ): Promise<RunningMachine> {
   const { configuration, load } = origin;
-  const shares = await MachineShares.open(configuration.shares);
+  const shares = await MachineShares.open(configuration.sharedFolders);
   const opened = await orClose(shares, MachineDisks.openOver(disks));
   const parts = { configuration, disks: opened, shares, send, host, untilListening: false, parent };
   return await assemble(parts, (late) => MachineCore.adopt(engine, { ...late, load }, { state, memory }));

@@ -29,7 +29,7 @@ export class MachineShares {
   private hooks: ShareHooks | undefined;
 
   /** Opens all folders, or none. Throws GodwitError. */
-  static async open(given: readonly ShareConfiguration[]): Promise<MachineShares> {
+  static async open(given: readonly ShareConfiguration[] = []): Promise<MachineShares> {
     const configured = given.map((share) => ({ ...share, path: platform().files.absolute(share.path) }));
     const folders: SharedFolder[] = [];
     try {

@@ -124,7 +124,7 @@ async function restore({ checkpoint, store: folder, translation }: RestoreConfig
         disks: meta.disks.map(({ sizeBytes, readonly }) => {
           return { sizeBytes, readonly, serial: '', backend: NEVER_ANSWERS };
         }),
-        shares: configuration.shares.map(({ mount }) => ({ tag: mount, backend: NEVER_REPLIES })),
+        shares: (configuration.sharedFolders ?? []).map(({ mount }) => ({ tag: mount, backend: NEVER_REPLIES })),
         compiler,
         collectGarbage: platform().collectGarbage,
         load: () => {},

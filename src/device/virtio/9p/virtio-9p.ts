@@ -15,7 +15,7 @@ import type { AccessWidth } from '../../device.ts';
 import { readConfigurationBytes } from '../configuration.ts';
 import { featureSet } from '../features.ts';
 import type { DescriptorChain } from '../queue/descriptor-chain.ts';
-import { gather, resolveRanges, scatter } from '../queue/ranges.ts';
+import { gather, resolveRanges, scatter, sliceRanges } from '../queue/ranges.ts';
 import type { VirtioFunction, VirtioTransport } from '../transport.ts';
 import type { ShareBackend, ShareSubmission } from './backend.ts';
 import { shareConfiguration, TAG_BYTES_MAXIMUM, VIRTIO_9P_DEVICE_ID, VIRTIO_9P_MOUNT_TAG } from './registers.ts';
@@ -193,7 +193,8 @@ export class Virtio9p implements VirtioFunction {
 
   private answer({ head, replyRanges }: ShareRequest, reply: Uint8Array): void {
     const { memory } = this.transport;
-    const spans = resolveRanges(memory, replyRanges, 'write');
+    // No more than the answer needs: what is resolved for writing counts as written.
+    const spans = resolveRanges(memory, sliceRanges(replyRanges, 0, reply.length), 'write');
     if (spans === undefined) {
       this.transport.fail('the memory of an answer is gone');
       return;
