@@ -4,7 +4,7 @@ import type { ConsolePort } from '../machine/events.ts';
 import type { ExecutionPoint } from '../machine/execution-point.ts';
 import { madeByNewer } from '../state/format-errors.ts';
 import type { PlainData } from '../state/plain-data.ts';
-import { isOptional, StateReader } from '../state/state-reader.ts';
+import { hasField, isOptional, StateReader } from '../state/state-reader.ts';
 import { REGISTER_NAMES } from './registers.ts';
 
 /** A disk of a machine that is recorded. */
@@ -56,9 +56,9 @@ export interface RecordedStart extends RecordedMachine {
 }
 
 const VERSION = 1;
-/** A machine without shared folders has no `shares?`. Who does not know it does not know their devices either. */
-const SHARES = 'shares?';
-const MACHINE_FIELDS = ['memoryBytes', 'disks', 'consolePort', SHARES];
+const MACHINE_FIELDS = ['memoryBytes', 'disks', 'consolePort'];
+/** Only of machines with some: what others are saved as stays as it was. */
+const SHARES = 'shares';
 const FIELDS = ['tool', 'epochMs', 'board', 'registerNames', 'point', 'ticks', 'instructionsRetired', 'state'];
 const MEMORY_MAXIMUM = 4 * 1024 ** 3;
 const DISKS_MAXIMUM = 64;
@@ -80,7 +80,8 @@ export function startToPlainData(start: RecordedStart): PlainData {
 
 /** Throws GodwitError('damaged'). */
 export function startFromPlainData(data: PlainData): RecordedStart {
-  const reader = StateReader.part('a recording, its start', data, VERSION, [...FIELDS, ...MACHINE_FIELDS]);
+  const fields = [...FIELDS, ...MACHINE_FIELDS, ...(hasField(data, SHARES) ? [SHARES] : [])];
+  const reader = StateReader.part('a recording, its start', data, VERSION, fields);
   const memoryBytes = reader.integer('memoryBytes', MEMORY_MAXIMUM);
   reader.require(memoryBytes > 0 && memoryBytes % 1024 ** 2 === 0, 'the memory is not whole MiB');
   return {

@@ -6,16 +6,16 @@ import type { MachineCore } from '../../machine/core.ts';
 import { bootImages, type Images } from '../../machine/linux.ts';
 import { platform } from '../../platform/platform.ts';
 import type { PlainData } from '../../state/plain-data.ts';
-import { StateReader } from '../../state/state-reader.ts';
+import { hasField, StateReader } from '../../state/state-reader.ts';
 import { MachineDisks, type RestoredDisk } from '../disk/machine-disks.ts';
 import type { MachineShares, RepliesOnTheirWay } from '../share/machine-shares.ts';
 import { describeShares, openCheckpointedShares, readShares, type SharesOfCheckpoint } from './checkpointed-shares.ts';
 import { CheckpointStore, type OpenCheckpoint } from './store/store.ts';
 
 const VERSION = 1;
-/** A machine without shared folders has none. Who does not know it does not know their devices either. */
-const SHARES = 'shares?';
-const FIELDS = ['consolePort', 'terminal', 'bootArguments', 'images', 'serials', SHARES];
+const FIELDS = ['consolePort', 'terminal', 'bootArguments', 'images', 'serials'];
+/** Only of machines with shared folders: what others are saved as stays as it was. */
+const SHARES = 'shares';
 const MAXIMUM_PATH_BYTES = 4096;
 /** No board has room for more disks. */
 const MAXIMUM_SERIALS = 64;
@@ -54,7 +54,8 @@ export function readMachine(
   data: PlainData,
   { memoryBytes, translation }: Pick<MachineConfiguration, 'memoryBytes' | 'translation'>,
 ): DescribedMachine {
-  const reader = StateReader.part('the machine that the checkpoint is of', data, VERSION, FIELDS);
+  const fields = hasField(data, SHARES) ? [...FIELDS, SHARES] : FIELDS;
+  const reader = StateReader.part('the machine that the checkpoint is of', data, VERSION, fields);
   const terminal = new StateReader("the machine's terminal", reader.raw('terminal'), ['columns', 'rows']);
   const images = new StateReader("the machine's images", reader.raw('images'), ['kernel', 'initrd', 'bios']);
   const serials = reader.list('serials', 0, MAXIMUM_SERIALS).map((serial) => textOf(serial, 'a serial number') ?? '');
