@@ -20,7 +20,7 @@ export function namesThatFit({ names }: Listing, first: number, roomBytes: numbe
   return names.slice(first, end);
 }
 
-/** Entries of names, the first of which is number `first` of its listing. Those that are gone meanwhile are left out. */
+/** Entries of names, the first of which has the number `first` in its listing. Those that are gone are left out. */
 export function writeEntries(
   names: readonly string[],
   first: number,
