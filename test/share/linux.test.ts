@@ -1,4 +1,5 @@
 /** Shared folders in Debian's Linux: what its users see, recordings, checkpoints and forks. */
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
@@ -133,6 +134,31 @@ describe.skipIf(skipped)(`a folder of the host in a guest ${skipped ?? ''}`, { t
     expect(readdirSync(shared).sort()).toEqual(['hello', 'sub']);
     expect(readFileSync(join(base, 'other', 'y'), 'utf8')).toBe('y\n');
   });
+
+  it.skipIf(spawnSync('mke2fs', ['-V']).status !== 0)(
+    'is below the root that a disk has, too (needs mke2fs)',
+    async () => {
+      if ('reason' in images) return;
+      // busybox comes from the guest.
+      const first = await toShell(await create([{ path: shared }]));
+      await run(first, 'cp /bin/busybox /mnt/work/busybox');
+      await first.stop();
+      const tree = join(base, 'tree');
+      for (const name of ['bin', 'sbin', 'proc', 'sys', 'dev', 'mnt']) mkdirSync(join(tree, name), { recursive: true });
+      renameSync(join(shared, 'busybox'), join(tree, 'bin/busybox'));
+      const init = '#!/bin/busybox sh\n/bin/busybox cat /mnt/work/hello\n/bin/busybox poweroff -f\n';
+      writeFileSync(join(tree, 'sbin/init'), init, { mode: 0o755 });
+      const disk = join(base, 'root.img');
+      execFileSync('mke2fs', ['-q', '-t', 'ext4', '-d', tree, disk, '16M']);
+      const append = ['console=ttyS0', ...QUICK_BOOT_PARAMETERS, 'root=/dev/vda'].join(' ');
+      const disks = [{ path: disk, format: 'raw' as const }];
+      const second = await Machine.create({ ...images, append, memory: '128M', disks, shares: [{ path: shared }] });
+      machines.push(second);
+      await second.start();
+      expect((await second.finished).exitCode).toBe(0);
+      expect(second.console.transcript).toContain('hello from the host');
+    },
+  );
 
   it('is in a recording, which replays without it', async () => {
     const machine = await create([{ path: shared }]);

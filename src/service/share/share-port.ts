@@ -43,6 +43,7 @@ export class SharePort implements ShareBackend {
   }
 
   submit(submission: ShareSubmission): void {
+    if (this.dropped) return;
     const { gate = OPEN_GATE } = this.parts;
     const work: Work = { mayBegin: false, submission, session: this.session };
     this.queue.push(work);
