@@ -40,6 +40,7 @@ export type {
   ImageSource,
   MachineOptions,
   Optimization,
+  ShareOptions,
   TerminalSize,
 } from './options.ts';
 export type { RecordingReport, RecordOptions, SaveFlightOptions } from './recording.ts';

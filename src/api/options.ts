@@ -10,6 +10,7 @@ import type { ConsolePort } from '../machine/events.ts';
 import { CONTINUE_FIELDS, type ContinueOptions, type RestoreOptions } from './checkpoint.ts';
 import { object, optional, text } from './schema.ts';
 import { machineSeed } from './seed.ts';
+import { checkShares } from './shares.ts';
 import { TERMINAL_SIZE, type TerminalSize } from './terminal.ts';
 import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';
 
@@ -32,6 +33,24 @@ export interface DiskOptions {
 
 export { TERMINAL_SIZE, type TerminalSize };
 
+/** A folder of the host that the guest works in, as a 9P file system over virtio (virtio 1.2, 5.11). */
+export interface ShareOptions {
+  /** The folder. */
+  readonly path: string;
+  /**
+   * Where godwit's guests mount it, and the mount tag for others: an absolute path. Default: /mnt/ and the folder's
+   * name.
+   */
+  readonly mount?: string;
+  /** The guest changes nothing in it. Default false. */
+  readonly readonly?: boolean;
+  /**
+   * The folder is there, with the same files, wherever the machine goes on from a checkpoint: without it the machine
+   * cannot be checkpointed. Default false.
+   */
+  readonly common?: boolean;
+}
+
 /** What a machine is made of. It needs a kernel or firmware; all else has a default. */
 export interface MachineOptions {
   /** Linux `Image`, ELF or raw instructions, the first two also gzipped; started in S-mode over the built-in SBI. */
@@ -46,6 +65,8 @@ export interface MachineOptions {
   readonly memory?: number | string;
   /** Virtio block devices: /dev/vda, /dev/vdb, ... Up to 6. */
   readonly disks?: readonly DiskOptions[];
+  /** Folders of this computer that the guest works in. With the disks, up to as many as there can be disks. */
+  readonly shares?: readonly ShareOptions[];
   /** Which of the board's consoles `machine.console` is: the 16550 UART (default) or virtio. Linux: ttyS0, hvc0. */
   readonly consolePort?: ConsolePort;
   /** Size of the virtio console to begin with. Default 80 by 24. */
@@ -96,6 +117,13 @@ export interface DiskConfiguration {
   readonly serial: string;
 }
 
+export interface ShareConfiguration {
+  readonly path: string;
+  readonly mount: string;
+  readonly readonly: boolean;
+  readonly common: boolean;
+}
+
 /** Checked options, as plain data that can be sent to the machine's thread. */
 export interface MachineConfiguration {
   readonly kernel?: ImageSource;
@@ -104,6 +132,8 @@ export interface MachineConfiguration {
   readonly bootArguments?: string;
   readonly memoryBytes: number;
   readonly disks: readonly DiskConfiguration[];
+  /** Left out: none. */
+  readonly sharedFolders?: readonly ShareConfiguration[];
   readonly consolePort: ConsolePort;
   readonly terminal: TerminalSize;
   readonly seed: Uint8Array;
@@ -143,6 +173,7 @@ const KNOWN: readonly (keyof MachineOptions)[] = [
   'append',
   'memory',
   'disks',
+  'shares',
   'consolePort',
   'terminal',
   'agent',
@@ -176,6 +207,7 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
     ...(bootArguments === undefined ? {} : { bootArguments }),
     memoryBytes: checkMemory(options.memory ?? DEFAULT_MEMORY_BYTES),
     disks: checkDisks(options.disks ?? []),
+    sharedFolders: checkShares(options.shares ?? [], DISKS_LIMIT - (options.disks ?? []).length),
     consolePort,
     terminal: checkTerminal(options.terminal ?? DEFAULT_TERMINAL),
     seed: await machineSeed(options.seed),
@@ -297,11 +329,12 @@ function parseSymbols(text: string): ProfileConfiguration['symbols'][number] {
   return { path: path!, bias: BigInt(bias ?? 0) };
 }
 
-function checkAgent({ agent, disks = [] }: MachineOptions): boolean {
+function checkAgent({ agent, disks = [], shares = [] }: MachineOptions): boolean {
   if (agent !== undefined && typeof agent !== 'boolean') refuse('The option "agent" is true or false.');
-  const hasRoom = disks.length <= disksMaximum(CURRENT_BOARD, true);
+  const devices = disks.length + shares.length;
+  const hasRoom = devices <= disksMaximum(CURRENT_BOARD, true);
   if (agent && !hasRoom) {
-    throw new GodwitError('limit', `A machine with ${disks.length} disks has no room for its agent's port.`);
+    throw new GodwitError('limit', `A machine with ${devices} disks and shared folders has no room for its agent's port.`);
   }
   return agent ?? hasRoom;
 }

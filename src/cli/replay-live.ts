@@ -5,6 +5,7 @@ import { MachineRecordings } from '../service/recording/machine-recordings.ts';
 import { LiveFromReplay } from '../service/replay/live-from-replay.ts';
 import type { Player } from '../service/replay/player.ts';
 import type { ReplayDisks } from '../service/replay/replay-disks.ts';
+import { refuseShares } from '../service/replay/replay-shares.ts';
 import { continueOptionsOf } from './continue-options.ts';
 import { EXIT_FAILURE } from './errors.ts';
 import type { ReplayCommandOptions } from './replay-options.ts';
@@ -25,6 +26,7 @@ export class ReplayLive {
   /** Throws GodwitError. */
   static async open(parts: ReplayLiveParts): Promise<ReplayLive> {
     const { player, recording, disks, options } = parts;
+    refuseShares(recording.start, 'going on live');
     const core = player.takeMachine();
     const { consolePort } = recording.start;
     const live = new LiveFromReplay({ core, consolePort, disks, ...continueOptionsOf(options) });
@@ -64,7 +66,12 @@ async function record(
   const recordings = new MachineRecordings({
     core,
     listen: (listener) => live.listen(listener),
-    machine: { memoryBytes: start.memoryBytes, disks: start.disks, consolePort: start.consolePort },
+    machine: {
+      memoryBytes: start.memoryBytes,
+      disks: start.disks,
+      ...(start.shares && { shares: start.shares }),
+      consolePort: start.consolePort,
+    },
     images: () => images,
     onFailure: ({ message }) => say(`godwit: ${message} The machine goes on.\n`),
     // Its thread has nobody else to wait for.

@@ -1,14 +1,16 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { DiskOptions, EngineName, Optimization } from '../api/index.ts';
+import type { DiskOptions, EngineName, Optimization, ShareOptions } from '../api/index.ts';
 import { ENGINES, OPTIMIZATION_NAMES } from '../api/options.ts';
 import { GodwitError } from '../common/errors.ts';
 import { parseDiskArgument } from './disk-argument.ts';
 import { addSessionOptions, refuseSessionNonsense } from './session-options.ts';
+import { parseShareArgument } from './share-argument.ts';
 
 /** What commander gives for `godwit run`. */
 export interface RunOptions {
   readonly memory: string;
   readonly disk: readonly DiskOptions[];
+  readonly share: readonly ShareOptions[];
   readonly kernel?: string;
   readonly initrd?: string;
   readonly append?: string;
@@ -36,8 +38,16 @@ export interface RunOptions {
 }
 
 export function collectDisk(text: string, before: readonly DiskOptions[]): DiskOptions[] {
+  return collect(text, before, parseDiskArgument);
+}
+
+function collectShare(text: string, before: readonly ShareOptions[]): ShareOptions[] {
+  return collect(text, before, parseShareArgument);
+}
+
+function collect<T>(text: string, before: readonly T[], parse: (text: string) => T): T[] {
   try {
-    return [...before, parseDiskArgument(text)];
+    return [...before, parse(text)];
   } catch (error) {
     if (error instanceof GodwitError) throw new InvalidArgumentError(`${error.message} ${error.hint ?? ''}`.trim());
     throw error;
@@ -64,6 +74,7 @@ With --json each line of standard output is an object with "event": "started", "
 Examples:
   godwit run                                         Debian's kernel, to a shell
   godwit run --disk work.qcow2 --memory 1G           the same with a disk, /dev/vda
+  godwit run --share src,readonly                    the same with the folder src at /mnt/src
   godwit run --debian                                Debian, from its disk
   echo 'uname -a; poweroff' | godwit run             commands from a pipe
   godwit run --kernel Image --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' --disk d.qcow2
@@ -80,6 +91,12 @@ export function addRunOptions(command: Command): Command {
       '-d, --disk <file[,readonly][,format=raw|qcow2][,serial=text]>',
       'a disk image (repeatable)',
       collectDisk,
+      [],
+    )
+    .option(
+      '-s, --share <dir[:mount][,readonly][,common]>',
+      'a folder of this computer in the guest, at /mnt/NAME or MOUNT (repeatable)',
+      collectShare,
       [],
     )
     .option(

@@ -48,6 +48,7 @@ function machineOptions(options: RunOptions): MachineOptions {
   return {
     memory: options.memory,
     disks: options.disk,
+    shares: options.share,
     consolePort: options.console,
     ...(!options.agent && { agent: false }),
     ...(size && { terminal: size }),

@@ -30,6 +30,9 @@ const ENDED = `${FOLDER}/ended`;
  *     godwit.size=24x80       rows and columns of the console
  *     TERM=xterm-256color     the kernel hands variables to init
  *
+ * Folders that the host shares (virtio 9P) are mounted where their mount tags say, if those are absolute paths: below
+ * the root that is started, if there is one.
+ *
  * A file `/godwit/run` in an initrd appended to this one is run like `godwit.run`. The exit status of the command or
  * the shell reaches the host through the test finisher of the board (SiFive "sifive,test0": 0x3333 with the status in
  * the upper half says that it failed).
@@ -106,6 +109,25 @@ load_drivers() {
   [ $# = 0 ] || modprobe -q -a "$@"
 }
 
+# mount_shares FOLDER: folders of the host, each at FOLDER and its mount tag, which is an absolute path.
+mount_shares() {
+  for device in /sys/bus/virtio/devices/*/mount_tag; do
+    [ -e "$device" ] || return
+    # It has no line end.
+    tag=
+    read -r tag < "$device"
+    [ "$tag" = "$root" ] && continue
+    case "$tag" in
+    /*)
+      modprobe -q 9p
+      mkdir -p "$1$tag"
+      mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=none,nosuid,nodev "$tag" "$1$tag" ||
+        echo "godwit: the shared folder for $tag could not be mounted"
+      ;;
+    esac
+  done
+}
+
 # mount_root SOURCE FOLDER OPTIONS: waits a little for a disk that is not there yet.
 mount_root() {
   tries=0
@@ -142,6 +164,7 @@ start_root() {
   if [ -d /newroot/usr/lib/godwit ] && ! [ -d "/newroot/$modules" ]; then
     cp -r "/lib/modules/$(uname -r)" /newroot/usr/lib/modules/ 2> /dev/null
   fi
+  mount_shares /newroot
   # Applets are found through /proc, so it goes last, and what follows names the program.
   for folder in sys dev proc; do
     mount --move /$folder /newroot/$folder || return
@@ -154,6 +177,7 @@ if parameter root; then
   start_root
   echo "godwit: the root $root could not be started; here is a shell instead"
 fi
+mount_shares ''
 
 if parameter godwit.size; then
   stty -F /dev/console rows "\${value%x*}" cols "\${value#*x}"

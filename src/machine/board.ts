@@ -6,6 +6,8 @@ import { type Finish, TestFinisher } from '../device/finisher/test-finisher.ts';
 import { Plic } from '../device/plic/plic.ts';
 import { GoldfishRtc } from '../device/rtc/goldfish-rtc.ts';
 import { Uart16550 } from '../device/uart/uart16550.ts';
+import type { ShareBackend } from '../device/virtio/9p/backend.ts';
+import { Virtio9p } from '../device/virtio/9p/virtio-9p.ts';
 import type { BlockBackend } from '../device/virtio/block/backend.ts';
 import { VirtioBlock } from '../device/virtio/block/virtio-block.ts';
 import { VirtioConsole } from '../device/virtio/console/virtio-console.ts';
@@ -31,6 +33,13 @@ export interface DiskDescription {
   readonly backend: BlockBackend;
 }
 
+/** A folder of the host. */
+export interface ShareDescription {
+  /** What the guest mounts it by. */
+  readonly tag: string;
+  readonly backend: ShareBackend;
+}
+
 export interface BoardParts {
   readonly version: BoardVersion;
   readonly harts: readonly [Hart, ...Hart[]];
@@ -38,6 +47,7 @@ export interface BoardParts {
   readonly clock: GuestClock;
   readonly entropy: Entropy;
   readonly disks: readonly DiskDescription[];
+  readonly shares: readonly ShareDescription[];
   readonly terminal: { readonly columns: number; readonly rows: number };
   /** A compare register of the CLINT was written. */
   readonly timersChanged: () => void;
@@ -61,6 +71,7 @@ export function hasAgentPort(state: PlainData): boolean {
 }
 
 const DISK_NAME = 'virtio-blk@';
+const SHARE_NAME = 'virtio-9p@';
 
 /** QEMU's `virt` board, and a VM generation id: every device at its address, with its interrupt. */
 export class Board implements Stateful {
@@ -74,6 +85,7 @@ export class Board implements Stateful {
   readonly disks: readonly VirtioBlock[];
   /** For the agent in the guest, in machines that have one. */
   readonly agent: VirtioPort | undefined;
+  readonly shares: readonly Virtio9p[];
   /** All of them, by their addresses. */
   private readonly devices: readonly MmioDevice[];
   private usedSlots = 0;
@@ -81,8 +93,10 @@ export class Board implements Stateful {
   constructor(parts: BoardParts) {
     const { version } = parts;
     const most = disksMaximum(version, parts.agent !== undefined);
-    if (parts.disks.length > most) {
-      throw new GodwitError('limit', `the board has room for ${most} disks, not ${parts.disks.length}`);
+    const wanted = parts.disks.length + parts.shares.length;
+    if (wanted > most) {
+      const what = parts.shares.length > 0 ? 'disks and shared folders' : 'disks';
+      throw new GodwitError('limit', `the board has room for ${most} ${what}, not ${wanted}`);
     }
     this.version = version;
     const harts = interruptsOf(parts.harts);
@@ -92,6 +106,7 @@ export class Board implements Stateful {
     this.generationId = new VmGenerationId({ line: this.plic.line(map.VMGENID_INTERRUPT) });
     this.console = new VirtioConsole({ name: 'virtio-console@0', transmit: parts.transmitConsole, ...parts.terminal });
     this.disks = parts.disks.map((disk, i) => new VirtioBlock({ name: `${DISK_NAME}${i}`, ...disk }));
+    this.shares = parts.shares.map((share, i) => new Virtio9p({ name: `${SHARE_NAME}${i}`, ...share }));
     const finisher = new TestFinisher({ finish: parts.finish });
     const clint = makeClint(parts, harts);
     this.bus.add(map.FINISHER.base, finisher);
@@ -103,7 +118,7 @@ export class Board implements Stateful {
     const entropy = new VirtioEntropy({ name: 'virtio-rng@0', entropy: parts.entropy });
     const { agent } = parts;
     this.agent = agent && new VirtioPort({ name: AGENT_NAME, portName: AGENT_PORT_NAME, ...agent });
-    const functions = [...this.disks, this.console, entropy, ...(this.agent ? [this.agent] : [])];
+    const functions = [...this.disks, this.console, entropy, ...(this.agent ? [this.agent] : []), ...this.shares];
     const slots = this.addSlots(parts.memory, functions);
     this.devices = [finisher, this.rtc, this.generationId, clint, this.plic, this.uart, ...slots];
     this.addEmptySlots();
@@ -145,17 +160,19 @@ export class Board implements Stateful {
   /** Throws GodwitError 'damaged' or 'unsupported'. */
   restore(state: PlainData): void {
     const names = this.devices.map(({ name }) => name);
-    const disk = Object.keys(state ?? {}).find((name) => isDisk(name) && !names.includes(name));
-    if (disk !== undefined) {
-      throw new GodwitError('damaged', `The saved state has the disk "${disk}", which this machine has not.`);
+    const other = Object.keys(state ?? {}).find((name) => isOfHost(name) && !names.includes(name));
+    if (other !== undefined) {
+      const what = other.startsWith(DISK_NAME) ? 'disk' : 'shared folder';
+      throw new GodwitError('damaged', `The saved state has the ${what} "${other}", which this machine has not.`);
     }
     const reader = new StateReader('the devices', state, names);
     for (const device of this.devices) device.restore(reader.raw(device.name));
   }
 }
 
-function isDisk(name: string): boolean {
-  return name.startsWith(DISK_NAME);
+/** What stands behind the device is not a part of the state. */
+function isOfHost(name: string): boolean {
+  return name.startsWith(DISK_NAME) || name.startsWith(SHARE_NAME);
 }
 
 /** Where CLINT and PLIC put their outputs, with several harts. */

@@ -147,6 +147,7 @@ export class MachineCore {
       clock: this.clock,
       entropy: this.entropy,
       disks: options.disks ?? [],
+      shares: options.shares ?? [],
       terminal: options.terminal ?? { columns: 80, rows: 24 },
       timersChanged: () => this.updateTimers(),
       finish: (finish) => this.requestFinish(finish),
@@ -327,6 +328,9 @@ export class MachineCore {
       case 'block':
         this.board.disks[event.disk]?.complete(event.id, event.completion);
         break;
+      case 'share':
+        this.board.shares[event.share]?.complete(event.id, event.reply);
+        break;
       case 'epoch':
         this.epochNanoseconds = event.nanoseconds;
         this.board.rtc.tick();
@@ -339,9 +343,10 @@ export class MachineCore {
     }
   }
 
-  /** Whether a disk has not answered the guest yet. */
+  /** Whether a disk or a shared folder has not answered the guest yet. */
   get awaitsDisk(): boolean {
-    return this.board.disks.some((disk) => disk.pendingRequests().length > 0);
+    const { disks, shares } = this.board;
+    return disks.some((disk) => disk.pendingRequests().length > 0) || shares.some((share) => share.isAwaited);
   }
 
   /** How many bytes of input the port takes now. */

@@ -13,6 +13,8 @@ export type ExternalEvent =
   | { readonly kind: 'input'; readonly port: InputPort; readonly bytes: Uint8Array }
   | { readonly kind: 'resize'; readonly columns: number; readonly rows: number }
   | { readonly kind: 'block'; readonly disk: number; readonly id: number; readonly completion: BlockCompletion }
+  /** The answer to a request to a shared folder: a message of 9P. */
+  | { readonly kind: 'share'; readonly share: number; readonly id: number; readonly reply: Uint8Array }
   /** Guest time 0 was this on the wall: nanoseconds since 1970. */
   | { readonly kind: 'epoch'; readonly nanoseconds: bigint }
   /**

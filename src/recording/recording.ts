@@ -332,13 +332,19 @@ class Reading {
   }
 
   private checkOrder(entries: readonly Entry[]): void {
-    const disks = this.start!.disks.length;
+    const { disks, shares = [] } = this.start!;
     for (const entry of entries) {
       const { hart, branches } = entry.point;
       if (branches < (this.reached.get(hart) ?? 0n)) throw new RangeError('its entries are out of order');
       this.reached.set(hart, branches);
-      if (entry.kind !== 'event' || entry.event.kind !== 'block') continue;
-      if (entry.event.disk >= disks) throw new RangeError('a disk answers that does not exist');
+      if (entry.kind !== 'event') continue;
+      const { event } = entry;
+      if (event.kind === 'block' && event.disk >= disks.length) {
+        throw new RangeError('a disk answers that does not exist');
+      }
+      if (event.kind === 'share' && event.share >= shares.length) {
+        throw new RangeError('a shared folder answers that does not exist');
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import { GodwitError } from '../common/errors.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
+import type { ShareBackend } from '../device/virtio/9p/backend.ts';
 import type { BlockBackend } from '../device/virtio/block/backend.ts';
 import { MachineCore } from '../machine/core.ts';
 import type { CoreOptions } from '../machine/core-options.ts';
@@ -26,6 +27,7 @@ export type ReplayOptions = Pick<
 /** The machine's last step is in the recording. */
 const ENDED_BY_GUEST: ReadonlySet<EndReason> = new Set(['power-off', 'failure', 'unknown-images']);
 const NO_BACKEND: BlockBackend = { submit: () => {}, fence: () => {} };
+const NO_SHARE: ShareBackend = { submit: () => {}, delivered: () => {}, fence: () => {} };
 
 /**
  * The machine at the start of a recording. Its pages are read from the file as they are touched, so the recording must
@@ -41,6 +43,7 @@ export function makeRecordedMachine(recording: Recording, options: ReplayOptions
       // The state has it.
       seed: new Uint8Array(32),
       disks: start.disks.map((disk, index) => ({ ...disk, backend: backend?.(index) ?? NO_BACKEND })),
+      shares: (start.shares ?? []).map(({ tag }) => ({ tag, backend: NO_SHARE })),
       // A recording that grows learns them when the guest is reset.
       load: bootImages(() => {
         if (recording.images) return recording.images;

@@ -105,6 +105,10 @@ export class LiveRunner {
     this.enqueue({ kind: 'block', disk, id, completion });
   }
 
+  completeShare(share: number, id: number, reply: Uint8Array): void {
+    this.enqueue({ kind: 'share', share, id, reply });
+  }
+
   /** Anything from outside. It reaches the machine before it executes on. */
   enqueue(event: ExternalEvent): void {
     this.events.push(event);

@@ -8,6 +8,7 @@ import { nodeEndpoints } from './control-folder.ts';
 import { nodeFiles } from './files.ts';
 import { collectGarbage } from './garbage.ts';
 import { prebuiltInterpreter } from './prebuilt-interpreter.ts';
+import { nodeSharedFolders } from './shared-folder.ts';
 import { nodeStreams } from './streams.ts';
 import { nodeThreads } from './threads.ts';
 import { toolName } from './tool.ts';
@@ -15,6 +16,7 @@ import { nodeTrees } from './trees.ts';
 
 installPlatform({
   files: nodeFiles,
+  folders: nodeSharedFolders,
   threads: nodeThreads,
   clock: nodeClock,
   timers: nodeTimers,

@@ -7,14 +7,18 @@ import type { MachineCore } from '../../machine/core.ts';
 import { bootImages, type Images } from '../../machine/linux.ts';
 import { platform } from '../../platform/platform.ts';
 import type { PlainData } from '../../state/plain-data.ts';
-import { StateReader } from '../../state/state-reader.ts';
+import { hasField, StateReader } from '../../state/state-reader.ts';
 import { MachineDisks, type RestoredDisk } from '../disk/machine-disks.ts';
+import type { MachineShares, RepliesOnTheirWay } from '../share/machine-shares.ts';
+import { describeShares, openCheckpointedShares, readShares, type SharesOfCheckpoint } from './checkpointed-shares.ts';
 import { isPinned } from './file-pins.ts';
 import { bootFilesOf, refuseChangedImages } from './rests.ts';
 import { CheckpointStore, type OpenCheckpoint } from './store/store.ts';
 
 const VERSION = 1;
 const FIELDS = ['consolePort', 'terminal', 'bootArguments', 'images', 'serials'];
+/** Only of machines with shared folders: what others are saved as stays as it was. */
+const SHARES = 'shares';
 const MAXIMUM_PATH_BYTES = 4096;
 /** No board has room for more disks. */
 const MAXIMUM_SERIALS = 64;
@@ -27,7 +31,7 @@ export type MachineDescription = Pick<
 >;
 
 /** Images are needed again only when the guest resets itself; those given by path are named. */
-export function describeMachine(configuration: MachineDescription): PlainData {
+export function describeMachine(configuration: MachineDescription, shares?: SharesOfCheckpoint): PlainData {
   const { consolePort, terminal, bootArguments, kernel, initrd, bios, disks } = configuration;
   const path = (source: ImageSource | undefined) => (typeof source === 'string' ? source : null);
   return {
@@ -37,11 +41,14 @@ export function describeMachine(configuration: MachineDescription): PlainData {
     bootArguments: bootArguments ?? null,
     images: { kernel: path(kernel), initrd: path(initrd), bios: path(bios) },
     serials: disks.map(({ serial }) => serial),
+    ...(shares && shares.shares.length > 0 && { [SHARES]: describeShares(shares) }),
   };
 }
 
 export interface DescribedMachine {
   readonly configuration: MachineConfiguration;
+  /** Answers of shared folders that the machine had not got yet. */
+  readonly replies: RepliesOnTheirWay;
   readonly serials: readonly string[];
 }
 
@@ -50,7 +57,8 @@ export function readMachine(
   data: PlainData,
   { memoryBytes, translation }: Pick<MachineConfiguration, 'memoryBytes' | 'translation'>,
 ): DescribedMachine {
-  const reader = StateReader.part('the machine that the checkpoint is of', data, VERSION, FIELDS);
+  const fields = hasField(data, SHARES) ? [...FIELDS, SHARES] : FIELDS;
+  const reader = StateReader.part('the machine that the checkpoint is of', data, VERSION, fields);
   const terminal = new StateReader("the machine's terminal", reader.raw('terminal'), ['columns', 'rows']);
   const images = new StateReader("the machine's images", reader.raw('images'), ['kernel', 'initrd', 'bios']);
   const serials = reader.list('serials', 0, MAXIMUM_SERIALS).map((serial) => textOf(serial, 'a serial number') ?? '');
@@ -59,8 +67,10 @@ export function readMachine(
     const path = textOf(images.raw(name), 'the path of an image');
     return path === undefined ? {} : { [name]: path };
   };
+  const { shares, replies } = readShares(reader.has(SHARES) ? reader.raw(SHARES) : null);
   return {
     serials,
+    replies,
     configuration: {
       ...image('kernel'),
       ...image('initrd'),
@@ -68,6 +78,7 @@ export function readMachine(
       ...(bootArguments === undefined ? {} : { bootArguments }),
       memoryBytes,
       disks: [] as DiskConfiguration[],
+      ...(shares.length > 0 && { sharedFolders: shares }),
       consolePort: reader.word('consolePort', ['uart', 'virtio']),
       terminal: {
         columns: terminal.integer('columns', MAXIMUM_TERMINAL),
@@ -90,6 +101,8 @@ function textOf(value: PlainData, what: string): string | undefined {
 export interface Checkpointed {
   readonly configuration: MachineConfiguration;
   readonly disks: MachineDisks;
+  readonly shares: MachineShares;
+  readonly replies: RepliesOnTheirWay;
   readonly opened: OpenCheckpoint;
   /** The folder of all checkpoints. */
   readonly store: string;
@@ -103,7 +116,10 @@ export async function openCheckpointed(request: RestoreConfiguration): Promise<C
     const { meta } = opened;
     const { translation, diskFolder } = request;
     await refuseChangedImages(meta);
-    const { configuration, serials } = readMachine(meta.machine, { memoryBytes: meta.memoryBytes, translation });
+    const { configuration, serials, replies } = readMachine(meta.machine, {
+      memoryBytes: meta.memoryBytes,
+      translation,
+    });
     const restored = meta.disks.map(
       ({ path, format, sizeBytes, readonly }, i): RestoredDisk => ({
         path: store.diskPath(path),
@@ -113,9 +129,15 @@ export async function openCheckpointed(request: RestoreConfiguration): Promise<C
         serial: serials[i] ?? '',
       }),
     );
-    const disks = await MachineDisks.openRestored(restored, diskFolder);
-    const machine = { ...configuration, disks: disks.configured, bootFiles: bootFilesOf(meta) };
-    return { configuration: machine, disks, opened, store: store.folder };
+    const shares = await openCheckpointedShares(configuration.sharedFolders);
+    try {
+      const disks = await MachineDisks.openRestored(restored, diskFolder);
+      const complete = { ...configuration, disks: disks.configured, bootFiles: bootFilesOf(meta) };
+      return { configuration: complete, disks, shares, replies, opened, store: store.folder };
+    } catch (error) {
+      await shares.close();
+      throw error;
+    }
   } catch (error) {
     opened.pages.close();
     throw error;

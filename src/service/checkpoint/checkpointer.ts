@@ -9,6 +9,7 @@ import type { MachineSnapshot } from '../../machine/machine-snapshot.ts';
 import type { WrittenPages } from '../../memory/written-pages.ts';
 import { platform } from '../../platform/platform.ts';
 import type { DisksToFork, MachineDisks } from '../disk/machine-disks.ts';
+import type { MachineShares, RepliesOnTheirWay } from '../share/machine-shares.ts';
 import { describeMachine, type MachineDescription } from './checkpointed-machine.ts';
 import { copyName, FrozenDisks } from './frozen-disks.ts';
 import { ProgressMeter } from './progress-meter.ts';
@@ -22,6 +23,8 @@ export interface Frozen {
   readonly snapshot: MachineSnapshot;
   /** For copy-on-write images over the disks. */
   readonly disks: DisksToFork;
+  /** Answers of shared folders that the machine had not got yet. */
+  readonly replies: RepliesOnTheirWay;
   /** Milliseconds in which the machine did not execute. */
   readonly pauseMs: number;
 }
@@ -49,6 +52,14 @@ interface Making {
   readonly signal: AbortSignal;
 }
 
+/** What is written into it. */
+interface Content {
+  readonly snapshot: MachineSnapshot;
+  readonly frozen: FrozenDisks;
+  readonly replies: RepliesOnTheirWay;
+  readonly createdAtMs: number;
+}
+
 /** "2026-11-23-142530": sorts by time, and can be told apart. */
 function nameOfNow(): string {
   return new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '');
@@ -58,6 +69,7 @@ function nameOfNow(): string {
 export class Checkpointer {
   private readonly core: MachineCore;
   private readonly disks: MachineDisks;
+  private readonly shares: MachineShares | undefined;
   private readonly configuration: MachineDescription;
   private last: LastCheckpoint | undefined;
   private parentPlace: CheckpointPlace | undefined;
@@ -75,15 +87,18 @@ export class Checkpointer {
       onProgress,
       last,
       parentPlace = last,
+      shares,
     }: {
       onProgress: (progress: CheckpointProgress) => void;
       last?: LastCheckpoint | undefined;
       parentPlace?: CheckpointPlace | undefined;
+      shares?: MachineShares;
     },
   ) {
     this.onProgress = onProgress;
     this.core = core;
     this.disks = disks;
+    this.shares = shares;
     this.configuration = configuration;
     this.last = last;
     this.parentPlace = parentPlace;
@@ -97,7 +112,9 @@ export class Checkpointer {
   /** Snapshot and disks of one moment, for a machine that goes on from it. The snapshot is to be released. */
   async freezeForFork(): Promise<Frozen> {
     const prepared = await this.disks.prepareOverlays(() => ({ parent: 'keep', own: false }));
-    const { snapshot, switched, pauseMs } = this.freezeMachine(prepared, undefined);
+    const { snapshot, switched, replies, pauseMs } = await this.whileSharesStand(() =>
+      this.freezeMachine(prepared, undefined),
+    );
     try {
       const frozen = await FrozenDisks.waitFor(switched);
       await frozen.keepImages();
@@ -105,6 +122,7 @@ export class Checkpointer {
       return {
         snapshot,
         disks: { frozen: frozen.all.map(({ path, format, sizeBytes }) => ({ path, format, sizeBytes })), configured },
+        replies,
         pauseMs,
       };
     } catch (error) {
@@ -119,7 +137,18 @@ export class Checkpointer {
     const startedMs = clock.nowMs();
     const snapshot = this.takeSnapshot(prepared, since);
     const switched = prepared.map((overlay) => overlay.switch());
-    return { snapshot, switched, pauseMs: clock.nowMs() - startedMs };
+    const replies = this.shares?.repliesOnTheirWay ?? [];
+    return { snapshot, switched, replies, pauseMs: clock.nowMs() - startedMs };
+  }
+
+  /** What was asked of a shared folder is done or not begun then: nobody does it a second time. */
+  private async whileSharesStand<T>(action: () => T): Promise<T> {
+    await this.shares?.hold();
+    try {
+      return action();
+    } finally {
+      this.shares?.release();
+    }
   }
 
   private takeSnapshot(prepared: readonly PreparedOverlay[], since: WrittenPages | undefined): MachineSnapshot {
@@ -162,6 +191,7 @@ export class Checkpointer {
 
   private async createUnless(signal: AbortSignal, options: CheckpointOptions): Promise<CheckpointReport> {
     const { clock, files } = platform();
+    this.shares?.requireCommon();
     const startedMs = clock.nowMs();
     const name = options.name ?? nameOfNow();
     const { full = false, apart = false, disks: parents = 'keep' } = options;
@@ -223,16 +253,18 @@ export class Checkpointer {
       await Promise.all(prepared.map((overlay) => overlay.cancel()));
       refuseCancelled(signal);
     }
-    // Whatever becomes of this one, the pages counted since the last belong to this snapshot only.
-    const { last } = this;
-    if (!apart) this.last = undefined;
-    if (last && !base && !apart) this.core.ram.unwatch(last.written);
-    const createdAtMs = Date.now();
-    const { snapshot, switched, pauseMs } = this.freezeMachine(prepared, base);
-    const written = apart ? undefined : this.core.ram.watchWrites();
+    const { snapshot, switched, replies, pauseMs, written, createdAtMs } = await this.whileSharesStand(() => {
+      // Whatever becomes of this one, the pages counted since the last belong to this snapshot only.
+      const { last } = this;
+      if (!apart) this.last = undefined;
+      if (last && !base && !apart) this.core.ram.unwatch(last.written);
+      const createdAt = { createdAtMs: Date.now() };
+      const frozen = this.freezeMachine(prepared, base);
+      return { ...frozen, ...createdAt, written: apart ? undefined : this.core.ram.watchWrites() };
+    });
     try {
       const frozen = await FrozenDisks.waitFor(switched);
-      const { fileBytes, restsOn } = await this.writeContent(making, { snapshot, frozen, createdAtMs });
+      const { fileBytes, restsOn } = await this.writeContent(making, { snapshot, frozen, replies, createdAtMs });
       return { written, pauseMs, fileBytes, restsOn, frozen };
     } catch (error) {
       if (written) this.core.ram.unwatch(written);
@@ -245,7 +277,7 @@ export class Checkpointer {
   /** Memory and disks side by side, while the machine goes on. Gives the size of the file, and what it rests on. */
   private async writeContent(
     { draft, name, folder, signal }: Making,
-    { snapshot, frozen, createdAtMs }: { snapshot: MachineSnapshot; frozen: FrozenDisks; createdAtMs: number },
+    { snapshot, frozen, replies, createdAtMs }: Content,
   ): Promise<{ fileBytes: number; restsOn: RestReport[] }> {
     const progress = new ProgressMeter(name, frozen.bytesToCopy, this.onProgress);
     const rests = this.findRests(frozen.all, folder);
@@ -254,7 +286,7 @@ export class Checkpointer {
       memory: snapshot.memory,
       state: snapshot.state,
       point: snapshot.point,
-      machine: describeMachine(this.configuration),
+      machine: describeMachine(this.configuration, { shares: this.shares?.configured ?? [], replies }),
       disks,
       hotPages: this.core.recentPages(snapshot),
       createdAtMs,

@@ -64,9 +64,9 @@ async function fork(machine: RunningMachine, options: MachineActions['fork']['pa
       },
     );
   }
-  const { snapshot, disks, pauseMs } = await checkpoints.freezeForFork();
+  const { snapshot, disks, replies, pauseMs } = await checkpoints.freezeForFork();
   const { state, memory } = snapshot;
-  const request = { state, disks, parent: checkpoints.parentCheckpoint, identity, clock, start };
+  const request = { state, disks, replies, parent: checkpoints.parentCheckpoint, identity, clock, start };
   const number =
     thread === host.thread ? await host.fork(memory, request) : await host.forkElsewhere(thread, memory, request);
   return { thread, machine: number, pauseMs, started: start };

@@ -16,6 +16,7 @@ import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { MachineDebugger } from '../debug/machine-debugger.ts';
 import type { MachineDisks } from '../disk/machine-disks.ts';
 import type { MachineRecordings } from '../recording/machine-recordings.ts';
+import type { MachineShares } from '../share/machine-shares.ts';
 import { InputQueue } from './input-queue.ts';
 import { endOf } from './machine-end.ts';
 import type { MachineFiles } from './machine-files.ts';
@@ -43,6 +44,7 @@ export class RunningMachine {
   readonly core: MachineCore;
   readonly runner: LiveRunner;
   readonly disks: MachineDisks;
+  readonly shares: MachineShares;
   readonly checkpoints: Checkpointer;
   readonly recordings: MachineRecordings;
   readonly debugger: MachineDebugger;
@@ -63,11 +65,12 @@ export class RunningMachine {
   private ending = false;
 
   constructor(parts: MachineParts) {
-    const { configuration, core, disks, host, send, from, untilListening } = parts;
+    const { configuration, core, disks, shares, host, send, from, untilListening } = parts;
     host.addMachine(this);
     this.send = send;
     this.host = host;
     this.disks = disks;
+    this.shares = shares;
     this.core = core;
     this.gate = parts.gate ?? OPEN_GATE;
     const loop = new MachineLoop(() => this.afterRound());
@@ -202,6 +205,7 @@ export class RunningMachine {
     await this.recordings.close(finish);
     const unwritten = await this.profile?.finish().catch((error: unknown) => error);
     await this.checkpoints.close();
+    await this.shares.close();
     const error = await this.disks.close();
     this.core.dispose();
     // Forks use images of the machine that they come from, also when it has ended.

@@ -7,7 +7,7 @@ export type { Marker } from '../../recording/entries.ts';
 export type { RecordedDigest, RecordedMarker, Recording } from '../../recording/recording.ts';
 export type { RegisterDifference } from '../../recording/registers.ts';
 export type { ReplayStop } from '../../recording/replayer.ts';
-export type { RecordedDisk, RecordedMachine, RecordedStart } from '../../recording/start.ts';
+export type { RecordedDisk, RecordedMachine, RecordedShare, RecordedStart } from '../../recording/start.ts';
 export type { Arrived, Timeline } from '../../replay/timeline.ts';
 export { FollowedRecording, type FollowOptions } from '../recording/followed-recording.ts';
 export { openRecording } from '../recording/open-recording.ts';
