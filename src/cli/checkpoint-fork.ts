@@ -12,8 +12,8 @@ import { factsOf } from './checkpoint-restore.ts';
 import { deleteCheckpoints, type StoreOptions, withStore } from './checkpoint-store.ts';
 import { continueOptionsOf } from './continue-options.ts';
 import { EXIT_FAILURE } from './errors.ts';
-import { writeAll } from './front.ts';
 import { LinePrefixer } from './line-prefixer.ts';
+import { writeAll } from './output.ts';
 import { Signals } from './signals.ts';
 
 export interface ForkCommandOptions extends StoreOptions, ContinueOptions {

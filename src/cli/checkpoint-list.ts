@@ -2,7 +2,7 @@
 import { formatByteSize } from '../api/index.ts';
 import type { CheckpointDetails, CheckpointNode, CheckpointSummary } from '../service/checkpoint/store/index.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 import { table } from './table.ts';
 
 const ID_DIGITS = 8;

@@ -1,7 +1,7 @@
 /** `godwit checkpoint export` and `import`. */
 import { cancellable } from './cancellable.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 
 export interface ImportCommandOptions extends StoreOptions {
   readonly name?: string;

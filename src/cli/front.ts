@@ -2,6 +2,7 @@
 import type { MachineEnd, MachineStatistics } from '../api/index.ts';
 import { describeEngine, describeStatistics } from '../api/index.ts';
 import type { GodwitError } from '../common/errors.ts';
+import { writeAll } from './output.ts';
 
 export interface Front {
   started(facts: { readonly console: string; readonly memory: string; readonly name: string | null }): void;
@@ -9,13 +10,6 @@ export interface Front {
   output(bytes: Uint8Array): Promise<void>;
   diskError(disk: number, error: GodwitError): void;
   ended(end: MachineEnd, showStatistics: boolean): Promise<void>;
-}
-
-/** Writes and waits until the stream has taken it. */
-export function writeAll(stream: NodeJS.WritableStream, data: Uint8Array | string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.write(data, (error) => (error ? reject(error) : resolve()));
-  });
 }
 
 export function statisticsLine(statistics: MachineStatistics): string {

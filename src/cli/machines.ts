@@ -2,7 +2,7 @@
 import { formatByteSize, GodwitError } from '../api/index.ts';
 import { type ControlClient, findMachine, listMachines } from '../service/control/control-client.ts';
 import type { MachineFacts } from '../service/control/control-protocol.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 import { table } from './table.ts';
 
 export interface ListOptions {

@@ -3,7 +3,7 @@ import { GodwitError } from '../common/errors.ts';
 import type { Recording } from '../recording/recording.ts';
 import { DebuggedReplay } from '../service/replay/debugged-replay.ts';
 import { Player } from '../service/replay/player.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 import { placeOf, type ReplayCommandOptions, translationOf } from './replay-options.ts';
 import { Signals } from './signals.ts';
 

@@ -4,7 +4,7 @@ import { DivergenceError } from '../recording/divergence.ts';
 import type { Recording } from '../recording/recording.ts';
 import { FollowedRecording } from '../service/recording/followed-recording.ts';
 import { openRecording } from '../service/recording/open-recording.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 import { replayForGdb } from './replay-gdb.ts';
 import { type ReplayCommandOptions, refuseReplayNonsense, translationOf } from './replay-options.ts';
 import { describeFacts, describeVerification, factsOf, verify } from './replay-report.ts';

@@ -3,12 +3,12 @@
 import type { DebugOptions } from '../api/debug.ts';
 import { formatByteSize } from '../api/index.ts';
 import { isForeseen } from '../common/errors.ts';
-import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
 import { ControlServer } from '../service/control/control-server.ts';
 import type { Machine } from '../service/machine/machine.ts';
 import { ESCAPE_HELP, type EscapeCommand } from './escape-keys.ts';
-import { type Front, JsonFront, PlainFront, statisticsLine, writeAll } from './front.ts';
+import { type Front, JsonFront, PlainFront, statisticsLine } from './front.ts';
 import { Keyboard } from './keyboard.ts';
+import { OutputClosed, writeAll } from './output.ts';
 import { Signals } from './signals.ts';
 import { RawTerminal, terminalSize } from './terminal.ts';
 import type { TraceFile } from './trace-file.ts';
@@ -141,7 +141,6 @@ export class Session {
 
   private connect(): void {
     const { machine, terminal, options } = this;
-    process.stdout.on('error', (error) => this.loseOutput(error));
     this.signals.listen();
     if (terminal) {
       const name = this.control ? `this is ${this.control.name}; ` : '';
@@ -179,9 +178,9 @@ export class Session {
 
   private loseOutput(error: unknown): void {
     this.outputLost = true;
-    // Nobody reads it any more, as behind `| head`: no failure, but the machine has no purpose.
-    if (errorCodeOf(error) === 'EPIPE') this.quit();
-    else this.fail(hostError(error, 'write the output'));
+    // The machine has no purpose any more.
+    if (error instanceof OutputClosed) this.quit();
+    else this.fail(error);
   }
 
   private async showTrace(text: string): Promise<void> {
@@ -189,7 +188,8 @@ export class Session {
       if (this.trace) await this.trace.write(text);
       else await writeAll(process.stderr, this.forTerminal(text));
     } catch (error) {
-      this.fail(hostError(error, 'write the trace'));
+      if (error instanceof OutputClosed) this.quit();
+      else this.fail(error);
     }
   }
 

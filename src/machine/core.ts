@@ -4,6 +4,7 @@ import type { Finish } from '../device/finisher/test-finisher.ts';
 import { VMGENID_BYTES } from '../device/vmgenid/registers.ts';
 import { Exit } from '../hart/constants.ts';
 import * as L from '../hart/layout.ts';
+import { TIME_FRACTION_BITS } from '../hart/library/timer.ts';
 import { GuestRam } from '../memory/guest-ram.ts';
 import { NO_SOURCE_YET, type PageSource } from '../memory/page-source.ts';
 import type { FrameSnapshot } from '../memory/snapshot.ts';
@@ -222,6 +223,13 @@ export class MachineCore {
     return this.current.get(L.TIME_RATE);
   }
 
+  /** The branch count with which guest time comes to `ticks`, unless something changes the clock before. */
+  branchesAt(ticks: bigint): bigint {
+    const left = ticks - this.ticks;
+    const rate = this.clockRate;
+    return this.current.branches + (left <= 0n ? 0n : ((left << BigInt(TIME_FRACTION_BITS)) + rate - 1n) / rate);
+  }
+
   private updateTimers(): void {
     this.current.put(L.DEVICE_DEADLINE, this.board.rtc.nextAlarmTicks() ?? NEVER);
     this.engine.interpreter.timer_update(this.current.address);
@@ -359,6 +367,8 @@ export class MachineCore {
 
   private stepTo(pc: bigint): Outcome {
     const { current: hart, engine } = this;
+    // A debugger may ask once more where the guest has ended.
+    if (this.finish) return { kind: 'finished', finish: this.finish };
     this.enter();
     hart.put(L.STOP_PC, pc);
     hart.put(L.SLICE_END, hart.branches + 1n);

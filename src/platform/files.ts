@@ -187,8 +187,8 @@ export interface FileStore {
   /** The same of a file that is still appended to. */
   openGrowing(path: string): Promise<GrowingByteSource>;
   openAppend(path: string, options?: AppendOptions): Promise<AppendFile>;
-  /** A whole regular file; with `pipes` also what gives its content only once. */
-  read(path: string, options?: FileWording & { readonly pipes?: boolean }): Promise<Uint8Array>;
+  /** A whole regular file. */
+  read(path: string, wording?: FileWording): Promise<Uint8Array>;
   /** The same for who cannot wait, in the midst of a machine's execution. */
   readNow(path: string): Uint8Array;
 

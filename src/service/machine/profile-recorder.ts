@@ -71,7 +71,7 @@ export class ProfileRecorder {
 }
 
 async function readSymbols(path: string, bias: bigint): Promise<GuestSymbol[]> {
-  const file = await platform().files.read(path, { what: 'the symbols', pipes: true });
+  const file = await platform().files.read(path, { what: 'the symbols' });
   if (isElf(file)) return readElfSymbols(file, bias);
   return readSystemMap(new TextDecoder('latin1').decode(file)).map(({ name, address }) => ({
     name,
