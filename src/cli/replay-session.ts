@@ -13,6 +13,7 @@ import { ESCAPE_KEY, LEFT, type ReplayKey, ReplayKeys, RIGHT } from './replay-ke
 import { ReplayLive } from './replay-live.ts';
 import { placeOf, type ReplayCommandOptions, translationOf } from './replay-options.ts';
 import { PlacePrompt } from './replay-prompt.ts';
+import { describeExtent } from './replay-report.ts';
 import { Signals } from './signals.ts';
 import { RawTerminal } from './terminal.ts';
 
@@ -217,7 +218,7 @@ export class ReplaySession {
   private noPlace(place: Seek): GodwitError {
     const names = { time: 'time', branch: 'branch count', text: 'text' } as const;
     return new GodwitError('usage', `The recording does not come to that ${names[place.kind]}.`, {
-      hint: `It is ${this.player!.totalSeconds.toFixed(3)} s long; godwit replay --info says more.`,
+      hint: describeExtent(this.recording),
     });
   }
 
