@@ -39,7 +39,7 @@ function* rowsOf(nodes: readonly CheckpointNode[], indent: string, isRoot: boole
 }
 
 function rowOf(
-  { id, name, createdAtMs, memoryBytes, sizeBytes, complete }: CheckpointSummary,
+  { id, name, createdAtMs, memoryBytes, sizeBytes, complete, restorable }: CheckpointSummary,
   branch: string,
 ): string[] {
   return [
@@ -48,7 +48,7 @@ function rowOf(
     formatTime(createdAtMs),
     formatByteSize(memoryBytes),
     formatByteSize(sizeBytes),
-    complete ? '' : 'DAMAGED',
+    complete ? '' : restorable ? 'its place in the tree is damaged; it can be restored' : 'DAMAGED',
   ];
 }
 

@@ -35,7 +35,8 @@ export async function diskInfo(path: string): Promise<void> {
 
 /** Gives the exit status. */
 export async function diskCommit(path: string): Promise<number> {
-  return await cancellable('Committing', async ({ signal, onProgress }) => {
+  return await cancellable('Committing', async ({ signal, onProgress: show }) => {
+    const onProgress = (_doneBytes: number, copiedBytes: number): void => show(copiedBytes);
     const { path: into, isDiskAgain } = await commitDisk(path, { signal, onProgress });
     await writeAll(
       process.stdout,

@@ -28,6 +28,7 @@ export class CommittingDisk implements Disk {
   private readonly parent: Disk;
   private readonly ranges = new RangeLock();
   private cursor = 0;
+  private copiedBytes = 0;
   /** Set when the parent does not follow any more. */
   private failure: unknown;
 
@@ -43,11 +44,13 @@ export class CommittingDisk implements Disk {
    * Does the pass; the parent is flushed then, and goes on following. Throws when it was aborted, or when the parent
    * could not be written: the overlay must stay in use.
    */
-  async commit(options: { signal?: Cancellation; onProgress?: (doneBytes: number) => void } = {}): Promise<void> {
+  async commit(
+    options: { signal?: Cancellation; onProgress?: (doneBytes: number, copiedBytes: number) => void } = {},
+  ): Promise<void> {
     while (this.cursor < this.sizeBytes) {
       throwIfCancelled(options.signal, 'Committing the disk was called off');
       await this.step();
-      options.onProgress?.(this.cursor);
+      options.onProgress?.(this.cursor, this.copiedBytes);
     }
     await this.parent.flush();
     this.assertFollowing();
@@ -63,7 +66,10 @@ export class CommittingDisk implements Disk {
     const end = Math.min(this.sizeBytes, offset + STEP_BYTES);
     await this.ranges.run(offset, end - offset, async () => {
       this.assertFollowing();
-      this.cursor = await transferPiece(this.overlay, this.parent, { offset, end }, RULES);
+      const moved = (bytes: number): void => {
+        this.copiedBytes += bytes;
+      };
+      this.cursor = await transferPiece(this.overlay, this.parent, { offset, end }, { ...RULES, moved });
     });
   }
 

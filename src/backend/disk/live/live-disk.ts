@@ -64,7 +64,7 @@ export interface FrozenDisk {
 
 export interface CommitOptions {
   readonly signal?: Cancellation;
-  readonly onProgress?: (doneBytes: number) => void;
+  readonly onProgress?: (doneBytes: number, copiedBytes: number) => void;
 }
 
 /** What is open in a `LiveDisk`. */
