@@ -2,13 +2,15 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ContinueOptions } from '../api/checkpoint.ts';
 import { DEBUG_ADDRESS, parseDebugAddress } from '../api/debug.ts';
 import type { DiskOptions } from '../api/index.ts';
+import { checkEngine, type TranslationOptions } from '../api/options.ts';
 import { GodwitError } from '../common/errors.ts';
 import type { Seek } from '../service/replay/player.ts';
 import { clockOption, identityOption } from './continue-options.ts';
+import { addEngineOptions, type EngineOptions, engineOptionsOf } from './engine-options.ts';
 import { collectDisk } from './run-options.ts';
 
 /** What commander gives for `godwit replay`. */
-export interface ReplayCommandOptions extends ContinueOptions {
+export interface ReplayCommandOptions extends ContinueOptions, EngineOptions {
   readonly speed?: number;
   readonly to?: Seek;
   readonly toBranch?: Seek;
@@ -21,8 +23,6 @@ export interface ReplayCommandOptions extends ContinueOptions {
   readonly disk: readonly DiskOptions[];
   readonly verify?: boolean;
   readonly info?: boolean;
-  readonly engine: 'jit' | 'interpreter';
-  readonly jitThreshold?: number;
   readonly json?: boolean;
   readonly gdb?: number | string;
   readonly debug?: boolean;
@@ -58,7 +58,7 @@ Examples:
 `;
 
 export function addReplayOptions(command: Command): Command {
-  return command
+  command
     .option('--speed <factor>', 'times as quickly as it was, such as 0.5 or 10; or max', parseSpeed)
     .addOption(new Option('--to <time>', 'begin there: 12.5s, 2m, 1m30s from the start').argParser(parseTime))
     .addOption(new Option('--to-branch <count>', 'begin at this branch count').argParser(parseBranch))
@@ -79,15 +79,12 @@ export function addReplayOptions(command: Command): Command {
     .option('--verify', 'show nothing: compare everything with the recording')
     .option('--info', 'say what the file holds')
     .option('--json', 'with --verify and --info: one JSON object')
-    .addOption(new Option('--engine <name>', 'what executes the guest').choices(['jit', 'interpreter']).default('jit'))
-    .addOption(new Option('--jit-threshold <visits>').argParser(parseThreshold).hideHelp())
     .option(
       '--gdb <port|path>',
       'let gdb move through it, forth and back, over a TCP port or a unix socket; ends when gdb kills it',
       parseDebugAddress,
-    )
-    .option('--debug', 'print stack traces with errors')
-    .addHelpText('after', HELP);
+    );
+  return addEngineOptions(command).option('--debug', 'print stack traces with errors').addHelpText('after', HELP);
 }
 
 function parseSpeed(text: string): number {
@@ -115,14 +112,8 @@ export function parseText(text: string): Extract<Seek, { kind: 'text' }> {
   return { kind: 'text', text };
 }
 
-function parseThreshold(text: string): number {
-  const visits = Number(text);
-  if (!Number.isInteger(visits) || visits < 1) throw new InvalidArgumentError('It is a whole number from 1 on.');
-  return visits;
-}
-
-export function translationOf({ engine, jitThreshold }: ReplayCommandOptions) {
-  return { enabled: engine === 'jit', ...(jitThreshold === undefined ? {} : { threshold: jitThreshold }) };
+export function translationOf(options: ReplayCommandOptions): TranslationOptions {
+  return checkEngine(engineOptionsOf(options));
 }
 
 /** Where to begin. */

@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { DiskOptions, EngineName, Optimization } from '../api/index.ts';
-import { ENGINES, OPTIMIZATION_NAMES } from '../api/options.ts';
+import type { DiskOptions } from '../api/index.ts';
 import { GodwitError } from '../common/errors.ts';
 import { parseDiskArgument } from './disk-argument.ts';
+import { addEngineOptions, type EngineOptions } from './engine-options.ts';
 import { addSessionOptions, refuseSessionNonsense } from './session-options.ts';
 
 /** What commander gives for `godwit run`. */
-export interface RunOptions {
+export interface RunOptions extends EngineOptions {
   readonly memory: string;
   readonly disk: readonly DiskOptions[];
   readonly kernel?: string;
@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly append?: string;
   readonly bios?: string;
   readonly debian?: boolean;
+  /** False: --no-reboot was given. */
+  readonly reboot: boolean;
   readonly console: 'uart' | 'virtio';
   readonly headless?: boolean;
   readonly json?: boolean;
@@ -25,9 +27,6 @@ export interface RunOptions {
   readonly stats?: boolean;
   readonly record?: string;
   readonly flightRecorder?: number;
-  readonly engine: EngineName;
-  readonly jitThreshold?: number;
-  readonly without: readonly Optimization[];
   readonly gdb?: number | string;
   readonly gdbStopped?: boolean;
   readonly name?: string;
@@ -41,15 +40,6 @@ export function collectDisk(text: string, before: readonly DiskOptions[]): DiskO
     if (error instanceof GodwitError) throw new InvalidArgumentError(`${error.message} ${error.hint ?? ''}`.trim());
     throw error;
   }
-}
-
-function collectNames(text: string, before: readonly string[]): string[] {
-  return [...before, ...text.split(',').filter((name) => name !== '')];
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
-  return Number(text);
 }
 
 const HELP = `
@@ -85,6 +75,7 @@ export function addRunOptions(command: Command): Command {
     .option('-i, --initrd <file>', "initial RAM disk (default: godwit's own, with busybox)")
     .option('-a, --append <text>', "the kernel's command line, in place of the default one")
     .option('-b, --bios <file>', 'M-mode firmware such as OpenSBI, in place of the built-in SBI')
+    .option('--no-reboot', 'end the machine when the guest reboots')
     .option('--debian', 'run Debian from its disk; what it writes is gone afterwards')
     .addOption(
       new Option('-c, --console <port>', 'the console that the terminal is connected to')
@@ -100,19 +91,8 @@ export function addRunOptions(command: Command): Command {
     )
     .option('--seed <text>', 'what all random numbers of the machine follow from: any text, or 64 hexadecimal digits')
     .option('--trace [filter]', 'print each instruction that executes; filter: 0xSTART-0xEND,mnemonic,csr*')
-    .option('--trace-file <file>', 'where the trace goes (default: standard error)')
-    .addOption(
-      new Option('--engine <which>', 'translate what runs often (jit), or interpret everything')
-        .choices(ENGINES)
-        .default('jit'),
-    )
-    .option('--jit-threshold <visits>', 'translate code when control came to it so often (default: 2500)', wholeNumber)
-    .option(
-      '--without <names>',
-      `leave optimisations of the engine out: ${OPTIMIZATION_NAMES.join(', ')} (repeatable)`,
-      collectNames,
-      [],
-    );
+    .option('--trace-file <file>', 'where the trace goes (default: standard error)');
+  addEngineOptions(command);
   return addSessionOptions(command).option('--debug', 'print stack traces with errors').addHelpText('after', HELP);
 }
 

@@ -63,8 +63,10 @@ export class RunningMachine {
     this.gate = parts.gate ?? OPEN_GATE;
     const loop = new MachineLoop(() => this.afterRound());
     this.recordings = makeRecordings(parts, loop, (listener) => this.runner.listen(listener));
-    this.runner = new LiveRunner(core, platform().clock, loop);
+    const { endsAtReset = false } = configuration;
+    this.runner = new LiveRunner(core, platform().clock, loop, { endsAtReset });
     this.debugger = new MachineDebugger({
+      changed: (state) => send({ kind: 'debugger', state }),
       core,
       runner: this.runner,
       kill: () => this.stop(),
