@@ -14,11 +14,15 @@ import { addReplayOptions, type ReplayCommandOptions } from './replay-options.ts
 import { run } from './run.ts';
 import { addRunOptions, type RunOptions } from './run-options.ts';
 
+/** Texts of our own have as many at most. */
+const HELP_COLUMNS = 100;
+
 function program(): Command {
   const godwit = new Command('godwit')
     .description('Runs 64-bit RISC-V Linux in a virtual machine of TypeScript and WebAssembly.')
     .version(VERSION, '-V, --version')
     .exitOverride()
+    .configureHelp({ helpWidth: HELP_COLUMNS })
     .showHelpAfterError('(godwit --help, or godwit COMMAND --help, tells what there is)');
   addRunOptions(godwit.command('run').description("boot a machine; without a kernel, Debian's, to a shell")).action(
     async (options: RunOptions) => {

@@ -29,22 +29,24 @@ export interface ReplayCommandOptions extends ContinueOptions, EngineOptions {
 }
 
 const HELP = `
-Shows the console as it was. Without a terminal on standard output, as quickly as can be. FILE may be the folder FILE.flight that a
-flight recorder left when its process was killed.
+Shows the console as it was. Without a terminal on standard output, as quickly as can be. FILE may
+be the folder FILE.flight that a flight recorder left when its process was killed.
 
 On a terminal:
   space   pause, and go on
   + -     twice, half as quickly
   0       as quickly as it was
   m       as quickly as can be
-  g       go to a time (12.5s, 1m30s), a branch count (#123456) or the next place that shows a text (/text); also back
+  g       go to a time (12.5s, 1m30s), a branch count (#123456) or the next place that shows a text
+          (/text); also back
   ← →     10 seconds back, forth
   c       keep the machine as it is here: a checkpoint, as "godwit checkpoint list" shows it
   l       go live: the machine runs on from here by itself, and the keyboard is its own; Ctrl-A x ends it
   q       quit
 
-The exit status is 0 when the recording was played to its end (with --live: the guest's own), 1 when it cannot be played, 2 when the
-command makes no sense, 3 when the replay diverged from the recording.
+The exit status is 0 when the recording was played to its end (with --live: the guest's own), 1 when
+it cannot be played, 2 when the command makes no sense, 3 when the replay diverged from the
+recording.
 
 Examples:
   godwit run --record boot.rec
@@ -71,8 +73,8 @@ export function addReplayOptions(command: Command): Command {
     .addOption(identityOption('with --live: '))
     .addOption(clockOption('with --live: '))
     .option(
-      '-d, --disk <file[,format=raw|qcow2]>',
-      'for --live and --checkpoint: a disk as it was at the start; stays so',
+      '-d, --disk <image>',
+      'for --live and --checkpoint: FILE[,format=raw|qcow2], a disk as it was at the start; stays so',
       collectDisk,
       [],
     )

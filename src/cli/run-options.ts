@@ -43,12 +43,14 @@ export function collectDisk(text: string, before: readonly DiskOptions[]): DiskO
 }
 
 const HELP = `
-On a terminal, Ctrl-A is for godwit: Ctrl-A x quits, Ctrl-A h shows the rest. All other keys are for the guest.
-The exit status is the guest's: 0 when it powers off, its code when it reports a failure. 1: it could not be run; 2: the
-command makes no sense; 128 and the signal's number: a signal ended it.
+On a terminal, Ctrl-A is for godwit: Ctrl-A x quits, Ctrl-A h shows the rest. All other keys are for
+the guest. The exit status is the guest's: 0 when it powers off, its code when it reports a failure.
+1: it could not be run; 2: the command makes no sense; 128 and the signal's number: a signal ended
+it.
 
-With --json each line of standard output is an object with "event": "started", "console" (with "text"), "disk-error" (with
-"disk", "code", "message") and at last "ended" (with "reason", "exitCode", "statistics").
+With --json each line of standard output is an object with "event": "started", "console" (with
+"text"), "disk-error" (with "disk", "code", "message") and at last "ended" (with "reason",
+"exitCode", "statistics").
 
 Examples:
   godwit run                                         Debian's kernel, to a shell
@@ -66,8 +68,8 @@ export function addRunOptions(command: Command): Command {
   command
     .option('-m, --memory <size>', 'guest memory, such as 512M or 2G; up to 3G', '512M')
     .option(
-      '-d, --disk <file[,readonly][,format=raw|qcow2][,serial=text]>',
-      'a disk image (repeatable)',
+      '-d, --disk <image>',
+      'a disk: FILE[,readonly][,format=raw|qcow2][,serial=TEXT] (repeatable)',
       collectDisk,
       [],
     )

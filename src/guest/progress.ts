@@ -68,7 +68,8 @@ export function formatLine(update: ProgressUpdate, columns: number): string {
   if (line.length <= columns) return line;
   const plain = joined(update.phase, amount);
   if (plain.length <= columns) return plain;
-  const room = Math.max(0, columns - amount.length - 3);
+  // For two spaces, and the sign that something is left out.
+  const room = Math.max(0, columns - (amount === '' ? 0 : amount.length + 2) - 1);
   return joined(`${update.phase.slice(0, room)}…`, amount).slice(0, columns);
 }
 

@@ -121,7 +121,7 @@ export interface CreateWholeOptions {
 }
 
 export interface LockOptions {
-  /** How long to wait while others have the lock, or have asked for it before. 0 when not given. */
+  /** How long to wait for each who has the lock or has asked for it before. 0 when not given. */
   readonly waitMs?: number;
   /** Makes the file if there is none. */
   readonly create?: boolean;

@@ -14,7 +14,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { echoing, greeting, spinning } from '../api/programs.ts';
+import { echoing, greeting, rebooting, spinning } from '../api/programs.ts';
 import { patient } from '../support/tiers.ts';
 import { type Ended, godwit, MAIN, Run } from './support.ts';
 
@@ -135,6 +135,24 @@ describe('the end of a recording', () => {
   );
 });
 
+describe('a reboot', () => {
+  it(
+    'is the end of a machine that is not to reboot, and of its recording',
+    async () => {
+      writeFileSync(file('rebooting'), rebooting('once'));
+      const args = ['run', '--no-reboot', '--kernel', file('rebooting'), '--record', file('reboot.rec')];
+      expect(await godwit(args)).toEqual({ status: 0, stdout: 'once', stderr: '' });
+      expect(await godwit(['replay', file('reboot.rec')])).toEqual({ status: 0, stdout: 'once', stderr: '' });
+      expect((await godwit(['replay', file('reboot.rec'), '--verify', '--without', 'skip-cold'])).status).toBe(0);
+      const again = new Run(process.execPath, [MAIN, 'run', '--kernel', file('rebooting')]);
+      for (let times = 0; times < 3; times++) await again.shows('once');
+      again.child.kill('SIGTERM');
+      await again.ended;
+    },
+    SLOW,
+  );
+});
+
 describe('a recording that is not whole', () => {
   const verify = async (name: string, ...more: string[]): Promise<Ended> =>
     await godwit(['replay', file(name), '--verify', ...more]);
@@ -242,6 +260,83 @@ describe('output that ends', () => {
           stderr: 'godwit: Cannot write the output: no space is left.\n',
         });
       }
+    },
+    SLOW,
+  );
+});
+
+describe('files that cannot grow', () => {
+  const typed = (): string => Array.from({ length: 4000 }, (_, line) => `line ${line} ${Math.sin(line)}`).join('\n');
+
+  it(
+    'keep what was recorded until then, and the exit status says so',
+    async () => {
+      writeFileSync(file('typed'), `${typed()}\nq`);
+      const run = '$GODWIT run --kernel echoing --record full.rec < typed';
+      const full = sh(`ulimit -f 24; ${run} | wc -c; exit "\${PIPESTATUS[0]}"`);
+      expect(full.status).toBe(1);
+      expect(full.stderr).toMatch(
+        /^godwit: Cannot write [^\n]*full\.rec: the file system takes no larger file\.( The machine goes on\.)?\n$/,
+      );
+      const played = await godwit(['replay', file('full.rec')]);
+      expect(played.status).toBe(0);
+      expect(played.stdout.length).toBeGreaterThan(1000);
+      expect(typed().startsWith(played.stdout)).toBe(true);
+      expect((await godwit(['replay', file('full.rec'), '--verify'])).status).toBe(1);
+    },
+    SLOW,
+  );
+
+  it(
+    'are not left where they are of no use',
+    async () => {
+      const store = ['--store', file('full')];
+      const kept = ['replay', file('stopped.rec'), '--checkpoint', 'kept', ...store];
+      expect(await godwit(kept)).toMatchObject({ status: 0 });
+      const before = readdirSync(folder);
+      for (const [command, message] of [
+        ['run --kernel greeting --record none.rec', /none\.rec: the file system takes no larger file/],
+        ['run --kernel greeting --profile /dev/full', /the profile \/dev\/full: no space is left/],
+        ['checkpoint export kept none.godwit --store full', /none\.godwit: the file system takes no larger file/],
+      ] as const) {
+        // Kibibytes: enough for locks.
+        const { status, stderr } = sh(`ulimit -f 1; $GODWIT ${command}`);
+        expect(stderr, command).toMatch(message);
+        expect(stderr.trimEnd().split('\n'), command).toHaveLength(1);
+        expect(status, command).toBe(1);
+      }
+      expect(readdirSync(folder)).toEqual(before);
+    },
+    SLOW,
+  );
+});
+
+describe('standard output and input', () => {
+  it(
+    'take an exported checkpoint, and give one',
+    async () => {
+      const store = ['--store', file('portable')];
+      expect(await godwit(['replay', file('stopped.rec'), '--checkpoint', 'kept', ...store])).toMatchObject({
+        status: 0,
+      });
+      const exported = await godwit(['checkpoint', 'export', 'kept', file('kept.godwit'), ...store]);
+      expect(exported).toMatchObject({ status: 0, stdout: expect.stringMatching(/kept\.godwit: [\d.]+ KiB\.\n$/) });
+      const { stdout, stderr } = sh(
+        '$GODWIT checkpoint export kept - --store portable | tee streamed | $GODWIT checkpoint import - --store other',
+      );
+      expect(stderr).toBe('');
+      expect(stdout).toMatch(/^[0-9a-f]{16}\n$/);
+      expect(readFileSync(file('streamed')).equals(readFileSync(file('kept.godwit')))).toBe(true);
+      expect(existsSync(file('-'))).toBe(false);
+      const listed = JSON.parse((await godwit(['checkpoint', 'list', '--json', '--store', file('other')])).stdout);
+      expect(listed).toMatchObject([{ id: stdout.trim(), name: 'kept', complete: true }]);
+      const lost = sh(
+        `$GODWIT checkpoint export kept - --store portable | head -c 10 | wc -c; echo "\${PIPESTATUS[0]}"`,
+      );
+      expect(lost).toMatchObject({ stdout: '10\n0\n', stderr: '' });
+      const empty = sh('$GODWIT checkpoint import - --store other < /dev/null');
+      expect(empty).toMatchObject({ status: 1 });
+      expect(empty.stderr).toBe('godwit: Standard input is not a checkpoint of godwit, but an empty file.\n');
     },
     SLOW,
   );
