@@ -52,6 +52,8 @@ export class MachineCore {
   private readonly options: CoreOptions;
   private readonly printed: UartOutput;
   private finish: Finish | undefined;
+  /** The one who drives the machine has been told of its finish. */
+  private hasEnded = false;
   private epochNanoseconds: bigint;
 
   /** Without a board and a state: `live` gives it both. `memory`: what it begins with. */
@@ -160,6 +162,7 @@ export class MachineCore {
 
   private powerOn(): void {
     this.finish = undefined;
+    this.hasEnded = false;
     this.current.reset(0n);
     this.options.load(this);
     this.refresh();
@@ -167,6 +170,7 @@ export class MachineCore {
 
   private resumeFrom(state: PlainData): void {
     ({ epochNanoseconds: this.epochNanoseconds, finish: this.finish } = restoreMachine(this, state));
+    this.hasEnded = this.finish !== undefined;
     this.derive();
   }
 
@@ -241,10 +245,12 @@ export class MachineCore {
    */
   run(branches: bigint): Outcome {
     const { current: hart, engine } = this;
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    if (this.hasEnded) return this.ended();
     this.enter();
     engine.translate();
     hart.put(L.SLICE_END, branches);
+    // It had asked for its end in a single step.
+    if (this.finish) hart.requestExit();
     engine.interpreter.timer_update(hart.address);
     for (;;) {
       const reason = engine.interpreter.run(hart.address);
@@ -252,7 +258,7 @@ export class MachineCore {
         callSbi(this);
         if (!this.finish) continue;
         this.printed.flush();
-        return { kind: 'finished', finish: this.finish };
+        return this.ended();
       }
       if (reason === Exit.debug) return this.debugOutcome();
       const outcome = reason === Exit.waiting ? this.waitOutcome() : this.sliceOutcome(branches);
@@ -262,9 +268,15 @@ export class MachineCore {
     }
   }
 
+  private ended(): Outcome {
+    invariant(this.finish !== undefined, 'a machine ends by what the guest asked for');
+    this.hasEnded = true;
+    return { kind: 'finished', finish: this.finish };
+  }
+
   private sliceOutcome(branches: bigint): Outcome | undefined {
     this.current.put(L.EXIT_REQUEST, 0n);
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    if (this.finish) return this.ended();
     this.board.rtc.tick();
     this.updateTimers();
     return this.current.branches >= branches ? { kind: 'slice' } : undefined;
@@ -279,7 +291,7 @@ export class MachineCore {
     this.board.rtc.tick();
     this.updateTimers();
     if (this.current.interruptsPending) return undefined;
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    if (this.finish) return this.ended();
     return { kind: 'waiting', deadline: this.nextDeadline() };
   }
 
@@ -368,7 +380,7 @@ export class MachineCore {
   private stepTo(pc: bigint): Outcome {
     const { current: hart, engine } = this;
     // A debugger may ask once more where the guest has ended.
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    if (this.hasEnded) return this.ended();
     this.enter();
     hart.put(L.STOP_PC, pc);
     hart.put(L.SLICE_END, hart.branches + 1n);
@@ -383,7 +395,8 @@ export class MachineCore {
       this.updateTimers();
     }
     this.printed.flush();
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    // Whether it was stepped or run must not matter to where it ends, either.
+    if (this.finish && (reason === Exit.slice || reason === Exit.sbi)) return this.ended();
     if (reason === Exit.waiting) return this.waitOutcome() ?? { kind: 'slice' };
     return { kind: 'slice' };
   }
