@@ -22,11 +22,11 @@ where --store says.
 
 Examples:
   godwit run --name web1 --disk work.qcow2           in one terminal, and in another:
-  godwit checkpoint create before-upgrade            the machine goes on; it stands still for a millisecond
+  godwit checkpoint create before-upgrade            it goes on after a millisecond
   godwit checkpoint list
   godwit checkpoint restore before-upgrade           as godwit run does, from there on
-  godwit checkpoint fork before-upgrade --count 3    three machines, each with random numbers of its own
-  godwit checkpoint fork --machine web1              another one like the running web1, from this moment on
+  godwit checkpoint fork before-upgrade --count 3    three machines, each with its own random numbers
+  godwit checkpoint fork --machine web1              another one like the running web1
   godwit checkpoint export before-upgrade web1.godwit
 `;
 

@@ -41,7 +41,7 @@ On a terminal:
           (/text); also back
   ← →     10 seconds back, forth
   c       keep the machine as it is here: a checkpoint, as "godwit checkpoint list" shows it
-  l       go live: the machine runs on from here by itself, and the keyboard is its own; Ctrl-A x ends it
+  l       go live: the machine runs on from here by itself, with the keyboard; Ctrl-A x ends it
   q       quit
 
 The exit status is 0 when the recording was played to its end (with --live: the guest's own), 1 when
@@ -54,7 +54,7 @@ Examples:
   godwit replay boot.rec --to-text 'login:'        begin where that was shown
   godwit replay boot.rec --to 12.5s --live         a machine that goes on from there
   godwit replay boot.rec --to 12.5s --checkpoint before-the-crash
-  godwit replay boot.rec --gdb 1234                and then in gdb: target remote :1234, reverse-continue
+  godwit replay boot.rec --gdb 1234                and in gdb: target remote :1234, reverse-continue
   godwit replay boot.rec --follow                  watch a machine that is recording
   godwit replay boot.rec --verify                  is every replay the same?
 `;

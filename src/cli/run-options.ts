@@ -57,10 +57,10 @@ Examples:
   godwit run --disk work.qcow2 --memory 1G           the same with a disk, /dev/vda
   godwit run --debian                                Debian, from its disk
   echo 'uname -a; poweroff' | godwit run             commands from a pipe
-  godwit run --kernel Image --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' --disk d.qcow2
+  godwit run --kernel Image --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' -d d.qcow2
   godwit run --record boot.rec                       and then: godwit replay boot.rec
-  godwit run --name web1                             and then: godwit checkpoint create --machine web1
-  godwit run --gdb 1234 --gdb-stopped                and then: gdb-multiarch -ex 'target remote :1234'
+  godwit run --name web1                           and then: godwit checkpoint create --machine web1
+  godwit run --gdb 1234 --gdb-stopped              and then: gdb-multiarch -ex 'target remote :1234'
   godwit run --trace 'csr*,0x80200000-0x8020ffff' --trace-file trace.txt
 `;
 
