@@ -25,7 +25,7 @@ Examples:
   godwit checkpoint create before-upgrade            it goes on after a millisecond
   godwit checkpoint list
   godwit checkpoint restore before-upgrade           as godwit run does, from there on
-  godwit checkpoint fork before-upgrade --count 3    three machines, each with its own random numbers
+  godwit checkpoint fork before-upgrade --count 3    three, each with its own random numbers
   godwit checkpoint fork --machine web1              another one like the running web1
   godwit checkpoint export before-upgrade web1.godwit
 `;
