@@ -28,8 +28,8 @@ export const DEBUG_ADDRESS = either(wholeNumber(0, PORT_LIMIT), text(), 'a TCP p
 export const DEBUG_OPTIONS: Schema<DebugOptions> = object({ listen: DEBUG_ADDRESS, stopped: optional(flag()) });
 
 /**
- * A port number, or else a path, as people write them. Throws GodwitError('usage') for a mere name, which is more likely
- * a mistake than a socket in this folder.
+ * A port number, or else a path, as people write them. Throws GodwitError('usage') for a mere name, which is more
+ * likely a mistake than a socket in this folder.
  */
 export function parseDebugAddress(written: string): number | string {
   if (/^\d+$/.test(written)) return Number(written);

@@ -1,4 +1,4 @@
-/** Ends: of recordings, of files that are damaged, of outputs that nobody reads or that are full; and what is no file. */
+/** Ends: of recordings, of outputs that nobody reads or that are full; files that are damaged, and what is no file. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
