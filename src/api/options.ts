@@ -8,7 +8,7 @@ import { CURRENT_BOARD, disksMaximum } from '../machine/board-versions.ts';
 import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine.ts';
 import type { ConsolePort } from '../machine/events.ts';
 import { CONTINUE_FIELDS, type ContinueOptions, type RestoreOptions } from './checkpoint.ts';
-import { object, optional, text } from './schema.ts';
+import { flag, object, optional, text } from './schema.ts';
 import { machineSeed } from './seed.ts';
 import { checkShares } from './shares.ts';
 import { TERMINAL_SIZE, type TerminalSize } from './terminal.ts';
@@ -101,11 +101,13 @@ export interface MachineOptions {
    * processors.
    */
   readonly threads?: number;
+  /** A reset that the guest asks for ends the machine as a power-off does. Default false: it boots again. */
+  readonly noReboot?: boolean;
   /** Optimisations to leave out, to measure them or to look for a mistake in them. docs/ENGINE.md explains them. */
   readonly without?: readonly Optimization[];
 }
 
-export { OPTIMIZATION_NAMES, type Optimization };
+export { OPTIMIZATION_NAMES, type Optimization, type TranslationOptions };
 /** What executes the guest: the interpreter with translated code beside it, or the interpreter alone. */
 export type EngineName = 'jit' | 'interpreter';
 export const ENGINES: readonly EngineName[] = ['jit', 'interpreter'];
@@ -144,6 +146,8 @@ export interface MachineConfiguration {
   readonly hasAgent?: boolean;
   /** How the files were that it booted from, where it has booted. */
   readonly bootFiles?: readonly BootFile[];
+  /** A reset by the guest ends it. */
+  readonly endsAtReset?: boolean;
 }
 
 export interface ProfileConfiguration {
@@ -166,6 +170,7 @@ const DEFAULT_MEMORY_BYTES = 512 * MIB;
 const MEMORY_LIMIT_BYTES = 3 * 1024 ** 3;
 const DISKS_LIMIT = disksMaximum(CURRENT_BOARD);
 const DEFAULT_TERMINAL: TerminalSize = { columns: 80, rows: 24 };
+const NO_REBOOT = optional(flag());
 const KNOWN: readonly (keyof MachineOptions)[] = [
   'kernel',
   'initrd',
@@ -185,6 +190,7 @@ const KNOWN: readonly (keyof MachineOptions)[] = [
   'jitThreshold',
   'without',
   'threads',
+  'noReboot',
 ];
 
 function refuse(message: string, hint?: string): never {
@@ -215,6 +221,7 @@ export async function configureMachine(options: MachineOptions): Promise<Machine
     translation: checkEngine(options),
     ...checkProfile(options),
     hasAgent: checkAgent(options),
+    ...(NO_REBOOT.parse(options.noReboot, 'noReboot') ? { endsAtReset: true } : {}),
   };
 }
 
@@ -298,7 +305,8 @@ export function checkThreads({ threads }: Pick<MachineOptions, 'threads'>): numb
 /** Visits of a place are counted in 16 bits. */
 const THRESHOLD_LIMIT = 0xffff;
 
-function checkEngine({ engine = 'jit', jitThreshold, without = [] }: MachineOptions): TranslationOptions {
+/** Throws GodwitError('usage') for an engine that there is not. */
+export function checkEngine({ engine = 'jit', jitThreshold, without = [] }: MachineOptions): TranslationOptions {
   if (!ENGINES.includes(engine)) refuse(`There is no engine "${engine}".`, `There are: ${ENGINES.join(', ')}.`);
   const threshold = jitThreshold ?? TRANSLATION_DEFAULTS.threshold;
   if (!Number.isInteger(threshold) || threshold < 1 || threshold > THRESHOLD_LIMIT) {
@@ -334,7 +342,10 @@ function checkAgent({ agent, disks = [], shares = [] }: MachineOptions): boolean
   const devices = disks.length + shares.length;
   const hasRoom = devices <= disksMaximum(CURRENT_BOARD, true);
   if (agent && !hasRoom) {
-    throw new GodwitError('limit', `A machine with ${devices} disks and shared folders has no room for its agent's port.`);
+    throw new GodwitError(
+      'limit',
+      `A machine with ${devices} disks and shared folders has no room for its agent's port.`,
+    );
   }
   return agent ?? hasRoom;
 }

@@ -7,8 +7,8 @@ import { type Progress, renderProgress } from '../guest/index.ts';
 import type { ControlClient } from '../service/control/control-client.ts';
 import type { StoreOptions } from './checkpoint-store.ts';
 import { reportError } from './errors.ts';
-import { writeAll } from './front.ts';
 import { withMachine } from './machines.ts';
+import { writeAll } from './output.ts';
 import { Signals } from './signals.ts';
 
 export interface CreateOptions extends StoreOptions {

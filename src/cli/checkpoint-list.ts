@@ -2,7 +2,7 @@
 import { formatByteSize } from '../api/index.ts';
 import type { CheckpointDetails, CheckpointNode, CheckpointSummary } from '../service/checkpoint/store/index.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 import { table } from './table.ts';
 
 const ID_DIGITS = 8;
@@ -39,7 +39,7 @@ function* rowsOf(nodes: readonly CheckpointNode[], indent: string, isRoot: boole
 }
 
 function rowOf(
-  { id, name, createdAtMs, memoryBytes, sizeBytes, complete }: CheckpointSummary,
+  { id, name, createdAtMs, memoryBytes, sizeBytes, complete, restorable }: CheckpointSummary,
   branch: string,
 ): string[] {
   return [
@@ -48,7 +48,7 @@ function rowOf(
     formatTime(createdAtMs),
     formatByteSize(memoryBytes),
     formatByteSize(sizeBytes),
-    complete ? '' : 'DAMAGED',
+    complete ? '' : restorable ? 'its place in the tree is damaged; it can be restored' : 'DAMAGED',
   ];
 }
 

@@ -2,7 +2,7 @@
 import { formatByteSize } from '../api/index.ts';
 import { CheckpointStore, type VerifyReport } from '../service/checkpoint/store/index.ts';
 import { EXIT_FAILURE } from './errors.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 
 export interface StoreOptions {
   readonly store?: string;

@@ -5,6 +5,7 @@ import { commitDisk } from '../backend/disk/live/commit.ts';
 import { openImage } from '../backend/disk/live/image.ts';
 import { createDisk, machineSizeOf, wholeSectors } from '../backend/disk/live/open-disk.ts';
 import { cancellable } from './cancellable.ts';
+import { writeAll } from './output.ts';
 
 export interface DiskCreateOptions {
   readonly format?: 'raw' | 'qcow2';
@@ -27,7 +28,7 @@ export async function diskInfo(path: string): Promise<void> {
     const sizeBytes = machineSizeOf(disk);
     const size = `${formatByteSize(sizeBytes)} (${sizeBytes} bytes)`;
     const below = under.map((image) => `  over ${image.path} (${image.format})\n`).join('');
-    process.stdout.write(`${path}: ${disk.format}, ${size}\n${below}`);
+    await writeAll(process.stdout, `${path}: ${disk.format}, ${size}\n${below}`);
   } finally {
     await disk.close();
   }
@@ -35,8 +36,12 @@ export async function diskInfo(path: string): Promise<void> {
 
 /** Gives the exit status. */
 export async function diskCommit(path: string): Promise<number> {
-  return await cancellable('Committing', async ({ signal, onProgress }) => {
+  return await cancellable('Committing', async ({ signal, onProgress: show }) => {
+    const onProgress = (_doneBytes: number, copiedBytes: number): void => show(copiedBytes);
     const { path: into, isDiskAgain } = await commitDisk(path, { signal, onProgress });
-    process.stdout.write(isDiskAgain ? `${into} is one file again.\n` : `What ${path} held is in ${into} now.\n`);
+    await writeAll(
+      process.stdout,
+      isDiskAgain ? `${into} is one file again.\n` : `What ${path} held is in ${into} now.\n`,
+    );
   });
 }

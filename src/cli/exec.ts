@@ -5,8 +5,8 @@ import { GodwitError } from '../common/errors.ts';
 import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
 import { CommandSignals } from './command-signals.ts';
 import { reportError } from './errors.ts';
-import { writeAll } from './front.ts';
 import { withMachine } from './machines.ts';
+import { writeAll } from './output.ts';
 import { RawTerminal, terminalSize } from './terminal.ts';
 
 export interface ExecCommandOptions {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { DiskOptions, MachineOptions } from '../api/index.ts';
 import { configureMachine } from '../api/options.ts';
 import { Machine } from '../service/machine/machine.ts';
+import { engineOptionsOf } from './engine-options.ts';
 import { type BootFiles, bootFiles } from './guest-images.ts';
 import { type RunOptions, refuseNonsense } from './run-options.ts';
 import { Session } from './session.ts';
@@ -53,10 +54,9 @@ function machineOptions(options: RunOptions): MachineOptions {
     ...(!options.agent && { agent: false }),
     ...(size && { terminal: size }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),
+    noReboot: !options.reboot,
     symbols: options.symbols,
-    engine: options.engine,
-    without: options.without,
-    ...(options.jitThreshold === undefined ? {} : { jitThreshold: options.jitThreshold }),
+    ...engineOptionsOf(options),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.trace === undefined ? {} : { trace: options.trace === true ? '' : options.trace }),
   };

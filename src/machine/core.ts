@@ -4,6 +4,7 @@ import type { Finish } from '../device/finisher/test-finisher.ts';
 import { VMGENID_BYTES } from '../device/vmgenid/registers.ts';
 import { Exit } from '../hart/constants.ts';
 import * as L from '../hart/layout.ts';
+import { TIME_FRACTION_BITS } from '../hart/library/timer.ts';
 import { GuestRam } from '../memory/guest-ram.ts';
 import { NO_SOURCE_YET, type PageSource } from '../memory/page-source.ts';
 import type { FrameSnapshot } from '../memory/snapshot.ts';
@@ -56,6 +57,8 @@ export class MachineCore {
   private readonly options: CoreOptions;
   private readonly printed: UartOutput;
   private finish: Finish | undefined;
+  /** The one who drives the machine has been told of its finish. */
+  private hasEnded = false;
   private epochNanoseconds: bigint;
 
   /** Without a board and a state: `live` gives it both. `memory`: what it begins with. */
@@ -171,6 +174,7 @@ export class MachineCore {
 
   private powerOn(): void {
     this.finish = undefined;
+    this.hasEnded = false;
     this.current.reset(0n);
     this.options.load(this);
     this.refresh();
@@ -178,6 +182,7 @@ export class MachineCore {
 
   private resumeFrom(state: PlainData): void {
     ({ epochNanoseconds: this.epochNanoseconds, finish: this.finish } = restoreMachine(this, state));
+    this.hasEnded = this.finish !== undefined;
     this.derive();
   }
 
@@ -234,6 +239,13 @@ export class MachineCore {
     return this.current.get(L.TIME_RATE);
   }
 
+  /** The branch count with which guest time comes to `ticks`, unless something changes the clock before. */
+  branchesAt(ticks: bigint): bigint {
+    const left = ticks - this.ticks;
+    const rate = this.clockRate;
+    return this.current.branches + (left <= 0n ? 0n : ((left << BigInt(TIME_FRACTION_BITS)) + rate - 1n) / rate);
+  }
+
   private updateTimers(): void {
     this.current.put(L.DEVICE_DEADLINE, this.board.rtc.nextAlarmTicks() ?? NEVER);
     this.engine.interpreter.timer_update(this.current.address);
@@ -245,10 +257,12 @@ export class MachineCore {
    */
   run(branches: bigint): Outcome {
     const { current: hart, engine } = this;
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    if (this.hasEnded) return this.ended();
     this.enter();
     engine.translate();
     hart.put(L.SLICE_END, branches);
+    // It had asked for its end in a single step.
+    if (this.finish) hart.requestExit();
     engine.interpreter.timer_update(hart.address);
     for (;;) {
       const reason = engine.interpreter.run(hart.address);
@@ -256,7 +270,7 @@ export class MachineCore {
         callSbi(this);
         if (!this.finish) continue;
         this.printed.flush();
-        return { kind: 'finished', finish: this.finish };
+        return this.ended();
       }
       if (reason === Exit.debug) return this.debugOutcome();
       const outcome = reason === Exit.waiting ? this.waitOutcome() : this.sliceOutcome(branches);
@@ -266,9 +280,15 @@ export class MachineCore {
     }
   }
 
+  private ended(): Outcome {
+    invariant(this.finish !== undefined, 'a machine ends by what the guest asked for');
+    this.hasEnded = true;
+    return { kind: 'finished', finish: this.finish };
+  }
+
   private sliceOutcome(branches: bigint): Outcome | undefined {
     this.current.put(L.EXIT_REQUEST, 0n);
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    if (this.finish) return this.ended();
     this.board.rtc.tick();
     this.updateTimers();
     return this.current.branches >= branches ? { kind: 'slice' } : undefined;
@@ -283,7 +303,7 @@ export class MachineCore {
     this.board.rtc.tick();
     this.updateTimers();
     if (this.current.interruptsPending) return undefined;
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    if (this.finish) return this.ended();
     return { kind: 'waiting', deadline: this.nextDeadline() };
   }
 
@@ -379,6 +399,8 @@ export class MachineCore {
 
   private stepTo(pc: bigint): Outcome {
     const { current: hart, engine } = this;
+    // A debugger may ask once more where the guest has ended.
+    if (this.hasEnded) return this.ended();
     this.enter();
     hart.put(L.STOP_PC, pc);
     hart.put(L.SLICE_END, hart.branches + 1n);
@@ -393,7 +415,8 @@ export class MachineCore {
       this.updateTimers();
     }
     this.printed.flush();
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    // Whether it was stepped or run must not matter to where it ends, either.
+    if (this.finish && (reason === Exit.slice || reason === Exit.sbi)) return this.ended();
     if (reason === Exit.waiting) return this.waitOutcome() ?? { kind: 'slice' };
     return { kind: 'slice' };
   }

@@ -126,7 +126,7 @@ export interface CreateWholeOptions {
 }
 
 export interface LockOptions {
-  /** How long to wait while others have the lock, or have asked for it before. 0 when not given. */
+  /** How long to wait for each who has the lock or has asked for it before. 0 when not given. */
   readonly waitMs?: number;
   /**
    * Makes the file if there is none. It is for locking only: it has no other name, and no program but godwit locks it.
@@ -194,8 +194,8 @@ export interface FileStore {
   /** The same of a file that is still appended to. */
   openGrowing(path: string): Promise<GrowingByteSource>;
   openAppend(path: string, options?: AppendOptions): Promise<AppendFile>;
-  /** A whole regular file; with `pipes` also what gives its content only once. */
-  read(path: string, options?: FileWording & { readonly pipes?: boolean }): Promise<Uint8Array>;
+  /** A whole regular file. */
+  read(path: string, wording?: FileWording): Promise<Uint8Array>;
   /** The same for who cannot wait, in the midst of a machine's execution. */
   readNow(path: string): Uint8Array;
 

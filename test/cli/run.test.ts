@@ -148,6 +148,20 @@ describe('help', () => {
     }
   });
 
+  it('has one width', async () => {
+    for (const command of [
+      ['run'],
+      ['replay'],
+      ['checkpoint'],
+      ['checkpoint', 'create'],
+      ['record'],
+      ['disk', 'create'],
+    ]) {
+      const { stdout } = await godwit([...command, '--help']);
+      for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(100);
+    }
+  }, 300_000);
+
   it('tells the version', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
     expect(await godwit(['--version'])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });

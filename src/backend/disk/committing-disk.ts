@@ -29,6 +29,7 @@ export class CommittingDisk implements Disk {
   private readonly parent: Disk;
   private readonly ranges = new RangeLock();
   private cursor = 0;
+  private copiedBytes = 0;
   /** Set when the parent does not follow any more. */
   private failure: unknown;
 
@@ -46,12 +47,14 @@ export class CommittingDisk implements Disk {
    * Does the pass; the parent is flushed then, and goes on following. Throws when it was aborted, or when the parent
    * could not be written: the overlay must stay in use.
    */
-  async commit(options: { signal?: Cancellation; onProgress?: (doneBytes: number) => void } = {}): Promise<void> {
+  async commit(
+    options: { signal?: Cancellation; onProgress?: (doneBytes: number, copiedBytes: number) => void } = {},
+  ): Promise<void> {
     const commitBytes = Math.min(this.sizeBytes, machineSizeOf(this.parent));
     while (this.cursor < commitBytes) {
       throwIfCancelled(options.signal, 'Committing the disk was called off');
       await this.step(commitBytes);
-      options.onProgress?.(this.cursor);
+      options.onProgress?.(this.cursor, this.copiedBytes);
     }
     await this.parent.flush();
     this.assertFollowing();
@@ -67,7 +70,10 @@ export class CommittingDisk implements Disk {
     const end = Math.min(commitBytes, offset + STEP_BYTES);
     await this.ranges.run(offset, end - offset, async () => {
       this.assertFollowing();
-      this.cursor = await transferPiece(this.overlay, this.parent, { offset, end }, RULES);
+      const moved = (bytes: number): void => {
+        this.copiedBytes += bytes;
+      };
+      this.cursor = await transferPiece(this.overlay, this.parent, { offset, end }, { ...RULES, moved });
     });
   }
 

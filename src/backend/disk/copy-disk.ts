@@ -10,19 +10,23 @@ export interface CopyOptions {
   targetHasBacking: boolean;
   /** Ends the copy, which throws then. */
   signal?: Cancellation;
-  /** Bytes of the disk that are done. */
-  onProgress?: (doneBytes: number) => void;
+  /** Bytes of the disk that are done, and those among them that were there to be copied. */
+  onProgress?: (doneBytes: number, copiedBytes: number) => void;
 }
 
 /**
  * Copies what `from` holds, which nobody changes meanwhile, to the empty disk `to` of the same size. Does not flush it.
  */
 export async function copyDisk(from: Disk, to: Disk, options: CopyOptions): Promise<void> {
-  const rules = { imagesUnder: options.imagesUnder, targetIsEmpty: !options.targetHasBacking };
+  let copiedBytes = 0;
+  const moved = (bytes: number): void => {
+    copiedBytes += bytes;
+  };
+  const rules = { imagesUnder: options.imagesUnder, targetIsEmpty: !options.targetHasBacking, moved };
   const end = from.sizeBytes;
   for (let offset = 0; offset < end; ) {
     throwIfCancelled(options.signal, 'Copying the disk was called off');
     offset = await transferPiece(from, to, { offset, end }, rules);
-    options.onProgress?.(offset);
+    options.onProgress?.(offset, copiedBytes);
   }
 }

@@ -1,9 +1,9 @@
-import { type FileHandle, open, realpath, unlink } from 'node:fs/promises';
+import { type FileHandle, realpath, unlink } from 'node:fs/promises';
 import { assertRange, closedError, readonlyError } from '../../backend/disk/range.ts';
-import { GodwitError } from '../../common/errors.ts';
 import type { LockedFile } from '../files.ts';
 import { type HostFileLock, lockFile, lockNewFile } from './file-lock.ts';
 import { hostError } from './host-error.ts';
+import { openRegular } from './regular-file.ts';
 
 export interface NodeByteFileOptions {
   /** Shares the file with other readers. Without it the file is this one's alone. */
@@ -154,7 +154,6 @@ export async function openFile(path: string, options: NodeByteFileOptions): Prom
   const handle = await openHandle(path, options);
   try {
     const stats = await handle.stat({ bigint: true });
-    if (!stats.isFile()) throw new GodwitError('usage', `${name} is not a regular file.`);
     const { dev, ino } = stats;
     const realPath = await realpath(path);
     const target = { realPath, dev, ino };
@@ -170,9 +169,7 @@ export async function openFile(path: string, options: NodeByteFileOptions): Prom
 
 async function openHandle(path: string, options: NodeByteFileOptions): Promise<FileHandle> {
   const { readonly = false, create = false, name = path, mode } = options;
-  try {
-    return await open(path, create ? 'wx+' : readonly ? 'r' : 'r+', mode);
-  } catch (error) {
-    throw hostError(error, `${create ? 'create' : 'open'} ${name}`);
-  }
+  const access = create ? 'create' : readonly ? 'read' : 'write';
+  const action = create ? 'create' : 'open';
+  return await openRegular(path, access, { name, action, ...(mode !== undefined && { mode }) });
 }

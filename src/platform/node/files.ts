@@ -1,8 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
-import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { closeSync, readFileSync } from 'node:fs';
+import { chmod, mkdir, open, readdir, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { GodwitError } from '../../common/errors.ts';
 import type { FileInfo, FileLock, FileStore, LockOptions } from '../files.ts';
 import { NodeAppendFile } from './append-file.ts';
 import { fileIdentity, NodeByteFile } from './byte-file.ts';
@@ -12,6 +11,7 @@ import { lockFile } from './file-lock.ts';
 import { errorCodeOf, hostError, named } from './host-error.ts';
 import { type LockMode, sweepEntryDrafts } from './lock-entries.ts';
 import { makeOwnedFolder, ownerOf } from './owned-folder.ts';
+import { openRegular, openRegularNow } from './regular-file.ts';
 import { addName } from './second-name.ts';
 import { syncFolder } from './sync-folder.ts';
 import { isTemporary, makeTemporaryFolder } from './temporary-folder.ts';
@@ -43,10 +43,6 @@ function kindOf(entry: Kinds): FileInfo['kind'] {
   return entry.isDirectory() ? 'folder' : 'other';
 }
 
-function requireFile(path: string, entry: Kinds): void {
-  if (!entry.isFile()) throw new GodwitError('usage', `${path} is not a regular file.`);
-}
-
 async function look(path: string): Promise<FileInfo | undefined> {
   try {
     const stats = await stat(path, { bigint: true });
@@ -65,7 +61,7 @@ async function look(path: string): Promise<FileInfo | undefined> {
 }
 
 async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, 'r');
+  const handle = await openRegular(path, 'read');
   try {
     await handle.datasync();
   } finally {
@@ -118,17 +114,23 @@ export const nodeFiles: FileStore = {
   openSource: async (path, { what } = {}) => new FileByteSource(path, what),
   openGrowing: async (path) => new FileByteSource(path),
   openAppend: (path, options) => NodeAppendFile.open(path, options),
-  read: (path, { what, pipes = false } = {}) =>
-    attempt(`read ${named(path, what)}`, async () => {
-      if (!pipes) requireFile(path, await stat(path));
-      return await readFile(path);
-    }),
-  readNow: (path) => {
+  read: async (path, { what } = {}) => {
+    const name = named(path, what);
+    const handle = await openRegular(path, 'read', { name, action: 'read' });
     try {
-      requireFile(path, statSync(path));
-      return readFileSync(path);
+      return await attempt(`read ${name}`, () => handle.readFile());
+    } finally {
+      await handle.close();
+    }
+  },
+  readNow: (path) => {
+    const descriptor = openRegularNow(path, { action: 'read' });
+    try {
+      return readFileSync(descriptor);
     } catch (error) {
       throw hostError(error, `read ${path}`);
+    } finally {
+      closeSync(descriptor);
     }
   },
   writeWhole: writeWholeFile,

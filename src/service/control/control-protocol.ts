@@ -14,6 +14,7 @@
  * says so.
  */
 import { ACTIONS, type ActionRow, type OpenAction, type ResultOf } from '../../api/actions.ts';
+import type { DebuggerState } from '../../api/debug.ts';
 import { isObject, nothing, object, optional, type Parsed, type Schema } from '../../api/schema.ts';
 import type { MachineStatus } from '../../api/status.ts';
 import type { WireError } from '../../api/wire-error.ts';
@@ -39,6 +40,8 @@ export interface MachineFacts {
   /** Milliseconds since it was started. */
   readonly uptimeMs: number;
   readonly disks: readonly string[];
+  /** Missing: nobody can debug it. */
+  readonly debugger?: DebuggerState;
 }
 
 /** Answered by the front of the machine's process: the machine itself knows none of it. */

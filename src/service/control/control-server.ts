@@ -1,5 +1,6 @@
 /** Lets other processes find a machine of this process by a name, and control it. */
 import type { OpenAction } from '../../api/actions.ts';
+import type { DebuggerState } from '../../api/debug.ts';
 import type { MachineHandle } from '../../api/machine.ts';
 import { toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
@@ -58,8 +59,13 @@ export class ControlServer {
     return server;
   }
 
+  private debugger: DebuggerState | undefined;
+
   private constructor(options: ControlServerOptions) {
     this.options = options;
+    options.machine.on('debugger', (state) => {
+      this.debugger = state;
+    });
   }
 
   get name(): string {
@@ -117,7 +123,15 @@ export class ControlServer {
     const { machine, memoryBytes, disks } = this.options;
     const uptimeMs = Math.round(platform().clock.nowMs() - this.startedMs);
     const { processId: pid } = endpoints();
-    return { name: this.name, pid, status: machine.status, memoryBytes, uptimeMs, disks };
+    return {
+      name: this.name,
+      pid,
+      status: machine.status,
+      memoryBytes,
+      uptimeMs,
+      disks,
+      ...(this.debugger && { debugger: this.debugger }),
+    };
   }
 }
 

@@ -89,11 +89,7 @@ async function bootFileOf(kind: Kind, path: string): Promise<BootFile> {
 
 async function openImage(what: string, source: ImageSource): Promise<Image> {
   if (typeof source !== 'string') return content(source);
-  const { files } = platform();
-  const info = await files.look(source);
-  // A pipe gives what it has only once.
-  if (info && info.kind !== 'file') return content(await files.read(source, { what, pipes: true }));
-  return new FileImage(await files.openSource(source, { what }));
+  return new FileImage(await platform().files.openSource(source, { what }));
 }
 
 function content(bytes: Uint8Array): Image {

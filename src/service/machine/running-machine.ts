@@ -75,10 +75,13 @@ export class RunningMachine {
     this.gate = parts.gate ?? OPEN_GATE;
     const loop = new MachineLoop(() => this.afterRound());
     this.recordings = makeRecordings(parts, loop, (listener) => this.runner.listen(listener));
+    const { endsAtReset = false } = configuration;
     this.runner = new LiveRunner(core, platform().clock, loop, {
+      endsAtReset,
       onWallSet: (wallNanoseconds) => this.agent.setClock(wallNanoseconds),
     });
     this.debugger = new MachineDebugger({
+      changed: (state) => send({ kind: 'debugger', state }),
       core,
       runner: this.runner,
       kill: () => this.stop(),

@@ -4,7 +4,7 @@ export type { DigestDifference } from '../../recording/digest-codec.ts';
 export { type Divergence, DivergenceError } from '../../recording/divergence.ts';
 export type { EndReason, RecordedEnd } from '../../recording/end.ts';
 export type { Marker } from '../../recording/entries.ts';
-export type { RecordedDigest, RecordedMarker, Recording } from '../../recording/recording.ts';
+export type { RecordedDigest, RecordedMarker, Recording, RecordingState } from '../../recording/recording.ts';
 export type { RegisterDifference } from '../../recording/registers.ts';
 export type { ReplayStop } from '../../recording/replayer.ts';
 export type { RecordedDisk, RecordedMachine, RecordedShare, RecordedStart } from '../../recording/start.ts';

@@ -22,7 +22,7 @@ export interface CommitDiskOptions {
   /** What must lie under it, an image that a checkpoint kept. The caller knows that nobody needs it any more. */
   readonly keptParent?: string;
   readonly signal?: Cancellation;
-  readonly onProgress?: (doneBytes: number) => void;
+  readonly onProgress?: (doneBytes: number, copiedBytes: number) => void;
 }
 
 export interface CommittedDisk {

@@ -12,8 +12,8 @@ export interface CopyImageOptions {
    */
   readonly flatten?: boolean;
   readonly signal?: Cancellation;
-  /** Bytes of the disk that are done. */
-  readonly onProgress?: (doneBytes: number) => void;
+  /** Bytes of the disk that are done, and those among them that were there to be copied. */
+  readonly onProgress?: (doneBytes: number, copiedBytes: number) => void;
 }
 
 /** What a copy lies over, the nearest first. */

@@ -50,5 +50,5 @@ export interface FrozenDisk {
 
 export interface CommitOptions {
   readonly signal?: Cancellation;
-  readonly onProgress?: (doneBytes: number) => void;
+  readonly onProgress?: (doneBytes: number, copiedBytes: number) => void;
 }

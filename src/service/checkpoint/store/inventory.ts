@@ -39,7 +39,9 @@ export interface CheckpointSummary {
   readonly sizeBytes: number;
   /** All that it needs is there. `verify` looks at the content too. */
   readonly complete: boolean;
-  /** Why it is not. */
+  /** A machine can go on from it, also where what says its place in the tree is damaged. */
+  readonly restorable: boolean;
+  /** Why it is not complete. */
   readonly problem: string | undefined;
 }
 
@@ -100,12 +102,18 @@ export function placeOf({ manifest, meta }: StoredCheckpoint): { name: string | 
   return manifest ?? meta ?? { name: null, parent: null };
 }
 
+/** How messages call it: by its name, if it has one. */
+export function labelOf(checkpoint: StoredCheckpoint): string {
+  return placeOf(checkpoint).name ?? checkpoint.id;
+}
+
 export async function summaryOf(
   checkpoint: StoredCheckpoint,
   all: readonly StoredCheckpoint[],
 ): Promise<CheckpointSummary> {
   const { id, folder, manifest, meta, failures } = checkpoint;
-  const problem = failures[0]?.message ?? (await missing(checkpoint, all));
+  const lack = await missing(checkpoint, all);
+  const problem = failures[0]?.message ?? lack;
   const point = meta?.point ?? pointOf(manifest);
   return {
     id,
@@ -116,6 +124,7 @@ export async function summaryOf(
     base: meta?.base ?? null,
     sizeBytes: await folderBytes(folder),
     complete: problem === undefined,
+    restorable: meta !== undefined && lack === undefined,
     problem,
   };
 }
@@ -135,7 +144,8 @@ async function missing(
 ): Promise<string | undefined> {
   if (!meta) return undefined;
   if (meta.base !== null && !all.some(({ id, meta: base }) => id === meta.base && base !== undefined)) {
-    return `The checkpoint ${meta.base}, on which it builds, is missing or damaged.`;
+    const base = all.find(({ id }) => id === meta.base);
+    return `The checkpoint ${base ? labelOf(base) : meta.base}, on which it builds, is missing or damaged.`;
   }
   for (const path of diskFiles(dirname(folder), meta)) {
     if (!(await exists(path))) return `The disk image ${path} is missing.`;

@@ -45,7 +45,12 @@ export function exportCheckpoint(
   return platform().files.writeWhole(path, portableBlocks(store, chain, name), options);
 }
 
-async function* portableBlocks(store: string, chain: CheckpointChain, name: string | null): AsyncGenerator<Uint8Array> {
+/** The bytes of such a file, in order. */
+export async function* portableBlocks(
+  store: string,
+  chain: CheckpointChain,
+  name: string | null,
+): AsyncGenerator<Uint8Array> {
   const { codec } = platform();
   const writer = new CheckpointWriter(codec);
   const { meta } = chain.files[0]!;

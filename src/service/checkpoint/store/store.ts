@@ -24,7 +24,7 @@ import {
   summaryOf,
 } from './inventory.ts';
 import { writeManifest } from './manifest.ts';
-import { exportCheckpoint, type ImportOptions, importCheckpoint } from './portable.ts';
+import { exportCheckpoint, type ImportOptions, importCheckpoint, portableBlocks } from './portable.ts';
 import { randomHex } from './random-hex.ts';
 import { machineFile, openStoredChain, readMetaOf } from './stored-chain.ts';
 import { type VerifyReport, verifyCheckpoint } from './verify.ts';
@@ -268,6 +268,17 @@ export class CheckpointStore {
     const chain = await openStoredChain(this.folder, machineFile(this.folder, id));
     try {
       return await exportCheckpoint(this.folder, chain, name, path, options);
+    } finally {
+      closeChain(chain);
+    }
+  }
+
+  /** @internal The bytes of that file, in order, for who puts them elsewhere. */
+  async *exportBlocks(reference: string): AsyncGenerator<Uint8Array> {
+    const { id, name } = await this.lookUp(reference);
+    const chain = await openStoredChain(this.folder, machineFile(this.folder, id));
+    try {
+      yield* portableBlocks(this.folder, chain, name);
     } finally {
       closeChain(chain);
     }
