@@ -8,7 +8,8 @@ import './platform/browser/install.ts';
 export * from './api/index.ts';
 export type { Disk, DiskFormat, Extent } from './backend/disk/index.ts';
 export { type CreateDiskOptions, createDisk, type OpenDiskOptions, openDisk } from './backend/disk/live/open-disk.ts';
-export type { CheckpointDisk, CheckpointMeta } from './checkpoint/meta.ts';
+export type { BootFileUse, CheckpointDisk, CheckpointMeta, CheckpointRest, FilePin } from './checkpoint/meta.ts';
+export type { CopyOptions, CopyReport, TreeProgress } from './service/agent/copy.ts';
 export {
   type CheckpointDetails,
   type CheckpointNode,

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { drawTerminal } from './picture/terminal-svg.mjs';
 import { ROOT } from './setup/common.mjs';
 
-const COLUMNS = 110;
+const COLUMNS = 118;
 const ROWS = 36;
 const PROMPT = /root@godwit:~# ?$/;
 const COMMANDS = [
@@ -50,8 +50,8 @@ async function line(pattern) {
 }
 
 try {
-  // The settings of this user's npm are no part of the picture.
-  const shell = "npm_config_userconfig=/dev/null PS1='$ ' exec sh -i";
+  // The settings of this user's npm are no part of the picture, nor are its own news.
+  const shell = "npm_config_userconfig=/dev/null npm_config_update_notifier=false PS1='$ ' exec sh -i";
   tmux('-f', '/dev/null', 'new-session', '-d', '-x', `${COLUMNS}`, '-y', `${ROWS}`, '-c', ROOT, shell);
   await sleep(500);
   tmux('send-keys', 'npm start', 'Enter');

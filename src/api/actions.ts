@@ -12,8 +12,16 @@
  *       | -- consumed (output was read) ->        |   it stops printing when too much is on its way
  *       | <----------- ended or failed ---         |   the last message; files are closed
  */
-
 import { bytes, nothing, object, optional, type Parsed, type Schema, text } from '../common/schema.ts';
+import {
+  AGENT_REQUEST,
+  AGENT_RESIZE,
+  AGENT_SIGNAL,
+  AGENT_START,
+  AGENT_WRITE,
+  type AgentOutput,
+  type AgentRequest,
+} from './agent.ts';
 import { CHECKPOINT_OPTIONS, type CheckpointReport, FORK_REQUEST, type ForkReport } from './checkpoint.ts';
 import { DEBUG_OPTIONS } from './debug.ts';
 import type { EventMessage, ListenerEvent } from './events.ts';
@@ -44,6 +52,8 @@ export interface ActionRow {
   readonly when?: StatusRule;
   /** Tells who asked how far it is. */
   readonly progress?: ListenerEvent;
+  /** Asked for with the answer when the process that asked has gone. */
+  readonly undo?: 'agent-cancel';
 }
 
 export interface Gives<Result> {
@@ -102,6 +112,26 @@ export const ACTIONS = {
   'save-flight': { takes: SAVE_FLIGHT_OPTIONS, gives: gives<number>(), open: true },
   /** Debuggers can connect, to the address that is the answer. */
   debug: { takes: DEBUG_OPTIONS, gives: gives<string>(), open: true, when: { to: 'be debugged', from: LIVE } },
+  /**
+   * Has the agent in the guest run a command, or write or read files. What it prints is read by `agent-read`, until its
+   * end comes with that.
+   */
+  'agent-start': {
+    takes: AGENT_START,
+    gives: gives<AgentRequest>(),
+    open: true,
+    when: { to: 'run a command', from: ['running'] },
+    undo: 'agent-cancel',
+  },
+  /** Bytes for its standard input; answered when more may be sent. `end`: there will be no more. */
+  'agent-write': { takes: AGENT_WRITE, gives: NO_ANSWER, open: true },
+  /** Answered when there is something. */
+  'agent-read': { takes: AGENT_REQUEST, gives: gives<AgentOutput>(), open: true },
+  /** For the program and what it started. */
+  'agent-signal': { takes: AGENT_SIGNAL, gives: NO_ANSWER, open: true },
+  'agent-resize': { takes: AGENT_RESIZE, gives: NO_ANSWER, open: true },
+  /** Nobody waits for it any more: it is killed. Does nothing to one that has ended. */
+  'agent-cancel': { takes: AGENT_REQUEST, gives: NO_ANSWER, open: true },
 } as const satisfies Readonly<Record<string, ActionRow>>;
 
 type Rows = typeof ACTIONS;

@@ -30,6 +30,20 @@ export const CHECKPOINT_OPTIONS: Schema<CheckpointOptions> = object({
   apart: optional(flag()),
 });
 
+/** A file that a checkpoint rests on. */
+export interface RestReport {
+  /** Absolute. */
+  readonly path: string;
+  /** A disk's image, an image under one, or what the machine boots from when it resets itself. */
+  readonly use: 'disk' | 'base' | 'kernel' | 'initrd' | 'firmware';
+  /**
+   * 'kept': it belongs to the checkpoint now, and its mode says that nobody is to write it. 'copied': it is in the
+   * checkpoint. 'pinned': its size, time and checksum are written down; when it is not as it was, the checkpoint can't
+   * be restored, and `verify` says so.
+   */
+  readonly how: 'kept' | 'copied' | 'pinned';
+}
+
 /** A checkpoint that was made. */
 export interface CheckpointReport {
   /** 16 hexadecimal digits. */
@@ -44,6 +58,8 @@ export interface CheckpointReport {
   readonly wallMs: number;
   /** Size of the checkpoint's file; images of disks are not in it. */
   readonly fileBytes: number;
+  /** What it rests on beside that file. */
+  readonly restsOn: readonly RestReport[];
 }
 
 /** How far a checkpoint is that is being made. */
@@ -63,8 +79,8 @@ export type IdentityChoice = 'fresh' | 'same';
 export const IDENTITIES: readonly IdentityChoice[] = ['fresh', 'same'];
 
 /** What the time is for a machine that goes on from a state which is some time ago. */
-export type ClockChoice = 'follow' | 'keep';
-export const CLOCKS: readonly ClockChoice[] = ['follow', 'keep'];
+export type ClockChoice = 'follow' | 'steps' | 'keep';
+export const CLOCKS: readonly ClockChoice[] = ['follow', 'steps', 'keep'];
 
 /** How a machine goes on from a state that another machine may go on from, too. */
 export interface ContinueOptions {
@@ -74,7 +90,11 @@ export interface ContinueOptions {
    * same.
    */
   readonly identity?: IdentityChoice;
-  /** 'follow' (default): guest time goes forward to the wall clock. 'keep': it goes on where it was. */
+  /**
+   * 'follow' (default): guest time makes up for an absence of up to a second; after a longer one it goes on from where
+   * it was, and the real-time clock is right at once. 'steps': guest time makes up for any absence, whenever the guest
+   * rests. 'keep': the clocks go on from where they were.
+   */
   readonly clock?: ClockChoice;
 }
 

@@ -1,3 +1,4 @@
+import { GodwitError } from '../common/errors.ts';
 import { either, flag, object, optional, type Schema, text, wholeNumber } from '../common/schema.ts';
 
 /** How debuggers come to a machine. */
@@ -11,6 +12,14 @@ export interface DebugOptions {
   readonly stopped?: boolean;
 }
 
+/** Who debugs a machine. */
+export interface DebuggerState {
+  /** Where debuggers connect to, as gdb takes it. */
+  readonly address: string;
+  /** One is there, and holds the machine or lets it go. */
+  readonly isConnected: boolean;
+}
+
 const PORT_LIMIT = 65_535;
 
 /** Where debuggers come to. */
@@ -18,7 +27,14 @@ export const DEBUG_ADDRESS = either(wholeNumber(0, PORT_LIMIT), text(), 'a TCP p
 
 export const DEBUG_OPTIONS: Schema<DebugOptions> = object({ listen: DEBUG_ADDRESS, stopped: optional(flag()) });
 
-/** A port number, or else a path, as people write them. */
-export function parseDebugAddress(text: string): number | string {
-  return /^\d+$/.test(text) ? Number(text) : text;
+/**
+ * A port number, or else a path, as people write them. Throws GodwitError('usage') for a mere name, which is more
+ * likely a mistake than a socket in this folder.
+ */
+export function parseDebugAddress(written: string): number | string {
+  if (/^\d+$/.test(written)) return Number(written);
+  if (written.includes('/')) return written;
+  throw new GodwitError('usage', `"${written}" is neither a port nor a path.`, {
+    hint: `A socket in this folder is written ./${written}.`,
+  });
 }

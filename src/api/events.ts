@@ -5,6 +5,7 @@
 import type { GodwitError } from '../common/errors.ts';
 import { choice, type Schema } from '../common/schema.ts';
 import type { CheckpointProgress } from './checkpoint.ts';
+import type { DebuggerState } from './debug.ts';
 import type { ConsolePort } from './options.ts';
 import type { MachineStatistics } from './statistics.ts';
 import { fromWireError, type WireError } from './wire-error.ts';
@@ -51,6 +52,8 @@ export const EVENTS = {
   ),
   /** A recording could not be written any further; the machine goes on without it. */
   'recording-error': forListeners(({ error }: { readonly error: WireError }) => fromWireError(error)),
+  /** Debuggers can connect, one has come, or it is gone. */
+  debugger: forListeners(({ state }: { readonly state: DebuggerState }) => state),
   /** Now and then while a checkpoint is being made. */
   'checkpoint-progress': forListeners(({ progress }: { readonly progress: CheckpointProgress }) => progress),
   /** Lines of a trace, each with its line end. */
@@ -89,6 +92,8 @@ export interface MachineEvents {
   readonly 'disk-error': DiskError;
   /** A recording could not be written any further; the machine goes on without it. */
   readonly 'recording-error': GodwitError;
+  /** Debuggers can connect, one has come, or it is gone. */
+  readonly debugger: DebuggerState;
   /** Now and then while a checkpoint is being made. */
   readonly 'checkpoint-progress': CheckpointProgress;
   /** Lines of a trace, each with its line end (`MachineOptions.trace`). */

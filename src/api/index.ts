@@ -1,7 +1,7 @@
 /** The library's surface that is the same on all platforms. */
 
 export { formatByteSize, parseByteSize } from '../common/byte-size.ts';
-export type { Cancellation } from '../common/cancellation.ts';
+export type { Cancellation, CancellationSignal } from '../common/cancellation.ts';
 export { type ErrorCode, GodwitError } from '../common/errors.ts';
 export type { TranslatorStatistics } from '../execute/jit/translator.ts';
 export type { RegionExitName } from '../hart/decoded-slots.ts';
@@ -18,10 +18,20 @@ export type {
   ForkOptions,
   IdentityChoice,
   RestoreOptions,
+  RestReport,
 } from './checkpoint.ts';
 export type { MachineConsole, WaitOptions } from './console.ts';
 export type { DebugOptions } from './debug.ts';
 export type { DiskError, ListenerEvent, MachineEnd, MachineEvents } from './events.ts';
+export type {
+  ExecOptions,
+  ExecResult,
+  GuestCommand,
+  GuestOutput,
+  GuestProcess,
+  GuestStatus,
+  SpawnOptions,
+} from './guest-process.ts';
 export { MachineHandle, type MachineListener } from './machine.ts';
 export type {
   ConsolePort,
@@ -30,6 +40,7 @@ export type {
   ImageSource,
   MachineOptions,
   Optimization,
+  ShareOptions,
   TerminalSize,
 } from './options.ts';
 export type { RecordingReport, RecordOptions, SaveFlightOptions } from './recording.ts';

@@ -27,6 +27,15 @@ import {
   type MachineEvents,
   takenBytesOf,
 } from './events.ts';
+import {
+  type AskAgent,
+  type ExecOptions,
+  type ExecResult,
+  execute,
+  type GuestCommand,
+  GuestProcess,
+  type SpawnOptions,
+} from './guest-process.ts';
 import { ActionClient, type MachineLink } from './link.ts';
 import { type RecordingReport, type RecordOptions, SAVE_FLIGHT_MORE, type SaveFlightOptions } from './recording.ts';
 import type { MachineStatistics } from './statistics.ts';
@@ -181,6 +190,25 @@ export class MachineHandle {
    */
   async debug(options: DebugOptions): Promise<string> {
     return await this.ask('debug', options);
+  }
+
+  /** @internal For what the guest's agent does. */
+  protected readonly askAgent: AskAgent = (action, parameters) => this.ask(action, parameters);
+
+  /**
+   * Runs a command in the guest, and gives its output and status when it has ended. A text is a line for the guest's
+   * /bin/sh; a list is a program and its arguments. The guest needs an agent, which godwit's own guests have; one that
+   * still boots is waited for.
+   * @throws GodwitError 'state' when no agent answers, the machine does not run or ends, or the command was given up;
+   * 'usage', 'limit'
+   */
+  async exec(command: GuestCommand, options: ExecOptions = {}): Promise<ExecResult> {
+    return await execute(this.askAgent, command, options);
+  }
+
+  /** The same for one whose output is read while it runs. */
+  async spawn(command: GuestCommand, options: SpawnOptions = {}): Promise<GuestProcess> {
+    return await GuestProcess.start(this.askAgent, command, options);
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { parseByteSize } from '../common/byte-size.ts';
 import { GodwitError } from '../common/errors.ts';
+import type { BootFile } from '../common/file-pin.ts';
 import {
   anyText,
   bytes,
@@ -24,6 +25,8 @@ import { TRANSLATION_DEFAULTS, type TranslationOptions } from '../machine/engine
 import type { ConsolePort } from '../machine/events.ts';
 import { CONTINUE_FIELDS, type ContinueOptions, type RestoreOptions } from './checkpoint.ts';
 import { machineSeed } from './seed.ts';
+import { checkShares, SHARE_OPTIONS } from './shares.ts';
+import { TERMINAL_SIZE, type TerminalSize } from './terminal.ts';
 import { parseTraceFilter, type TraceFilter } from './trace/filter.ts';
 
 export type { ConsolePort };
@@ -43,24 +46,25 @@ export interface DiskOptions {
   readonly serial?: string;
 }
 
-/** Size of a terminal, as the guest's virtio console reports it. */
-export interface TerminalSize {
-  /** Width in characters, 0 to 65535. */
-  readonly columns: number;
-  /** Height in lines, 0 to 65535. */
-  readonly rows: number;
+export { TERMINAL_SIZE, type TerminalSize };
+
+/** A folder of the host that the guest works in, as a 9P file system over virtio (virtio 1.2, 5.11). */
+export interface ShareOptions {
+  /** The folder. */
+  readonly path: string;
+  /**
+   * Where godwit's guests mount it, and the mount tag for others: an absolute path. Default: /mnt/ and the folder's
+   * name.
+   */
+  readonly mount?: string;
+  /** The guest changes nothing in it. Default false. */
+  readonly readonly?: boolean;
+  /**
+   * The folder is there, with the same files, wherever the machine goes on from a checkpoint: without it the machine
+   * cannot be checkpointed. Default false.
+   */
+  readonly common?: boolean;
 }
-
-const TERMINAL_LIMIT = 0xffff;
-
-function terminalSide(side: string): Schema<number> {
-  return inWords(wholeNumber(0, TERMINAL_LIMIT), (value) => `A terminal cannot have ${kindOf(value)} ${side}`);
-}
-
-export const TERMINAL_SIZE: Schema<TerminalSize> = object({
-  columns: terminalSide('columns'),
-  rows: terminalSide('rows'),
-});
 
 /** What a machine is made of. It needs a kernel or firmware; all else has a default. */
 export interface MachineOptions {
@@ -76,10 +80,17 @@ export interface MachineOptions {
   readonly memory?: number | string;
   /** Virtio block devices: /dev/vda, /dev/vdb, ... Up to 6. */
   readonly disks?: readonly DiskOptions[];
+  /** Folders of this computer that the guest works in. With the disks, up to as many as there can be disks. */
+  readonly shares?: readonly ShareOptions[];
   /** Which of the board's consoles `machine.console` is: the 16550 UART (default) or virtio. Linux: ttyS0, hvc0. */
   readonly consolePort?: ConsolePort;
   /** Size of the virtio console to begin with. Default 80 by 24. */
   readonly terminal?: TerminalSize;
+  /**
+   * It has a port for the agent in its guest, which `exec` and `copyIn` need. Default: true, unless its disks take all
+   * the room that there is.
+   */
+  readonly agent?: boolean;
   /** All random numbers of the machine follow from it: 32 bytes, 64 hexadecimal digits, or any text. Default: fresh. */
   readonly seed?: string | Uint8Array;
   /**
@@ -105,11 +116,13 @@ export interface MachineOptions {
    * processors.
    */
   readonly threads?: number;
+  /** A reset that the guest asks for ends the machine as a power-off does. Default false: it boots again. */
+  readonly noReboot?: boolean;
   /** Optimisations to leave out, to measure them or to look for a mistake in them. docs/ENGINE.md explains them. */
   readonly without?: readonly Optimization[];
 }
 
-export { OPTIMIZATION_NAMES, type Optimization };
+export { OPTIMIZATION_NAMES, type Optimization, type TranslationOptions };
 /** What executes the guest: the interpreter with translated code beside it, or the interpreter alone. */
 export type EngineName = 'jit' | 'interpreter';
 export const ENGINES: readonly EngineName[] = ['jit', 'interpreter'];
@@ -121,6 +134,13 @@ export interface DiskConfiguration {
   readonly serial: string;
 }
 
+export interface ShareConfiguration {
+  readonly path: string;
+  readonly mount: string;
+  readonly readonly: boolean;
+  readonly common: boolean;
+}
+
 /** Checked options, as plain data that can be sent to the machine's thread. */
 export interface MachineConfiguration {
   readonly kernel?: ImageSource;
@@ -129,12 +149,20 @@ export interface MachineConfiguration {
   readonly bootArguments?: string;
   readonly memoryBytes: number;
   readonly disks: readonly DiskConfiguration[];
+  /** Left out: none. */
+  readonly sharedFolders?: readonly ShareConfiguration[];
   readonly consolePort: ConsolePort;
   readonly terminal: TerminalSize;
   readonly seed: Uint8Array;
   readonly trace?: TraceFilter;
   readonly translation: TranslationOptions;
   readonly profile?: ProfileConfiguration;
+  /** For a new machine: it has a port for an agent. */
+  readonly hasAgent?: boolean;
+  /** How the files were that it booted from, where it has booted. */
+  readonly bootFiles?: readonly BootFile[];
+  /** A reset by the guest ends it. */
+  readonly endsAtReset?: boolean;
 }
 
 export interface ProfileConfiguration {
@@ -185,12 +213,15 @@ const MACHINE_OPTIONS: Schema<MachineOptions> = object({
   append: optional(anyText()),
   memory: optional(either(number(0, Number.MAX_VALUE), text(), 'a number of bytes, or a text such as "512M"')),
   disks: optional(list(DISK_OPTIONS)),
+  shares: optional(list(SHARE_OPTIONS)),
   consolePort: optional(inWords(choice('uart', 'virtio'), (value) => `There is no console ${kindOf(value)}`)),
   terminal: optional(TERMINAL_SIZE),
+  agent: optional(flag()),
   seed: optional(either(anyText(), bytes(), 'a text, or 32 bytes as a Uint8Array')),
   trace: optional(anyText()),
   profile: optional(text()),
   symbols: optional(list(text())),
+  noReboot: optional(flag()),
   ...ENGINE_FIELDS,
 });
 
@@ -217,12 +248,15 @@ export async function configureMachine(given: MachineOptions): Promise<MachineCo
     ...(bootArguments === undefined ? {} : { bootArguments }),
     memoryBytes: checkMemory(options.memory ?? DEFAULT_MEMORY_BYTES),
     disks: checkDisks(options.disks ?? []),
+    sharedFolders: checkShares(options.shares ?? [], DISKS_LIMIT - (options.disks ?? []).length),
     consolePort,
     terminal: options.terminal ?? DEFAULT_TERMINAL,
     seed: await machineSeed(options.seed),
     ...(options.trace === undefined ? {} : { trace: parseTraceFilter(options.trace) }),
     translation: checkEngine(options),
     ...checkProfile(options),
+    hasAgent: checkAgent(options),
+    ...(options.noReboot ? { endsAtReset: true } : {}),
   };
 }
 
@@ -290,7 +324,8 @@ function checkMemory(memory: number | string): number {
 /** Visits of a place are counted in 16 bits. */
 const THRESHOLD_LIMIT = 0xffff;
 
-function checkEngine({
+/** Throws GodwitError('usage') for an engine that there is not. */
+export function checkEngine({
   engine = 'jit',
   jitThreshold,
   without = [],
@@ -319,6 +354,18 @@ function checkProfile({ profile, symbols = [], trace }: MachineOptions): { profi
 function parseSymbols(text: string): ProfileConfiguration['symbols'][number] {
   const [, path, bias] = /^(.*?)(?:@(0x[0-9a-fA-F]{1,16}))?$/s.exec(text)!;
   return { path: path!, bias: BigInt(bias ?? 0) };
+}
+
+function checkAgent({ agent, disks = [], shares = [] }: MachineOptions): boolean {
+  const devices = disks.length + shares.length;
+  const hasRoom = devices <= disksMaximum(CURRENT_BOARD, true);
+  if (agent && !hasRoom) {
+    throw new GodwitError(
+      'limit',
+      `A machine with ${devices} disks and shared folders has no room for its agent's port.`,
+    );
+  }
+  return agent ?? hasRoom;
 }
 
 function checkDisks(disks: readonly DiskOptions[]): DiskConfiguration[] {

@@ -1,7 +1,10 @@
 import { GodwitError } from '../common/errors.ts';
+import type { BootFileUse, FilePin } from '../common/file-pin.ts';
 import type { PlainData } from '../state/plain-data.ts';
 import { StateReader } from '../state/state-reader.ts';
 import { PAGE_BYTES } from './pages/layout.ts';
+
+export type { BootFileUse, FilePin } from '../common/file-pin.ts';
 
 /** An image that a disk of the machine was at. It does not change any more. */
 export interface CheckpointDisk {
@@ -15,6 +18,18 @@ export interface CheckpointDisk {
   readonly readonly: boolean;
   /** The images under it, the nearest first; written like `path`. */
   readonly backing: readonly string[];
+}
+
+/** A file outside of the store that the checkpoint rests on. */
+export interface CheckpointRest {
+  /** Absolute. */
+  readonly path: string;
+  /** A disk's image, one under it, or what the machine boots from when it resets itself. */
+  readonly use: 'disk' | 'base' | BootFileUse;
+  /** kept: nobody is to write it, and its mode says so. pinned: it is looked at again when it is needed. */
+  readonly how: 'kept' | 'pinned';
+  /** How it was. */
+  readonly pin: FilePin;
 }
 
 /** What a checkpoint says of itself. */
@@ -41,9 +56,15 @@ export interface CheckpointMeta {
   readonly machine: PlainData;
   /** In the order of the machine's own. */
   readonly disks: readonly CheckpointDisk[];
+  /** Unknown for checkpoints that were made before this was written down. */
+  readonly rests?: readonly CheckpointRest[];
 }
 
 const VERSION = 1;
+/** What is optional for readers ends so. */
+const RESTS = 'rests?';
+const MAXIMUM_RESTS = 8192;
+const MAXIMUM_CHECKSUM = 0xffff_ffff;
 const MAXIMUM_TEXT = 4096;
 const MAXIMUM_DISKS = 64;
 const MAXIMUM_HARTS = 4096;
@@ -68,7 +89,7 @@ export function assertCheckpointName(name: string): void {
 }
 
 export function metaToPlainData(meta: CheckpointMeta): PlainData {
-  const { point, disks, ...rest } = meta;
+  const { point, disks, rests, ...rest } = meta;
   return {
     version: VERSION,
     ...rest,
@@ -76,6 +97,7 @@ export function metaToPlainData(meta: CheckpointMeta): PlainData {
     disks: disks.map(({ path, format, sizeBytes, readonly, backing }) => {
       return { path, format, sizeBytes, readonly, backing: [...backing] };
     }),
+    ...(rests && { [RESTS]: rests.map(({ path, use, how, pin }) => ({ path, use, how, pin: { ...pin } })) }),
   };
 }
 
@@ -93,6 +115,7 @@ export function metaFromPlainData(what: string, data: PlainData): CheckpointMeta
     'point',
     'machine',
     'disks',
+    RESTS,
   ]);
   const point = new StateReader(what, reader.raw('point'), ['hart', 'branches', 'pc']);
   const name = optionalText(reader, 'name');
@@ -111,6 +134,30 @@ export function metaFromPlainData(what: string, data: PlainData): CheckpointMeta
     point: { hart: point.integer('hart', MAXIMUM_HARTS - 1), branches: point.u64('branches'), pc: point.u64('pc') },
     machine: reader.raw('machine'),
     disks: reader.list('disks', 0, MAXIMUM_DISKS).map((disk) => diskFromPlainData(what, disk)),
+    ...(reader.has(RESTS) && {
+      rests: reader.list(RESTS, 0, MAXIMUM_RESTS).map((rest) => restFromPlainData(what, rest)),
+    }),
+  };
+}
+
+function restFromPlainData(what: string, data: PlainData): CheckpointRest {
+  const reader = new StateReader(`a file that ${what} rests on`, data, ['path', 'use', 'how', 'pin']);
+  const pin = new StateReader(`a file that ${what} rests on`, reader.raw('pin'), [
+    'sizeBytes',
+    'modifiedUs',
+    'checksum',
+    'isWhole',
+  ]);
+  return {
+    path: textOf(reader, 'path'),
+    use: reader.word('use', ['disk', 'base', 'kernel', 'initrd', 'firmware']),
+    how: reader.word('how', ['kept', 'pinned']),
+    pin: {
+      sizeBytes: pin.integer('sizeBytes', Number.MAX_SAFE_INTEGER),
+      modifiedUs: pin.integer('modifiedUs', Number.MAX_SAFE_INTEGER),
+      checksum: pin.raw('checksum') === null ? null : pin.integer('checksum', MAXIMUM_CHECKSUM),
+      isWhole: pin.flag('isWhole'),
+    },
   };
 }
 

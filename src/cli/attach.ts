@@ -5,8 +5,9 @@ import { bytesOfText } from '../service/control/byte-text.ts';
 import { type ControlClient, findMachine } from '../service/control/control-client.ts';
 import type { ConsoleEnd, ConsoleOutput } from '../service/control/control-protocol.ts';
 import { ATTACHED_HELP, type EscapeCommand } from './escape-keys.ts';
-import { statisticsLine, writeAll } from './front.ts';
+import { statisticsLine } from './front.ts';
 import { Keyboard } from './keyboard.ts';
+import { OutputClosed, writeAll } from './output.ts';
 import { RemoteInput } from './remote-input.ts';
 import { Signals } from './signals.ts';
 import { RawTerminal, terminalSize } from './terminal.ts';
@@ -110,7 +111,8 @@ class Attachment {
 
   private loseOutput(error: unknown): void {
     // Nobody reads it any more, as behind `| head`: the machine goes on without us.
-    if (errorCodeOf(error) !== 'EPIPE') this.failure ??= hostError(error, 'write the output');
+    const isClosed = error instanceof OutputClosed || errorCodeOf(error) === 'EPIPE';
+    if (!isClosed) this.failure ??= hostError(error, 'write the output');
     this.detach();
   }
 

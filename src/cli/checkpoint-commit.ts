@@ -9,7 +9,7 @@ import { adoptDisks, type ReleasedImage } from '../service/checkpoint/store/adop
 import { type Cancel, cancellable } from './cancellable.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
 import { EXIT_FAILURE } from './errors.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 
 export interface CommitOptions extends StoreOptions {
   readonly merge?: boolean;

@@ -7,8 +7,8 @@ import { type Progress, renderProgress } from '../guest/index.ts';
 import type { ControlClient } from '../service/control/control-client.ts';
 import type { StoreOptions } from './checkpoint-store.ts';
 import { reportError } from './errors.ts';
-import { writeAll } from './front.ts';
 import { withMachine } from './machines.ts';
+import { writeAll } from './output.ts';
 import { Signals } from './signals.ts';
 
 export interface CreateOptions extends StoreOptions {
@@ -102,7 +102,14 @@ async function whilePaused<T>(machine: ControlClient, action: () => Promise<T>):
   }
 }
 
-function describe({ name, id, pauseMs, wallMs, fileBytes }: CheckpointReport): string {
+function describe({ name, id, pauseMs, wallMs, fileBytes, restsOn }: CheckpointReport): string {
   const size = formatByteSize(fileBytes);
-  return `${name} (${id.slice(0, 8)}): ${size} of memory in ${(wallMs / 1000).toFixed(1)} s; the machine stood still for ${pauseMs.toFixed(2)} ms.\n`;
+  const first = `${name} (${id.slice(0, 8)}): ${size} of memory in ${(wallMs / 1000).toFixed(1)} s; the machine stood still for ${pauseMs.toFixed(2)} ms.\n`;
+  return first + restsOn.map(({ path, use, how }) => `  ${use} ${path}: ${HOW[how]}\n`).join('');
 }
+
+const HOW = {
+  kept: 'kept, nobody is to write it any more',
+  copied: 'copied',
+  pinned: 'pinned, it must stay as it is',
+} as const;

@@ -12,8 +12,8 @@ import { factsOf } from './checkpoint-restore.ts';
 import { deleteCheckpoints, type StoreOptions, withStore } from './checkpoint-store.ts';
 import { continueOptionsOf } from './continue-options.ts';
 import { EXIT_FAILURE } from './errors.ts';
-import { writeAll } from './front.ts';
 import { LinePrefixer } from './line-prefixer.ts';
+import { writeAll } from './output.ts';
 import { Signals } from './signals.ts';
 
 export interface ForkCommandOptions extends StoreOptions, ContinueOptions {
@@ -55,18 +55,29 @@ async function forkCheckpoint(reference: string, options: ForkCommandOptions): P
   const signals = new Signals(() => void Promise.all(machines.map((machine) => machine.stop())));
   signals.listen();
   try {
-    // None starts before all are there: each goes on from the checkpoint itself, and nothing that it prints is missed.
     const goOn = continueOptionsOf(options);
     const { store } = options;
-    machines.push(await Machine.restore(reference, { ...goOn, ...(store === undefined ? {} : { store }) }));
-    while (machines.length < options.count && signals.exitCode === undefined)
-      machines.push(await machines[0]!.fork({ ...goOn, start: false }));
-    if (signals.exitCode !== undefined) return signals.exitCode;
-    for (const [index, machine] of machines.entries()) {
-      controls.push(await ControlServer.open({ ...facts, machine, name: `${name}-${index + 1}` }));
+    const ends: Promise<MachineEnd>[] = [];
+    const begin = async (machine: Machine, number: number): Promise<void> => {
+      const forkName = `${name}-${number}`;
+      controls.push(await ControlServer.open({ ...facts, machine, name: forkName }));
+      ends[number - 1] = run(machine, forkName, options);
+      // It is told below.
+      ends[number - 1]!.catch(() => {});
+      await announce(forkName, options);
+    };
+    const first = await Machine.restore(reference, { ...goOn, ...(store === undefined ? {} : { store }) });
+    machines.push(first);
+    while (machines.length < options.count && signals.exitCode === undefined) {
+      const fork = await first.fork({ ...goOn, start: false });
+      machines.push(fork);
+      await begin(fork, machines.length);
     }
-    const ends = await Promise.all(machines.map((machine, index) => run(machine, `${name}-${index + 1}`, options)));
-    return signals.exitCode ?? ends.find(({ exitCode }) => exitCode !== 0)?.exitCode ?? 0;
+    if (signals.exitCode !== undefined) return signals.exitCode;
+    // The one that the others are forks of goes on last: each of them goes on from the checkpoint itself.
+    await begin(first, 1);
+    const ended = await Promise.all(ends);
+    return signals.exitCode ?? ended.find(({ exitCode }) => exitCode !== 0)?.exitCode ?? 0;
   } catch (error) {
     // What was stopped under way says that it has ended.
     if (signals.exitCode !== undefined && error instanceof GodwitError && error.code === 'state')
@@ -78,6 +89,12 @@ async function forkCheckpoint(reference: string, options: ForkCommandOptions): P
     await Promise.allSettled(machines.map((machine) => machine.stop()));
     await Promise.all(controls.map((control) => control.close()));
   }
+}
+
+/** As soon as it runs: others find it by this name. */
+async function announce(name: string, { json }: ForkCommandOptions): Promise<void> {
+  if (json) await writeAll(process.stdout, `${JSON.stringify({ machine: name, event: 'started' })}\n`);
+  else await writeAll(process.stdout, `${name} runs.\n`);
 }
 
 async function run(machine: Machine, name: string, options: ForkCommandOptions): Promise<MachineEnd> {

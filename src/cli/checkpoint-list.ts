@@ -2,7 +2,7 @@
 import { formatByteSize } from '../api/index.ts';
 import type { CheckpointDetails, CheckpointNode, CheckpointSummary } from '../service/checkpoint/store/index.ts';
 import { type StoreOptions, withStore } from './checkpoint-store.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 import { table } from './table.ts';
 
 const ID_DIGITS = 8;
@@ -39,7 +39,7 @@ function* rowsOf(nodes: readonly CheckpointNode[], indent: string, isRoot: boole
 }
 
 function rowOf(
-  { id, name, createdAtMs, memoryBytes, sizeBytes, complete }: CheckpointSummary,
+  { id, name, createdAtMs, memoryBytes, sizeBytes, complete, restorable }: CheckpointSummary,
   branch: string,
 ): string[] {
   return [
@@ -48,7 +48,7 @@ function rowOf(
     formatTime(createdAtMs),
     formatByteSize(memoryBytes),
     formatByteSize(sizeBytes),
-    complete ? '' : 'DAMAGED',
+    complete ? '' : restorable ? 'its place in the tree is damaged; it can be restored' : 'DAMAGED',
   ];
 }
 
@@ -69,7 +69,7 @@ export async function showCheckpoint(reference: string, options: ShowOptions): P
     const details = await store.show(reference);
     if (options.json) {
       const { meta, ...rest } = details;
-      const facts = { ...rest, tool: meta?.tool ?? null, disks: meta?.disks ?? [] };
+      const facts = { ...rest, tool: meta?.tool ?? null, disks: meta?.disks ?? [], rests: meta?.rests ?? [] };
       await writeAll(process.stdout, `${JSON.stringify(facts, bigintsAsText, 2)}\n`);
       return;
     }
@@ -102,6 +102,8 @@ function describeDetails(details: CheckpointDetails, nameOf: (id: string) => str
     lines.push([`Disk ${index}`, `${disk.path} (${disk.format}, ${formatByteSize(disk.sizeBytes)}${use})`]);
     for (const under of disk.backing) lines.push(['', `over ${under}`]);
   }
+  for (const { path, use, how } of meta?.rests ?? [])
+    lines.push([how === 'kept' ? 'Keeps' : 'Pins', `${path} (${use})`]);
   if (problem !== undefined) lines.push(['Problem', problem]);
   const width = Math.max(...lines.map(([what]) => what.length));
   return lines.map(([what, value]) => `${what.padEnd(width)}  ${value}\n`).join('');

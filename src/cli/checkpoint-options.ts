@@ -16,24 +16,27 @@ import { addContinueOptions } from './continue-options.ts';
 import { addSessionOptions } from './session-options.ts';
 
 const HELP = `
-A checkpoint is a machine as it was at one moment: memory, devices and disks. It is named by its name, its id, or the beginning of its
-id. Checkpoints are in ~/.local/share/godwit/checkpoints, or where --store says.
+A checkpoint is a machine as it was at one moment: memory, devices and disks. It is named by its
+name, its id, or the beginning of its id. Checkpoints are in ~/.local/share/godwit/checkpoints, or
+where --store says.
 
 Examples:
   godwit run --name web1 --disk work.qcow2           in one terminal, and in another:
-  godwit checkpoint create before-upgrade            the machine goes on; it stands still for a millisecond
+  godwit checkpoint create before-upgrade            it goes on after a millisecond
   godwit checkpoint list
   godwit checkpoint restore before-upgrade           as godwit run does, from there on
-  godwit checkpoint fork before-upgrade --count 3    three machines, each with random numbers of its own
-  godwit checkpoint fork --machine web1              another one like the running web1, from this moment on
+  godwit checkpoint fork before-upgrade --count 3    three, each with its own random numbers
+  godwit checkpoint fork --machine web1              another one like the running web1
   godwit checkpoint export before-upgrade web1.godwit
 `;
 
 const CREATE_HELP = `
-The machine goes on while the checkpoint is written. Its disks are copied into the checkpoint, and the machine has them back afterwards.
-With --keep-disk nothing is copied: the images belong to the checkpoint from then on, are read-only, and must stay where they are, under names
-such as work.qcow2.1f2e3d4c; the machine goes on over a copy-on-write image, which has the disk's own name. "godwit checkpoint commit"
-copies them later. Disks that are gone when their machine ends are always copied.
+The machine goes on while the checkpoint is written. Its disks are copied into the checkpoint, and
+the machine has them back afterwards. With --keep-disk nothing is copied: the images belong to the
+checkpoint from then on, are read-only, and must stay where they are, under names such as
+work.qcow2.1f2e3d4c; the machine goes on over a copy-on-write image, which has the disk's own name.
+"godwit checkpoint commit" copies them later. Disks that are gone when their machine ends are always
+copied.
 `;
 
 function count(text: string): number {
@@ -92,12 +95,13 @@ export function addCheckpointCommands(godwit: Command): void {
     .action(async (reference: string | undefined, options: ForkCommandOptions) => {
       process.exitCode = await forkMachines(reference, options);
     });
-  command('export <checkpoint> <file>', 'put a checkpoint with all that it needs into one file').action(
-    async (reference: string, file: string, options: StoreOptions) => {
-      process.exitCode = await exportToFile(reference, file, options);
-    },
-  );
-  command('import <file>', 'make a checkpoint of a file that was exported, here or elsewhere')
+  command(
+    'export <checkpoint> <file>',
+    'put a checkpoint with all that it needs into one file; -: standard output',
+  ).action(async (reference: string, file: string, options: StoreOptions) => {
+    process.exitCode = await exportToFile(reference, file, options);
+  });
+  command('import <file>', 'make a checkpoint of a file that was exported, here or elsewhere; -: standard input')
     .option('--name <name>', 'another name than it had')
     .option('--fresh-id', 'so that the same checkpoint can be there twice')
     .action(async (file: string, options: ImportCommandOptions) => {

@@ -2,7 +2,7 @@
 import { formatByteSize } from '../api/index.ts';
 import { CheckpointStore, type VerifyReport } from '../service/checkpoint/store/index.ts';
 import { EXIT_FAILURE } from './errors.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 
 export interface StoreOptions {
   readonly store?: string;
@@ -54,8 +54,8 @@ export async function verifyCheckpoints(references: readonly string[], options: 
   });
 }
 
-function describeReport({ id, name, problems, checkedBytes }: VerifyReport & { name: string | null }): string {
+function describeReport({ id, name, problems, notes, checkedBytes }: VerifyReport & { name: string | null }): string {
   const what = name ?? id;
-  if (problems.length === 0) return `${what}: whole (${formatByteSize(checkedBytes)} read)\n`;
-  return problems.map((problem) => `${what}: ${problem}\n`).join('');
+  const first = problems.length === 0 ? [`whole (${formatByteSize(checkedBytes)} read)`] : problems;
+  return [...first, ...notes].map((line) => `${what}: ${line}\n`).join('');
 }

@@ -8,7 +8,9 @@ export function identityOption(when = ''): Option {
 }
 
 export function clockOption(when = ''): Option {
-  const text = 'guest time goes forward to the wall clock (follow), or goes on where it was (keep)';
+  const text =
+    'after an absence intervals stay true and the wall clock is right (follow); guest time makes up for all of it ' +
+    'when the guest rests (steps); or clocks go on from where they were (keep)';
   return new Option('--clock <which>', `${when}${text}; default: follow`).choices(CLOCKS);
 }
 

@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import { formatByteSize, parseByteSize } from '../api/index.ts';
 import { commitDisk } from '../backend/disk/live/commit.ts';
 import { openImage } from '../backend/disk/live/image.ts';
-import { createDisk } from '../backend/disk/live/open-disk.ts';
+import { createDisk, machineSizeOf, wholeSectors } from '../backend/disk/live/open-disk.ts';
 import { cancellable } from './cancellable.ts';
+import { writeAll } from './output.ts';
 
 export interface DiskCreateOptions {
   readonly format?: 'raw' | 'qcow2';
@@ -14,7 +15,7 @@ export interface DiskCreateOptions {
 export async function diskCreate(path: string, size: string | undefined, options: DiskCreateOptions): Promise<void> {
   const { format, backing } = options;
   await createDisk(path, {
-    ...(size === undefined ? {} : { sizeBytes: parseByteSize("A disk's size", size) }),
+    ...(size === undefined ? {} : { sizeBytes: wholeSectors(parseByteSize("A disk's size", size)) }),
     ...(format === undefined ? {} : { format }),
     ...(backing === undefined ? {} : { backing: { path: resolve(backing) } }),
   });
@@ -24,9 +25,10 @@ export async function diskCreate(path: string, size: string | undefined, options
 export async function diskInfo(path: string): Promise<void> {
   const { disk, under } = await openImage(path, { readonly: true });
   try {
-    const size = `${formatByteSize(disk.sizeBytes)} (${disk.sizeBytes} bytes)`;
+    const sizeBytes = machineSizeOf(disk);
+    const size = `${formatByteSize(sizeBytes)} (${sizeBytes} bytes)`;
     const below = under.map((image) => `  over ${image.path} (${image.format})\n`).join('');
-    process.stdout.write(`${path}: ${disk.format}, ${size}\n${below}`);
+    await writeAll(process.stdout, `${path}: ${disk.format}, ${size}\n${below}`);
   } finally {
     await disk.close();
   }
@@ -34,8 +36,12 @@ export async function diskInfo(path: string): Promise<void> {
 
 /** Gives the exit status. */
 export async function diskCommit(path: string): Promise<number> {
-  return await cancellable('Committing', async ({ signal, onProgress }) => {
+  return await cancellable('Committing', async ({ signal, onProgress: show }) => {
+    const onProgress = (_doneBytes: number, copiedBytes: number): void => show(copiedBytes);
     const { path: into, isDiskAgain } = await commitDisk(path, { signal, onProgress });
-    process.stdout.write(isDiskAgain ? `${into} is one file again.\n` : `What ${path} held is in ${into} now.\n`);
+    await writeAll(
+      process.stdout,
+      isDiskAgain ? `${into} is one file again.\n` : `What ${path} held is in ${into} now.\n`,
+    );
   });
 }

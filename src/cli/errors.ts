@@ -16,3 +16,8 @@ export function reportError(error: unknown, debug: boolean): number {
   process.stderr.write(`${lines.join('\n')}\n`);
   return error instanceof GodwitError && error.code === 'usage' ? EXIT_USAGE : EXIT_FAILURE;
 }
+
+/** What went wrong and what to do, or what follows. */
+export function sentencesOf({ message, hint }: GodwitError): string {
+  return hint === undefined ? message : `${message} ${hint}`;
+}

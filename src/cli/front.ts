@@ -2,20 +2,17 @@
 import type { MachineEnd, MachineStatistics } from '../api/index.ts';
 import { describeEngine, describeStatistics } from '../api/index.ts';
 import type { GodwitError } from '../common/errors.ts';
+import { sentencesOf } from './errors.ts';
+import { writeAll } from './output.ts';
 
 export interface Front {
   started(facts: { readonly console: string; readonly memory: string; readonly name: string | null }): void;
   /** Resolves when the output is out. Rejects when nobody reads it any more. */
   output(bytes: Uint8Array): Promise<void>;
   diskError(disk: number, error: GodwitError): void;
+  /** A recording has ended early. */
+  recordingError(error: GodwitError): void;
   ended(end: MachineEnd, showStatistics: boolean): Promise<void>;
-}
-
-/** Writes and waits until the stream has taken it. */
-export function writeAll(stream: NodeJS.WritableStream, data: Uint8Array | string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.write(data, (error) => (error ? reject(error) : resolve()));
-  });
 }
 
 export function statisticsLine(statistics: MachineStatistics): string {
@@ -25,6 +22,8 @@ export function statisticsLine(statistics: MachineStatistics): string {
 export class PlainFront implements Front {
   /** In raw mode a line end does not return the carriage. */
   private readonly stderr: (text: string) => void;
+  /** What was said last of each disk: many requests fail for one reason. */
+  private readonly saidOfDisks = new Map<number, string>();
 
   constructor(stderr: (text: string) => void) {
     this.stderr = stderr;
@@ -37,7 +36,13 @@ export class PlainFront implements Front {
   }
 
   diskError(disk: number, { message }: GodwitError): void {
+    if (this.saidOfDisks.get(disk) === message) return;
+    this.saidOfDisks.set(disk, message);
     this.stderr(`godwit: disk ${disk}: ${message}\n`);
+  }
+
+  recordingError(error: GodwitError): void {
+    this.stderr(`godwit: ${sentencesOf(error)}\n`);
   }
 
   async ended({ statistics }: MachineEnd, showStatistics: boolean): Promise<void> {
@@ -53,6 +58,7 @@ export class PlainFront implements Front {
  *     {"event":"started","console":"uart","memory":"512M","name":"machine-1"}
  *     {"event":"console","text":"..."}                      UTF-8; bytes that are none become U+FFFD
  *     {"event":"disk-error","disk":0,"code":"io","message":"..."}
+ *     {"event":"recording-error","code":"full","message":"..."}
  *     {"event":"ended","reason":"power-off","exitCode":0,"statistics":{"instructions":...,"branches":...,"wallMs":...,
  *      "busyMs":...,"guestMs":...,"firstOutputMs":...,"resets":...,"engine":{...}}}
  *
@@ -76,6 +82,10 @@ export class JsonFront implements Front {
 
   diskError(disk: number, { code, message }: GodwitError): void {
     this.line({ event: 'disk-error', disk, code, message }).catch(() => {});
+  }
+
+  recordingError({ code, message }: GodwitError): void {
+    this.line({ event: 'recording-error', code, message }).catch(() => {});
   }
 
   async ended(end: MachineEnd): Promise<void> {

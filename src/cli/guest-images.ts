@@ -1,15 +1,19 @@
 /** What `godwit run` boots when it is not told: Debian's kernel, with our initramfs or from a Debian disk. */
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { DiskOptions, MachineOptions } from '../api/index.ts';
+import { GodwitError } from '../common/errors.ts';
 import {
   createMachineDisk,
   ensureDebianDisk,
   ensureGuest,
+  GUEST_MEMORY_MINIMUM_BYTES,
   QUICK_BOOT_PARAMETERS,
   renderProgress,
 } from '../guest/index.ts';
 import { makeTemporaryFolder } from '../platform/node/temporary-folder.ts';
+import { firmwareNeedsKernel } from '../service/machine/machine-files.ts';
+import { guestWork } from './guest-work.ts';
 import type { RunOptions } from './run-options.ts';
 import { runToEnd } from './run-to-end.ts';
 
@@ -30,10 +34,16 @@ interface Terminal {
 const nothing = async (): Promise<void> => {};
 
 /** Fetches and builds what is missing, with progress on stderr. Throws GodwitError. */
-export async function bootFiles(options: RunOptions, terminal: Terminal | undefined): Promise<BootFiles> {
+export async function bootFiles(
+  options: RunOptions,
+  memoryBytes: number,
+  terminal: Terminal | undefined,
+): Promise<BootFiles> {
+  if (options.kernel === undefined && options.debian) requireGuestMemory(memoryBytes);
   if (options.debian) return await debianFiles(options, terminal);
   const { kernel, initrd, bios, append } = options;
-  if (kernel !== undefined || bios !== undefined) {
+  const completeFirmware = bios !== undefined && !(await firmwareNeedsKernel(resolve(bios), memoryBytes));
+  if (kernel !== undefined || completeFirmware) {
     return {
       options: {
         ...(kernel === undefined ? {} : { kernel }),
@@ -45,9 +55,11 @@ export async function bootFiles(options: RunOptions, terminal: Terminal | undefi
       cleanUp: nothing,
     };
   }
+  requireGuestMemory(memoryBytes);
   const guest = await ensureGuest({ progress: renderProgress(process.stderr) });
   return {
     options: {
+      ...(bios === undefined ? {} : { bios }),
       kernel: guest.kernelPath,
       initrd: initrd ?? guest.initramfsPath,
       append: append ?? defaultParameters(options, terminal).join(' '),
@@ -55,6 +67,15 @@ export async function bootFiles(options: RunOptions, terminal: Terminal | undefi
     disks: [],
     cleanUp: nothing,
   };
+}
+
+/** Before anything is fetched. */
+function requireGuestMemory(memoryBytes: number): void {
+  if (memoryBytes >= GUEST_MEMORY_MINIMUM_BYTES) return;
+  const [given, least] = [memoryBytes, GUEST_MEMORY_MINIMUM_BYTES].map((bytes) => Math.floor(bytes / 1024 ** 2));
+  throw new GodwitError('limit', `Debian's kernel does not start in ${given} MiB of memory.`, {
+    hint: `Give it at least ${least} MiB: --memory ${least}M.`,
+  });
 }
 
 function defaultParameters({ console: port }: RunOptions, terminal: Terminal | undefined): string[] {
@@ -67,7 +88,7 @@ function defaultParameters({ console: port }: RunOptions, terminal: Terminal | u
 
 /** The Debian disk stays as it is: the machine writes to an overlay, which goes away with it. */
 async function debianFiles(options: RunOptions, terminal: Terminal | undefined): Promise<BootFiles> {
-  const debian = await ensureDebianDisk({ progress: renderProgress(process.stderr), runMachine: runToEnd });
+  const debian = await guestWork((given) => ensureDebianDisk({ ...given, runMachine: runToEnd }));
   const folder = await makeTemporaryFolder();
   const path = join(folder, 'debian.qcow2');
   const cleanUp = (): Promise<void> => rm(folder, { recursive: true, force: true });

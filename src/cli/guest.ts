@@ -1,5 +1,7 @@
 /** `godwit guest`: fetches and builds what `godwit run` boots by itself. */
 import { ensureDebianDisk, ensureGuest, renderProgress } from '../guest/index.ts';
+import { guestWork } from './guest-work.ts';
+import { writeAll } from './output.ts';
 import { runToEnd } from './run-to-end.ts';
 
 export interface GuestCommandOptions {
@@ -8,19 +10,19 @@ export interface GuestCommandOptions {
 }
 
 export async function guest({ debian, refresh }: GuestCommandOptions): Promise<void> {
-  const progress = renderProgress(process.stderr);
   // Asked for by name, so every byte is looked at.
-  const options = { progress, check: 'full', ...(refresh && { update: true }) } as const;
+  const options = { check: 'full', ...(refresh && { update: true }) } as const;
   if (debian) {
-    const disk = await ensureDebianDisk({ ...options, runMachine: runToEnd });
-    print({ kernel: disk.guest.kernelPath, initramfs: disk.guest.initramfsPath, 'Debian disk': disk.diskPath });
+    const disk = await guestWork((given) => ensureDebianDisk({ ...options, ...given, runMachine: runToEnd }));
+    await print({ kernel: disk.guest.kernelPath, initramfs: disk.guest.initramfsPath, 'Debian disk': disk.diskPath });
     return;
   }
-  const images = await ensureGuest(options);
-  print({ version: images.kernelVersion, kernel: images.kernelPath, initramfs: images.initramfsPath });
+  const images = await ensureGuest({ ...options, progress: renderProgress(process.stderr) });
+  await print({ version: images.kernelVersion, kernel: images.kernelPath, initramfs: images.initramfsPath });
 }
 
-function print(facts: Record<string, string>): void {
+async function print(facts: Record<string, string>): Promise<void> {
   const width = Math.max(...Object.keys(facts).map((name) => name.length));
-  for (const [name, value] of Object.entries(facts)) process.stdout.write(`${name.padEnd(width)}  ${value}\n`);
+  for (const [name, value] of Object.entries(facts))
+    await writeAll(process.stdout, `${name.padEnd(width)}  ${value}\n`);
 }

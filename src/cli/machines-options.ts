@@ -1,5 +1,7 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { type AttachOptions, attach } from './attach.ts';
+import { type CopyCommandOptions, copy } from './copy.ts';
+import { type ExecCommandOptions, exec } from './exec.ts';
 import { type ListOptions, listRunning, pauseMachine, resumeMachine, stopMachine } from './machines.ts';
 
 const STACKS = ['--debug', 'print stack traces with errors'] as const;
@@ -15,7 +17,44 @@ Exit status: the machine's when it ends meanwhile, 0 when this terminal is detac
 sense; 128 and the signal's number: a signal ended it.
 `;
 
-/** `ps`, `attach`, `pause`, `resume`, `stop`. */
+const WAIT = [
+  '--wait <seconds>',
+  'how long to wait for the agent, as of a guest that boots',
+  parseSeconds,
+  30,
+] as const;
+
+function parseSeconds(text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('It is a whole number of seconds.');
+  return Number(text);
+}
+
+const EXEC_HELP = `
+The exit status is the command's: 128 and the signal's number when a signal ended it, 127 when the guest has no such
+program, 126 when it cannot be executed, and 125 when godwit could not run it. Ctrl-C goes to the command; once more, it
+ends godwit, and the command is killed. Options come before the machine's name.
+
+Examples:
+  godwit exec web1 -- uname -a
+  godwit exec web1 -- sh -c 'ps | grep nginx'
+  godwit exec -it web1 -- sh                         a shell on this terminal
+  godwit exec -i web1 -- tar x -C /srv < site.tar
+`;
+
+const COPY_HELP = `
+Into a folder that exists, under the source's name, or else as the path that is given. A file appears under its name
+when it is whole. Links are copied as links. In the guest all belongs to root.
+
+Examples:
+  godwit cp site web1:/srv
+  godwit cp web1:/var/log/messages .
+`;
+
+function collect(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+/** `ps`, `attach`, `pause`, `resume`, `stop`, `exec`, `cp`. */
 export function addMachineCommands(godwit: Command): void {
   godwit
     .command('ps')
@@ -48,4 +87,31 @@ export function addMachineCommands(godwit: Command): void {
     .description('end a machine as if its power failed; what it wrote to its disks is kept')
     .option(...STACKS)
     .action((name: string) => stopMachine(name));
+  godwit
+    .command('exec <name> <command...>')
+    .description("run a command in a machine's guest, by the agent there")
+    .passThroughOptions()
+    .option('-i, --interactive', 'pass standard input on')
+    .option('-t, --tty', 'give it a terminal; with -i, this one')
+    .option('-e, --env <name[=value]>', 'a variable of its environment (repeatable)', collect)
+    .option('-w, --workdir <folder>', "where it is started (default: the user's home)")
+    .option('-u, --user <user>', 'a user of the guest, by name or number (default: root)')
+    .option(...WAIT)
+    .option(...STACKS)
+    .addHelpText('after', EXEC_HELP)
+    .action(async (name: string, command: string[], options: ExecCommandOptions) => {
+      // All behind the name is passed through, the "--" included that may stand before the command.
+      process.exitCode = await exec(name, command[0] === '--' ? command.slice(1) : command, options);
+    });
+  godwit
+    .command('cp <from> <to>')
+    .description(
+      "copy files and folders into a machine's guest or out of it, by the agent there; a path there is NAME:PATH",
+    )
+    .option(...WAIT)
+    .option(...STACKS)
+    .addHelpText('after', COPY_HELP)
+    .action(async (from: string, to: string, options: CopyCommandOptions) => {
+      process.exitCode = await copy(from, to, options);
+    });
 }

@@ -1,8 +1,9 @@
 /** `godwit ps`, `pause`, `resume`, `stop`: machines that run in other processes. */
+import type { DebuggerState } from '../api/debug.ts';
 import { formatByteSize, GodwitError } from '../api/index.ts';
 import { type ControlClient, findMachine, listMachines } from '../service/control/control-client.ts';
 import type { MachineFacts } from '../service/control/control-protocol.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 import { table } from './table.ts';
 
 export interface ListOptions {
@@ -18,14 +19,19 @@ export async function listRunning({ json }: ListOptions): Promise<void> {
 }
 
 function machineTable(machines: readonly MachineFacts[]): string {
-  const rows = machines.map(({ name, pid, status, memoryBytes, uptimeMs }) => [
+  const rows = machines.map(({ name, pid, status, memoryBytes, uptimeMs, debugger: debugging }) => [
     name,
     String(pid),
     status,
     formatByteSize(memoryBytes),
     formatDuration(uptimeMs),
+    debugging === undefined ? '' : describeDebugger(debugging),
   ]);
-  return table(['NAME', 'PID', 'STATUS', 'MEMORY', 'UPTIME'], rows);
+  return table(['NAME', 'PID', 'STATUS', 'MEMORY', 'UPTIME', ''], rows);
+}
+
+function describeDebugger({ address, isConnected }: DebuggerState): string {
+  return isConnected ? `held by gdb at ${address}` : `gdb can connect to ${address}`;
 }
 
 /** "2d 03:04:05", or "03:04:05". */

@@ -7,17 +7,23 @@ import { type DiskCreateOptions, diskCommit, diskCreate, diskInfo } from './disk
 import { EXIT_USAGE, reportError } from './errors.ts';
 import { type GuestCommandOptions, guest } from './guest.ts';
 import { addMachineCommands } from './machines-options.ts';
+import { OutputClosed, OutputWatch } from './output.ts';
 import { addRecordCommands } from './record-options.ts';
 import { replay } from './replay.ts';
 import { addReplayOptions, type ReplayCommandOptions } from './replay-options.ts';
 import { run } from './run.ts';
 import { addRunOptions, type RunOptions } from './run-options.ts';
 
+/** Texts of our own have as many at most. */
+const HELP_COLUMNS = 100;
+
 function program(): Command {
   const godwit = new Command('godwit')
     .description('Runs 64-bit RISC-V Linux in a virtual machine of TypeScript and WebAssembly.')
     .version(VERSION, '-V, --version')
+    .enablePositionalOptions()
     .exitOverride()
+    .configureHelp({ helpWidth: HELP_COLUMNS })
     .showHelpAfterError('(godwit --help, or godwit COMMAND --help, tells what there is)');
   addRunOptions(godwit.command('run').description("boot a machine; without a kernel, Debian's, to a shell")).action(
     async (options: RunOptions) => {
@@ -62,15 +68,20 @@ function program(): Command {
   return godwit;
 }
 
-/** Gives an exit status when the command failed. */
-async function main(): Promise<void> {
-  try {
-    await program().parseAsync();
-  } catch (error) {
-    // Commander has printed its message.
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
-    else process.exitCode = reportError(error, process.argv.includes('--debug'));
-  }
+/** Gives the exit status; undefined: the command has set it. */
+async function main(): Promise<number | undefined> {
+  const output = new OutputWatch();
+  let error = await program()
+    .parseAsync()
+    .then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+  // Commander has printed its message.
+  if (error instanceof CommanderError && error.exitCode !== 0) return EXIT_USAGE;
+  if (error === undefined || error instanceof CommanderError) error = await output.failure();
+  if (error === undefined || error instanceof OutputClosed) return undefined;
+  return reportError(error, process.argv.includes('--debug'));
 }
 
 /** A mistake outside of any command: the terminal is restored at exit. */
@@ -79,6 +90,4 @@ function breakDown(error: unknown): void {
 }
 
 process.on('uncaughtException', breakDown);
-// Nobody reads it any more.
-process.stderr.on('error', () => {});
-await main();
+process.exitCode = (await main()) ?? process.exitCode;

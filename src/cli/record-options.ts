@@ -16,8 +16,9 @@ const STACKS = ['--debug', 'print stack traces with errors'] as const;
 const MACHINE = ['-m, --machine <name>', 'which machine; may be left out when only one runs'] as const;
 
 const HELP = `
-Everything that reaches the machine from then on goes into one file, which "godwit replay" shows again. A machine can be recorded in
-several files at a time. "godwit run --record FILE" records a machine from its beginning.
+Everything that reaches the machine from then on goes into one file, which "godwit replay" shows
+again. A machine can be recorded in several files at a time. "godwit run --record FILE" records a
+machine from its beginning.
 
 Examples:
   godwit record start trouble.rec                    whatever the machine does from now on

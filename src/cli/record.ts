@@ -1,8 +1,8 @@
 /** `godwit record` and `godwit gdb`: of machines that run in other processes. */
 import { resolve } from 'node:path';
 import { formatByteSize, type RecordingReport } from '../api/index.ts';
-import { writeAll } from './front.ts';
 import { withMachine } from './machines.ts';
+import { writeAll } from './output.ts';
 
 export interface MachineChoice {
   readonly machine?: string;

@@ -3,8 +3,9 @@ import { GodwitError } from '../common/errors.ts';
 import type { Recording } from '../recording/recording.ts';
 import { DebuggedReplay } from '../service/replay/debugged-replay.ts';
 import { Player } from '../service/replay/player.ts';
-import { writeAll } from './front.ts';
+import { writeAll } from './output.ts';
 import { placeOf, type ReplayCommandOptions, translationOf } from './replay-options.ts';
+import { describeExtent } from './replay-report.ts';
 import { Signals } from './signals.ts';
 
 /** Ends when gdb kills it, or a signal comes; gives the exit status. */
@@ -37,7 +38,10 @@ export async function replayForGdb(recording: Recording, options: ReplayCommandO
 /** Where gdb is to find the machine. Throws GodwitError when there is no such place. */
 async function branchesAt(recording: Recording, options: ReplayCommandOptions): Promise<bigint | undefined> {
   const place = placeOf(options);
-  if (place === undefined || place.kind === 'branch') return place?.branches;
+  if (place === undefined) return undefined;
+  const { start, endPoint } = recording;
+  const isThere = place.kind === 'branch' && place.branches >= start.point.branches;
+  if (isThere && place.branches <= endPoint.branches) return place.branches;
   const player = await Player.open({
     recording,
     output: async () => {},
@@ -48,5 +52,7 @@ async function branchesAt(recording: Recording, options: ReplayCommandOptions): 
   const { branches } = core.current;
   core.dispose();
   if (found) return branches;
-  throw new GodwitError('usage', `The recording does not come to that ${place.kind}.`);
+  throw new GodwitError('usage', `The recording does not come to that ${place.kind}.`, {
+    hint: describeExtent(recording),
+  });
 }

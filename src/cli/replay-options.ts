@@ -2,13 +2,15 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ContinueOptions } from '../api/checkpoint.ts';
 import { DEBUG_ADDRESS, parseDebugAddress } from '../api/debug.ts';
 import type { DiskOptions } from '../api/index.ts';
+import { checkEngine, type TranslationOptions } from '../api/options.ts';
 import { GodwitError } from '../common/errors.ts';
 import type { Seek } from '../service/replay/player.ts';
 import { clockOption, identityOption } from './continue-options.ts';
+import { addEngineOptions, type EngineOptions, engineOptionsOf } from './engine-options.ts';
 import { collectDisk } from './run-options.ts';
 
 /** What commander gives for `godwit replay`. */
-export interface ReplayCommandOptions extends ContinueOptions {
+export interface ReplayCommandOptions extends ContinueOptions, EngineOptions {
   readonly speed?: number;
   readonly to?: Seek;
   readonly toBranch?: Seek;
@@ -21,30 +23,30 @@ export interface ReplayCommandOptions extends ContinueOptions {
   readonly disk: readonly DiskOptions[];
   readonly verify?: boolean;
   readonly info?: boolean;
-  readonly engine: 'jit' | 'interpreter';
-  readonly jitThreshold?: number;
   readonly json?: boolean;
   readonly gdb?: number | string;
   readonly debug?: boolean;
 }
 
 const HELP = `
-Shows the console as it was. Without a terminal on standard output, as quickly as can be. FILE may be the folder FILE.flight that a
-flight recorder left when its process was killed.
+Shows the console as it was. Without a terminal on standard output, as quickly as can be. FILE may
+be the folder FILE.flight that a flight recorder left when its process was killed.
 
 On a terminal:
   space   pause, and go on
   + -     twice, half as quickly
   0       as quickly as it was
   m       as quickly as can be
-  g       go to a time (12.5s, 1m30s), a branch count (#123456) or the next place that shows a text (/text); also back
+  g       go to a time (12.5s, 1m30s), a branch count (#123456) or the next place that shows a text
+          (/text); also back
   ← →     10 seconds back, forth
   c       keep the machine as it is here: a checkpoint, as "godwit checkpoint list" shows it
-  l       go live: the machine runs on from here by itself, and the keyboard is its own; Ctrl-A x ends it
+  l       go live: the machine runs on from here by itself, with the keyboard; Ctrl-A x ends it
   q       quit
 
-The exit status is 0 when the recording was played to its end (with --live: the guest's own), 1 when it cannot be played, 2 when the
-command makes no sense, 3 when the replay diverged from the recording.
+The exit status is 0 when the recording was played to its end (with --live: the guest's own), 1 when
+it cannot be played, 2 when the command makes no sense, 3 when the replay diverged from the
+recording.
 
 Examples:
   godwit run --record boot.rec
@@ -52,13 +54,13 @@ Examples:
   godwit replay boot.rec --to-text 'login:'        begin where that was shown
   godwit replay boot.rec --to 12.5s --live         a machine that goes on from there
   godwit replay boot.rec --to 12.5s --checkpoint before-the-crash
-  godwit replay boot.rec --gdb 1234                and then in gdb: target remote :1234, reverse-continue
+  godwit replay boot.rec --gdb 1234                and in gdb: target remote :1234, reverse-continue
   godwit replay boot.rec --follow                  watch a machine that is recording
   godwit replay boot.rec --verify                  is every replay the same?
 `;
 
 export function addReplayOptions(command: Command): Command {
-  return command
+  command
     .option('--speed <factor>', 'times as quickly as it was, such as 0.5 or 10; or max', parseSpeed)
     .addOption(new Option('--to <time>', 'begin there: 12.5s, 2m, 1m30s from the start').argParser(parseTime))
     .addOption(new Option('--to-branch <count>', 'begin at this branch count').argParser(parseBranch))
@@ -71,23 +73,20 @@ export function addReplayOptions(command: Command): Command {
     .addOption(identityOption('with --live: '))
     .addOption(clockOption('with --live: '))
     .option(
-      '-d, --disk <file[,format=raw|qcow2]>',
-      'for --live and --checkpoint: a disk as it was at the start; stays so',
+      '-d, --disk <image>',
+      'for --live and --checkpoint: FILE[,format=raw|qcow2], a disk as it was at the start; stays so',
       collectDisk,
       [],
     )
     .option('--verify', 'show nothing: compare everything with the recording')
     .option('--info', 'say what the file holds')
     .option('--json', 'with --verify and --info: one JSON object')
-    .addOption(new Option('--engine <name>', 'what executes the guest').choices(['jit', 'interpreter']).default('jit'))
-    .addOption(new Option('--jit-threshold <visits>').argParser(parseThreshold).hideHelp())
     .option(
       '--gdb <port|path>',
       'let gdb move through it, forth and back, over a TCP port or a unix socket; ends when gdb kills it',
       parseDebugAddress,
-    )
-    .option('--debug', 'print stack traces with errors')
-    .addHelpText('after', HELP);
+    );
+  return addEngineOptions(command).option('--debug', 'print stack traces with errors').addHelpText('after', HELP);
 }
 
 function parseSpeed(text: string): number {
@@ -115,14 +114,8 @@ export function parseText(text: string): Extract<Seek, { kind: 'text' }> {
   return { kind: 'text', text };
 }
 
-function parseThreshold(text: string): number {
-  const visits = Number(text);
-  if (!Number.isInteger(visits) || visits < 1) throw new InvalidArgumentError('It is a whole number from 1 on.');
-  return visits;
-}
-
-export function translationOf({ engine, jitThreshold }: ReplayCommandOptions) {
-  return { enabled: engine === 'jit', ...(jitThreshold === undefined ? {} : { threshold: jitThreshold }) };
+export function translationOf(options: ReplayCommandOptions): TranslationOptions {
+  return checkEngine(engineOptionsOf(options));
 }
 
 /** Where to begin. */

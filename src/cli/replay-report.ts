@@ -1,10 +1,17 @@
 /** What `godwit replay` says of a recording without playing it. */
 import { formatByteSize } from '../api/index.ts';
 import { DivergenceError } from '../recording/divergence.ts';
-import type { Recording } from '../recording/recording.ts';
+import type { Recording, RecordingState } from '../recording/recording.ts';
 import { Replayer, type ReplayOptions } from '../recording/replayer.ts';
 
 const TICKS_PER_SECOND = 1e7;
+
+const NO_END: Readonly<Record<RecordingState, string>> = {
+  whole: 'none',
+  growing: 'none yet: it is still being recorded',
+  'broken-off': 'it broke off',
+  damaged: 'it is damaged',
+};
 
 /** What the file holds, as plain data for people and programs. */
 export interface RecordingFacts {
@@ -21,7 +28,9 @@ export interface RecordingFacts {
   readonly pages: number;
   readonly events: Readonly<Record<string, number>>;
   readonly digests: number;
-  /** How it ended; null: it broke off. */
+  /** Whether it is all that was recorded. */
+  readonly state: RecordingState;
+  /** How it ended; null: it has no end. */
   readonly end: string | null;
   /** Why a part of the file is of no use. */
   readonly notice: string | null;
@@ -43,9 +52,16 @@ export function factsOf(recording: Recording): RecordingFacts {
     pages: recording.pageCount,
     events: kinds,
     digests: recording.digests.length + (end?.digest ? 1 : 0),
+    state: recording.state,
     end: end?.reason ?? null,
     notice: recording.notice ?? null,
   };
+}
+
+/** Which places there are. */
+export function describeExtent({ start, endTicks, endPoint }: Recording): string {
+  const seconds = Number(endTicks - start.ticks) / TICKS_PER_SECOND;
+  return `It is ${seconds.toFixed(3)} s long, from branch ${start.point.branches} to ${endPoint.branches}.`;
 }
 
 export function describeFacts(facts: RecordingFacts): string {
@@ -56,16 +72,21 @@ export function describeFacts(facts: RecordingFacts): string {
     `machine    ${formatByteSize(facts.memoryBytes)} of memory, ${facts.disks} disks`,
     `length     ${facts.seconds.toFixed(3)} s of guest time, branches ${facts.branches.first} to ${facts.branches.last}`,
     `start      ${facts.pages} pages of memory (${formatByteSize(facts.pages * 4096)})`,
-    `events   ${kinds.length === 0 ? 'none' : kinds.join(', ')}`,
+    `events     ${kinds.length === 0 ? 'none' : kinds.join(', ')}`,
     `digests    ${facts.digests}`,
-    `end        ${facts.end ?? 'it broke off'}`,
+    `end        ${facts.end ?? NO_END[facts.state]}`,
   ];
   if (facts.notice !== null) lines.push(`notice     ${facts.notice}`);
   return `${lines.join('\n')}\n`;
 }
 
 export interface Verification {
+  /** All that is in the file replays as it was recorded. */
   readonly same: boolean;
+  /** Whether that is all that was recorded. */
+  readonly state: RecordingState;
+  /** Why not; null: it is. */
+  readonly notice: string | null;
   readonly digests: number;
   readonly seconds: number;
   readonly wallSeconds: number;
@@ -86,6 +107,8 @@ export async function verify(recording: Recording, options: ReplayOptions): Prom
   }
   return {
     same: divergence === undefined,
+    state: recording.state,
+    notice: recording.notice ?? null,
     digests: replayer.checkedDigests + (divergence === undefined && recording.end?.digest ? 1 : 0),
     seconds: Number(replayer.core.ticks - recording.start.ticks) / TICKS_PER_SECOND,
     wallSeconds: (performance.now() - startedMs) / 1000,
@@ -93,8 +116,11 @@ export async function verify(recording: Recording, options: ReplayOptions): Prom
   };
 }
 
-export function describeVerification({ digests, seconds, wallSeconds, divergence }: Verification): string {
+export function describeVerification(verification: Verification): string {
+  const { digests, seconds, wallSeconds, divergence, state } = verification;
   if (divergence) return `godwit: ${divergence.message}\n`;
   const time = `${seconds.toFixed(2)} s of guest time in ${wallSeconds.toFixed(2)} s`;
-  return `The replay is as the recording: ${digests} digests are the same; ${time}.\n`;
+  if (state === 'whole') return `The replay is as the recording: ${digests} digests are the same; ${time}.\n`;
+  const soFar = state === 'growing' ? 'As far as it was recorded by now' : 'What is left of the recording';
+  return `${soFar}, the replay is the same: ${digests} digests; ${time}.\n`;
 }

@@ -8,11 +8,12 @@ import { Player, type Seek } from '../service/replay/player.ts';
 import { ReplayCheckpointer } from '../service/replay/replay-checkpointer.ts';
 import { ReplayDisks } from '../service/replay/replay-disks.ts';
 import { EscapeKeys } from './escape-keys.ts';
-import { writeAll } from './front.ts';
+import { OutputClosed, writeAll } from './output.ts';
 import { ESCAPE_KEY, LEFT, type ReplayKey, ReplayKeys, RIGHT } from './replay-keys.ts';
 import { ReplayLive } from './replay-live.ts';
 import { placeOf, type ReplayCommandOptions, translationOf } from './replay-options.ts';
 import { PlacePrompt } from './replay-prompt.ts';
+import { describeExtent } from './replay-report.ts';
 import { Signals } from './signals.ts';
 import { RawTerminal } from './terminal.ts';
 
@@ -25,6 +26,10 @@ type Request =
 
 /** The arrow keys go so far. */
 const STRIDE_SECONDS = 10;
+/** A text is found in stretches of so many branches, then in stretches of these, and so on, down to one. */
+const FINEST_PARTS = 256n;
+/** Keys that were typed before the program ran have been read after so many turns. */
+const DEAF_TURNS = 3;
 const SAVE_CURSOR = '\x1b7';
 const RESTORE_CURSOR = '\x1b8';
 const ERASE_REST = '\x1b[K';
@@ -44,6 +49,14 @@ export class ReplaySession {
   private live: ReplayLive | undefined;
   private prompt: PlacePrompt | undefined;
   private request: Request | undefined;
+  /** What was typed on the way to a place that the user has asked for: obeyed there. Undefined: keys are obeyed. */
+  private ahead: Uint8Array[] | undefined;
+  /** What was typed for a machine that is not live yet. Undefined: what is typed is for the replay. */
+  private forGuest: Uint8Array[] | undefined;
+  /** What is shown has been shown before. */
+  private isMuted = false;
+  /** Nobody can see a machine that is live. */
+  private outputFailure: unknown;
   private readonly listener = (chunk: Buffer): void => this.typed(chunk);
 
   constructor(recording: Recording, options: ReplayCommandOptions, followed?: FollowedRecording) {
@@ -53,14 +66,17 @@ export class ReplaySession {
     const interactive = process.stdin.isTTY && process.stdout.isTTY;
     this.terminal = interactive ? new RawTerminal(process.stdin, process.stdout) : undefined;
     this.signals = new Signals(() => this.want({ kind: 'quit' }));
+    if (options.live) this.forGuest = [];
+    else if (placeOf(options)) this.ahead = [];
   }
 
   /** Gives the exit status. */
   async run(): Promise<number> {
     try {
       await this.openPlayer();
-      this.connect();
+      await this.connect();
       const status = await this.play();
+      if (this.outputFailure !== undefined) throw this.outputFailure;
       return this.signals.exitCode ?? status;
     } finally {
       this.disconnect();
@@ -76,7 +92,7 @@ export class ReplaySession {
     const player = await Player.open({
       recording,
       followed: this.followed,
-      output: (bytes) => writeAll(process.stdout, bytes),
+      output: (bytes) => this.show(bytes),
       options: {
         // For checkpoints, which other threads write.
         shared: true,
@@ -91,16 +107,39 @@ export class ReplaySession {
     return player;
   }
 
-  private connect(): void {
-    this.signals.listen();
-    process.stdout.on('error', () => this.want({ kind: 'quit' }));
-    if (this.terminal) {
-      this.say(
-        'godwit: space pauses, + and - change the speed, g goes to a place, c keeps it, l goes live, q quits.\n',
-      );
-      this.terminal.enter();
+  /** Throws GodwitError when it cannot be shown; a machine that is live ends then. */
+  private async show(bytes: Uint8Array): Promise<void> {
+    if (this.isMuted) return;
+    try {
+      await writeAll(process.stdout, bytes);
+    } catch (error) {
+      if (!this.live) throw error;
+      this.outputFailure ??= error instanceof OutputClosed ? undefined : error;
+      this.live.stop();
     }
-    if (this.terminal || this.options.live) process.stdin.on('data', this.listener);
+  }
+
+  private async connect(): Promise<void> {
+    this.signals.listen();
+    if (this.terminal) await this.connectTerminal(this.terminal);
+    else if (this.options.live) process.stdin.on('data', this.listener);
+  }
+
+  /** Keys that were typed before are for whatever ran before, not for a replay that nobody saw yet. */
+  private async connectTerminal(terminal: RawTerminal): Promise<void> {
+    if (this.options.live) {
+      this.say('godwit: what is typed is for the machine, as soon as it is live; Ctrl-A x quits.\n');
+      terminal.enter();
+      process.stdin.on('data', this.listener);
+      return;
+    }
+    const deaf = (): void => {};
+    terminal.enter();
+    process.stdin.on('data', deaf);
+    for (let turn = 0; turn < DEAF_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
+    process.stdin.on('data', this.listener);
+    process.stdin.off('data', deaf);
+    this.say('godwit: space pauses, + and - change the speed, g goes to a place, c keeps it, l goes live, q quits.\n');
   }
 
   private disconnect(): void {
@@ -118,10 +157,10 @@ export class ReplaySession {
     const { live, checkpoint } = this.options;
     const place = placeOf(this.options);
     if (place && !(await this.seek(place))) return 0;
+    this.obeyAhead();
     if (place === undefined && (checkpoint !== undefined || live)) {
       // To its end.
-      const { kind } = await this.player!.play();
-      if (kind === 'end') this.refuseEnded();
+      await this.player!.play();
     }
     if (checkpoint !== undefined && this.request === undefined) await this.keep(checkpoint);
     if (live) this.request ??= { kind: 'live' };
@@ -145,8 +184,7 @@ export class ReplaySession {
   }
 
   private refuseEnded(): void {
-    const { end } = this.recording;
-    if (end === undefined || end.reason === 'stopped') return;
+    if (!this.player!.guestHasEnded) return;
     throw new GodwitError('usage', 'The guest has ended in the recording: there is nothing that could go on.', {
       hint: 'Name an earlier place: --to, --to-branch or --to-text.',
     });
@@ -154,15 +192,33 @@ export class ReplaySession {
 
   /** False: it was called off. Throws GodwitError when there is no such place. */
   private async seek(place: Seek): Promise<boolean> {
-    if (await this.player!.seek(place)) return true;
+    if (await this.player!.seek(place)) {
+      const goesOn = this.options.live || this.options.checkpoint !== undefined;
+      if (place.kind === 'text' && goesOn && this.player!.guestHasEnded) await this.seekTextExactly(place);
+      return true;
+    }
     if (this.request !== undefined) return this.request.kind !== 'quit';
     throw this.noPlace(place);
+  }
+
+  /** The guest has ended in the stretch in which it showed a text: to where it had just shown it. */
+  private async seekTextExactly(place: Extract<Seek, { kind: 'text' }>): Promise<void> {
+    this.isMuted = true;
+    let widthBranches = 0n;
+    do {
+      const { textAfterBranches, point } = this.player!;
+      widthBranches = (point.branches - textAfterBranches) / FINEST_PARTS + 1n;
+      await this.beginAgain();
+      await this.player!.seek({ kind: 'branch', branches: textAfterBranches });
+      await this.player!.seek(place, Number(widthBranches));
+    } while (widthBranches > 1n && this.player!.guestHasEnded && this.request === undefined);
+    this.isMuted = false;
   }
 
   private noPlace(place: Seek): GodwitError {
     const names = { time: 'time', branch: 'branch count', text: 'text' } as const;
     return new GodwitError('usage', `The recording does not come to that ${names[place.kind]}.`, {
-      hint: `It is ${this.player!.totalSeconds.toFixed(3)} s long; godwit replay --info says more.`,
+      hint: describeExtent(this.recording),
     });
   }
 
@@ -170,11 +226,11 @@ export class ReplaySession {
   private async obeySeek(place: Seek): Promise<void> {
     const before = this.player!;
     const { branches } = before.replayer.core.current;
-    if (before.isBehind(place)) await this.beginAgain();
+    if (before.isBehind(place)) await this.showAgain();
     const found = await this.player!.seek(place);
     if (!found && this.request === undefined) {
       const back: Seek = { kind: 'branch', branches };
-      if (this.player!.isBehind(back)) await this.beginAgain();
+      if (this.player!.isBehind(back)) await this.showAgain();
       await this.player!.seek(back);
     }
     this.player!.speed = before.speed;
@@ -183,11 +239,15 @@ export class ReplaySession {
     else if (before.isPaused) this.showStatus();
   }
 
+  private async showAgain(): Promise<void> {
+    await writeAll(process.stdout, CLEAR_SCREEN);
+    await this.beginAgain();
+  }
+
   private async beginAgain(): Promise<void> {
     this.player!.takeMachine().dispose();
     await this.disks?.close();
     this.checkpointer = undefined;
-    process.stdout.write(CLEAR_SCREEN);
     await this.openPlayer();
   }
 
@@ -201,6 +261,7 @@ export class ReplaySession {
   }
 
   private async keep(name: string | undefined): Promise<void> {
+    this.refuseEnded();
     this.requireDisks();
     const { recording, disks } = this;
     this.checkpointer ??= new ReplayCheckpointer({ core: this.player!.replayer.core, recording, disks });
@@ -222,6 +283,7 @@ export class ReplaySession {
   }
 
   private async goLive(): Promise<number> {
+    this.refuseEnded();
     this.requireDisks();
     const { recording, disks, options } = this;
     const live = await ReplayLive.open({
@@ -235,6 +297,7 @@ export class ReplaySession {
     // A signal may have come meanwhile.
     if (this.signals.exitCode !== undefined) live.stop();
     this.say('\ngodwit: the machine is live. Ctrl-A x ends it.\n');
+    for (const chunk of this.forGuest?.splice(0) ?? []) live.type(chunk);
     return await live.run();
   }
 
@@ -248,19 +311,35 @@ export class ReplaySession {
   }
 
   private typed(chunk: Uint8Array): void {
-    if (this.live) this.typeLive(this.live, chunk);
-    else if (this.terminal) for (const key of this.keys.feed(chunk)) this.key(key);
+    if (this.live || this.forGuest) this.typeForGuest(chunk);
+    else if (this.ahead && !isQuit(chunk)) this.ahead.push(chunk);
+    else for (const key of this.keys.feed(chunk)) this.key(key);
   }
 
-  private typeLive(live: ReplayLive, chunk: Uint8Array): void {
+  /** At the place that the user has asked for. */
+  private obeyAhead(): void {
+    const { ahead } = this;
+    this.ahead = undefined;
+    for (const chunk of ahead ?? []) this.typed(chunk);
+  }
+
+  /** Before the machine is live it waits for it. */
+  private typeForGuest(chunk: Uint8Array): void {
     for (const typed of this.terminal ? this.escapes.feed(chunk) : [{ kind: 'bytes', bytes: chunk } as const]) {
-      if (typed.kind === 'bytes') live.type(typed.bytes);
-      else if (typed.command === 'quit') this.want({ kind: 'quit' });
+      if (typed.kind === 'command') {
+        if (typed.command === 'quit') this.want({ kind: 'quit' });
+      } else if (this.live) this.live.type(typed.bytes);
+      else this.forGuest?.push(typed.bytes);
     }
   }
 
   private key(key: ReplayKey): void {
     const player = this.player!;
+    if (this.forGuest) {
+      // Typed at once with the key that goes live.
+      this.forGuest.push(new TextEncoder().encode(key));
+      return;
+    }
     if (this.prompt) {
       this.answer(this.prompt, key);
       return;
@@ -299,6 +378,7 @@ export class ReplaySession {
         this.want({ kind: 'keep' });
         return;
       case 'l':
+        this.forGuest = [];
         this.want({ kind: 'live' });
         return;
       case 'q':
@@ -346,4 +426,9 @@ export class ReplaySession {
   private clearStatus(): void {
     process.stderr.write(`${SAVE_CURSOR}${ERASE_REST}${RESTORE_CURSOR}`);
   }
+}
+
+/** Ctrl-C, Ctrl-D or q alone, which need not wait for a place. */
+function isQuit(chunk: Uint8Array): boolean {
+  return chunk.length === 1 && ['\x03', '\x04', 'q'].includes(String.fromCharCode(chunk[0]!));
 }

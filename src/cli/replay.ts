@@ -4,7 +4,8 @@ import { DivergenceError } from '../recording/divergence.ts';
 import type { Recording } from '../recording/recording.ts';
 import { FollowedRecording } from '../service/recording/followed-recording.ts';
 import { openRecording } from '../service/recording/open-recording.ts';
-import { writeAll } from './front.ts';
+import { EXIT_FAILURE } from './errors.ts';
+import { writeAll } from './output.ts';
 import { replayForGdb } from './replay-gdb.ts';
 import { type ReplayCommandOptions, refuseReplayNonsense, translationOf } from './replay-options.ts';
 import { describeFacts, describeVerification, factsOf, verify } from './replay-report.ts';
@@ -64,7 +65,8 @@ async function showVerification(recording: Recording, options: ReplayCommandOpti
     const line = { ...rest, divergence: divergence?.divergence ?? null };
     await writeAll(process.stdout, `${JSON.stringify(line, bigintsAsText)}\n`);
   } else await writeAll(result.same ? process.stdout : process.stderr, describeVerification(result));
-  return result.same ? 0 : EXIT_DIVERGED;
+  if (!result.same) return EXIT_DIVERGED;
+  return result.state === 'whole' || result.state === 'growing' ? 0 : EXIT_FAILURE;
 }
 
 function bigintsAsText(_key: string, value: unknown): unknown {

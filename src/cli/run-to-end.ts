@@ -11,7 +11,10 @@ export async function runToEnd(request: MachineRequest): Promise<number> {
     append: request.append,
     memory: request.memoryBytes,
     disks: [request.disk],
+    jitThreshold: request.jitThreshold,
   });
+  const stop = (): void => void machine.stop();
+  request.signal?.addEventListener('abort', stop);
   try {
     await machine.start();
     const decoder = new TextDecoder();
@@ -19,6 +22,7 @@ export async function runToEnd(request: MachineRequest): Promise<number> {
     const { exitCode } = await machine.finished;
     return exitCode;
   } finally {
+    request.signal?.removeEventListener('abort', stop);
     await machine.stop();
   }
 }

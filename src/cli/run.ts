@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { DiskOptions, MachineOptions } from '../api/index.ts';
 import { configureMachine } from '../api/options.ts';
 import { Machine } from '../service/machine/machine.ts';
+import { engineOptionsOf } from './engine-options.ts';
 import { type BootFiles, bootFiles } from './guest-images.ts';
 import { type RunOptions, refuseNonsense } from './run-options.ts';
 import { Session } from './session.ts';
@@ -17,7 +18,7 @@ export async function run(options: RunOptions): Promise<number> {
   const trace = options.traceFile === undefined ? undefined : await TraceFile.open(options.traceFile);
   try {
     const size = terminalSize(process.stdout);
-    const files = await bootFiles(options, size && { ...size, name: process.env.TERM });
+    const files = await bootFiles(options, memoryBytes, size && { ...size, name: process.env.TERM });
     try {
       const disks = disksOf(options, files).map(({ path }) => resolve(path));
       const facts = { console: options.console, memoryBytes, disks };
@@ -48,13 +49,14 @@ function machineOptions(options: RunOptions): MachineOptions {
   return {
     memory: options.memory,
     disks: options.disk,
+    shares: options.share,
     consolePort: options.console,
+    ...(!options.agent && { agent: false }),
     ...(size && { terminal: size }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),
+    noReboot: !options.reboot,
     symbols: options.symbols,
-    engine: options.engine,
-    without: options.without,
-    ...(options.jitThreshold === undefined ? {} : { jitThreshold: options.jitThreshold }),
+    ...engineOptionsOf(options),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.trace === undefined ? {} : { trace: options.trace === true ? '' : options.trace }),
   };

@@ -2,13 +2,14 @@
 
 import type { DebugOptions } from '../api/debug.ts';
 import { formatByteSize } from '../api/index.ts';
-import { isForeseen } from '../common/errors.ts';
-import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
+import { type GodwitError, isForeseen } from '../common/errors.ts';
 import { ControlServer } from '../service/control/control-server.ts';
 import type { Machine } from '../service/machine/machine.ts';
+import { EXIT_FAILURE } from './errors.ts';
 import { ESCAPE_HELP, type EscapeCommand } from './escape-keys.ts';
-import { type Front, JsonFront, PlainFront, statisticsLine, writeAll } from './front.ts';
+import { type Front, JsonFront, PlainFront, statisticsLine } from './front.ts';
 import { Keyboard } from './keyboard.ts';
+import { OutputClosed, writeAll } from './output.ts';
 import { Signals } from './signals.ts';
 import { RawTerminal, terminalSize } from './terminal.ts';
 import type { TraceFile } from './trace-file.ts';
@@ -48,6 +49,8 @@ export class Session {
   /** The first thing that keeps the run from being of use. */
   private failure: unknown;
   private outputLost = false;
+  /** What was to be recorded is not, or not all of it. */
+  private recordingLost = false;
 
   constructor(machine: Machine, options: SessionOptions, facts: SessionFacts, trace?: TraceFile) {
     this.machine = machine;
@@ -74,7 +77,7 @@ export class Session {
     const { machine, front, options } = this;
     machine.on('disk-error', ({ disk, error }) => front.diskError(disk, error));
     machine.on('trace', (text) => this.showTrace(text));
-    machine.on('recording-error', ({ message }) => this.say(`godwit: ${message} The machine goes on.\n`));
+    machine.on('recording-error', (error) => this.loseRecording(error));
     try {
       this.control = await this.openControl();
       this.connect();
@@ -90,7 +93,7 @@ export class Session {
       await this.trace?.close();
       if (this.failure !== undefined) throw this.failure;
       if (!this.outputLost) await front.ended(end, options.stats === true);
-      return this.signals.exitCode ?? end.exitCode;
+      return this.signals.exitCode ?? (end.exitCode || (this.recordingLost ? EXIT_FAILURE : 0));
     } finally {
       this.disconnect();
       await machine.stop();
@@ -141,7 +144,6 @@ export class Session {
 
   private connect(): void {
     const { terminal, options } = this;
-    process.stdout.on('error', (error) => this.loseOutput(error));
     this.signals.listen();
     if (terminal) {
       const name = this.control ? `this is ${this.control.name}; ` : '';
@@ -186,11 +188,16 @@ export class Session {
     }
   }
 
+  private loseRecording(error: GodwitError): void {
+    this.recordingLost = true;
+    this.front.recordingError(error);
+  }
+
   private loseOutput(error: unknown): void {
     this.outputLost = true;
-    // Nobody reads it any more, as behind `| head`: no failure, but the machine has no purpose.
-    if (errorCodeOf(error) === 'EPIPE') this.quit();
-    else this.fail(hostError(error, 'write the output'));
+    // The machine has no purpose any more.
+    if (error instanceof OutputClosed) this.quit();
+    else this.fail(error);
   }
 
   private async showTrace(text: string): Promise<void> {
@@ -198,7 +205,8 @@ export class Session {
       if (this.trace) await this.trace.write(text);
       else await writeAll(process.stderr, this.forTerminal(text));
     } catch (error) {
-      this.fail(hostError(error, 'write the trace'));
+      if (error instanceof OutputClosed) this.quit();
+      else this.fail(error);
     }
   }
 

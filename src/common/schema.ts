@@ -3,6 +3,8 @@
  * for those who are told in writing. Whoever asks is refused with GodwitError('usage'), which names the field. What
  * JSON cannot say, such as a function, is for callers in this process.
  */
+
+import { fromBase64 } from './base64.ts';
 import type { Cancellation } from './cancellation.ts';
 import { GodwitError, isForeseen } from './errors.ts';
 
@@ -71,6 +73,15 @@ export function text(): Schema<string> {
     `a text of 1 to ${LONGEST_TEXT} characters`,
     (value): value is string =>
       typeof value === 'string' && value !== '' && value.length <= LONGEST_TEXT && !value.includes('\0'),
+  );
+}
+
+/** Any text up to a length, an empty one included. */
+export function string(limit: number): Schema<string> {
+  return schema(
+    { type: 'string', maxLength: limit },
+    `a text of up to ${limit} characters, none of them a zero`,
+    (value): value is string => typeof value === 'string' && value.length <= limit && !value.includes('\0'),
   );
 }
 
@@ -147,6 +158,16 @@ export function bytes(): Schema<Uint8Array> {
   return { json: given.json, parse };
 }
 
+/** Bytes; in JSON a text in Base64. */
+export function binary(): Schema<Uint8Array> {
+  const plain = bytes();
+  const parse = (value: unknown, name: string): Uint8Array => {
+    if (typeof value !== 'string') return plain.parse(value, name);
+    return fromBase64(value) ?? refuse(name, 'is a text in Base64');
+  };
+  return { json: { type: 'string', contentEncoding: 'base64' }, parse };
+}
+
 /** One of our own that finds the same, whoever made it: without a place where it goes on (g, y). */
 export function regularExpression(): Schema<RegExp> {
   const given = schema(
@@ -204,14 +225,15 @@ export function cancellation(): Schema<Cancellation> {
 }
 
 /** Items are called "name[0]" and so on. */
-export function list<T>(item: Schema<T>): Schema<readonly T[]> {
+export function list<T>(item: Schema<T>, minimum = 0, maximum = LONGEST_LIST): Schema<readonly T[]> {
   const parse = (value: unknown, name: string): readonly T[] => {
     if (!Array.isArray(value)) refuse(name, `is a list, not ${kindOf(value)}`);
-    if (value.length > LONGEST_LIST) refuse(name, `has ${LONGEST_LIST} items at most, not ${value.length}`);
+    if (value.length < minimum) refuse(name, `has at least ${minimum} items, not ${value.length}`);
+    if (value.length > maximum) refuse(name, `has ${maximum} items at most, not ${value.length}`);
     // Holes are looked at, too.
     return Array.from(value as unknown[], (each, index) => item.parse(each, `${name}[${index}]`));
   };
-  return { json: { type: 'array', items: item.json, maxItems: LONGEST_LIST }, parse };
+  return { json: { type: 'array', items: item.json, minItems: minimum, maxItems: maximum }, parse };
 }
 
 /** Either; `what` is said of what is neither. */

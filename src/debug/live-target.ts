@@ -24,10 +24,7 @@ export function liveTarget({ core, runner, kill, readonlyBecause }: LiveTargetPa
       };
       runner.unhalt();
     },
-    leave: () => {
-      runner.execute = (branches) => core.run(branches);
-      runner.unhalt();
-    },
+    leave: () => runner.release(),
     kill,
     yield: () => Promise.resolve(),
     get readonlyBecause() {

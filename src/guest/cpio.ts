@@ -22,7 +22,13 @@ const TRAILER_NAME = 'TRAILER!!!';
 /** Archives are padded to this size, as cpio does with its default block size. */
 const BLOCK_BYTES = 512;
 
-const TYPE_BITS = { file: 0o100000, directory: 0o040000, symlink: 0o120000, character: 0o020000 } as const;
+const TYPE_BITS = {
+  file: 0o100000,
+  directory: 0o040000,
+  symlink: 0o120000,
+  character: 0o020000,
+  fifo: 0o010000,
+} as const;
 const TYPE_MASK = 0o170000;
 
 /** One file of an archive. Names have no leading slash; `permissions` are the low 12 bits of the mode. */
@@ -30,6 +36,7 @@ export type CpioEntry =
   | { type: 'file'; name: string; permissions: number; content: Uint8Array }
   | { type: 'directory'; name: string; permissions: number }
   | { type: 'symlink'; name: string; target: string }
+  | { type: 'fifo'; name: string; permissions: number }
   | { type: 'character'; name: string; permissions: number; major: number; minor: number };
 
 interface Header {
@@ -139,6 +146,8 @@ function entryOf(archive: Uint8Array, offset: number, name: string, content: Uin
       return { type: 'file', name, permissions, content };
     case TYPE_BITS.directory:
       return { type: 'directory', name, permissions };
+    case TYPE_BITS.fifo:
+      return { type: 'fifo', name, permissions };
     case TYPE_BITS.symlink:
       return { type: 'symlink', name, target: new TextDecoder().decode(content) };
     case TYPE_BITS.character:

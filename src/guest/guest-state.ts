@@ -3,14 +3,15 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { GodwitError } from '../common/errors.ts';
 import { choice, flag, object, optional, type Schema, text, withMethods } from '../common/schema.ts';
+import { agentProgram } from './agent.ts';
 import { type CheckDepth, checkFiles, type Manifest, readManifest } from './cache.ts';
-import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
+import { GUEST_FILES } from './init-script.ts';
 import type { Progress } from './progress.ts';
 import { WANTED_MODULES } from './wanted-modules.ts';
 
 export const SUITE = 'trixie';
 /** Raised when the same parts are put together in another way. */
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 
 /** How Debian's kernel and an initramfs are had. */
 export interface GuestOptions {
@@ -58,7 +59,8 @@ export interface Guest {
 /** Identifies what is made out of the fetched packages: another one means that the initramfs must be built anew. */
 export function recipe(): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES, INIT_SCRIPT, FSTAB, PROFILE]));
+  hash.update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES, GUEST_FILES]));
+  hash.update(agentProgram());
   return hash.digest('hex');
 }
 

@@ -9,4 +9,5 @@ export { ensureGuest } from './ensure-guest.ts';
 export type { Guest, GuestOptions } from './guest-state.ts';
 export { initramfsWithFiles } from './initramfs-files.ts';
 export { QUICK_BOOT_PARAMETERS } from './kernel-parameters.ts';
+export { GUEST_MEMORY_MINIMUM_BYTES } from './memory.ts';
 export { type Progress, type ProgressUpdate, renderProgress, silentProgress } from './progress.ts';

@@ -3,8 +3,9 @@
  * host copies it into the guest's memory in a few milliseconds, while the guest would spend some forty million
  * instructions on unpacking a gzip of it.
  */
+import { AGENT_PROGRAM, agentProgram } from './agent.ts';
 import { type CpioEntry, writeCpio } from './cpio.ts';
-import { FSTAB, INIT_SCRIPT, PROFILE } from './init-script.ts';
+import { GUEST_FILES } from './init-script.ts';
 import { directory, file, link } from './initramfs-entries.ts';
 import { type LoadedModule, modprobeFiles } from './modules.ts';
 
@@ -24,11 +25,14 @@ function baseEntries(busybox: Uint8Array): CpioEntry[] {
       'usr',
       'usr/bin',
       'usr/sbin',
+      'usr/lib',
+      'usr/lib/godwit',
       'etc',
       'dev',
       'proc',
       'sys',
       'lib',
+      'lib/godwit',
       'lib/modules',
       'mnt',
       'run',
@@ -43,9 +47,10 @@ function baseEntries(busybox: Uint8Array): CpioEntry[] {
     link('usr/bin/env', '/bin/busybox'),
     // The kernel calls it for file systems that are not loaded yet.
     link('sbin/modprobe', '/bin/busybox'),
-    file('init', INIT_SCRIPT, 0o755),
-    file('etc/fstab', FSTAB),
-    file('etc/profile', PROFILE),
+    file(AGENT_PROGRAM, agentProgram(), 0o755),
+    ...GUEST_FILES.map(({ name, content, permissions }) => file(name, content, permissions)),
+    // By which the session's end reaches process 1.
+    { type: 'fifo', name: 'lib/godwit/ended', permissions: 0o600 },
     file('etc/passwd', 'root::0:0:root:/root:/bin/sh\n'),
     file('etc/group', 'root:x:0:\ntty:x:5:\n'),
     file('etc/hosts', '127.0.0.1 localhost godwit\n'),

@@ -7,10 +7,15 @@ import { GodwitError } from '../common/errors.ts';
 
 /**
  * Runs `work` while holding the lock on a file (made if missing). `onWait` is called if another process holds it just
- * now.
+ * now. An aborted signal ends the waiting.
  */
-export async function withFileLock<T>(path: string, onWait: () => void, work: () => Promise<T>): Promise<T> {
-  const release = await takeLock(path, onWait);
+export async function withFileLock<T>(
+  path: string,
+  onWait: () => void,
+  work: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const release = await takeLock(path, onWait, signal);
   try {
     return await work();
   } finally {
@@ -21,12 +26,14 @@ export async function withFileLock<T>(path: string, onWait: () => void, work: ()
 const WAIT_NOTE_MS = 500;
 
 /** Resolves when the lock is held, with the function that gives it up. */
-function takeLock(path: string, onWait: () => void): Promise<() => void> {
+function takeLock(path: string, onWait: () => void, signal: AbortSignal | undefined): Promise<() => void> {
   // The child says so when it holds the lock, and ends when its input ends: with us, at the latest.
   const child = spawn('flock', ['--exclusive', path, 'sh', '-c', 'echo held; exec cat'], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const timer = setTimeout(onWait, WAIT_NOTE_MS);
+  const giveUp = (): void => void child.kill();
+  signal?.addEventListener('abort', giveUp);
   let errors = '';
   child.stderr.on('data', (chunk: Buffer) => {
     errors += chunk.toString();
@@ -35,12 +42,14 @@ function takeLock(path: string, onWait: () => void): Promise<() => void> {
   return new Promise((resolve, reject) => {
     const fail = (why: string, cause?: unknown): void => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
       reject(new GodwitError('io', `The lock ${path} can't be taken: ${why}.`, { cause }));
     };
     child.once('error', (error) => fail(error.message, error));
     child.once('close', () => fail(errors.trim() || 'flock ended'));
     child.stdout.once('data', () => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
       resolve(() => child.stdin.end());
     });
   });

@@ -57,8 +57,20 @@ function formatBar(update: ProgressUpdate): string {
   return `[${'#'.repeat(full)}${'.'.repeat(BAR_CELLS - full)}] ${String(Math.floor(part * 100)).padStart(3)} %`;
 }
 
-function formatLine(update: ProgressUpdate): string {
-  return [update.phase, formatBar(update), formatAmount(update)].filter((part) => part !== '').join('  ');
+function joined(...parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join('  ');
+}
+
+/** Where there is little room, the bar is left out first, then the end of what is being done; amounts stay. */
+export function formatLine(update: ProgressUpdate, columns: number): string {
+  const amount = formatAmount(update);
+  const line = joined(update.phase, formatBar(update), amount);
+  if (line.length <= columns) return line;
+  const plain = joined(update.phase, amount);
+  if (plain.length <= columns) return plain;
+  // For two spaces, and the sign that something is left out.
+  const room = Math.max(0, columns - (amount === '' ? 0 : amount.length + 2) - 1);
+  return joined(`${update.phase.slice(0, room)}…`, amount).slice(0, columns);
 }
 
 /** One line that is drawn over and over, for a terminal. */
@@ -76,7 +88,7 @@ function terminalProgress(stream: ProgressStream): Progress {
       if (update.phase === phase && now - lastDrawMs < REDRAW_MS && update.done !== update.total) return;
       phase = update.phase;
       lastDrawMs = now;
-      stream.write(CLEAR_LINE + formatLine(update).slice(0, (stream.columns ?? 80) - 1));
+      stream.write(CLEAR_LINE + formatLine(update, (stream.columns ?? 80) - 1));
       drawn = true;
     },
     note(line) {

@@ -57,6 +57,8 @@ export const ENVCFG_FIOM = 1n;
 export const ENVCFG_CBIE = 3n << 4n;
 export const ENVCFG_CBCFE = 1n << 6n;
 export const ENVCFG_CBZE = 1n << 7n;
+/** Svadu: A and D bits of page-table entries are set by the hart. */
+export const ENVCFG_ADUE = 1n << 61n;
 export const ENVCFG_STCE = 1n << 63n;
 
 /** satp (11.1.11). */

@@ -304,13 +304,21 @@ const stimecmp: Csr = {
   },
 };
 
+const SENVCFG_WRITABLE = C.ENVCFG_FIOM | C.ENVCFG_CBIE | C.ENVCFG_CBCFE | C.ENVCFG_CBZE;
+
+/** Bits of menvcfg that software can change in a hart with or without Svadu. */
+export function menvcfgWritable({ svadu }: { readonly svadu: boolean }): bigint {
+  return SENVCFG_WRITABLE | C.ENVCFG_STCE | (svadu ? C.ENVCFG_ADUE : 0n);
+}
+
 /** CBIE = 2 is reserved; such a write keeps the old field. */
-function envcfg(address: number, name: string, offset: number, writable: bigint): Csr {
-  return plain(address, name, offset, writable, {
+function envcfg(address: number, name: string, offset: number, writableOf: (hart: I32) => I64): Csr {
+  return plain(address, name, offset, ~0n, {
     effect: CsrEffect.settle,
     write: ({ f, hart, timer }, value) => {
       const old = f.let(hart.load64(offset));
-      const next = f.let(old.and(~writable).or(value.and(writable)));
+      const writable = f.let(writableOf(hart));
+      const next = f.let(old.and(writable.not()).or(value.and(writable)));
       const reserved = value.and(C.ENVCFG_CBIE).eq(2n << 4n);
       f.store(hart, select(reserved, next.and(~C.ENVCFG_CBIE).or(old.and(C.ENVCFG_CBIE)), next), offset);
       f.do(timer.update, hart);
@@ -419,7 +427,7 @@ export const CSRS: readonly Csr[] = [
   sie,
   vector(0x105, 'stvec', L.STVEC),
   plain(0x106, 'scounteren', L.SCOUNTEREN, 0xffff_ffffn),
-  envcfg(0x10a, 'senvcfg', L.SENVCFG, C.ENVCFG_FIOM | C.ENVCFG_CBIE | C.ENVCFG_CBCFE | C.ENVCFG_CBZE),
+  envcfg(0x10a, 'senvcfg', L.SENVCFG, () => i64(SENVCFG_WRITABLE)),
   plain(0x140, 'sscratch', L.SSCRATCH),
   epc(0x141, 'sepc', L.SEPC),
   plain(0x142, 'scause', L.SCAUSE),
@@ -440,7 +448,7 @@ export const CSRS: readonly Csr[] = [
   mie,
   vector(0x305, 'mtvec', L.MTVEC),
   plain(0x306, 'mcounteren', L.MCOUNTEREN, 0xffff_ffffn),
-  envcfg(0x30a, 'menvcfg', L.MENVCFG, C.ENVCFG_FIOM | C.ENVCFG_CBIE | C.ENVCFG_CBCFE | C.ENVCFG_CBZE | C.ENVCFG_STCE),
+  envcfg(0x30a, 'menvcfg', L.MENVCFG, (hart) => hart.load64(L.MENVCFG_WRITABLE)),
   plain(0x320, 'mcountinhibit', L.MCOUNTINHIBIT, 0n),
   plain(0x340, 'mscratch', L.MSCRATCH),
   epc(0x341, 'mepc', L.MEPC),

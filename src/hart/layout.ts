@@ -160,6 +160,8 @@ export const REGION_EXIT_COUNTS = field(8);
 export const TRANSLATED_INSTRUCTIONS = field();
 /** 1 when translated code came to the execution point that the run loop stopped at last. */
 export const STOPPED_IN_REGION = field();
+/** Bits of menvcfg that software can change. The board's version says which: machine/hart-ports.ts. */
+export const MENVCFG_WRITABLE = field();
 
 export const SPACES = 0x800;
 invariant(next <= SPACES, `the hart's scalars end before the spaces table: at ${next}`);

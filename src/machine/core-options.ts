@@ -1,6 +1,6 @@
 import type { TranslationCache } from '../execute/jit/cache.ts';
 import type { RegionCompiler } from '../execute/jit/compiler.ts';
-import type { DiskDescription } from './board.ts';
+import type { AgentPortParts, DiskDescription, ShareDescription } from './board.ts';
 import type { MachineCore } from './core.ts';
 import type { TranslationOptions } from './engine.ts';
 import type { ConsolePort } from './events.ts';
@@ -12,11 +12,16 @@ export interface CoreOptions {
   /** Wall-clock time at guest time 0, in nanoseconds since 1970. */
   readonly epochNanoseconds?: bigint;
   readonly disks?: readonly DiskDescription[];
+  readonly shares?: readonly ShareDescription[];
   readonly terminal?: { readonly columns: number; readonly rows: number };
   /** Called at power-on and after each reset, to put images into memory and the hart at their entry. */
   readonly load: (core: MachineCore) => void;
   /** What the guest prints. The view is valid only during the call. */
   readonly output?: (port: ConsolePort, bytes: Uint8Array) => void;
+  /** A new machine has a port for an agent in the guest. One that goes on has what it had. Default: none. */
+  readonly hasAgent?: boolean;
+  /** What the agent says, and whether it has its port open. The view is valid only during the call. */
+  readonly agent?: AgentPortParts;
   /** Share the memory between threads. */
   readonly shared?: boolean;
   readonly floatFastPaths?: boolean;
@@ -34,4 +39,12 @@ export interface CoreOptions {
 }
 
 /** A fork has these by itself; all else is as its parent's. */
-export type ForkOptions = Partial<Pick<CoreOptions, 'load' | 'output' | 'disks'>>;
+const FORK_OPTIONS = ['load', 'output', 'agent', 'disks', 'shares'] as const;
+export type ForkOptions = Partial<Pick<CoreOptions, (typeof FORK_OPTIONS)[number]>>;
+
+/** What a fork is to have by itself, of what a machine of its own would have. */
+export function forkOptionsOf(options: CoreOptions): ForkOptions {
+  return Object.fromEntries(
+    FORK_OPTIONS.map((name) => [name, options[name]]).filter(([, value]) => value !== undefined),
+  );
+}

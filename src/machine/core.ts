@@ -4,19 +4,20 @@ import type { Finish } from '../device/finisher/test-finisher.ts';
 import { VMGENID_BYTES } from '../device/vmgenid/registers.ts';
 import { Exit } from '../hart/constants.ts';
 import * as L from '../hart/layout.ts';
+import { TIME_FRACTION_BITS } from '../hart/library/timer.ts';
 import { GuestRam } from '../memory/guest-ram.ts';
 import { NO_SOURCE_YET, type PageSource } from '../memory/page-source.ts';
 import type { FrameSnapshot } from '../memory/snapshot.ts';
 import type { WrittenPages } from '../memory/written-pages.ts';
 import type { PlainData } from '../state/plain-data.ts';
-import { Board } from './board.ts';
+import { Board, hasAgentPort } from './board.ts';
 import { type BoardVersion, boardVersionOf, CURRENT_BOARD } from './board-versions.ts';
 import { makeEngine } from './core-engine.ts';
 import type { CoreOptions, ForkOptions } from './core-options.ts';
 import { DebugStops } from './debug-stops.ts';
 import type { Engine } from './engine.ts';
 import { SeededEntropy } from './entropy.ts';
-import type { ConsolePort, ExternalEvent } from './events.ts';
+import type { ExternalEvent, InputPort } from './events.ts';
 import type { ExecutionPoint } from './execution-point.ts';
 import { Hart } from './hart.ts';
 import { connectHart, ramEvents } from './hart-ports.ts';
@@ -31,6 +32,11 @@ import { callSbi } from './sbi-calls.ts';
 import { UartOutput } from './uart-output.ts';
 
 const NEVER = -1n;
+
+interface BoardKind {
+  readonly version: BoardVersion;
+  readonly hasAgent: boolean;
+}
 
 /**
  * One machine, without a clock, a thread or a file of its own: it runs when told, up to a branch count, and what comes
@@ -51,6 +57,8 @@ export class MachineCore {
   private readonly options: CoreOptions;
   private readonly printed: UartOutput;
   private finish: Finish | undefined;
+  /** The one who drives the machine has been told of its finish. */
+  private hasEnded = false;
   private epochNanoseconds: bigint;
 
   /** Without a board and a state: `live` gives it both. `memory`: what it begins with. */
@@ -71,8 +79,8 @@ export class MachineCore {
   }
 
   /** Begins on a board of this version, or leaves nothing behind. */
-  private live(version: BoardVersion, begin: () => void): this {
-    this.board = this.makeBoard(version);
+  private live({ version, hasAgent }: BoardKind, begin: () => void): this {
+    this.board = this.makeBoard(version, hasAgent);
     connectHart(this, () => this.updateTimers());
     try {
       begin();
@@ -85,7 +93,7 @@ export class MachineCore {
 
   static async create(options: CoreOptions): Promise<MachineCore> {
     const core = new MachineCore(await makeEngine(options), options);
-    return core.live(CURRENT_BOARD, () => core.beginLife());
+    return core.live({ version: CURRENT_BOARD, hasAgent: options.hasAgent ?? false }, () => core.beginLife());
   }
 
   /**
@@ -104,7 +112,7 @@ export class MachineCore {
       begin: (state, pages) => {
         use();
         core.ram.beginFrom(pages);
-        return core.live(boardVersionOf(state) ?? CURRENT_BOARD, () => core.resumeFrom(state));
+        return core.live(boardOf(state), () => core.resumeFrom(state));
       },
       dispose: () => {
         use();
@@ -130,10 +138,10 @@ export class MachineCore {
   /** The same in another thread's engine over the same memory. `snapshot` is what `FrameSnapshot.of` gives there. */
   static adopt(engine: Engine, options: CoreOptions, { state, memory }: ForkState): MachineCore {
     const core = new MachineCore(engine, options, memory);
-    return core.live(boardVersionOf(state) ?? CURRENT_BOARD, () => core.resumeFrom(state));
+    return core.live(boardOf(state), () => core.resumeFrom(state));
   }
 
-  private makeBoard(version: BoardVersion): Board {
+  private makeBoard(version: BoardVersion, hasAgent: boolean): Board {
     const { options } = this;
     return new Board({
       version,
@@ -142,11 +150,18 @@ export class MachineCore {
       clock: this.clock,
       entropy: this.entropy,
       disks: options.disks ?? [],
+      shares: options.shares ?? [],
       terminal: options.terminal ?? { columns: 80, rows: 24 },
       timersChanged: () => this.updateTimers(),
       finish: (finish) => this.requestFinish(finish),
       transmitUart: (byte) => this.printed.print(byte),
       transmitConsole: (bytes) => options.output?.('virtio', bytes),
+      agent: hasAgent
+        ? {
+            transmit: (bytes) => options.agent?.transmit(bytes),
+            opened: (isOpen) => options.agent?.opened(isOpen),
+          }
+        : undefined,
     });
   }
 
@@ -159,6 +174,7 @@ export class MachineCore {
 
   private powerOn(): void {
     this.finish = undefined;
+    this.hasEnded = false;
     this.current.reset(0n);
     this.options.load(this);
     this.refresh();
@@ -166,6 +182,7 @@ export class MachineCore {
 
   private resumeFrom(state: PlainData): void {
     ({ epochNanoseconds: this.epochNanoseconds, finish: this.finish } = restoreMachine(this, state));
+    this.hasEnded = this.finish !== undefined;
     this.derive();
   }
 
@@ -222,6 +239,13 @@ export class MachineCore {
     return this.current.get(L.TIME_RATE);
   }
 
+  /** The branch count with which guest time comes to `ticks`, unless something changes the clock before. */
+  branchesAt(ticks: bigint): bigint {
+    const left = ticks - this.ticks;
+    const rate = this.clockRate;
+    return this.current.branches + (left <= 0n ? 0n : ((left << BigInt(TIME_FRACTION_BITS)) + rate - 1n) / rate);
+  }
+
   private updateTimers(): void {
     this.current.put(L.DEVICE_DEADLINE, this.board.rtc.nextAlarmTicks() ?? NEVER);
     this.engine.interpreter.timer_update(this.current.address);
@@ -233,10 +257,12 @@ export class MachineCore {
    */
   run(branches: bigint): Outcome {
     const { current: hart, engine } = this;
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    if (this.hasEnded) return this.ended();
     this.enter();
     engine.translate();
     hart.put(L.SLICE_END, branches);
+    // It had asked for its end in a single step.
+    if (this.finish) hart.requestExit();
     engine.interpreter.timer_update(hart.address);
     for (;;) {
       const reason = engine.interpreter.run(hart.address);
@@ -244,7 +270,7 @@ export class MachineCore {
         callSbi(this);
         if (!this.finish) continue;
         this.printed.flush();
-        return { kind: 'finished', finish: this.finish };
+        return this.ended();
       }
       if (reason === Exit.debug) return this.debugOutcome();
       const outcome = reason === Exit.waiting ? this.waitOutcome() : this.sliceOutcome(branches);
@@ -254,9 +280,15 @@ export class MachineCore {
     }
   }
 
+  private ended(): Outcome {
+    invariant(this.finish !== undefined, 'a machine ends by what the guest asked for');
+    this.hasEnded = true;
+    return { kind: 'finished', finish: this.finish };
+  }
+
   private sliceOutcome(branches: bigint): Outcome | undefined {
     this.current.put(L.EXIT_REQUEST, 0n);
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    if (this.finish) return this.ended();
     this.board.rtc.tick();
     this.updateTimers();
     return this.current.branches >= branches ? { kind: 'slice' } : undefined;
@@ -271,7 +303,7 @@ export class MachineCore {
     this.board.rtc.tick();
     this.updateTimers();
     if (this.current.interruptsPending) return undefined;
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    if (this.finish) return this.ended();
     return { kind: 'waiting', deadline: this.nextDeadline() };
   }
 
@@ -308,14 +340,16 @@ export class MachineCore {
         this.setClock(event.ticks, event.rate);
         break;
       case 'input':
-        if (event.port === 'uart') this.board.uart.receive(event.bytes);
-        else this.board.console.receive(event.bytes);
+        this.inputDevice(event.port)?.receive(event.bytes);
         break;
       case 'resize':
         this.board.console.resize(event.columns, event.rows);
         break;
       case 'block':
         this.board.disks[event.disk]?.complete(event.id, event.completion);
+        break;
+      case 'share':
+        this.board.shares[event.share]?.complete(event.id, event.reply);
         break;
       case 'epoch':
         this.epochNanoseconds = event.nanoseconds;
@@ -329,14 +363,20 @@ export class MachineCore {
     }
   }
 
-  /** Whether a disk has not answered the guest yet. */
+  /** Whether a disk or a shared folder has not answered the guest yet. */
   get awaitsDisk(): boolean {
-    return this.board.disks.some((disk) => disk.pendingRequests().length > 0);
+    const { disks, shares } = this.board;
+    return disks.some((disk) => disk.pendingRequests().length > 0) || shares.some((share) => share.isAwaited);
   }
 
   /** How many bytes of input the port takes now. */
-  inputSpace(port: ConsolePort): number {
-    return port === 'uart' ? this.board.uart.receiveSpace : this.board.console.receiveSpace;
+  inputSpace(port: InputPort): number {
+    return this.inputDevice(port)?.receiveSpace ?? 0;
+  }
+
+  private inputDevice(port: InputPort) {
+    const { uart, console, agent } = this.board;
+    return { uart, virtio: console, agent }[port];
   }
 
   /** Goes on to this execution point exactly. The branch count must not be behind. */
@@ -359,6 +399,8 @@ export class MachineCore {
 
   private stepTo(pc: bigint): Outcome {
     const { current: hart, engine } = this;
+    // A debugger may ask once more where the guest has ended.
+    if (this.hasEnded) return this.ended();
     this.enter();
     hart.put(L.STOP_PC, pc);
     hart.put(L.SLICE_END, hart.branches + 1n);
@@ -373,7 +415,8 @@ export class MachineCore {
       this.updateTimers();
     }
     this.printed.flush();
-    if (this.finish) return { kind: 'finished', finish: this.finish };
+    // Whether it was stepped or run must not matter to where it ends, either.
+    if (this.finish && (reason === Exit.slice || reason === Exit.sbi)) return this.ended();
     if (reason === Exit.waiting) return this.waitOutcome() ?? { kind: 'slice' };
     return { kind: 'slice' };
   }
@@ -443,6 +486,11 @@ export class MachineCore {
   digest(): bigint {
     return machineDigest(this);
   }
+}
+
+/** Of the machine that this was saved of. */
+function boardOf(state: PlainData): BoardKind {
+  return { version: boardVersionOf(state) ?? CURRENT_BOARD, hasAgent: hasAgentPort(state) };
 }
 
 function isWaiting(hart: Hart): boolean {

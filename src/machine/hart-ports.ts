@@ -1,4 +1,5 @@
 import { Access } from '../hart/constants.ts';
+import { menvcfgWritable } from '../hart/csr.ts';
 import * as L from '../hart/layout.ts';
 import type { GuestRam, RamEvents } from '../memory/guest-ram.ts';
 import { RAM_BASE } from '../memory/layout.ts';
@@ -52,6 +53,7 @@ export function connectHart(machine: MachineParts, timersChanged: () => void): v
   field(L.FRAME_VERSIONS, engine.arena.versions);
   field(L.CROSSING_PAGE, engine.crossingPage);
   field(L.DECODE_TABLE, engine.decodeTable);
+  hart.put(L.MENVCFG_WRITABLE, menvcfgWritable({ svadu: machine.board.version.isa.includes('svadu') }));
   const rtcEnd = RTC.base + RTC.sizeBytes;
   engine.connect(hart.address, {
     frameFault: (page, access) => ram.frameFault(page, access === Access.store),

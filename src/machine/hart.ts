@@ -1,5 +1,6 @@
 import type { ExternalInterrupt } from '../device/device.ts';
 import {
+  ENVCFG_ADUE,
   ENVCFG_CBCFE,
   ENVCFG_CBIE,
   ENVCFG_CBZE,
@@ -145,6 +146,8 @@ export class Hart {
     if (this.get(L.TIME_RATE) === 0n) this.put(L.TIME_RATE, INITIAL_RATE);
     this.put(L.PRIVILEGE, BigInt(Privilege.M));
     this.put(L.MSTATUS, MSTATUS_UXL_64 | MSTATUS_SXL_64);
+    // As in QEMU: where the hart can set A and D bits, it does until it is told not to.
+    this.put(L.MENVCFG, this.get(L.MENVCFG_WRITABLE) & ENVCFG_ADUE);
     this.put(L.RESERVATION_ADDRESS, NEVER);
     this.put(L.MTIMECMP, NEVER);
     this.put(L.STIMECMP, NEVER);
@@ -161,7 +164,8 @@ export class Hart {
     this.put(L.MCOUNTEREN, 0xffff_ffffn);
     // Linux leaves user access to `time` to firmware; its vDSO reads the clock with it.
     this.put(L.SCOUNTEREN, 7n);
-    this.put(L.MENVCFG, ENVCFG_STCE | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE);
+    const dirtyUpdate = this.get(L.MENVCFG) & ENVCFG_ADUE;
+    this.put(L.MENVCFG, dirtyUpdate | ENVCFG_STCE | ENVCFG_CBIE | ENVCFG_CBCFE | ENVCFG_CBZE);
     // One region over everything, for S and U: NAPOT, all ones.
     this.put(L.PMPCFG, 0x1fn);
     this.put(L.PMPADDR, (1n << 54n) - 1n);

@@ -110,6 +110,11 @@ export interface FolderEntry {
 export interface WriteWholeOptions {
   /** The file may exist, and is replaced; else that is an error. */
   readonly replace?: boolean;
+  /**
+   * The folder is the caller's own (`makeOwnedFolder`), who flushes what is in it when all is there: the file takes no
+   * lock, and is not flushed by itself.
+   */
+  readonly inOwnFolder?: boolean;
   /** Called with the bytes so far. */
   readonly onProgress?: (bytes: number) => void;
   readonly signal?: Cancellation;
@@ -121,9 +126,11 @@ export interface CreateWholeOptions {
 }
 
 export interface LockOptions {
-  /** How long to wait while others have the lock, or have asked for it before. 0 when not given. */
+  /** How long to wait for each who has the lock or has asked for it before. 0 when not given. */
   readonly waitMs?: number;
-  /** Makes the file if there is none. */
+  /**
+   * Makes the file if there is none. It is for locking only: it has no other name, and no program but godwit locks it.
+   */
   readonly create?: boolean;
 }
 
@@ -187,8 +194,8 @@ export interface FileStore {
   /** The same of a file that is still appended to. */
   openGrowing(path: string): Promise<GrowingByteSource>;
   openAppend(path: string, options?: AppendOptions): Promise<AppendFile>;
-  /** A whole regular file; with `pipes` also what gives its content only once. */
-  read(path: string, options?: FileWording & { readonly pipes?: boolean }): Promise<Uint8Array>;
+  /** A whole regular file. */
+  read(path: string, wording?: FileWording): Promise<Uint8Array>;
   /** The same for who cannot wait, in the midst of a machine's execution. */
   readNow(path: string): Uint8Array;
 

@@ -8,11 +8,15 @@ import type { HostClock, HostTimers } from './clock.ts';
 import type { Codec } from './codec.ts';
 import type { Endpoints } from './endpoints.ts';
 import type { FileStore } from './files.ts';
+import type { SharedFolders } from './shared-folder.ts';
 import type { Streams } from './streams.ts';
 import type { Threads } from './threads.ts';
+import type { HostTrees } from './trees.ts';
 
 export interface Platform {
   readonly files: FileStore;
+  /** Left out where a guest cannot be let into a folder of the host. */
+  readonly folders?: SharedFolders;
   readonly threads: Threads;
   readonly clock: HostClock;
   readonly timers: HostTimers;
@@ -21,6 +25,8 @@ export interface Platform {
   readonly streams: Streams | undefined;
   /** Left out where programs cannot find one another. */
   readonly endpoints?: Endpoints;
+  /** Left out where there are no folders of the user's. */
+  readonly trees?: HostTrees;
   /** The interpreter's WebAssembly, generated once for all machines of this program. */
   interpreter(): Promise<WebAssembly.Module>;
   /** Frees what is not needed any more, where the host would take its time. */

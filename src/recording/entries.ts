@@ -8,13 +8,14 @@
  *     ...     what the kind says
  *
  * ENTRY_CLOCK: u64 ticks, u64 rate. ENTRY_INPUT: u8 port, block of bytes. ENTRY_BLOCK: varint disk, varint id, u8
- * status, and for a read that went well a block of bytes. ENTRY_EVENT: a block with the event as plain data.
+ * status, and for a read that went well a block of bytes. ENTRY_SHARE: varint share, varint id, a block with the
+ * answer. ENTRY_EVENT: a block with the event as plain data.
  * ENTRY_DIGEST: a block (digest-codec.ts). ENTRY_MARKER: u64 ticks, varint milliseconds since 1970. A kind that a
  * reader does not know is made by a newer godwit; from 0x40 on it has a block behind the point, and is passed over. A
  * block is a varint length and that many bytes.
  */
 
-import type { ConsolePort, ExternalEvent } from '../machine/events.ts';
+import type { ExternalEvent, InputPort } from '../machine/events.ts';
 import type { ExecutionPoint } from '../machine/execution-point.ts';
 import type { LoggedEvent } from '../run/replay-runner.ts';
 import { madeByNewer } from '../state/format-errors.ts';
@@ -29,11 +30,12 @@ const ENTRY_BLOCK = 3;
 const ENTRY_EVENT = 4;
 const ENTRY_DIGEST = 5;
 const ENTRY_MARKER = 6;
+const ENTRY_SHARE = 9;
 /** Kinds from here on have one block behind the point, and are passed over by those who do not know them. */
 const OPTIONAL = 0x40;
 const SAME_POINT = 0x80;
 
-const PORTS: readonly ConsolePort[] = ['uart', 'virtio'];
+const PORTS: readonly InputPort[] = ['uart', 'virtio', 'agent'];
 const BLOCK_OK = 0;
 const BLOCK_OK_DATA = 1;
 const BLOCK_ERROR = 2;
@@ -122,6 +124,12 @@ export class EntryWriter {
         this.begin(ENTRY_BLOCK, point);
         this.block(event);
         break;
+      case 'share':
+        this.begin(ENTRY_SHARE, point);
+        bytes.varint(event.share);
+        bytes.varint(event.id);
+        bytes.block(event.reply);
+        break;
       default:
         this.begin(ENTRY_EVENT, point);
         bytes.block(encodePlainData({ ...event } as PlainData));
@@ -196,6 +204,8 @@ function readEvent(kind: number, reader: ByteReader, reload: () => Uint8Array): 
     }
     case ENTRY_BLOCK:
       return readBlock(reader, reload);
+    case ENTRY_SHARE:
+      return readShare(reader, reload);
     case ENTRY_EVENT:
       return eventFromPlainData(decodePlainData(reader.block(), 'an event'));
     default:
@@ -219,6 +229,22 @@ function readBlock(reader: ByteReader, reload: () => Uint8Array): ExternalEvent 
     id,
     get completion() {
       return { status: 'ok', data: [reload().subarray(start, start + length)] } as const;
+    },
+  };
+}
+
+function readShare(reader: ByteReader, reload: () => Uint8Array): ExternalEvent {
+  const share = reader.varint();
+  const id = reader.varint();
+  const length = reader.varint();
+  const start = reader.offset;
+  reader.raw(length);
+  return {
+    kind: 'share',
+    share,
+    id,
+    get reply() {
+      return reload().subarray(start, start + length);
     },
   };
 }

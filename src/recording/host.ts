@@ -22,4 +22,6 @@ export interface RecordingSink {
   finish(): Promise<void>;
   /** Lets go, whatever became of it. */
   abandon(): Promise<void>;
+  /** The same where nothing in it could be replayed: nothing of it is left. */
+  remove?(): Promise<void>;
 }

@@ -85,6 +85,8 @@ export class Recorder implements LiveListener {
   private congested = false;
   private hasImages = false;
   private hasEnded = false;
+  /** Resolves when nothing of a recording that failed is left, or only what can be replayed. */
+  private abandoned: Promise<void> | undefined;
   /** Where execution stopped last, if a replay can tell that from all that came after. */
   private pause: { readonly branches: bigint; readonly ticks: bigint } | undefined;
   private stoppedBranches: bigint;
@@ -310,10 +312,14 @@ export class Recorder implements LiveListener {
   private fail(error: GodwitError): void {
     if (!this.hasEnded) this.close();
     // What is under way may still be about to write.
-    void Promise.resolve()
-      .then(() => this.started)
-      .then(() => this.writer.abandon());
+    this.abandoned ??= Promise.resolve().then(() => this.abandon());
     this.parts.onFailure?.(error);
+  }
+
+  private async abandon(): Promise<void> {
+    const canBegin = await this.started;
+    await this.writer.abandon();
+    if (!canBegin) await this.parts.sink.remove?.();
   }
 
   private close(): void {
@@ -338,7 +344,8 @@ export class Recorder implements LiveListener {
       this.writer.append(END, end);
     }
     await this.started;
-    await this.writer.finish();
+    if (this.abandoned === undefined) await this.writer.finish();
+    await this.abandoned;
   }
 
   private endContent(reason: EndReason): Uint8Array {

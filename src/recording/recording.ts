@@ -44,6 +44,12 @@ export interface RecordedMarker extends Marker {
   readonly point: ExecutionPoint;
 }
 
+/**
+ * Whether a recording is all that was recorded. 'growing': it is still being made. 'broken-off': it has no end, since
+ * whoever recorded it was killed or the file was shortened. 'damaged': it is not what was written.
+ */
+export type RecordingState = 'whole' | 'growing' | 'broken-off' | 'damaged';
+
 /** Content of records that is kept, for what disks answered. */
 const CACHED_RECORDS = 4;
 
@@ -139,6 +145,22 @@ export class Recording {
     this.found.breakOff();
   }
 
+  /** Whether it is all that was recorded. */
+  get state(): RecordingState {
+    const { found } = this;
+    if (found.growing || found.isUnfinished) return 'growing';
+    if (found.isDamaged) return 'damaged';
+    return found.end ? 'whole' : 'broken-off';
+  }
+
+  /** @internal It was opened as it is by now, and somebody still records: it has not broken off. */
+  markUnfinished(): void {
+    const { found } = this;
+    if (found.end || found.isDamaged) return;
+    found.isUnfinished = true;
+    found.notice = `${this.source.name} is still being recorded: this is what there is of it by now.`;
+  }
+
   /** Missing when the recording broke off, or still grows. */
   get end(): RecordedEnd | undefined {
     return this.found.end;
@@ -210,6 +232,8 @@ class Reading {
   end: RecordedEnd | undefined;
   images: Images | undefined;
   notice: string | undefined;
+  isDamaged = false;
+  isUnfinished = false;
   startBytes = 0;
   last: ExecutionPoint = { hart: 0, branches: 0n, pc: 0n };
   /** Branches of each hart. */
@@ -240,6 +264,7 @@ class Reading {
         this.take(place);
       } catch (error) {
         if (!isDamage(error)) throw error;
+        this.isDamaged = true;
         this.breakOff(`is damaged at byte ${place.offset}: ${messageOf(error)}`);
         return;
       }
@@ -247,14 +272,19 @@ class Reading {
     }
     if (next.done) this.scanned = next.value;
     if (this.end) this.finish(next.done === true && next.value.kind === 'whole');
-    else if (this.scanned.kind === 'damaged') this.breakOff();
+    else if (this.scanned.kind === 'damaged') {
+      this.isDamaged = true;
+      this.breakOff();
+    }
   }
 
   private finish(isWhole: boolean): void {
     const { source } = this;
     this.growing = undefined;
     this.requireStart(source.sizeBytes);
-    if (!isWhole) this.notice = `${source.name} goes on after the end of the recording; that part is left out.`;
+    if (isWhole) return;
+    this.isDamaged = true;
+    this.notice = `${source.name} goes on after the end of the recording; that part is left out.`;
   }
 
   /** What follows is of no use; nothing more is read. */
@@ -265,7 +295,8 @@ class Reading {
     if (this.notice !== undefined) return;
     const lost = this.source.sizeBytes - offset;
     const left = lost === 0 ? '' : `; the last ${lost} bytes are left out`;
-    this.notice = `${this.source.name} ${what}${left}.`;
+    const why = this.isDamaged ? '' : ' Whoever recorded it was killed, or the file was shortened.';
+    this.notice = `${this.source.name} ${what}${left}.${why}`;
   }
 
   private reasonToBreakOff(): string {
@@ -332,13 +363,19 @@ class Reading {
   }
 
   private checkOrder(entries: readonly Entry[]): void {
-    const disks = this.start!.disks.length;
+    const { disks, shares = [] } = this.start!;
     for (const entry of entries) {
       const { hart, branches } = entry.point;
       if (branches < (this.reached.get(hart) ?? 0n)) throw new RangeError('its entries are out of order');
       this.reached.set(hart, branches);
-      if (entry.kind !== 'event' || entry.event.kind !== 'block') continue;
-      if (entry.event.disk >= disks) throw new RangeError('a disk answers that does not exist');
+      if (entry.kind !== 'event') continue;
+      const { event } = entry;
+      if (event.kind === 'block' && event.disk >= disks.length) {
+        throw new RangeError('a disk answers that does not exist');
+      }
+      if (event.kind === 'share' && event.share >= shares.length) {
+        throw new RangeError('a shared folder answers that does not exist');
+      }
     }
   }
 

@@ -76,7 +76,7 @@ export function readRecord(source: ByteSource, codec: Codec, place: RecordPlace)
   try {
     return codec.inflate(stored, place.inflatedBytes);
   } catch (cause) {
-    throw new GodwitError('damaged', `${source.name} is damaged: a ${place.type} record cannot be inflated.`, {
+    throw new GodwitError('damaged', `${source.name} is damaged: a part of it cannot be inflated.`, {
       cause,
     });
   }

@@ -1,11 +1,12 @@
 import { GodwitError } from '../common/errors.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
+import type { ShareBackend } from '../device/virtio/9p/backend.ts';
 import type { BlockBackend } from '../device/virtio/block/backend.ts';
 import { MachineCore } from '../machine/core.ts';
 import type { CoreOptions } from '../machine/core-options.ts';
 import type { ExecutionPoint } from '../machine/execution-point.ts';
 import { bootImages } from '../machine/linux.ts';
-import { ReplayRunner } from '../run/replay-runner.ts';
+import { ReplayRunner, type Stop } from '../run/replay-runner.ts';
 import { DigestTaker } from './digest.ts';
 import { compareDigests, type DigestDifference, decodeDigest, isWaiting, type StoredDigest } from './digest-codec.ts';
 import { type Divergence, DivergenceError } from './divergence.ts';
@@ -26,6 +27,7 @@ export type ReplayOptions = Pick<
 /** The machine's last step is in the recording. */
 const ENDED_BY_GUEST: ReadonlySet<EndReason> = new Set(['power-off', 'failure', 'unknown-images']);
 const NO_BACKEND: BlockBackend = { submit: () => {}, fence: () => {} };
+const NO_SHARE: ShareBackend = { submit: () => {}, delivered: () => {}, fence: () => {} };
 
 /**
  * The machine at the start of a recording. Its pages are read from the file as they are touched, so the recording must
@@ -41,6 +43,7 @@ export function makeRecordedMachine(recording: Recording, options: ReplayOptions
       // The state has it.
       seed: new Uint8Array(32),
       disks: start.disks.map((disk, index) => ({ ...disk, backend: backend?.(index) ?? NO_BACKEND })),
+      shares: (start.shares ?? []).map(({ tag }) => ({ tag, backend: NO_SHARE })),
       // A recording that grows learns them when the guest is reset.
       load: bootImages(() => {
         if (recording.images) return recording.images;
@@ -115,66 +118,94 @@ export class Replayer {
       this.check(due);
     }
     if (branches > endPoint.branches) return isGrowing ? this.catchUp(untilTicks) : this.runOut(untilTicks);
-    this.goTo(branches, untilTicks);
-    return { kind: 'slice' };
+    const stop = this.runTo(branches, untilTicks);
+    return stop.kind === 'finished' ? this.guestEnded(stop.finish) : { kind: 'slice' };
+  }
+
+  /** Whether the replay stands where the guest has ended: nothing is there that could go on. */
+  get guestHasEnded(): boolean {
+    const { ended, recording } = this;
+    if (ended === undefined) return false;
+    return ended.finish !== undefined || (recording.end !== undefined && ENDED_BY_GUEST.has(recording.end.reason));
   }
 
   /** To the last point that is known of a recording that grows. */
   private catchUp(untilTicks: bigint | undefined): ReplayStop {
     const { branches } = this.recording.endPoint;
-    if (!this.goTo(branches, untilTicks)) return { kind: 'slice' };
-    // What the guest did behind its last counted transfer there.
-    this.guard(this.core.point, () => this.runner.run(branches + 1n, untilTicks));
+    if (this.runTo(branches, untilTicks).kind !== 'finished') {
+      if (this.core.current.branches < branches) return { kind: 'slice' };
+      // What the guest did behind its last counted transfer there.
+      this.guard(this.core.point, () => this.runner.run(branches + 1n, untilTicks));
+    }
     return { kind: 'starved' };
   }
 
   /** To the end of the recording, exactly. */
   private runOut(untilTicks: bigint | undefined): ReplayStop {
     const { end, endPoint, events } = this.recording;
-    let finish: Finish | undefined;
     if (end && ENDED_BY_GUEST.has(end.reason)) {
-      finish = this.finish(endPoint, untilTicks);
-      if (!finish) return { kind: 'slice' };
-    } else {
-      if (!this.goTo(endPoint.branches, untilTicks)) return { kind: 'slice' };
-      if (end?.digest) this.reach(this.decode(end.digest), endPoint, events.length);
-      else this.runOn(endPoint);
+      const stop = this.guard(endPoint, () => this.runner.run(endPoint.branches + 1n, untilTicks));
+      if (stop.kind === 'finished') return this.guestEnded(stop.finish);
+      if (this.core.current.branches <= endPoint.branches) return { kind: 'slice' };
+      throw this.diverged(endPoint, 'the guest goes on where it had ended');
     }
+    const stop = this.runTo(endPoint.branches, untilTicks);
+    if (stop.kind === 'finished') return this.guestEnded(stop.finish);
+    if (this.core.current.branches < endPoint.branches) return { kind: 'slice' };
+    if (end?.digest) this.reach(this.decode(end.digest), endPoint, events.length);
+    else this.runOn(endPoint);
+    return this.conclude(undefined);
+  }
+
+  /** The guest has ended, which is right at the end of the recording only. */
+  private guestEnded(finish: Finish): ReplayStop {
+    const { end, endPoint, isGrowing } = this.recording;
+    // How it ends is not in the file yet.
+    if (isGrowing) return { kind: 'starved' };
+    const { hart, branches, pc } = this.core.point;
+    if (end === undefined) return this.conclude(finish);
+    if (!ENDED_BY_GUEST.has(end.reason)) throw this.diverged(endPoint, 'the guest ends where it had gone on');
+    if (hart !== endPoint.hart || branches !== endPoint.branches || pc !== endPoint.pc) {
+      throw this.diverged(endPoint, 'the guest ends in another place');
+    }
+    return this.conclude(finish);
+  }
+
+  private conclude(finish: Finish | undefined): Extract<ReplayStop, { kind: 'end' }> {
+    const { end, endPoint } = this.recording;
     if (end?.digest) this.compare(this.decode(end.digest), endPoint);
     this.ended = { kind: 'end', finish: finish?.kind === 'reset' ? undefined : finish };
     return this.ended;
   }
 
-  /** Undefined: the machine waits for a time after `untilTicks`. */
-  private finish(point: ExecutionPoint, untilTicks: bigint | undefined): Finish | undefined {
-    const stop = this.guard(point, () => this.runner.run(point.branches + 1n, untilTicks));
-    const { hart, branches, pc } = this.core.point;
-    if (stop.kind !== 'finished') {
-      if (branches <= point.branches) return undefined;
-      throw this.diverged(point, 'the guest goes on where it had ended');
-    }
-    if (hart !== point.hart || branches !== point.branches || pc !== point.pc) {
-      throw this.diverged(point, 'the guest ends in another place');
-    }
-    return stop.finish;
-  }
-
-  /** False: the machine waits for a time after `untilTicks`. */
-  private goTo(branches: bigint, untilTicks?: bigint): boolean {
+  /**
+   * To the first counted transfer at or after `branches`. The guest may end at the last one of a recording, and that is
+   * a place like others.
+   */
+  private runTo(branches: bigint, untilTicks?: bigint): Stop {
     const point = { ...this.core.point, branches };
     const stop = this.guard(point, () => this.runner.run(branches, untilTicks));
-    if (stop.kind === 'finished') throw this.diverged(this.core.point, 'the guest ends where it had gone on');
+    if (stop.kind !== 'finished' || this.core.current.branches >= this.recording.endPoint.branches) return stop;
+    throw this.diverged(this.core.point, 'the guest ends where it had gone on');
+  }
+
+  /** The same where the guest goes on. False: the machine waits for a time after `untilTicks`. */
+  private goTo(branches: bigint, untilTicks?: bigint): boolean {
+    const { kind } = this.runTo(branches, untilTicks);
+    if (kind === 'finished') throw this.diverged(this.core.point, 'the guest ends where it had gone on');
     return this.core.current.branches >= branches;
   }
 
   /** To the last that is known of a recording that broke off, or that ended where time had been skipped. */
   private runOn(point: ExecutionPoint): void {
     const { core, runner, recording } = this;
-    this.goTo(point.branches);
     const isThere = () => core.current.pc === point.pc || core.waiting;
     this.guard(point, () => {
+      // Events reach the machine where it is; an instruction more would be one too far.
+      runner.deliverDue();
       while (core.current.branches === point.branches && (runner.delivered < recording.events.length || !isThere())) {
-        runner.step();
+        if (runner.step() === 'starved') break;
+        runner.deliverDue();
       }
     });
     // It had come to its next deadline and not gone on yet.

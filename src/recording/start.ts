@@ -4,7 +4,7 @@ import type { ConsolePort } from '../machine/events.ts';
 import type { ExecutionPoint } from '../machine/execution-point.ts';
 import { madeByNewer } from '../state/format-errors.ts';
 import type { PlainData } from '../state/plain-data.ts';
-import { isOptional, StateReader } from '../state/state-reader.ts';
+import { hasField, isOptional, StateReader } from '../state/state-reader.ts';
 import { REGISTER_NAMES } from './registers.ts';
 
 /** A disk of a machine that is recorded. */
@@ -17,12 +17,20 @@ export interface RecordedDisk {
   readonly serial: string;
 }
 
+/** A folder of the host that the machine has. A replay needs none: the recording has what was read. */
+export interface RecordedShare {
+  /** What the guest mounts it by. */
+  readonly tag: string;
+}
+
 /** The machine that is recorded, as far as a replay has to make it anew. */
 export interface RecordedMachine {
   /** Guest RAM. */
   readonly memoryBytes: number;
   /** In the order of the machine's own. */
   readonly disks: readonly RecordedDisk[];
+  /** In the order of the machine's own. Left out: none. */
+  readonly shares?: readonly RecordedShare[];
   /** The console that people look at. */
   readonly consolePort: ConsolePort;
 }
@@ -49,26 +57,31 @@ export interface RecordedStart extends RecordedMachine {
 
 const VERSION = 1;
 const MACHINE_FIELDS = ['memoryBytes', 'disks', 'consolePort'];
+/** Only of machines with some: what others are saved as stays as it was. */
+const SHARES = 'shares';
 const FIELDS = ['tool', 'epochMs', 'board', 'registerNames', 'point', 'ticks', 'instructionsRetired', 'state'];
 const MEMORY_MAXIMUM = 4 * 1024 ** 3;
 const DISKS_MAXIMUM = 64;
+const SHARES_MAXIMUM = 64;
 const HARTS_MAXIMUM = 4096;
 const TEXT_MAXIMUM = 256;
 
 export function startToPlainData(start: RecordedStart): PlainData {
-  const { point, disks, registerNames, ...rest } = start;
+  const { point, disks, shares = [], registerNames, ...rest } = start;
   return {
     version: VERSION,
     ...rest,
     registerNames: registerNames.join(' '),
     point: { ...point },
     disks: disks.map(({ sizeBytes, readonly, serial }) => ({ sizeBytes, readonly, serial })),
+    ...(shares.length > 0 && { [SHARES]: shares.map(({ tag }) => ({ tag })) }),
   };
 }
 
 /** Throws GodwitError('damaged'). */
 export function startFromPlainData(data: PlainData): RecordedStart {
-  const reader = StateReader.part('a recording, its start', data, VERSION, [...FIELDS, ...MACHINE_FIELDS]);
+  const fields = [...FIELDS, ...MACHINE_FIELDS, ...(hasField(data, SHARES) ? [SHARES] : [])];
+  const reader = StateReader.part('a recording, its start', data, VERSION, fields);
   const memoryBytes = reader.integer('memoryBytes', MEMORY_MAXIMUM);
   reader.require(memoryBytes > 0 && memoryBytes % 1024 ** 2 === 0, 'the memory is not whole MiB');
   return {
@@ -78,6 +91,7 @@ export function startFromPlainData(data: PlainData): RecordedStart {
     registerNames: registerNamesFrom(reader.text('registerNames')),
     memoryBytes,
     disks: reader.list('disks', 0, DISKS_MAXIMUM).map(diskFrom),
+    shares: reader.has(SHARES) ? reader.list(SHARES, 0, SHARES_MAXIMUM).map(shareFrom) : [],
     consolePort: reader.word('consolePort', ['uart', 'virtio']),
     point: pointFrom(reader.raw('point')),
     ticks: reader.u64('ticks'),
@@ -109,6 +123,12 @@ function diskFrom(data: PlainData): RecordedDisk {
     readonly: reader.flag('readonly'),
     serial,
   };
+}
+
+function shareFrom(data: PlainData): RecordedShare {
+  const tag = text(new StateReader('a recorded folder', data, ['tag']), 'tag');
+  if (/^[\x21-\x7e]+$/.test(tag)) return { tag };
+  throw new GodwitError('damaged', 'The start of the recording is damaged: a mount tag is none.');
 }
 
 function text(reader: StateReader, field: string): string {

@@ -16,6 +16,8 @@ export interface History {
    * Where the recording ends: as far as the machine may go. A recording that still grows says each time how far it is.
    */
   readonly endBranches: bigint | (() => bigint);
+  /** Where it ends behind that transfer; undefined: at it, or wherever the guest ends. */
+  readonly endPoint?: () => ExecutionPoint | undefined;
   /** Whether nobody knows what the machine would boot from. */
   readonly endsAtReset?: () => boolean;
 }
@@ -62,13 +64,15 @@ export class Timeline {
   private readonly waypoints: Waypoints;
   private readonly options: TimelineOptions;
   private readonly findEnd: () => bigint;
+  private readonly findEndPoint: () => ExecutionPoint | undefined;
   /** Where the recording begins. */
   readonly beginning: ExecutionPoint;
 
   /** @internal See openTimeline. */
-  constructor({ core, events, endBranches, endsAtReset }: History, options: TimelineOptions = {}) {
+  constructor({ core, events, endBranches, endPoint, endsAtReset }: History, options: TimelineOptions = {}) {
     this.core = core;
     this.options = options;
+    this.findEndPoint = endPoint ?? (() => undefined);
     this.findEnd = typeof endBranches === 'function' ? endBranches : () => endBranches;
     this.runner = new ReplayRunner(core, events, endsAtReset && { endsAtReset });
     this.waypoints = new Waypoints(core, { ...BUDGET, ...options.waypoints });
@@ -112,7 +116,11 @@ export class Timeline {
 
   /** All that is recorded has been executed; a recording that grows may know more later. */
   get atEnd(): boolean {
-    return this.core.current.branches >= this.endBranches;
+    const { branches, pc } = this.core.current;
+    const { endBranches } = this;
+    const behind = this.findEndPoint();
+    if (behind === undefined || branches !== endBranches) return branches >= endBranches;
+    return pc === behind.pc || this.core.waiting;
   }
 
   /**
@@ -132,7 +140,10 @@ export class Timeline {
       if (this.core.current.branches >= stride) this.takeWaypoint();
       if (stop?.()) return 'there';
     }
-    return branches <= endBranches ? 'there' : 'end';
+    if (branches <= endBranches) return 'there';
+    const behind = this.findEndPoint();
+    if (behind && this.runner.runBehind(behind).kind === 'debug') return 'stopped';
+    return 'end';
   }
 
   private takeWaypoint(): void {

@@ -6,7 +6,7 @@ const FRACTION = 2 ** TIME_FRACTION_BITS;
 /** Drift that is left alone; smaller corrections would fill recordings for nothing. */
 const TOLERANCE_MS = 2;
 /** Guest time that is further behind is set right at once instead of being run faster. */
-export const STEP_MS = 50;
+const STEP_MS = 50;
 /** A correction aims to be through after this long. */
 const HORIZON_MS = 100;
 const RATE_LIMITS = { least: 2 ** -12, most: 8 };
@@ -46,6 +46,12 @@ export class LiveClock {
     this.origin = { ms: nowMs, ticks };
   }
 
+  /** So much of the wall's time is none of the guest's: the machine was kept from executing. */
+  leaveOut(ms: number): void {
+    this.origin = { ...this.origin, ms: this.origin.ms + ms };
+    this.last = { ...this.last, ms: this.last.ms + ms };
+  }
+
   /** After a stop of the machine that the guest is not to notice: guest time goes on from `ticks`. */
   restart(nowMs: number, ticks: number, branches: number): void {
     this.origin = { ms: nowMs, ticks };
@@ -65,14 +71,11 @@ export class LiveClock {
     this.last = { ms: nowMs, branches };
   }
 
-  /**
-   * The event that sets guest time right, or undefined when it is near enough; it does not go beyond `furthest`.
-   * `aheadMs`: wait that long instead.
-   */
-  correction(nowMs: number, ticks: number, rate: bigint, furthest: number): Correction {
+  /** The event that sets guest time right, or undefined when it is near enough. `aheadMs`: wait that long instead. */
+  correction(nowMs: number, ticks: number, rate: bigint): Correction {
     const driftMs = this.msUntil(ticks, nowMs); // positive: the guest is ahead
     if (Math.abs(driftMs) <= TOLERANCE_MS || this.branchesPerMs <= 0) return {};
-    const set = driftMs < -STEP_MS ? Math.min(furthest, Math.floor(this.wallTicks(nowMs))) : ticks;
+    const set = driftMs < -STEP_MS ? Math.floor(this.wallTicks(nowMs)) : ticks;
     const haste = set > ticks ? 1 : Math.min(2, Math.max(0.5, 1 - driftMs / HORIZON_MS));
     const wanted = (TICKS_PER_MS / this.branchesPerMs) * haste;
     const next = BigInt(Math.round(Math.min(RATE_LIMITS.most, Math.max(RATE_LIMITS.least, wanted)) * FRACTION));

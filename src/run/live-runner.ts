@@ -1,18 +1,23 @@
 import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { BlockCompletion } from '../device/virtio/block/backend.ts';
 import type { MachineCore } from '../machine/core.ts';
-import type { ConsolePort, ExternalEvent } from '../machine/events.ts';
+import type { ExternalEvent, InputPort } from '../machine/events.ts';
 import type { Outcome } from '../machine/outcome.ts';
 import type { HostClock } from '../platform/clock.ts';
 import type { HostLoop } from './host-loop.ts';
 import { Listeners, type LiveListener, throwLater } from './listeners.ts';
-import { LiveClock, STEP_MS } from './live-clock.ts';
+import { LiveClock } from './live-clock.ts';
 import { stamp } from './replay-runner.ts';
-import { atRest, BRANCHES_BETWEEN_JUMPS, epochCorrection, stepTowards, ticksAtWall } from './wall-time.ts';
+import { WallFollower } from './wall-follower.ts';
+import { type ClockMode, SHORT_ABSENCE_MS } from './wall-time.ts';
 
 export interface LiveOptions {
   /** For what a listener threw that does not want to know it itself. Default: an error that nobody catches. */
   readonly onListenerFailure?: (error: unknown) => void;
+  /** The guest's real-time clock was set to this many nanoseconds since 1970. Guest time went on from where it was. */
+  readonly onWallSet?: (wallNanoseconds: bigint) => void;
+  /** A reset that the guest asks for is a power-off, for those who listen, too. */
+  readonly endsAtReset?: boolean;
 }
 
 export interface LiveStatistics {
@@ -29,16 +34,11 @@ export interface LiveStatistics {
 const SLICE_MS = 3;
 const FIRST_SLICE = 20_000;
 const LONGEST_SLICE = 4_000_000;
+const INPUT_PORTS: readonly InputPort[] = ['uart', 'virtio', 'agent'];
 /** With nothing due an idle machine still looks up this often. */
 const IDLE_MS = 1000;
-/** A guest that is this far behind the wall follows it in several steps, with short slices between them. */
-const FAR_BEHIND_MS = 5000;
-/**
- * ... and one that waits for a disk takes such a step only this often: 120 seconds of guest time without an answer are
- * a fault to Linux.
- */
-const DISK_STEP_MS = 20;
-const LONG_JUMP_TICKS = 10_000_000n;
+/** A waiting guest that is served this late is told what time it is, and not that its deadline has just come. */
+const LATE_MS = 50;
 
 /**
  * Runs a machine live: in slices, in time with the wall clock, and delivers what comes from outside between them. What
@@ -49,12 +49,15 @@ export class LiveRunner {
   private readonly host: HostClock;
   private readonly loop: HostLoop;
   private readonly listeners: Listeners;
+  private readonly endsAtReset: boolean;
   private readonly events: ExternalEvent[] = [];
-  private readonly typed: Record<ConsolePort, Uint8Array[]> = { uart: [], virtio: [] };
+  private readonly typed: Record<InputPort, Uint8Array[]> = { uart: [], virtio: [], agent: [] };
   private clock: LiveClock;
-  private wallAsked = false;
-  private lastJumpMs = 0;
-  private lastJumpBranches = 0n;
+  private readonly wall: WallFollower;
+  /** When the machine last had its turn, as far as it was seen. */
+  private seenMs = 0;
+  /** A debugger moves it: time that it takes is none of the guest's. */
+  private debugged = false;
   private paused = false;
   private halted = false;
   private stopped = false;
@@ -68,7 +71,19 @@ export class LiveRunner {
     this.host = host;
     this.loop = loop;
     this.listeners = new Listeners(options.onListenerFailure ?? throwLater);
+    this.endsAtReset = options.endsAtReset ?? false;
     this.clock = this.startClock();
+    this.wall = new WallFollower({
+      core,
+      host,
+      clock: () => this.clock,
+      setEpoch: (nanoseconds, wall) => {
+        // Time may have been skipped at this point.
+        if (core.waiting) this.tellTime();
+        this.deliver({ kind: 'epoch', nanoseconds });
+        options.onWallSet?.(wall);
+      },
+    });
   }
 
   private startClock(): LiveClock {
@@ -80,8 +95,8 @@ export class LiveRunner {
     return this.listeners.add(listener);
   }
 
-  /** Bytes for a console. They wait here until the device has room; nothing is lost. */
-  input(port: ConsolePort, bytes: Uint8Array): void {
+  /** Bytes for a console or the agent. They wait here until the device has room; nothing is lost. */
+  input(port: InputPort, bytes: Uint8Array): void {
     if (bytes.length > 0) this.typed[port].push(bytes.slice());
     this.loop.wake();
   }
@@ -94,6 +109,10 @@ export class LiveRunner {
     this.enqueue({ kind: 'block', disk, id, completion });
   }
 
+  completeShare(share: number, id: number, reply: Uint8Array): void {
+    this.enqueue({ kind: 'share', share, id, reply });
+  }
+
   /** Anything from outside. It reaches the machine before it executes on. */
   enqueue(event: ExternalEvent): void {
     this.events.push(event);
@@ -101,15 +120,15 @@ export class LiveRunner {
   }
 
   /**
-   * Guest time is to agree with the wall from now on, before the guest executes on: for a machine that was kept
-   * somewhere in the meantime. It never goes back; a guest that is ahead of the wall has only its real-time clock set.
+   * The guest's clocks are to agree with the wall's from now on, before the guest executes on. The machine may have been
+   * kept somewhere in the meantime. Until this is called it is `keep`.
    */
-  followWall(): void {
-    this.wallAsked = true;
+  followWall(mode: ClockMode): void {
+    this.wall.follow(mode);
     this.loop.wake();
   }
 
-  /** No guest instruction runs until `resume`; guest time stands still. */
+  /** No guest instruction runs until `resume`. */
   pause(): void {
     this.paused = true;
     this.loop.wake();
@@ -117,18 +136,31 @@ export class LiveRunner {
 
   resume(): void {
     this.paused = false;
+    this.wall.noteAbsence();
     this.loop.wake();
   }
 
-  /** As `pause` and `resume`, for a debugger: the machine goes on when neither stops it. */
+  /**
+   * As `pause` and `resume`, for a debugger: the machine goes on when neither stops it. The wall clock is not looked at
+   * until the debugger leaves.
+   */
   halt(): void {
     this.halted = true;
+    this.debugged = true;
     this.loop.wake();
   }
 
   unhalt(): void {
     this.halted = false;
     this.loop.wake();
+  }
+
+  /** The debugger leaves. */
+  release(): void {
+    this.execute = (branches) => this.core.run(branches);
+    this.debugged = false;
+    this.wall.noteAbsence();
+    this.unhalt();
   }
 
   /** Runs a slice. A debugger puts itself in its place. */
@@ -160,6 +192,7 @@ export class LiveRunner {
   async run(): Promise<Finish | undefined> {
     this.stopped = false;
     this.startedMs = this.host.nowMs();
+    this.seenMs = this.startedMs;
     this.clock = this.startClock();
     while (!this.stopped) {
       if (this.stands) await this.stayPaused();
@@ -174,18 +207,37 @@ export class LiveRunner {
 
   private async stayPaused(): Promise<void> {
     while (this.stands && !this.stopped) await this.loop.sleep(IDLE_MS);
-    this.clock.restart(this.host.nowMs(), Number(this.core.ticks), Number(this.core.current.branches));
+    this.seenMs = this.host.nowMs();
+    this.clock.restart(this.seenMs, Number(this.core.ticks), Number(this.core.current.branches));
+  }
+
+  /**
+   * A process that is stopped, a suspended host and a reader that keeps the machine waiting all look like this: much
+   * more time has passed than was meant to.
+   */
+  private noteTime(meantMs: number): void {
+    const now = this.host.nowMs();
+    const lostMs = now - this.seenMs - meantMs;
+    this.seenMs = now;
+    if (lostMs <= SHORT_ABSENCE_MS) return;
+    this.clock.leaveOut(lostMs);
+    this.wall.noteAbsence();
+  }
+
+  private async sleep(ms: number): Promise<void> {
+    this.noteTime(0);
+    await this.loop.sleep(ms);
+    this.noteTime(ms);
   }
 
   /** Deliveries, a slice, and what follows from how it ended. */
   private async runSlice(): Promise<Finish | undefined> {
     const { core, host, clock } = this;
-    if (core.acceptsEvents && this.wallAsked) this.aimAtWall();
+    this.noteTime(0);
+    if (core.acceptsEvents && !this.debugged && this.wall.isDue) this.wall.look();
     if (core.acceptsEvents && this.somethingToDeliver) this.deliverAll();
     const started = host.nowMs();
-    const farBehind = this.behindMs(core.ticks) > FAR_BEHIND_MS;
-    const slice = farBehind ? Math.min(BRANCHES_BETWEEN_JUMPS, this.sliceBranches) : this.sliceBranches;
-    const outcome = this.execute(core.current.branches + BigInt(slice));
+    const outcome = this.withoutReset(this.execute(core.current.branches + BigInt(this.sliceBranches)));
     const now = host.nowMs();
     this.busyMs += now - started;
     this.listeners.slice(outcome, now - started);
@@ -200,10 +252,15 @@ export class LiveRunner {
     if (outcome.kind === 'debug') return undefined;
     clock.observe(now, Number(core.current.branches));
     if (outcome.kind === 'slice') {
-      if (!farBehind) this.fitSlice(now - started);
+      this.fitSlice(now - started);
       await this.keepTime();
     } else await this.idle(outcome.deadline);
     return undefined;
+  }
+
+  private withoutReset(outcome: Outcome): Outcome {
+    const resets = outcome.kind === 'finished' && outcome.finish.kind === 'reset';
+    return resets && this.endsAtReset ? { kind: 'finished', finish: { kind: 'pass', code: 0 } } : outcome;
   }
 
   private fitSlice(ms: number): void {
@@ -215,71 +272,30 @@ export class LiveRunner {
   private async keepTime(): Promise<void> {
     const { core, clock, host } = this;
     const now = host.nowMs();
-    const { event, aheadMs } = clock.correction(now, Number(core.ticks), core.clockRate, Number(this.nextStep(now)));
-    if (event) this.setClock(now, event.ticks, event.rate);
+    const { event, aheadMs } = clock.correction(now, Number(core.ticks), core.clockRate);
+    if (event) this.deliver(event);
     if (aheadMs === undefined) return;
-    await this.loop.sleep(aheadMs);
+    await this.sleep(aheadMs);
     clock.resumed(host.nowMs(), Number(core.current.branches));
-  }
-
-  private behindMs(ticks: bigint): number {
-    return -this.clock.msUntil(Number(ticks), this.host.nowMs());
-  }
-
-  /** Guest time that the wall clock asks for, or what the guest takes well on the way there. */
-  private nextStep(nowMs: number): bigint {
-    const { core } = this;
-    const wall = BigInt(Math.floor(this.clock.wallTicks(nowMs)));
-    if (wall <= core.ticks) return core.ticks;
-    const tooEarly = nowMs - this.lastJumpMs < DISK_STEP_MS && this.behindMs(core.ticks) > FAR_BEHIND_MS;
-    return tooEarly && core.awaitsDisk ? core.ticks : stepTowards(core, wall);
-  }
-
-  private setClock(nowMs: number, ticks: bigint, rate: bigint): void {
-    if (ticks - this.core.ticks > LONG_JUMP_TICKS) {
-      this.lastJumpMs = nowMs;
-      this.lastJumpBranches = this.core.current.branches;
-    }
-    this.deliver({ kind: 'clock', ticks, rate });
-  }
-
-  private aimAtWall(): void {
-    const { core, clock, host } = this;
-    this.wallAsked = false;
-    const [now, wall] = [host.nowMs(), host.epochNanoseconds()];
-    const epoch = epochCorrection(core, wall);
-    clock.aim(now, Number(epoch ? core.ticks : ticksAtWall(core, wall)));
-    if (this.behindMs(core.ticks) > STEP_MS || core.waiting) this.tellTime();
-    if (epoch) this.deliver(epoch);
   }
 
   /** The hart waits: until its next deadline, or until something arrives; then guest time is what the wall says. */
   private async idle(deadline: bigint | undefined): Promise<void> {
     const { core, clock, host } = this;
+    const step = this.debugged ? undefined : this.wall.stepAtRest();
+    if (step !== undefined) {
+      clock.aim(host.nowMs(), Number(step));
+      this.tellTime();
+      return;
+    }
     const remaining = deadline === undefined ? IDLE_MS : clock.msUntil(Number(deadline), host.nowMs());
-    if (!this.somethingToDeliver && remaining > 0.5) await this.loop.sleep(Math.min(remaining, IDLE_MS));
+    if (!this.somethingToDeliver && remaining > 0.5) await this.sleep(Math.min(remaining, IDLE_MS));
     const now = host.nowMs();
     clock.resumed(now, Number(core.current.branches));
     if (this.stands || this.stopped || deadline === undefined) return;
-    if (this.isSettling(deadline)) core.skipTo(deadline);
-    else if (this.behindMs(deadline) > STEP_MS) await this.oversleep();
-    else if (clock.msUntil(Number(deadline), now) <= 0.5) core.skipTo(deadline);
-  }
-
-  /**
-   * After a jump a guest has timers to serve. Once it rests it takes a jump of any length, so it is let come to rest
-   * first.
-   */
-  private isSettling(deadline: bigint): boolean {
-    if (this.behindMs(deadline) <= FAR_BEHIND_MS || this.core.awaitsDisk || atRest(this.core)) return false;
-    return this.core.current.branches - this.lastJumpBranches < BigInt(BRANCHES_BETWEEN_JUMPS);
-  }
-
-  /** The wall is well past what the guest waits for. */
-  private async oversleep(): Promise<void> {
-    const before = this.core.ticks;
-    this.tellTime();
-    if (this.core.ticks === before && !this.somethingToDeliver) await this.loop.sleep(DISK_STEP_MS);
+    const lateMs = -clock.msUntil(Number(deadline), now);
+    if (lateMs > LATE_MS) this.tellTime();
+    else if (lateMs >= -0.5) core.skipTo(deadline);
   }
 
   /**
@@ -287,23 +303,23 @@ export class LiveRunner {
    * point, which a replay would do only after delivering what is recorded for it.
    */
   private tellTime(): void {
-    const now = this.host.nowMs();
-    this.setClock(now, this.nextStep(now), this.core.clockRate);
+    const { core, clock, host } = this;
+    const wall = BigInt(Math.floor(clock.wallTicks(host.nowMs())));
+    this.deliver({ kind: 'clock', ticks: wall > core.ticks ? wall : core.ticks, rate: core.clockRate });
   }
 
   private get somethingToDeliver(): boolean {
     if (this.events.length > 0) return true;
-    const ports: ConsolePort[] = ['uart', 'virtio'];
-    return ports.some((port) => this.typed[port].length > 0 && this.core.inputSpace(port) > 0);
+    return INPUT_PORTS.some((port) => this.typed[port].length > 0 && this.core.inputSpace(port) > 0);
   }
 
   private deliverAll(): void {
     if (this.core.waiting) this.tellTime();
     for (const event of this.events.splice(0)) this.deliver(event);
-    for (const port of ['uart', 'virtio'] as const) this.deliverTyped(port);
+    for (const port of INPUT_PORTS) this.deliverTyped(port);
   }
 
-  private deliverTyped(port: ConsolePort): void {
+  private deliverTyped(port: InputPort): void {
     const waiting = this.typed[port];
     while (waiting.length > 0) {
       const space = this.core.inputSpace(port);

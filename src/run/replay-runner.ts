@@ -2,6 +2,7 @@ import { GodwitError } from '../common/errors.ts';
 import type { Finish } from '../device/finisher/test-finisher.ts';
 import type { MachineCore } from '../machine/core.ts';
 import type { ExternalEvent } from '../machine/events.ts';
+import type { ExecutionPoint } from '../machine/execution-point.ts';
 import type { Outcome } from '../machine/outcome.ts';
 import { EndedLog, type EventLog, type LoggedEvent } from './event-log.ts';
 
@@ -75,7 +76,7 @@ export class ReplayRunner {
    */
   step(): Finish | 'starved' | undefined {
     const { core } = this;
-    for (let { due } = this; due && this.isHere(due); due = this.due) this.deliver(due);
+    this.deliverDue();
     if (this.isStarved) return 'starved';
     if (core.waiting) return this.wait();
     const outcome = core.step();
@@ -83,6 +84,11 @@ export class ReplayRunner {
     if (this.isEnd(outcome.finish)) return outcome.finish;
     core.reset();
     return undefined;
+  }
+
+  /** What is due here is delivered; nothing executes. */
+  deliverDue(): void {
+    for (let { due } = this; due && this.isHere(due); due = this.due) this.deliver(due);
   }
 
   /** A waiting hart comes to its next deadline; what was due at this point is delivered. */
@@ -126,6 +132,20 @@ export class ReplayRunner {
         throw this.diverged('it passed the point of the next event');
       }
     }
+  }
+
+  /** To a place behind the counted transfer where the machine is, or until it waits. */
+  runBehind({ branches, pc }: ExecutionPoint): Stop {
+    const { core } = this;
+    while (core.current.branches === branches && core.current.pc !== pc && !core.waiting) {
+      this.deliverDue();
+      const outcome = core.step();
+      if (outcome.kind === 'debug') return outcome;
+      if (outcome.kind !== 'finished') continue;
+      if (this.isEnd(outcome.finish)) return outcome;
+      core.reset();
+    }
+    return { kind: 'slice' };
   }
 
   /** How far it may run, of what it is asked for, when no event is due. */

@@ -6,6 +6,11 @@ const VERSION = 'version';
 /** A name that ends so is of something that a reader may leave out when it does not know it. */
 const OPTIONAL_MARK = '?';
 
+/** Whether a record has a field that records of its version may have or not. */
+export function hasField(data: PlainData, name: string): boolean {
+  return data !== null && typeof data === 'object' && Object.hasOwn(data, name);
+}
+
 /** Whether a field or a device may be left out by those who do not know it. */
 export function isOptional(name: string): boolean {
   return name.endsWith(OPTIONAL_MARK);

@@ -28,6 +28,18 @@ const GOOD: { readonly [Name in ActionName]: readonly unknown[] } = {
   'stop-recording': [{}, { path: '/a' }],
   'save-flight': [{ path: '/a', replace: false }],
   debug: [{ listen: 0 }, { listen: '/gdb', stopped: true }],
+  'agent-start': [
+    { task: 'execute', arguments: ['ls', ''], environment: ['A=b'], folder: '/', user: 'nobody', waitMs: 0 },
+    { task: 'get', arguments: ['/etc'], terminal: { columns: 80, rows: 24 } },
+  ],
+  'agent-write': [
+    { request: 1, bytes: Uint8Array.of(1) },
+    { request: 1, bytes: new Uint8Array(), end: true },
+  ],
+  'agent-read': [{ request: 4 }],
+  'agent-signal': [{ request: 1, signal: 15 }],
+  'agent-resize': [{ request: 1, size: { columns: 80, rows: 24 } }],
+  'agent-cancel': [{ request: 1 }],
 };
 
 /** What no action takes, and the field that the error names. */
@@ -51,6 +63,13 @@ const BAD: readonly (readonly [ActionName, unknown, string])[] = [
   ['record', { path: '/a', lastMinutes: Number.NaN }, 'lastMinutes'],
   ['save-flight', { path: 'x'.repeat(5000) }, 'path'],
   ['debug', { listen: 65_536 }, 'listen'],
+  ['agent-start', { task: 'execute', arguments: [] }, 'arguments'],
+  ['agent-start', { task: 'execute', arguments: ['a\0b'] }, 'arguments'],
+  ['agent-start', { task: 'format', arguments: ['a'] }, 'task'],
+  ['agent-start', { task: 'execute', arguments: 'ls' }, 'arguments'],
+  ['agent-write', { request: 1, bytes: 'no Base64!' }, 'bytes'],
+  ['agent-read', { request: 0 }, 'request'],
+  ['agent-signal', { request: 1, signal: 65 }, 'signal'],
   ['debug', { listen: 'a\0b' }, 'listen'],
   ['debug', JSON.parse('{"listen":1,"__proto__":{"stopped":true}}'), '__proto__'],
 ];

@@ -47,6 +47,18 @@ export function greeting(text: string, status: number): Uint8Array {
   return assemble([...print(text), ...finish(status)]);
 }
 
+/** Prints and boots again. */
+export function rebooting(text: string): Uint8Array {
+  return assemble([
+    ...print(text),
+    loadAddress(T0, FINISHER),
+    loadAddress(T1, 0x7000),
+    ['addi', { rd: T1, rs1: T1, immediate: 0x777 }],
+    ['sw', { rs1: T0, rs2: T1, immediate: 0 }],
+    ['jal', { rd: 0, immediate: 0 }],
+  ]);
+}
+
 /** Prints, then keeps the hart as busy as can be. */
 export function spinning(text: string): Uint8Array {
   return assemble([...print(text), ['addi', { rd: T2, rs1: T2, immediate: 1 }], ['jal', { rd: 0, immediate: -4 }]]);

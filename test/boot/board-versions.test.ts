@@ -38,12 +38,21 @@ function qemuRegions(): [number, number][] {
   });
 }
 
-describe('the board virt-1', () => {
+describe('the board virt-2', () => {
   it('is what new machines have, and is found by its name', () => {
-    expect(boardVersionNamed('x', 'virt-1')).toBe(CURRENT_BOARD);
-    expect(() => boardVersionNamed('x.rec', 'virt-2')).toThrow(
-      'x.rec was made by a newer godwit: its board is "virt-2", which this one does not know.',
+    expect(boardVersionNamed('x', 'virt-2')).toBe(CURRENT_BOARD);
+    expect(() => boardVersionNamed('x.rec', 'virt-3')).toThrow(
+      'x.rec was made by a newer godwit: its board is "virt-3", which this one does not know.',
     );
+  });
+
+  it('has harts that set A and D bits themselves, and enters ELF files where they begin; virt-1 had not', () => {
+    const before = boardVersionNamed('x', 'virt-1');
+    const { isa, elfEntry, ...rest } = CURRENT_BOARD;
+    expect(before).toMatchObject({ ...rest, name: 'virt-1', elfEntry: 'entry-point' });
+    expect(before.isa).toEqual(isa.map((name) => (name === 'svadu' ? 'svade' : name)));
+    expect(isa).toContain('svadu');
+    expect(elfEntry).toBe('lowest-address');
   });
 
   it('has 32 virtio slots: disks, console, random numbers, and nothing in the others', async () => {

@@ -143,6 +143,10 @@ describe('files that are something else', () => {
     ['a qcow2 disk', withBytes(64, 0, 'QFI\xfb'), /qcow2/],
     ['a cpio archive', withBytes(64, 0, '0707010'), /cpio/],
     ['a script', withBytes(64, 0, '#!/bin/sh'), /script/],
+    ['a text', Buffer.from('Some notes.\n\tMore of them.\r\n'), /^The kernel is a text, not instructions\.$/],
+    ['a text of one word', Buffer.from('x'), /text/],
+    ['a text in several scripts', Buffer.from('Größe, 大小, розмір, 📏'.repeat(500)), /text/],
+    ['a text in UTF-16', Buffer.from('\ufeffnotes', 'utf16le'), /text/],
     [
       'an EFI program',
       changed(withBytes(256, 0, 'MZ'), (view, bytes) => {
@@ -157,6 +161,10 @@ describe('files that are something else', () => {
 
   it('and of no known format are raw instructions', () => {
     expect(readBootImage('The kernel', CODE, LIMIT)).toEqual({ kind: 'raw', file: CODE });
+    for (const end of [0, 1, 0x7f, 0x80]) {
+      const file = Uint8Array.of(...Buffer.from('four'), end);
+      expect(readBootImage('The kernel', file, LIMIT).kind).toBe('raw');
+    }
     // Without a PE header behind it, "MZ" is the compressed instruction "c.li s4, -13".
     expect(readBootImage('The kernel', withBytes(0x40, 0, 'MZ'), LIMIT).kind).toBe('raw');
   });

@@ -114,12 +114,40 @@ describe('other kernels', () => {
     const memory = new ArrayGuestMemory(16 * MIB);
     memory.copyIn(RAM_BASE, new Uint8Array(16 * MIB).fill(0xaa));
     loadBoot(plan, memory);
-    expect(plan.entry).toBe(0x8010_0004n);
+    expect(plan.entry).toBe(0x8010_0000n);
     const expected = new Uint8Array(5002).fill(0xaa);
     expected.set(CODE, 1);
     expected.fill(0, 1 + CODE.length, 5001);
     expect(memory.copyOut(0x800f_ffffn, 5002)).toEqual(expected);
     expect(memory.copyOut(0x8030_0003n, INITRD.length)).toEqual(INITRD);
+  });
+
+  const code = (address: bigint, flags = 7) => ({ address, bytes: CODE, flags });
+  const magic = { address: 0x8020_0000n, bytes: Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 0, 0, 0, 0) };
+
+  it('of ELF are entered at their lowest address, as by QEMU, or by an old board where they say', () => {
+    const kernel = elfFile(0x8030_0004n, [code(0x8030_0000n), code(0x8020_0000n)]);
+    const request = { memoryBytes: 16 * MIB, kernel };
+    expect(planBoot(request).entry).toBe(0x8020_0000n);
+    expect(planBoot({ ...request, elfEntry: 'lowest-address' }).entry).toBe(0x8020_0000n);
+    expect(planBoot({ ...request, elfEntry: 'entry-point' }).entry).toBe(0x8030_0004n);
+  });
+
+  it('of ELF are entered where they say if their own header or data lies lowest', () => {
+    for (const lowest of [magic, code(0x8020_0000n, 4)]) {
+      const kernel = elfFile(0x8030_0004n, [lowest, code(0x8030_0000n)]);
+      expect(planBoot({ memoryBytes: 16 * MIB, kernel }).entry).toBe(0x8030_0004n);
+    }
+  });
+
+  it('of ELF that run anywhere and ask for no RAM go where others go', () => {
+    const kernel = elfFile(0x10n, [code(0x10n), code(0x2000n)], 3);
+    const { plan, memory } = planned({ memoryBytes: 16 * MIB, kernel });
+    expect(plan.entry).toBe(0x8020_0010n);
+    expect(memory.copyOut(0x8020_0010n, CODE.length)).toEqual(CODE);
+    expect(memory.copyOut(0x8020_2000n, CODE.length)).toEqual(CODE);
+    const inRam = elfFile(0x8040_0000n, [code(0x8040_0000n)], 3);
+    expect(planned({ memoryBytes: 16 * MIB, kernel: inRam }).plan.entry).toBe(0x8040_0000n);
   });
 });
 
@@ -152,10 +180,34 @@ describe('firmware', () => {
     expect(memory.copyOut(0x8040_0000n, KERNEL.length)).toEqual(KERNEL);
   });
 
-  it('starts an ELF kernel at its entry point', () => {
+  it('that runs anywhere goes to the start of RAM, and an ELF kernel that does so behind it', () => {
+    const anywhere = (bytes: Uint8Array) => elfFile(0n, [{ address: 0n, bytes }], 3);
+    const firmware = new Uint8Array(3 * MIB).fill(0x13);
+    const { plan, memory } = planned({ memoryBytes: 64 * MIB, bios: anywhere(firmware), kernel: anywhere(CODE) });
+    expect(plan.entry).toBe(0x8000_0000n);
+    expect(memory.copyOut(0x8000_0000n, firmware.length)).toEqual(firmware);
+    expect(memory.readU64(plan.registers.a2 + 16n)).toBe(0x8040_0000n);
+    expect(memory.copyOut(0x8040_0000n, CODE.length)).toEqual(CODE);
+  });
+
+  it('starts an ELF kernel at its lowest address', () => {
     const kernel = elfFile(0x8080_0004n, [{ address: 0x8080_0000n, bytes: CODE }]);
     const { plan, memory } = planned({ memoryBytes: 64 * MIB, bios, kernel });
-    expect(memory.readU64(plan.registers.a2 + 16n)).toBe(0x8080_0004n);
+    expect(memory.readU64(plan.registers.a2 + 16n)).toBe(0x8080_0000n);
+  });
+
+  it('that only starts a kernel is refused without one', () => {
+    const banner = new TextEncoder().encode('\0\0OOpenSBI v%d.%d\n');
+    const payload = new Uint8Array(0x20_0000 + 4);
+    payload.set(banner, 100);
+    const memoryBytes = 64 * MIB;
+    const jump = payload.slice(0, 0x20_0000);
+    for (const alone of [jump, elfFile(0x8000_0000n, [{ address: 0x8000_0000n, bytes: jump }])]) {
+      const refused = error({ memoryBytes, bios: alone });
+      expect(refused).toMatchObject({ code: 'usage', message: 'The firmware starts a kernel, and there is none.' });
+      expect(planned({ memoryBytes, bios: alone, kernel: KERNEL }).plan.entry).toBe(0x8000_0000n);
+    }
+    expect(planned({ memoryBytes, bios: payload }).plan.entry).toBe(0x8000_0000n);
   });
 
   it('runs in memory too small for alignment', () => {

@@ -23,6 +23,10 @@ const ARGUMENTS = [
   '--disable-sync',
 ];
 
+export function launchChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+}
+
 /** Bundles programs for a browser. What imports a module of Node's makes it fail. */
 async function bundle(
   entries: Readonly<Record<string, string>>,
@@ -71,7 +75,7 @@ export class ChromiumPage {
     const files = await bundle({ program, 'browser-worker': 'src/browser-worker.ts' });
     const served = await serve(new Map([...files, ['/', { type: 'text/html', content: PAGE }]]));
     const profile = mkdtempSync(join(tmpdir(), 'godwit-chromium-'));
-    const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+    const browser = await launchChromium();
     const page = await browser.newPage();
     const opened = new ChromiumPage({ browser, page, served, profile });
     page.on('console', (message) => opened.messages.push(message.text()));

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +17,8 @@ import { PROGRAM_ENVIRONMENT } from '../../bench/contender/program-environment.t
 import { MAIN } from './support.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/godwit', import.meta.url));
+/** The modules themselves, and what is put together of them. */
+const MAINS = [MAIN, join(MAIN, '../../program/start/main.js')];
 const NAMES = Object.keys(PROGRAM_ENVIRONMENT);
 
 let folder: string;
@@ -44,9 +55,30 @@ describe('the program', () => {
   it('gives Node.js the environment that is measured, and its arguments as they are', () => {
     const { status, settings, main, args } = start(PROGRAM);
     expect(settings).toEqual(Object.entries(PROGRAM_ENVIRONMENT).map(([name, value]) => `${name}=${value}`));
-    expect(join(main)).toBe(MAIN);
+    expect(MAINS).toContain(join(main));
     expect(args).toEqual(['<run>', '<--append>', '<a "b" $c>']);
     expect(status).toBe(7);
+  });
+
+  it('runs what was put together of the modules, unless one of them was compiled since', () => {
+    const checkout = join(folder, 'checkout');
+    const [modules, together] = ['dist/cli/main.js', 'dist/program/start/main.js'].map((path) => join(checkout, path));
+    for (const path of ['bin', 'dist/cli', 'dist/program/start']) mkdirSync(join(checkout, path), { recursive: true });
+    const program = join(checkout, 'bin/godwit');
+    copyFileSync(PROGRAM, program);
+    const main = (): string => join(start(program).main);
+    writeFileSync(modules!, '');
+    expect(main()).toBe(modules);
+    // As in the package, which is no checkout.
+    writeFileSync(together!, '');
+    expect(main()).toBe(together);
+    const compiled = join(checkout, 'dist/services.tsbuildinfo');
+    writeFileSync(compiled, '');
+    utimesSync(compiled, 1000, 1000);
+    utimesSync(together!, 2000, 2000);
+    expect(main()).toBe(together);
+    utimesSync(compiled, 3000, 3000);
+    expect(main()).toBe(modules);
   });
 
   it('leaves what the user has set', () => {
@@ -57,6 +89,6 @@ describe('the program', () => {
   it('is found through links', () => {
     symlinkSync(PROGRAM, join(folder, 'first'));
     symlinkSync('first', join(folder, 'second'));
-    expect(join(start(join(folder, 'second')).main)).toBe(MAIN);
+    expect(MAINS).toContain(join(start(join(folder, 'second')).main));
   });
 });

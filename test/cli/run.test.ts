@@ -101,6 +101,13 @@ describe('mistakes', () => {
   const mistakes: [args: string[], status: number, message: RegExp][] = [
     [['run', '--kernel', '/no/such/kernel'], 1, /^godwit: .*\/no\/such\/kernel.*does not exist\.\n/],
     [['run', '--memory', 'much'], 2, /^godwit: A machine's memory cannot be "much"\.\nWrite a number and a unit/],
+    [
+      ['run', '--memory', '64M'],
+      1,
+      /^godwit: Debian's kernel does not start in 64 MiB of memory\.\nGive it at least 88/,
+    ],
+    [['run', '--debian', '--memory', '87M'], 1, /^godwit: Debian's kernel does not start in 87 MiB/],
+    [['run', '--kernel', import.meta.filename], 1, /^godwit: The kernel is a text, not instructions\.\n$/],
     [['run', '--memory', '8G'], 1, /^godwit: A machine can have 3 GiB of memory/],
     [['run', '--disk', 'd,writable'], 2, /--disk knows no "writable"/],
     [['run', '--console', 'vga'], 2, /Allowed choices are uart, virtio/],
@@ -140,6 +147,20 @@ describe('help', () => {
       expect(stdout).toContain(option);
     }
   });
+
+  it('has one width', async () => {
+    for (const command of [
+      ['run'],
+      ['replay'],
+      ['checkpoint'],
+      ['checkpoint', 'create'],
+      ['record'],
+      ['disk', 'create'],
+    ]) {
+      const { stdout } = await godwit([...command, '--help']);
+      for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(100);
+    }
+  }, 300_000);
 
   it('tells the version', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));

@@ -8,21 +8,6 @@ import { patient } from '../support/tiers.ts';
 
 const EPOCH_SECONDS = 1_800_000_000;
 const HOUR_MS = 3_600_000;
-const DAY_SECONDS = 86_400;
-
-/** The wall clock is a day further than the guest that begins with the same. */
-class DayLater extends SleeplessHost {
-  private readonly startNanoseconds: bigint;
-
-  constructor(epochNanoseconds: bigint) {
-    super();
-    this.startNanoseconds = epochNanoseconds + BigInt(DAY_SECONDS) * 1_000_000_000n;
-  }
-
-  override epochNanoseconds(): bigint {
-    return this.startNanoseconds + BigInt(Math.floor(this.nowMs() * 1e6));
-  }
-}
 
 describe('the clock of a guest', async () => {
   const images = await guestImages();
@@ -72,56 +57,6 @@ describe('the clock of a guest', async () => {
       expect(dateSeconds).toBeLessThanOrEqual(Math.ceil(elapsedMs() / 1000) + 1);
       expect(Number(answer![2])).toBeGreaterThan(3590);
       console.log(`events in the idle part of the hour: ${eventsOfTheHour}`);
-    },
-    patient(240_000),
-  );
-
-  it.skipIf(reason)(
-    `is right soon in a guest that is a day behind in the midst of its work${reason ? ` (skipped: ${reason})` : ''}`,
-    async () => {
-      if ('reason' in images) return;
-      const epochNanoseconds = BigInt(EPOCH_SECONDS) * 1_000_000_000n;
-      const host = new DayLater(epochNanoseconds);
-      const decoder = new TextDecoder();
-      let printed = '';
-      let corrections = 0;
-      let follows = false;
-      const core = await MachineCore.create({
-        memoryBytes: 128 * 1024 ** 2,
-        seed: new Uint8Array(32),
-        epochNanoseconds,
-        load: bootImages({ ...images, bootArguments: 'console=ttyS0 quiet cryptomgr.notests' }),
-        output: (_port, bytes) => {
-          printed += decoder.decode(bytes, { stream: true });
-          // Here it has just begun to work.
-          if (!follows && printed.includes('work begins')) {
-            follows = true;
-            runner.followWall();
-          }
-        },
-      });
-      const runner = new LiveRunner(core, host, host);
-      runner.listen({
-        event: ({ event }) => {
-          if (event.kind === 'clock' && follows) corrections++;
-        },
-      });
-      const running = runner.run();
-      while (!printed.includes('~#')) await host.yield();
-      runner.input('uart', new TextEncoder().encode('echo work be""gins; ls /proc /sys >/dev/null\r'));
-      const behind = () => host.epochNanoseconds() - core.clock.epochNanoseconds();
-      while (!follows || behind() > 1_000_000_000n) await host.yield();
-      const correctionsOfTheDay = corrections;
-      runner.input('uart', new TextEncoder().encode('echo $(date +%s) aft""er\r'));
-      while (!printed.includes('after')) await host.yield();
-      runner.stop();
-      await running;
-      const [, seconds] = /(\d+) after/.exec(printed) ?? [];
-      expect(Number(seconds)).toBeGreaterThanOrEqual(EPOCH_SECONDS + DAY_SECONDS);
-      expect(printed).not.toMatch(/lockup|stall/);
-      // Steps as in the midst of work would be 17 thousand.
-      console.log(`corrections of the clock over a day: ${correctionsOfTheDay}`);
-      expect(correctionsOfTheDay).toBeLessThan(2000);
     },
     patient(240_000),
   );

@@ -19,13 +19,16 @@ describe.skipIf(QEMU_MISSING !== '')(`changing page tables against QEMU ${QEMU_M
   const runs = [
     { name: 'fences, address spaces, aliases and patched code', options: USUAL, length: STEPS, programs: PROGRAMS },
     { name: 'the same, translated', options: TRANSLATED, length: TRANSLATED_STEPS, programs: 1 },
-  ];
-  it.each(runs)('$name', { timeout: 1_800_000 }, async ({ name, options, length, programs }) => {
+  ].flatMap((run) => [
+    { ...run, updates: false },
+    { ...run, name: `${run.name}, with A and D set by the hart`, updates: true },
+  ]);
+  it.each(runs)('$name', { timeout: 1_800_000 }, async ({ name, options, length, programs, updates }) => {
     const { seed, note } = seedOf(name, 61);
     const random = new Random(seed);
     const godwit = await Godwit.create(options);
     for (let i = 0; i < programs; i++) {
-      const program = buildCoherence(random, length);
+      const program = buildCoherence(random, length, updates);
       const qemu = runQemu(program.image);
       const ours = godwit.run(program.image);
       steps += length;

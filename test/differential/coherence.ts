@@ -66,14 +66,18 @@ class Program {
   /** Whose table of small pages each space uses. */
   private readonly pointers: (number | undefined)[] = Array.from({ length: SPACES }, (_, space) => space);
 
-  constructor(random: Random) {
+  private readonly updates: boolean;
+
+  constructor(random: Random, updates: boolean) {
     this.random = random;
+    this.updates = updates;
   }
 
   add(): void {
     const { random } = this;
     const kind = random.below(100);
-    if (kind < 30) this.load();
+    if (this.updates && random.oneIn(6)) this.look();
+    else if (kind < 30) this.load();
     else if (kind < 42) this.store();
     else if (kind < 58) this.call();
     else if (kind < 62) this.patch();
@@ -139,6 +143,11 @@ class Program {
     const address = this.place() + random.between(8, 500) * 8;
     this.step(`amoadd.d ${address.toString(16)}`);
     a.li(T0, BigInt(address));
+    if (this.updates) {
+      // QEMU with one hart loads first, which sets A even where an AMO faults: here both do.
+      a.op('lbu', { rd: SEEN, rs1: T0 });
+      a.li(T0, BigInt(address));
+    }
     a.li(SEEN, random.long());
     a.op('amoadd.d', { rd: SEEN, rs1: T0, rs2: SEEN });
     this.log();
@@ -166,6 +175,18 @@ class Program {
     a.op('fence.i');
   }
 
+  /** Logs an entry, with the A and D that it has come to. */
+  private look(): void {
+    const { a, random } = this;
+    const space = random.below(SPACES);
+    const index = random.below(PAGES + SUPERPAGES);
+    const at = index < PAGES ? bottom(space) + 8 * index : middle(space) + 8 * (index - PAGES + 1);
+    this.step(`look at entry ${at.toString(16)}`);
+    a.li(T0, BigInt(at));
+    a.op('ld', { rd: SEEN, rs1: T0 });
+    this.log();
+  }
+
   private changeable(): number {
     return this.random.below(STEADY);
   }
@@ -177,7 +198,7 @@ class Program {
     const index = random.below(superpage ? SUPERPAGES : PAGES);
     const at = superpage ? middle(space) + 8 * (index + 1) : bottom(space) + 8 * index;
     const address = superpage ? SUPER + index * 0x20_0000 + random.below(512) * 4096 : BASE + index * 4096;
-    const value = superpage ? superpageLeaf(random) : leaf(random);
+    const value = superpage ? superpageLeaf(random, this.updates) : leaf(random, this.updates);
     this.step(`entry ${at.toString(16)} = ${value.toString(16)}`);
     this.writeEntry(at, value);
     const users = this.pointers.flatMap((table, user) => (table === space ? [user] : []));
@@ -244,20 +265,21 @@ function leafBits(random: Random): bigint {
   return DATA | permissions | (random.oneIn(3) ? PTE.U : 0n);
 }
 
-function leaf(random: Random): bigint {
-  return pte(TARGETS + random.below(TARGET_PAGES) * 4096, withoutUpdates(leafBits(random)));
+function leaf(random: Random, updates: boolean): bigint {
+  return pte(TARGETS + random.below(TARGET_PAGES) * 4096, comparable(leafBits(random), random, updates));
 }
 
-function superpageLeaf(random: Random): bigint {
-  return pte(TARGETS, withoutUpdates(leafBits(random)));
+function superpageLeaf(random: Random, updates: boolean): bigint {
+  return pte(TARGETS, comparable(leafBits(random), random, updates));
 }
 
 /**
- * A and D set: QEMU 7.2 would set them itself. Not global: fences by ASID have to reach it. Pages of U-mode are not
+ * A and D set, or any of the two with `updates`. Not global: fences by ASID have to reach it. Pages of U-mode are not
  * executable: S-mode may never run them (12.3.1), but QEMU does once a load under SUM has put them into its TLB.
  */
-function withoutUpdates(bits: bigint): bigint {
-  const flags = (bits | PTE.A | PTE.D) & ~PTE.G;
+function comparable(bits: bigint, random: Random, updates: boolean): bigint {
+  const clear = updates ? some(random, PTE.A | PTE.D) : 0n;
+  const flags = (bits | PTE.A | PTE.D) & ~PTE.G & ~clear;
   return flags & PTE.U ? flags & ~PTE.X : flags;
 }
 
@@ -265,14 +287,22 @@ function word(address: number, ...values: bigint[]): I.Segment {
   return { address, data: new Uint8Array(BigUint64Array.from(values).buffer) };
 }
 
-function tables(random: Random): I.Segment[] {
+function tables(random: Random, updates: boolean): I.Segment[] {
   const all = DATA | PTE.R | PTE.W | PTE.X;
   return Array.from({ length: SPACES }, (_, space) => space).flatMap((space) => [
     // RAM itself is global: the program runs there in every space.
     word(root(space) + 16, pte(I.RAM, all | PTE.G)),
-    word(root(space) + 32, pte(middle(space), PTE.V), pte(I.RAM, withoutUpdates(all | (random.oneIn(2) ? PTE.U : 0n)))),
-    word(middle(space), pte(bottom(space), PTE.V), ...Array.from({ length: SUPERPAGES }, () => superpageLeaf(random))),
-    word(bottom(space), ...Array.from({ length: PAGES }, () => leaf(random))),
+    word(
+      root(space) + 32,
+      pte(middle(space), PTE.V),
+      pte(I.RAM, comparable(all | (random.oneIn(2) ? PTE.U : 0n), random, updates)),
+    ),
+    word(
+      middle(space),
+      pte(bottom(space), PTE.V),
+      ...Array.from({ length: SUPERPAGES }, () => superpageLeaf(random, updates)),
+    ),
+    word(bottom(space), ...Array.from({ length: PAGES }, () => leaf(random, updates))),
   ]);
 }
 
@@ -345,8 +375,9 @@ function buildHandler(): I.Segment {
   return { address: HANDLER, data: a.finish() };
 }
 
-export function buildCoherence(random: Random, steps: number): CoherenceProgram {
-  const program = new Program(random);
+/** With `updates` entries begin with A and D clear, too: the hart sets them. */
+export function buildCoherence(random: Random, steps: number, updates: boolean): CoherenceProgram {
+  const program = new Program(random, updates);
   for (let i = 0; i < steps; i++) program.add();
   program.a.op('ecall'); // from S-mode, the only exception that is not delegated
   const code = program.a.finish();
@@ -360,7 +391,7 @@ export function buildCoherence(random: Random, steps: number): CoherenceProgram 
         buildHandler(),
         { address: I.CODE, data: code },
         targets(),
-        ...tables(random),
+        ...tables(random, updates),
       ],
       resultAddress: LOG,
       resultBytes: LOG_LINES * LOG_LINE_WORDS * 8,

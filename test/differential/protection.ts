@@ -16,6 +16,7 @@ const OFF = 0;
 const TOR = 1 << 3;
 const NA4 = 2 << 3;
 const NAPOT = 3 << 3;
+const WRITE = 2;
 /** Write without read is reserved. */
 const PERMISSIONS = [0, 1, 3, 4, 5, 7, 7];
 
@@ -54,4 +55,31 @@ export function randomProtection(random: Random, near: bigint): ProtectionEntry[
     ? { config: OFF, address: 0n }
     : { config: NAPOT | random.pick([7, 7, 7, 1, 4]), address: PMP_OPEN };
   return [code, ...middle, rest];
+}
+
+/** 3.7.1: the lowest entry that matches any byte decides, and must match all of them. */
+export function pmpAllowsWrite(entries: readonly ProtectionEntry[], address: bigint, length: bigint): boolean {
+  for (const [i, { config }] of entries.entries()) {
+    const [low, high] = range(entries, i);
+    if (low >= address + length || high <= address) continue;
+    return low <= address && high >= address + length && (config & WRITE) !== 0;
+  }
+  return false;
+}
+
+/** What an entry matches: from the first address to that behind the last; the same twice for nothing. */
+function range(entries: readonly ProtectionEntry[], i: number): readonly [bigint, bigint] {
+  const { config, address } = entries[i]!;
+  switch (config & NAPOT) {
+    case TOR:
+      return [(entries[i - 1]?.address ?? 0n) << 2n, address << 2n];
+    case NA4:
+      return [address << 2n, (address << 2n) + 4n];
+    case NAPOT: {
+      const ones = address ^ (address + 1n);
+      return [(address & ~ones) << 2n, ((address & ~ones) + ones + 1n) << 2n];
+    }
+    default:
+      return [0n, 0n];
+  }
 }

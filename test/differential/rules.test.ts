@@ -9,6 +9,9 @@ const ALL = PTE.V | PTE.R | PTE.W | PTE.X | PTE.A | PTE.D;
 const INTERRUPT = 1n << 63n;
 const MPRV = 1n << 17n;
 const SUM = 1n << 18n;
+const ADUE = 1n << 61n;
+/** Cache-block instructions are allowed. */
+const CBO = 0xf0n & ~0x20n;
 const page = (flags: bigint) => pte(PAGE, flags);
 const cause = (number: number) => BigInt(number);
 
@@ -38,6 +41,41 @@ describe('rules of the specification', () => {
         code: (a) => a.op(instruction, { rd: instruction === 'jalr' ? 0 : 8, rs1: 5, rs2: 6 }),
       });
       expect(result).toMatchObject({ cause: cause(expected), value: BigInt(MAPPED), leaf: page(flags) });
+    });
+
+    it.each([
+      { name: 'load', instruction: 'ld', expected: PTE.A },
+      { name: 'lr', instruction: 'lr.d', expected: PTE.A },
+      { name: 'store', instruction: 'sd', expected: PTE.A | PTE.D },
+      { name: 'sc', instruction: 'sc.d', expected: PTE.A | PTE.D },
+      { name: 'amo', instruction: 'amoadd.d', expected: PTE.A | PTE.D },
+      { name: 'cbo.flush', instruction: 'cbo.flush', expected: PTE.A },
+      { name: 'cbo.zero', instruction: 'cbo.zero', expected: PTE.A | PTE.D },
+      { name: 'fetch', instruction: 'jalr', expected: PTE.A },
+    ])('12.3.2 step 9, Svadu: with menvcfg.ADUE they are set by: $name', ({ instruction, expected }) => {
+      const leaf = page(ALL & ~PTE.A & ~PTE.D);
+      const result = direct(godwit, {
+        privilege: 'S',
+        csr: { [CSR.menvcfg]: ADUE | CBO },
+        leaf,
+        x: { 5: BigInt(MAPPED) },
+        memory: instruction === 'jalr' ? [[PAGE, 0x73n]] : [],
+        code: (a) => a.op(instruction, { rd: instruction === 'jalr' ? 0 : 8, rs1: 5, rs2: 6 }),
+      });
+      expect(result).toMatchObject({ cause: cause(Cause.supervisorEcall), leaf: leaf | expected });
+    });
+
+    it('Svadu: an access that is not allowed sets nothing', () => {
+      for (const flags of [PTE.V | PTE.R, PTE.V | PTE.R | PTE.W | PTE.U]) {
+        const result = direct(godwit, {
+          privilege: 'S',
+          csr: { [CSR.menvcfg]: ADUE },
+          leaf: page(flags),
+          x: { 5: BigInt(MAPPED) },
+          code: (a) => a.op('sd', { rs1: 5, rs2: 6 }),
+        });
+        expect(result).toMatchObject({ cause: cause(Cause.storePageFault), leaf: page(flags) });
+      }
     });
 
     it('a load needs no D', () => {

@@ -17,10 +17,13 @@ describe.skipIf(QEMU_MISSING !== '')(`page-table walks and PMP against QEMU ${QE
   });
 
   const kinds = [
-    { name: 'Sv39', kind: { mode: 'sv39', protection: false }, usual: 41 },
-    { name: 'Sv48', kind: { mode: 'sv48', protection: false }, usual: 42 },
-    { name: 'PMP without translation', kind: { mode: 'bare', protection: true }, usual: 43 },
-    { name: 'PMP under Sv39', kind: { mode: 'sv39', protection: true }, usual: 44 },
+    { name: 'Sv39', kind: { mode: 'sv39', protection: false, updates: false }, usual: 41 },
+    { name: 'Sv48', kind: { mode: 'sv48', protection: false, updates: false }, usual: 42 },
+    { name: 'PMP without translation', kind: { mode: 'bare', protection: true, updates: false }, usual: 43 },
+    { name: 'PMP under Sv39', kind: { mode: 'sv39', protection: true, updates: false }, usual: 44 },
+    { name: 'Sv39, A and D updated', kind: { mode: 'sv39', protection: false, updates: true }, usual: 45 },
+    { name: 'Sv48, A and D updated', kind: { mode: 'sv48', protection: false, updates: true }, usual: 46 },
+    { name: 'PMP under Sv39, A and D updated', kind: { mode: 'sv39', protection: true, updates: true }, usual: 47 },
   ] as const;
   const tiers = [
     { tier: '', options: USUAL, size: BATCH_CASES },

@@ -1,5 +1,6 @@
 import { Cause } from '../../src/hart/constants.ts';
 import * as I from './image.ts';
+import { PMP_ADDRESSES, PMPCFG0, pmpAllowsWrite } from './protection.ts';
 import type { SystemResult } from './system-batch.ts';
 import * as S from './system-runner.ts';
 import { PTE } from './tables.ts';
@@ -14,7 +15,7 @@ const AS_STORE: readonly bigint[] = [Cause.storeAccess, Cause.storePageFault].ma
 const FS_AND_SD = (3n << 13n) | (1n << 63n);
 
 /** Words of the slots that hold page-table entries. */
-function entryWords({ layout }: SystemResult): number[] {
+function entryWords({ layout }: Pick<SystemResult, 'layout'>): number[] {
   return Array.from({ length: STORED_SLOT }, (_, slot) => layout.slotValue(slot));
 }
 
@@ -29,20 +30,38 @@ function faultAddress(address: bigint, onlyNext: boolean): bigint {
 }
 
 /**
- * 12.3.1, Svade: where A or D would have to be set there is a page fault and the entry stays. QEMU 7.2 sets them
- * itself; so what it changed tells where a page fault is due.
+ * Entries of page tables that QEMU changed and that stay as they are, with a fault. 12.3.1, Svade (menvcfg.ADUE clear):
+ * all of them. Svadu: those that the PMP does not let the walk write (12.3.2 step 9), which QEMU does not ask.
  */
-function isSvadeFault(word: number, result: SystemResult, { access, address, pc }: WalkCase): boolean {
+function refusedUpdates(result: SystemResult, { updates }: WalkCase): number[] {
   const updated = updatedEntries(result);
-  if (updated.length === 0) return false;
+  return updates ? updated.filter((word) => !mayWrite(result, word)) : updated;
+}
+
+function mayWrite({ input, layout }: SystemResult, entryWord: number): boolean {
+  const slot = entryWords({ layout }).indexOf(entryWord);
+  const entries = PMP_ADDRESSES.map((csr, i) => {
+    return {
+      config: Number((input[layout.csrIn(PMPCFG0)]! >> BigInt(8 * i)) & 0xffn),
+      address: input[layout.csrIn(csr)]!,
+    };
+  });
+  return pmpAllowsWrite(entries, input[layout.slotAddress(slot)]!, 8n);
+}
+
+function isRefusedUpdate(word: number, result: SystemResult, walk: WalkCase): boolean {
+  const { access, address, pc } = walk;
+  const refused = refusedUpdates(result, walk);
+  if (refused.length === 0) return false;
   const { input, ours, layout } = result;
-  const onlyNext = updated.every((slot) => slot === layout.slotValue(4));
-  if (updated.includes(word) || word === layout.slotValue(STORED_SLOT)) return ours[word] === input[word];
+  const onlyNext = refused.every((slot) => slot === layout.slotValue(4));
+  if (updatedEntries(result).includes(word) || word === layout.slotValue(STORED_SLOT))
+    return ours[word] === input[word];
   switch (word) {
     case S.S_PC:
       return ours[word] === pc;
     case S.S_CAUSE:
-      return ours[word] === BigInt(PAGE_FAULT[access.kind]);
+      return ours[word] === BigInt((walk.updates ? ACCESS_FAULT : PAGE_FAULT)[access.kind]);
     case S.S_TVAL:
       return ours[word] === faultAddress(address, onlyNext);
     case S.S_X5 + 3:
@@ -50,6 +69,18 @@ function isSvadeFault(word: number, result: SystemResult, { access, address, pc 
     default:
       return false;
   }
+}
+
+/**
+ * Table 14: an AMO is a store, which QEMU with one hart does as a load before it. So what it changes in entries when
+ * the AMO faults is a load's business.
+ */
+function isUpdateOfAmo(word: number, result: SystemResult, { updates, access }: WalkCase): boolean {
+  const { input, ours, theirs } = result;
+  if (!updates || !access.atomic || access.kind !== 'store' || !entryWords(result).includes(word)) return false;
+  if (((ours[word]! ^ theirs[word]!) & ~(PTE.A | PTE.D)) !== 0n) return false;
+  const set = ours[S.S_CAUSE] === BigInt(ACCESS_FAULT.store) ? PTE.A | PTE.D : 0n;
+  return AS_STORE.includes(ours[S.S_CAUSE]!) && (ours[word] === input[word] || ours[word] === (input[word]! | set));
 }
 
 /** True when a pointer of the walk leads out of RAM. */
@@ -66,7 +97,7 @@ export function walkAllows(word: number, result: SystemResult, walk: WalkCase): 
   const { ours, theirs } = result;
   const { kind, atomic } = walk.access;
   const cause = ours[S.S_CAUSE]!;
-  if (isSvadeFault(word, result, walk)) return true;
+  if (isRefusedUpdate(word, result, walk) || isUpdateOfAmo(word, result, walk)) return true;
   // 12.3.2 step 2: a table where nothing is, is an access fault; QEMU makes it a page fault.
   if (word === S.S_CAUSE && cause === BigInt(ACCESS_FAULT[kind]) && theirs[word] === BigInt(PAGE_FAULT[kind]))
     return leavesRam(result);

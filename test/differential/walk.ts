@@ -28,11 +28,13 @@ const TABLE_OF_LEVEL = [T0, T1, T2, ROOT48];
 const USER_ALIAS = 0x4000_0000;
 
 const SATP = 0x180;
+const MENVCFG = 0x30a;
+const ADUE = 1n << 61n;
 
 export const WALK_LAYOUT = new S.SystemLayout({
   slots: 6,
   clearSlots: true,
-  csrsIn: [...PMP_ADDRESSES, PMPCFG0, SATP],
+  csrsIn: [...PMP_ADDRESSES, PMPCFG0, SATP, MENVCFG],
   csrsOut: [],
   quietCsrs: [
     [SATP, 0n],
@@ -111,6 +113,7 @@ export const WALK_SEGMENTS: readonly I.Segment[] = [
 
 /** What a case's check needs to know beside its record. */
 export interface WalkCase {
+  readonly updates: boolean;
   readonly access: Access;
   /** The virtual address, and the pc of the instruction that uses it. */
   readonly address: bigint;
@@ -122,6 +125,8 @@ export interface WalkKind {
   readonly mode: Mode | 'bare';
   /** With random PMP entries around what is accessed. */
   readonly protection: boolean;
+  /** Whether A and D are set in entries (Svadu), as QEMU 7.2 always does. */
+  readonly updates: boolean;
 }
 
 interface Probe extends WalkKind {
@@ -244,7 +249,8 @@ export function addWalk(random: Random, kind: WalkKind, set: SetWord): WalkCase 
   });
   const config = protection.reduce((all, entry, i) => all | (BigInt(entry.config) << BigInt(8 * i)), 0n);
   set(WALK_LAYOUT.csrIn(PMPCFG0), config);
-  return { access, address, pc };
+  set(WALK_LAYOUT.csrIn(MENVCFG), kind.updates ? ADUE : 0n);
+  return { updates: kind.updates, access, address, pc };
 }
 
 function satpFor(random: Random, mode: Mode | 'bare'): bigint {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -32,17 +32,21 @@ describe('folders for temporary images', () => {
       return folder;
     };
     const dead = made('godwit-temporary-dead', JSON.stringify({ ...owner, pid }));
+    // Its process ended while it took the folder away, or before it had said whose it is.
+    const forgotten = made(`godwit-temporary-${pid}-x`, undefined);
+    utimesSync(forgotten, new Date(0), new Date(0));
     const earlierBoot = made('godwit-temporary-boot', JSON.stringify({ ...owner, boot: 'another' }));
     const others = [
       own,
       made('godwit-temporary-new', undefined),
+      made(`godwit-temporary-${pid}-y`, undefined),
       made('godwit-temporary-odd', '{"pid":1.5}'),
       made('godwit-temporary-torn', '{"pid'),
       made('godwit-temporary-far', JSON.stringify({ ...owner, pid, machine: 'another' })),
       made('something-else', JSON.stringify({ ...owner, pid })),
     ];
     others.push(await makeTemporaryFolder());
-    expect([dead, earlierBoot].filter((folder) => existsSync(folder))).toEqual([]);
+    expect([dead, forgotten, earlierBoot].filter((folder) => existsSync(folder))).toEqual([]);
     expect(others.filter((folder) => !existsSync(folder))).toEqual([]);
   });
 });

@@ -116,7 +116,7 @@ describe.each(BOARDS.map(({ name }) => name))('the golden files of %s', (board) 
     expect(() => openBytes(damaged(file, HEADER.version))).toThrow(expect.objectContaining(DAMAGED));
     expect(() => openBytes(damaged(file, 100))).toThrow(expect.objectContaining({ code: 'damaged' }));
     for (const [bytes, is] of FOREIGN) expect(() => openBytes(bytes)).toThrow(expect.objectContaining(foreign(is)));
-    expect(() => openBytes(read(folder, FILES.archive))).toThrow(/is not a recording, but a "CKPT" of godwit/);
+    expect(() => openBytes(read(folder, FILES.archive))).toThrow(/is not a recording, but a checkpoint of godwit/);
   });
 
   it('say what is wrong with an archive that is newer, older, damaged or none', async () => {
@@ -131,7 +131,7 @@ describe.each(BOARDS.map(({ name }) => name))('the golden files of %s', (board) 
     await importing(ofVersion(file, 1 - versionOf(file))).toMatchObject(OLDER);
     for (const at of [HEADER.version, 100, file.length - 20]) await importing(damaged(file, at)).toMatchObject(DAMAGED);
     for (const [bytes, is] of FOREIGN) await importing(bytes).toMatchObject(foreign(is));
-    await importing(read(folder, FILES.recording)).toMatchObject(foreign('but a "RECO" of godwit'));
+    await importing(read(folder, FILES.recording)).toMatchObject(foreign('but a recording of godwit'));
   });
 
   it('say what is wrong with a checkpoint that is newer, older, damaged or none', async () => {

@@ -13,6 +13,7 @@ const ENTRIES: CpioEntry[] = [
   { type: 'file', name: 'bin/tool', permissions: 0o4755, content: text('#!/bin/sh\n') },
   { type: 'symlink', name: 'bin/sh', target: 'tool' },
   { type: 'character', name: 'console', permissions: 0o600, major: 5, minor: 1 },
+  { type: 'fifo', name: 'ended', permissions: 0o600 },
   { type: 'file', name: 'empty', permissions: 0o644, content: new Uint8Array(0) },
   { type: 'file', name: 'name of odd length', permissions: 0o644, content: text('12345') },
 ];
@@ -74,7 +75,8 @@ describe('cpio', () => {
       input: writeCpio(ENTRIES.filter((entry) => entry.type !== 'character')),
     });
     expect(unpacked.stderr.toString()).toBe('');
-    expect(readdirSync(folder).sort()).toEqual(['bin', 'empty', 'name of odd length']);
+    expect(readdirSync(folder).sort()).toEqual(['bin', 'empty', 'ended', 'name of odd length']);
+    expect(statSync(join(folder, 'ended')).isFIFO()).toBe(true);
     expect(readFileSync(join(folder, 'bin/tool'), 'utf8')).toBe('#!/bin/sh\n');
     expect(statSync(join(folder, 'bin/tool')).mode & 0o777).toBe(0o755);
     expect(readlinkSync(join(folder, 'bin/sh'))).toBe('tool');

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { ConsoleLines, configureDisk, type MachineRequest } from '../../src/guest/debian/configure.ts';
 import type { Guest, ProgressUpdate } from '../../src/guest/index.ts';
 import { renderProgress } from '../../src/guest/index.ts';
+import { formatLine } from '../../src/guest/progress.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'godwit-progress-'));
 const logPath = join(folder, 'guest.log');
@@ -102,4 +103,18 @@ describe('the console of a guest that configures itself', () => {
     console.push('\nend\n');
     expect(lines.map((line) => line.length)).toEqual([4096, 3]);
   });
+});
+
+it('fits into a narrow terminal: amounts stay', () => {
+  const update = {
+    phase: 'Writing the checkpoint (memory: 12 MiB), copying disks',
+    done: 5e6,
+    total: 20e6,
+    unit: 'bytes',
+  } as const;
+  expect(formatLine(update, 200)).toMatch(/disks {2}\[#+\.+\] {2}25 % {2}5\.0 MB of 20\.0 MB$/);
+  expect(formatLine(update, 80)).toBe('Writing the checkpoint (memory: 12 MiB), copying disks  5.0 MB of 20.0 MB');
+  expect(formatLine(update, 40)).toBe('Writing the checkpoi…  5.0 MB of 20.0 MB');
+  for (let columns = 1; columns < 100; columns++)
+    expect(formatLine(update, columns).length).toBeLessThanOrEqual(columns);
 });

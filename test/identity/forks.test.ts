@@ -12,7 +12,7 @@ const NANOSECONDS = 1_000_000_000n;
 const EPOCH = 1_800_000_000n * NANOSECONDS;
 /** As few new processes as can be: each costs as much as all the rest. */
 const QUESTION =
-  'read u </proc/sys/kernel/random/uuid; read t </proc/uptime; echo $u $t; head -c 16 /dev/urandom | od -An -v -tx1; date +%s';
+  'read u </proc/sys/kernel/random/uuid; read t </proc/uptime; echo $u $t; head -c 16 /dev/urandom | od -An -v -tx1; cat /sys/class/rtc/rtc0/since_epoch';
 const KERNEL_LOG = 'dmesg | tail -n 3';
 
 /** What a guest says of itself. */
@@ -50,7 +50,7 @@ describe('copies of a booted Linux', async () => {
     () => {
       const selves = Array.from({ length: FORKS }, (_, number) => {
         const fork = parent.fork(snapshot);
-        // From no time at all up to two days, so that some need several jumps.
+        // From no time at all up to two days.
         const elapsed = BigInt(Math.round((number / (FORKS - 1)) ** 4 * 172_800_000)) * 1_000_000n;
         const wallNanoseconds = parent.core.clock.epochNanoseconds() + elapsed;
         fork.become({ ...identityOf(number), wallNanoseconds });
@@ -59,7 +59,9 @@ describe('copies of a booted Linux', async () => {
         const late = self.dateSeconds - Number(wallNanoseconds / NANOSECONDS);
         expect(late, `the clock of fork ${number}`).toBeGreaterThanOrEqual(0);
         expect(late, `the clock of fork ${number}`).toBeLessThanOrEqual(2);
-        expect(self.uptime).toBeGreaterThanOrEqual(uptimeBefore + Number(elapsed) / 1e9);
+        // The real-time clock jumps, and monotonic time goes on from where it was.
+        expect(self.uptime - uptimeBefore).toBeGreaterThanOrEqual(0);
+        expect(self.uptime - uptimeBefore).toBeLessThanOrEqual(5);
         return self;
       });
       expect(new Set(selves.map(({ uuid }) => uuid)).size).toBe(FORKS);
@@ -127,7 +129,7 @@ describe('copies of a booted Linux', async () => {
   it.skipIf(reason)(title('are replayed from what reached them'), async () => {
     const fork = parent.fork(snapshot);
     fork.become({ ...identityOf(7), wallNanoseconds: parent.core.clock.epochNanoseconds() + 50_000n * NANOSECONDS });
-    expect(fork.events.filter(({ event }) => event.kind === 'clock').length).toBeGreaterThan(10);
+    expect(fork.events.map(({ event }) => event.kind)).toContain('epoch');
     const live = selfOf(fork);
     fork.run(1_000_000n);
     const end = { point: fork.core.point, digest: fork.core.digest() };

@@ -1,14 +1,21 @@
 import { MachineCore } from '../../src/machine/core.ts';
 import type { CoreOptions } from '../../src/machine/core-options.ts';
+import type { ExternalEvent } from '../../src/machine/events.ts';
 import type { MachineSnapshot } from '../../src/machine/machine-snapshot.ts';
-import { type FreshIdentity, takeFreshIdentity } from '../../src/run/identity.ts';
+import type { Identity } from '../../src/run/identity.ts';
 import { type LoggedEvent, stamp } from '../../src/run/replay-runner.ts';
+import { epochFor } from '../../src/run/wall-time.ts';
 import { CopiedPages } from '../support/copied-pages.ts';
 
 const PROMPT = '~# ';
 const SLICE = 100_000n;
 /** What a command may take. */
 const LIMIT = 400_000_000n;
+
+interface FreshIdentity extends Identity {
+  /** What the wall clock shows: nanoseconds since 1970. */
+  readonly wallNanoseconds: bigint;
+}
 
 /**
  * A guest with a shell, in a machine without a clock: idle time is skipped. It can be forked, and keeps what reached
@@ -53,7 +60,17 @@ export class ShellGuest {
   }
 
   become(identity: FreshIdentity): void {
-    this.events.push(...takeFreshIdentity(this.core, identity));
+    const { core } = this;
+    const { seed, generationId, wallNanoseconds } = identity;
+    if (!core.acceptsEvents) core.run(core.current.branches + 1n);
+    // A hart that waits is told the time first, as the live runner does.
+    if (core.waiting) this.deliver({ kind: 'clock', ticks: core.ticks, rate: core.clockRate });
+    this.deliver({ kind: 'epoch', nanoseconds: epochFor(wallNanoseconds, core.ticks) });
+    this.deliver({ kind: 'identity', seed, generationId });
+  }
+
+  private deliver(event: ExternalEvent): void {
+    this.events.push(stamp(this.core, event));
   }
 
   get transcript(): string {
@@ -63,10 +80,9 @@ export class ShellGuest {
   type(text: string): void {
     if (!this.core.acceptsEvents) this.core.run(this.core.current.branches + 1n);
     const bytes = new TextEncoder().encode(text);
-    // A hart that waits is told the time first, as the live runner does.
     const { ticks, clockRate: rate } = this.core;
-    if (this.core.waiting) this.events.push(stamp(this.core, { kind: 'clock', ticks, rate }));
-    this.events.push(stamp(this.core, { kind: 'input', port: 'uart', bytes }));
+    if (this.core.waiting) this.deliver({ kind: 'clock', ticks, rate });
+    this.deliver({ kind: 'input', port: 'uart', bytes });
   }
 
   /** What a command prints. */

@@ -8,7 +8,7 @@ import { nodeRelease } from '../../tools/test/node-release.mjs';
 import { patient } from '../support/tiers.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const MOST_UNPACKED_BYTES = 2_500_000;
+const MOST_UNPACKED_BYTES = 2_700_000;
 const COMPILERS = { 'TypeScript 5.9': 'typescript@5.9', 'TypeScript 7': 'typescript@7' };
 const NPM_QUIETLY = ['--no-audit', '--no-fund', '--no-progress', '--loglevel=error', '--prefer-offline'];
 
@@ -78,7 +78,7 @@ describe('the package', () => {
   it('has what its users need, and nothing else', () => {
     const paths = packed.files.map(({ path }) => path);
     const expected =
-      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/godwit|dist\/interpreter\.wasm|dist\/.*\.(js|d\.ts))$/;
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/godwit|guest-agent\/(godwit-agent|README\.md)|dist\/interpreter\.wasm|dist\/.*\.(js|d\.ts))$/;
     expect(paths.filter((path) => !expected.test(path))).toEqual([]);
     expect(paths).toContain('dist/interpreter.wasm');
     expect(paths.filter((path) => /^dist\/(src|bench|test)\//.test(path))).toEqual([]);

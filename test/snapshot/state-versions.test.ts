@@ -48,7 +48,7 @@ describe('the saved state of a machine', () => {
     const state = await savedState();
     expect(state).toMatchObject({
       version: 1,
-      boardVersion: 'virt-1',
+      boardVersion: 'virt-2',
       harts: [{ version: 1, translations: { version: 1 } }],
     });
     expect(Object.keys(state.board as Fields).sort()).toEqual([

@@ -12,7 +12,7 @@ const BOOT_TIMEOUT_MS = 200_000;
 
 /**
  * A test with a machine at the prompt of Debian on a disk of its own, and a folder that is gone afterwards. Building
- * Debian's disk takes many minutes: without one the test is skipped.
+ * Debian's disk takes minutes, so only CI does that for its tests; without one they are skipped.
  */
 export async function itWithDebian(
   name: string,

@@ -1,8 +1,11 @@
 /** Draws lines of terminal text with their colours (SGR sequences, ECMA-48 8.3.117) as an SVG. */
 
-const CELL = { width: 8.4, height: 18 };
-const MARGIN = 16;
+/** What one letter takes, in pixels. */
+export const CELL = { width: 8.4, height: 18 };
+export const MARGIN = 16;
 const BAR_HEIGHT = 30;
+/** Where the letters of the first line stand. */
+export const FIRST_BASELINE = BAR_HEIGHT + MARGIN + 13;
 const BACKGROUND = '#1b1f27';
 const FOREGROUND = '#d7dae0';
 const PALETTE = [
@@ -30,7 +33,13 @@ function nextStyle(style, codes) {
   return { color, bold };
 }
 
-/** One line as pieces of text with a column and a style; gives the style at its end. */
+/** Words as they stand, single spaces between them included. */
+const RUN = /\S+(?: \S+)*/g;
+
+/**
+ * One line as pieces of text with a column and a style; gives the style at its end. No piece has spaces side by side:
+ * browsers join those into one, and would stretch what is left to the piece's width.
+ */
 function pieces(line, start) {
   const found = [];
   let style = start;
@@ -39,7 +48,7 @@ function pieces(line, start) {
   for (;;) {
     const match = SGR.exec(rest);
     const text = match ? rest.slice(0, match.index) : rest;
-    if (text.trim() !== '') found.push({ column, text, style });
+    for (const { 0: run, index } of text.matchAll(RUN)) found.push({ column: column + index, text: run, style });
     column += text.length;
     if (!match) return { found, style };
     style = nextStyle(style, match[1].split(';').map(Number));
@@ -49,7 +58,7 @@ function pieces(line, start) {
 
 function drawPiece({ column, text, style }, row) {
   const x = (MARGIN + column * CELL.width).toFixed(1);
-  const y = BAR_HEIGHT + MARGIN + row * CELL.height + 13;
+  const y = FIRST_BASELINE + row * CELL.height;
   const weight = style.bold ? ' font-weight="bold"' : '';
   // The width is said, so that columns stay in line whatever monospaced font there is.
   const width = (text.length * CELL.width).toFixed(1);
@@ -71,7 +80,7 @@ export function drawTerminal(screen, { columns, title }) {
     `<title>${escapeXml(title)}</title>`,
     `<rect width="${width}" height="${height}" rx="8" fill="${BACKGROUND}"/>`,
     ...PALETTE.slice(1, 4).map((color, i) => `<circle cx="${20 + 18 * i}" cy="16" r="5.5" fill="${color}"/>`),
-    '<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="14" xml:space="preserve">',
+    '<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="14">',
     ...texts,
     '</g>',
     '</svg>',

@@ -9,9 +9,46 @@ export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Something a person must put right; its message says what and how. */
 export class SetupError extends Error {}
 
+/** The line that `during` draws again and again, if it does just now. */
+let drawnLine = '';
+
+function clearLine() {
+  if (drawnLine !== '') process.stderr.write('\r\x1b[K');
+}
+
 /** Progress goes to standard error, so that what a program prints stays clean. */
 export function say(text) {
+  clearLine();
   console.error(`godwit set-up: ${text}`);
+}
+
+const REDRAW_MS = 500;
+/** Where nothing can be drawn again, that it is still at work is said so often. */
+const REPEAT_MS = 20_000;
+
+/** Says what is being done while `work` goes on, and for how long: in one line on a terminal, else in plain lines. */
+export async function during(text, work) {
+  const begun = performance.now();
+  const seconds = () => `${Math.round((performance.now() - begun) / 1000)} s`;
+  if (!process.stderr.isTTY) {
+    say(text);
+    const timer = setInterval(() => say(`still ${text} (${seconds()})`), REPEAT_MS);
+    return await Promise.resolve(work()).finally(() => clearInterval(timer));
+  }
+  const draw = () => {
+    clearLine();
+    drawnLine = `godwit set-up: ${text} (${seconds()})`;
+    process.stderr.write(drawnLine.slice(0, (process.stderr.columns || 80) - 1));
+  };
+  draw();
+  const timer = setInterval(draw, REDRAW_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    say(`${text} (${seconds()})`);
+    drawnLine = '';
+  }
 }
 
 /** The path of a program, or undefined. An ordinary user's PATH often lacks the sbin folders. */

@@ -3,7 +3,7 @@
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { diskIsFull, lastLines, ROOT, run, SetupError, say, writeProblem } from './common.mjs';
+import { diskIsFull, during, lastLines, ROOT, run, SetupError, writeProblem } from './common.mjs';
 
 function readPackages(path) {
   try {
@@ -39,13 +39,13 @@ function explain(output) {
 }
 
 export async function installDependencies() {
-  say('installing dependencies with npm');
   // npm gives the path of its own script to what it runs.
   const script = process.env.npm_execpath;
   const [command, prefix] = script?.endsWith('.js') ? [process.execPath, [script]] : ['npm', []];
-  const { status, output } = await run(command, [...prefix, 'ci', '--no-audit', '--no-fund', '--no-progress'], {
-    env: { npm_config_update_notifier: 'false' },
-  });
+  const args = [...prefix, 'ci', '--no-audit', '--no-fund', '--no-progress'];
+  const { status, output } = await during('installing dependencies with npm', () =>
+    run(command, args, { env: { npm_config_update_notifier: 'false' } }),
+  );
   if (status === 0 && !diskIsFull()) return;
   // On a full disk npm may end well and leave cut files behind; without this list they are not taken for whole.
   rmSync(join(ROOT, INSTALLED), { force: true });

@@ -1,6 +1,6 @@
 /**
- * What tests need beside programs: the vectors of Berkeley TestFloat, and Debian's kernel. Both live in the user's
- * cache folder.
+ * What tests need beside programs: the vectors of Berkeley TestFloat, Debian's kernel and, with CI=true, Debian's root
+ * disk, which takes some minutes the first time. All live in the user's cache folder.
  */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -16,11 +16,20 @@ async function prepareTestFloat() {
   if (status !== 0) say('the tests that need it will be skipped');
 }
 
+function built(...path) {
+  return import(pathToFileURL(join(ROOT, 'dist', ...path)).href);
+}
+
 /** Fetches the guest that most tests of whole machines boot. */
 async function prepareGuest() {
-  const { ensureGuest, renderProgress } = await import(pathToFileURL(join(ROOT, 'dist', 'guest', 'index.js')).href);
+  const { ensureDebianDisk, ensureGuest, renderProgress } = await built('guest', 'index.js');
+  const progress = renderProgress(process.stderr);
   try {
-    await ensureGuest({ progress: renderProgress(process.stderr) });
+    await ensureGuest({ progress });
+    if (process.env.CI !== 'true') return;
+    await built('platform', 'node', 'install.js');
+    const { runToEnd } = await built('cli', 'run-to-end.js');
+    await ensureDebianDisk({ progress, runMachine: runToEnd });
   } catch (error) {
     say(`${[error.message, error.hint].filter(Boolean).join(' ')}\n  The tests that boot it will be skipped.`);
   }

@@ -4,7 +4,7 @@
  * they are skipped.
  */
 import { existsSync } from 'node:fs';
-import { findProgram, lastLines, run, say, statusOf } from './common.mjs';
+import { during, findProgram, lastLines, run, say, statusOf } from './common.mjs';
 
 /** What each package is recognised by: a program, or a file. So programs that came another way do as well. */
 const WANTED = {
@@ -58,7 +58,6 @@ async function aptGet(prefix, args) {
 }
 
 async function install(prefix, packages) {
-  say(`installing ${packages.join(' ')} with apt`);
   const first = await aptGet(prefix, ['install', ...APT_OPTIONS, ...packages]);
   if (first.status === 0) return first;
   // Most often the package lists are missing or old.
@@ -85,7 +84,7 @@ export async function preparePackages() {
     printCommand(packages);
     return;
   }
-  const { status, output } = await install(prefix, packages);
+  const { status, output } = await during(`installing ${packages.join(' ')} with apt`, () => install(prefix, packages));
   if (status !== 0) say(`apt-get failed. It said:\n${lastLines(output)}`);
   const stillMissing = missingPackages();
   if (stillMissing.length > 0) printCommand(stillMissing);

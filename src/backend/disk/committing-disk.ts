@@ -5,6 +5,7 @@ import { DISK } from './arguments.ts';
 import type { Disk } from './disk.ts';
 import { assertRange, lengthOf } from './range.ts';
 import { RangeLock } from './range-lock.ts';
+import { machineSizeOf } from './sectors.ts';
 import { TRANSFER_BYTES, transferPiece } from './transfer.ts';
 
 /** Holes are passed over in steps of this size. */
@@ -36,10 +37,13 @@ export class CommittingDisk implements Disk {
   private readonly parent: Disk;
   private readonly ranges = new RangeLock();
   private cursor = 0;
+  private copiedBytes = 0;
   /** Set when the parent does not follow any more. */
   private failure: unknown;
 
-  /** `parent` is writable, and lies under the overlay. Nothing happens until `commit`. */
+  /**
+   * `parent` is writable, and lies under the overlay, which holds nothing past its end. Nothing happens until `commit`.
+   */
   constructor(overlay: Disk, parent: Disk) {
     DISK.parse(overlay, 'overlay');
     DISK.parse(parent, 'parent');
@@ -53,12 +57,15 @@ export class CommittingDisk implements Disk {
    * Does the pass; the parent is flushed then, and goes on following. Throws when it was aborted, or when the parent
    * could not be written: the overlay must stay in use.
    */
-  async commit(options: { signal?: Cancellation; onProgress?: (doneBytes: number) => void } = {}): Promise<void> {
+  async commit(
+    options: { signal?: Cancellation; onProgress?: (doneBytes: number, copiedBytes: number) => void } = {},
+  ): Promise<void> {
     OPTIONS.parse(options, 'options');
-    while (this.cursor < this.sizeBytes) {
+    const commitBytes = Math.min(this.sizeBytes, machineSizeOf(this.parent));
+    while (this.cursor < commitBytes) {
       throwIfCancelled(options.signal, 'Committing the disk was called off');
-      await this.step();
-      options.onProgress?.(this.cursor);
+      await this.step(commitBytes);
+      options.onProgress?.(this.cursor, this.copiedBytes);
     }
     await this.parent.flush();
     this.assertFollowing();
@@ -69,12 +76,15 @@ export class CommittingDisk implements Disk {
     if (this.failure !== undefined) throw this.failure;
   }
 
-  private async step(): Promise<void> {
+  private async step(commitBytes: number): Promise<void> {
     const offset = this.cursor;
-    const end = Math.min(this.sizeBytes, offset + STEP_BYTES);
+    const end = Math.min(commitBytes, offset + STEP_BYTES);
     await this.ranges.run(offset, end - offset, async () => {
       this.assertFollowing();
-      this.cursor = await transferPiece(this.overlay, this.parent, { offset, end }, RULES);
+      const moved = (bytes: number): void => {
+        this.copiedBytes += bytes;
+      };
+      this.cursor = await transferPiece(this.overlay, this.parent, { offset, end }, { ...RULES, moved });
     });
   }
 

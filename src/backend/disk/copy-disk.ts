@@ -12,8 +12,8 @@ export interface CopyOptions {
   targetHasBacking: boolean;
   /** Ends the copy, which throws then. */
   signal?: Cancellation;
-  /** Bytes of the disk that are done. */
-  onProgress?: (doneBytes: number) => void;
+  /** Bytes of the disk that are done, and those among them that were there to be copied. */
+  onProgress?: (doneBytes: number, copiedBytes: number) => void;
 }
 
 const OPTIONS: Schema<CopyOptions> = object({
@@ -30,11 +30,15 @@ export async function copyDisk(from: Disk, to: Disk, options: CopyOptions): Prom
   DISK.parse(from, 'from');
   DISK.parse(to, 'to');
   OPTIONS.parse(options, 'options');
-  const rules = { imagesUnder: options.imagesUnder, targetIsEmpty: !options.targetHasBacking };
+  let copiedBytes = 0;
+  const moved = (bytes: number): void => {
+    copiedBytes += bytes;
+  };
+  const rules = { imagesUnder: options.imagesUnder, targetIsEmpty: !options.targetHasBacking, moved };
   const end = from.sizeBytes;
   for (let offset = 0; offset < end; ) {
     throwIfCancelled(options.signal, 'Copying the disk was called off');
     offset = await transferPiece(from, to, { offset, end }, rules);
-    options.onProgress?.(offset);
+    options.onProgress?.(offset, copiedBytes);
   }
 }

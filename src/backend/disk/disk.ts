@@ -1,6 +1,7 @@
 /**
  * A disk as a machine sees it: an array of bytes with a fixed size. All offsets and lengths are in bytes and lie within
- * `sizeBytes`; an implementation rejects others with a GodwitError('usage'). Host failures reject with
+ * `sizeBytes`, which a raw image fills up to a whole sector (sectors.ts); an implementation rejects others with a
+ * GodwitError('usage'). Host failures reject with
  * GodwitError('io'), 'full' or 'damaged'; after a failed write the content of that range is undefined, all else is as
  * before. Calls may overlap in time; overlapping *ranges* in flight have no defined order, like a real disk's.
  */

@@ -5,6 +5,7 @@ import { BYTE_FILE } from './arguments.ts';
 import type { Disk } from './disk.ts';
 import { looksLikeQcow2 } from './probe.ts';
 import { assertRange, closedError, lengthOf, readonlyError } from './range.ts';
+import { wholeSectors } from './sectors.ts';
 import { fillWithZeros } from './zero-fill.ts';
 
 /** How a raw image is opened. */
@@ -21,7 +22,11 @@ export interface RawDiskOptions {
 
 const OPTIONS: Schema<RawDiskOptions> = object({ readonly: optional(flag()), formatWasProbed: optional(flag()) });
 
-/** A disk whose bytes are those of a file. It takes over the file: closing the disk closes it. */
+/**
+ * A disk whose bytes are those of a file. It takes over the file: closing the disk closes it. Where the file does not
+ * end with a sector, requests may reach to the sector's end: zeros are read there, and what is written lets the file
+ * grow.
+ */
 export class RawDisk implements Disk {
   readonly format = 'raw';
   readonly sizeBytes: number;
@@ -30,7 +35,7 @@ export class RawDisk implements Disk {
   private readonly formatWasProbed: boolean;
   private closed = false;
 
-  /** Takes over the file, which is as large as the disk. */
+  /** Takes over the file. */
   static async open(file: ByteFile, options: RawDiskOptions = {}): Promise<RawDisk> {
     BYTE_FILE.parse(file, 'file');
     OPTIONS.parse(options, 'options');
@@ -96,7 +101,7 @@ export class RawDisk implements Disk {
 
   private check(offset: number, length: number): void {
     if (this.closed) throw closedError(`The disk ${this.file.name}`);
-    assertRange(this.sizeBytes, offset, length);
+    assertRange(wholeSectors(this.sizeBytes), offset, length);
   }
 
   private checkWrite(offset: number, length: number): void {

@@ -2,6 +2,7 @@ import { GodwitError } from '../../common/errors.ts';
 import { callback, flag, object, optional, type Schema } from '../../common/schema.ts';
 import { DISK } from './arguments.ts';
 import type { Disk } from './disk.ts';
+import { machineSizeOf } from './sectors.ts';
 
 /** How a disk is replaced. */
 export interface SwitchOptions {
@@ -87,7 +88,7 @@ export class SwitchableDisk implements Disk {
   constructor(disk: Disk) {
     DISK.parse(disk, 'disk');
     this.format = disk.format;
-    this.sizeBytes = disk.sizeBytes;
+    this.sizeBytes = machineSizeOf(disk);
     this.readonly = disk.readonly;
     this.reign = new Reign(disk);
   }
@@ -128,7 +129,7 @@ export class SwitchableDisk implements Disk {
   switchTo(other: Disk, options: SwitchOptions = {}): Switched {
     DISK.parse(other, 'other');
     OPTIONS.parse(options, 'options');
-    if (other.sizeBytes !== this.sizeBytes || other.readonly !== this.readonly) {
+    if (machineSizeOf(other) !== this.sizeBytes || other.readonly !== this.readonly) {
       throw new GodwitError('usage', 'A disk can be replaced under a machine only by one of the same size and use.');
     }
     const old = this.reign;

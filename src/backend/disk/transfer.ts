@@ -14,6 +14,8 @@ export interface TransferRules {
   readonly imagesUnder: number;
   /** Whether the target reads as zeros where nothing was written to it, so that zeros can be left out. */
   readonly targetIsEmpty: boolean;
+  /** Told how many bytes of data were moved. */
+  readonly moved?: (bytes: number) => void;
 }
 
 /**
@@ -35,6 +37,7 @@ export async function transferPiece(
     const length = Math.min(lengthBytes, kind === 'zero' ? ZEROS_BYTES : TRANSFER_BYTES);
     if (kind === 'zero') await writeZeroes(to, at, length);
     else await transferData(from, to, at, length, rules.targetIsEmpty);
+    if (kind === 'data') rules.moved?.(length);
     return at + length;
   }
   return range.end;

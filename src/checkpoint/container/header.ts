@@ -13,6 +13,9 @@ export interface FileKind {
   readonly version: number;
 }
 
+/** What people call the kinds of files that there are. */
+const KIND_NAMES: Readonly<Record<string, string>> = { CKPT: 'checkpoint', RECO: 'recording' };
+
 export function fileHeader({ kind, version }: Omit<FileKind, 'kindName'>, crc32: Checksum): Uint8Array {
   const header = new Uint8Array(HEADER_BYTES);
   const view = new DataView(header.buffer);
@@ -35,7 +38,8 @@ export function checkFileHeader(source: ByteSource, { kind, kindName, version }:
   }
   const found = asciiAt(view, HEADER.kind);
   if (found !== kind) {
-    throw new GodwitError('unsupported', `${source.name} is not a ${kindName}, but a "${found}" of godwit.`);
+    const is = KIND_NAMES[found] ?? `"${found}"`;
+    throw new GodwitError('unsupported', `${source.name} is not a ${kindName}, but a ${is} of godwit.`);
   }
   requireVersion(source.name, view.getUint32(HEADER.version, true), version);
 }

@@ -6,6 +6,7 @@ import { SymbolTable } from './symbol-table.ts';
 
 export interface ElfProgramHeader {
   readonly type: number;
+  readonly flags: number;
   readonly offset: bigint;
   readonly virtualAddress: bigint;
   readonly physicalAddress: bigint;
@@ -86,6 +87,7 @@ export class ElfFile {
       const view = viewOf(entry);
       return {
         type: view.getUint32(PHDR.type, true),
+        flags: view.getUint32(PHDR.flags, true),
         offset: view.getBigUint64(PHDR.offset, true),
         virtualAddress: view.getBigUint64(PHDR.virtualAddress, true),
         physicalAddress: view.getBigUint64(PHDR.physicalAddress, true),

@@ -14,6 +14,7 @@ export const EM_RISCV = 243;
 /** So many program headers that their count is elsewhere. */
 export const PN_XNUM = 0xffff;
 export const PT_LOAD = 1;
+export const PF_X = 1;
 
 export const SHT = { null: 0, symtab: 2, strtab: 3, rela: 4, nobits: 8, dynsym: 11 } as const;
 export const SHN_UNDEF = 0;
@@ -41,6 +42,7 @@ export const EHDR = {
 /** A program header, Elf64_Phdr. */
 export const PHDR = {
   type: 0x00,
+  flags: 0x04,
   offset: 0x08,
   virtualAddress: 0x10,
   physicalAddress: 0x18,

@@ -17,6 +17,12 @@ export interface VirtioTransport {
   fail(reason: string): void;
 }
 
+export interface QueueLimits {
+  readonly chainBytesMaximum: number;
+  /** Of its entries. Default: as many as a queue can have. A driver may fill all of a queue that it receives by. */
+  readonly sizeMaximum?: number;
+}
+
 /** One kind of virtio device (virtio 1.2, chapter 5), without the transport that makes it visible. */
 export interface VirtioFunction extends Stateful {
   readonly name: string;
@@ -25,7 +31,7 @@ export interface VirtioFunction extends Stateful {
   /** Feature bits 0 to 23 of this kind of device; the transport adds its own. */
   readonly features: bigint;
   /** One entry per queue. A longer buffer than that is a driver's mistake; it bounds what one buffer costs the host. */
-  readonly queues: readonly { readonly chainBytesMaximum: number }[];
+  readonly queues: readonly QueueLimits[];
   /** Called once, before anything else. */
   connect(transport: VirtioTransport): void;
   /** Configuration space; any offset, past the end it reads as 0 and ignores writes. */

@@ -1,6 +1,7 @@
 /** Builds Debian's root disk: what {@link ensureDebianDisk} needs only when there is none. */
 import { chmod, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { throwIfCancelled } from '../../common/cancellation.ts';
 import { describeCachedFile, type Manifest, makeFolder, syncPath, writeManifest } from '../cache.ts';
 import { readCpio } from '../cpio.ts';
 import { openDebianApt } from '../debian-apt.ts';
@@ -8,7 +9,7 @@ import { type Guest, SUITE } from '../guest-state.ts';
 import { sha256OfFile } from '../hash.ts';
 import type { Progress } from '../progress.ts';
 import { buildTree } from './build-tree.ts';
-import { configureDisk } from './configure.ts';
+import { CANCELLED, configureDisk } from './configure.ts';
 import { convertToQcow2 } from './convert.ts';
 import { type DebianOptions, DISK_BYTES, DISK_LAYOUT_VERSION, diskName } from './disk-state.ts';
 import { makeExt4Image } from './image.ts';
@@ -33,6 +34,8 @@ export async function buildDisk(
       ...(options.mirror === undefined ? {} : { mirror: options.mirror }),
       ...(options.keyring === undefined ? {} : { keyring: options.keyring }),
     });
+    const { signal } = options;
+    throwIfCancelled(signal, CANCELLED);
     const records = await apt.resolve(DEBIAN_VARIANTS[options.variant ?? 'usual']);
     const packages = await apt.download(records, join(work, 'packages'), 'Fetching Debian packages', progress);
     const tree = await buildTree({
@@ -42,10 +45,12 @@ export async function buildDisk(
       mirror: apt.mirror,
       suite: SUITE,
       progress,
+      onPackage: () => throwIfCancelled(signal, CANCELLED),
     });
     progress.update({ phase: 'Making the file system' });
     const rawPath = join(work, 'root.raw');
     await makeExt4Image(tree, rawPath, DISK_BYTES);
+    throwIfCancelled(signal, CANCELLED);
     await configureDisk({
       guest,
       diskPath: rawPath,
@@ -53,6 +58,7 @@ export async function buildDisk(
       logPath: join(cacheFolder, 'debian-configure.log'),
       runMachine: options.runMachine,
       progress,
+      ...(signal && { signal }),
     });
     const qcow2Path = join(work, 'root.qcow2');
     await convertToQcow2(rawPath, qcow2Path, progress);

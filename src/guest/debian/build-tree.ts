@@ -17,6 +17,8 @@ export interface TreeOptions {
   mirror: string;
   suite: string;
   progress: Progress;
+  /** Called before each package; what it throws ends the work. */
+  onPackage?(): void;
 }
 
 /** base-files brings the links /bin, /lib and so on that other packages' paths go through. */
@@ -54,6 +56,7 @@ export async function buildTree(options: TreeOptions): Promise<RootTree> {
   for (const [index, each] of packages.entries()) {
     const progress = { done: index, total: packages.length, unit: 'packages' } as const;
     options.progress.update({ phase: 'Unpacking Debian packages', ...progress });
+    options.onPackage?.();
     unpacked.push(await unpackPackage(tree, each));
   }
   await addBaseAccounts(tree);

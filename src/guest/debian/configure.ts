@@ -1,5 +1,6 @@
 /** Lets the guest configure its own packages: the first boot of a root disk that was unpacked on the host. */
 import { writeFile } from 'node:fs/promises';
+import { throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { Guest } from '../guest-state.ts';
 import { QUICK_BOOT_PARAMETERS } from '../kernel-parameters.ts';
@@ -18,18 +19,25 @@ export interface MachineRequest {
   disk: { path: string; format: 'raw' };
   /** Guest RAM. */
   memoryBytes: number;
+  /** Most of its programs run once, so that translating their code pays late. For `MachineOptions.jitThreshold`. */
+  jitThreshold: number;
   /** Called with what the guest prints on its console. */
   onConsole(text: string): void;
+  /** When it is aborted, the machine is to be stopped. */
+  signal?: AbortSignal;
 }
 
-/** Runs a machine until it powers off; gives the status that it powered off with. */
+/** Runs a machine until it powers off or is stopped; gives the status that it powered off with. */
 export type RunMachine = (request: MachineRequest) => Promise<number>;
 
 const CONFIGURE_MEMORY_BYTES = 1024 ** 3;
+const CONFIGURE_JIT_THRESHOLD = 20_000;
 /** Of the console's text, what is kept for a message. */
 const KEPT_LINES = 6;
 const LONGEST_LINE = 4096;
 const SETTING_UP = /^Setting up (\S+)/;
+/** The script's own word on what it does next. */
+const NOW = /^godwit: now (.+)$/;
 
 /** Splits console text into lines, the last of which may still be growing. */
 export class ConsoleLines {
@@ -47,6 +55,9 @@ export class ConsoleLines {
   }
 }
 
+/** What is said of a build that its caller has ended. */
+export const CANCELLED = 'The Debian disk is not built';
+
 export interface ConfigureOptions {
   guest: Guest;
   diskPath: string;
@@ -55,6 +66,7 @@ export interface ConfigureOptions {
   progress: Progress;
   /** Gets all that the guest says, for a person who wants to know why it failed. */
   logPath: string;
+  signal?: AbortSignal;
 }
 
 const LOG_LIMIT_CHARACTERS = 4 * 1024 ** 2;
@@ -72,6 +84,8 @@ export async function configureDisk(options: ConfigureOptions): Promise<void> {
     if (line.trim() !== '') lastLines.push(line.trim());
     if (lastLines.length > KEPT_LINES) lastLines.shift();
     if (line === 'godwit: configured') configured = true;
+    const next = NOW.exec(line)?.[1];
+    if (next !== undefined) progress.update({ phase: next });
     if (SETTING_UP.test(line)) {
       done += 1;
       progress.update({ phase, done, total: packageCount, unit: 'packages' });
@@ -84,6 +98,8 @@ export async function configureDisk(options: ConfigureOptions): Promise<void> {
     append: `console=ttyS0 panic=-1 ${QUICK_BOOT_PARAMETERS.join(' ')} root=/dev/vda init=${CONFIGURE_PROGRAM}`,
     disk: { path: diskPath, format: 'raw' },
     memoryBytes: CONFIGURE_MEMORY_BYTES,
+    jitThreshold: CONFIGURE_JIT_THRESHOLD,
+    ...(options.signal && { signal: options.signal }),
     onConsole: (text) => {
       if (logged < LOG_LIMIT_CHARACTERS) log.push(text);
       logged += text.length;
@@ -91,6 +107,7 @@ export async function configureDisk(options: ConfigureOptions): Promise<void> {
     },
   });
   if (status === 0 && configured) return;
+  throwIfCancelled(options.signal, CANCELLED);
   await writeFile(options.logPath, log.join(''));
   throw new GodwitError(
     'io',

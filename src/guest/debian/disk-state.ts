@@ -9,7 +9,7 @@ import { DEBIAN_VARIANTS, type DebianVariant } from './package-set.ts';
 /** What a machine sees; the file holds only what is used of it. */
 export const DISK_BYTES = 8 * 1024 ** 3;
 /** Raised when a disk that was made by an older godwit would not do any more. */
-export const DISK_LAYOUT_VERSION = '1';
+export const DISK_LAYOUT_VERSION = '2';
 
 /** Which root disk is looked for. */
 export interface FindDebianOptions extends GuestOptions {
@@ -21,6 +21,8 @@ export interface FindDebianOptions extends GuestOptions {
 export interface DebianOptions extends FindDebianOptions {
   /** Runs the machine in which Debian configures itself. */
   runMachine: RunMachine;
+  /** Ends the work; nothing is left of it. */
+  signal?: AbortSignal;
 }
 
 const VARIANT = choice(...(Object.keys(DEBIAN_VARIANTS) as DebianVariant[]));

@@ -11,10 +11,12 @@
  */
 import { join } from 'node:path';
 import { createDisk } from '../../backend/disk/live/open-disk.ts';
+import { GodwitError } from '../../common/errors.ts';
 import { defaultCacheFolder, makeFolder } from '../cache.ts';
 import { ensureGuest } from '../ensure-guest.ts';
 import { withFileLock } from '../lock.ts';
 import { silentProgress } from '../progress.ts';
+import { CANCELLED } from './configure.ts';
 import {
   DEBIAN_OPTIONS,
   type DebianDisk,
@@ -46,7 +48,7 @@ export async function ensureDebianDisk(given: DebianOptions): Promise<DebianDisk
   const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
   const folder = join(cacheFolder, diskName(options.variant));
   const progress = options.progress ?? silentProgress;
-  const guest = await ensureGuest(guestOptions);
+  const guest = await untilCancelled(ensureGuest(guestOptions), options.signal);
   const found = await inspectDisk(folder, options);
   if (options.update !== true && found.state === 'ready') return diskOf(folder, found.manifest, guest, false);
   await makeFolder(folder);
@@ -66,9 +68,25 @@ export async function ensureDebianDisk(given: DebianOptions): Promise<DebianDisk
         const manifest = await buildDisk(cacheFolder, folder, guest, options, progress);
         return diskOf(folder, manifest, guest, true);
       },
+      options.signal,
     );
   } finally {
     progress.end();
+  }
+}
+
+/** The work's result, unless the signal comes first: then the work goes on, but nobody waits for it. */
+async function untilCancelled<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work;
+  let cancel = (): void => {};
+  const cancelled = new Promise<never>((_, reject) => {
+    cancel = () => reject(new GodwitError('state', `${CANCELLED}.`));
+  });
+  signal.addEventListener('abort', cancel);
+  try {
+    return await Promise.race([work, cancelled]);
+  } finally {
+    signal.removeEventListener('abort', cancel);
   }
 }
 

@@ -1,6 +1,7 @@
 import { defineFloat } from '../../execute/float/index.ts';
 import type { ModuleBuilder } from '../../execute/wasm/index.ts';
 import { FFLAGS } from '../layout.ts';
+import { defineCodeWritten } from './access/code-written.ts';
 import { defineAccess } from './access/index.ts';
 import { defineCsr } from './csr.ts';
 import { defineDigest } from './digest.ts';
@@ -24,8 +25,9 @@ export function defineHart(module: ModuleBuilder, options: HartOptions) {
   const pmp = definePmp(module);
   const tlb = defineTlb(module);
   const timer = defineTimer(module);
-  const translate = defineTranslate(module, physical, pmp);
-  const access = defineAccess(module, host, physical, pmp, translate);
+  const codeWritten = defineCodeWritten(module, host);
+  const translate = defineTranslate(module, { physical, pmp, codeWritten });
+  const access = defineAccess(module, { host, physical, pmp, codeWritten, faults: translate });
   const trap = defineTrap(module, timer, tlb, translate);
   const csr = defineCsr(module, { timer, tlb, pmp }, translate);
   const float = defineFloat(module, FFLAGS, { fastPaths: options.floatFastPaths });

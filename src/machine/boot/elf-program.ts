@@ -1,6 +1,6 @@
 /** ELF executables for RISC-V. */
-import { ElfFile, type ElfProgramHeader } from '../../common/elf/elf-file.ts';
-import { EM_RISCV, ET_DYN, ET_EXEC, PT_LOAD } from '../../common/elf/format.ts';
+import { ElfFile, type ElfProgramHeader, isElf } from '../../common/elf/elf-file.ts';
+import { EM_RISCV, ET_DYN, ET_EXEC, PF_X, PT_LOAD } from '../../common/elf/format.ts';
 import { GodwitError } from '../../common/errors.ts';
 
 const MACHINE_NAMES: ReadonlyMap<number, string> = new Map([
@@ -23,9 +23,19 @@ export interface ElfSegment {
   readonly memoryBytes: bigint;
 }
 
+/**
+ * Where a program starts: where its header says, or, as on QEMU's `virt`, at its lowest address. An ELF file may have
+ * its header or data lowest; then it is always the former.
+ */
+export type ElfEntry = 'entry-point' | 'lowest-address';
+
 export interface ElfProgram {
-  /** Physical address of the first instruction. */
+  /** The file's entry point, as a physical address. */
   readonly entry: bigint;
+  /** Whether there is code at the lowest address, as far as the file tells. */
+  readonly startsWithCode: boolean;
+  /** It runs wherever it is loaded. */
+  readonly positionIndependent: boolean;
   /** By rising address, none empty, none overlapping. */
   readonly segments: readonly ElfSegment[];
 }
@@ -43,7 +53,12 @@ export function readElf(what: string, bytes: Uint8Array): ElfProgram {
       throw file.damaged(`its segments at ${hex(segment.address)} and ${hex(next.address)} overlap`);
     }
   });
-  return { entry: entryOf(file, headers), segments };
+  return {
+    entry: entryOf(file, headers),
+    startsWithCode: (headers[0]!.flags & PF_X) !== 0 && !isElf(segments[0]!.bytes),
+    positionIndependent: file.type === ET_DYN,
+    segments,
+  };
 }
 
 function requireProgram(what: string, file: ElfFile): void {

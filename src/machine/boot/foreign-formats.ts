@@ -40,6 +40,7 @@ const FORMATS: readonly ForeignFormat[] = [
     hint: 'Use the kernel that is in it.',
   },
   { offset: 0, magic: ascii('#!'), is: 'a script' },
+  { offset: 0, magic: [0xff, 0xfe], is: 'a text' },
 ];
 
 /** PE machine types (PE format, "Machine Types"). */
@@ -59,6 +60,7 @@ export function refuseForeignFormat(what: string, file: Uint8Array): void {
     if (!magic.every((byte, index) => file[offset + index] === byte)) continue;
     throw new GodwitError('unsupported', `${what} is ${is}.`, hint === undefined ? {} : { hint });
   }
+  if (isText(file)) throw new GodwitError('unsupported', `${what} is a text, not instructions.`);
   const machine = peMachine(file);
   if (machine !== undefined) {
     const name = PE_MACHINES.get(machine) ?? `an unknown processor (PE machine 0x${machine.toString(16)})`;
@@ -67,6 +69,16 @@ export function refuseForeignFormat(what: string, file: Uint8Array): void {
       `${what} is an EFI program for ${name}, not a kernel that can be started as it is.`,
     );
   }
+}
+
+const LOOKED_AT_BYTES = 4096;
+/** UTF-8 without control characters that no text has; the last character may be cut. */
+const TEXT =
+  /^(?:[\t\n\f\r\x20-\x7e]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})+(?:[\xc2-\xf4][\x80-\xbf]{0,2})?$/;
+
+/** Code that is all of it printable is not to be met by chance: the commonest opcodes and small numbers are not. */
+function isText(file: Uint8Array): boolean {
+  return TEXT.test(String.fromCharCode(...file.subarray(0, LOOKED_AT_BYTES)));
 }
 
 /** The machine of a PE file: "MZ" at 0, at 0x3c the offset of "PE\0\0", behind which it stands. */

@@ -2,6 +2,7 @@ export * from './device-tree.ts';
 export * from './elf-program.ts';
 export * from './fdt.ts';
 export * from './firmware-info.ts';
+export * from './firmware-kind.ts';
 export * from './foreign-formats.ts';
 export * from './gunzip.ts';
 export * from './images.ts';

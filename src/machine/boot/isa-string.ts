@@ -4,12 +4,20 @@
  */
 import { GodwitError } from '../../common/errors.ts';
 
-/** Extensions of godwit's harts. */
-export const HART_EXTENSIONS: readonly string[] = [
+const ALWAYS: readonly string[] = [
   ...['i', 'm', 'a', 'f', 'd', 'c'],
   ...['zicbom', 'zicboz', 'zicntr', 'zicond', 'zicsr', 'zifencei', 'zihintpause', 'zba', 'zbb', 'zbs'],
-  ...['sstc', 'svade', 'svinval'],
+  ...['sstc', 'svinval'],
 ];
+
+/**
+ * Extensions of godwit's harts. Svadu without Svade: A and D bits of page tables are set from reset on (Linux'
+ * Documentation/devicetree/bindings/riscv/extensions.yaml).
+ */
+export const HART_EXTENSIONS: readonly string[] = [...ALWAYS, 'svadu'];
+
+/** Of harts that never set A and D bits. */
+export const SVADE_EXTENSIONS: readonly string[] = [...ALWAYS, 'svade'];
 
 const CANONICAL_LETTERS = 'imafdqlcbkjtpvh';
 const NAME = /^([a-z]|[zsx][a-z0-9]+)$/;

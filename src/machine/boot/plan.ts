@@ -10,8 +10,10 @@
 import { strToU8 } from 'fflate';
 import { GodwitError } from '../../common/errors.ts';
 import { type AddressRange, type BoardDescription, boardDeviceTree } from './device-tree.ts';
+import type { ElfEntry } from './elf-program.ts';
 import { FDT_ALIGNMENT_BYTES } from './fdt.ts';
 import { FIRMWARE_INFO_BYTES, firmwareInfo } from './firmware-info.ts';
+import { onlyStartsKernel } from './firmware-kind.ts';
 import { type BootImage, readBootImage } from './images.ts';
 import { LINUX_ALIGNMENT_BYTES, LINUX_COMMAND_LINE_BYTES } from './linux-image.ts';
 import { RAM_BASE } from './memory-map.ts';
@@ -31,6 +33,8 @@ export interface BootRequest extends Omit<BoardDescription, 'initrd' | 'reservat
   readonly initrd?: Uint8Array;
   /** M-mode firmware, ELF or raw instructions: started in place of the built-in SBI. */
   readonly bios?: Uint8Array;
+  /** Default: as on QEMU's board. */
+  readonly elfEntry?: ElfEntry;
 }
 
 export interface BootPlan {
@@ -56,10 +60,14 @@ export function planBoot(request: BootRequest): BootPlan {
   const treeBytes = deviceTreeOf(request, request.initrd && { start: 0n, end: 0n }).length;
   const ram = new RamPlan(request.memoryBytes, placedBytes(request, treeBytes));
   const pieces: LoadedPiece[] = [];
-  const bios = request.bios && placeFirmware(ram, pieces, read('the firmware', request.bios, request));
+  const { elfEntry = 'lowest-address' } = request;
+  const bios = request.bios && placeFirmware({ ram, pieces, elfEntry }, read('the firmware', request.bios, request));
+  if (request.bios && !request.kernel && onlyStartsKernel(request.bios, request.memoryBytes)) {
+    throw new GodwitError('usage', 'The firmware starts a kernel, and there is none.', { hint: 'Give a kernel, too.' });
+  }
   const kernelImage = request.kernel && read('the kernel', request.kernel, request);
   if (kernelImage?.kind === 'linux') requireCommandLine(request.bootArguments ?? '');
-  const kernel = kernelImage && placeKernel(ram, pieces, kernelImage, bios?.end);
+  const kernel = kernelImage && placeKernel({ ram, pieces, elfEntry }, kernelImage, bios?.end);
   ram.requireFixedFit();
   const first = bios ?? kernel;
   if (first === undefined) {
@@ -96,31 +104,37 @@ function read(what: string, file: Uint8Array, { memoryBytes }: BootRequest): Boo
   return readBootImage(`T${what.slice(1)}`, file, memoryBytes);
 }
 
-function placeFirmware(ram: RamPlan, pieces: LoadedPiece[], image: BootImage): Placed {
+/** What programs are put into. */
+interface Placing {
+  readonly ram: RamPlan;
+  readonly pieces: LoadedPiece[];
+  readonly elfEntry: ElfEntry;
+}
+
+function placeFirmware(placing: Placing, image: BootImage): Placed {
   const what = 'the firmware';
-  if (image.kind === 'elf') return placeElf(ram, pieces, what, image);
+  if (image.kind === 'elf') return placeElf(placing, what, image, RAM_BASE);
   if (image.kind === 'linux' && image.textOffset !== 0n) {
     throw new GodwitError('usage', 'The firmware is a Linux kernel, which does not run in M-mode.', {
       hint: 'Give it as the kernel.',
     });
   }
-  return placeAt(ram, pieces, what, image, BigInt(RAM_BASE));
+  return placeAt(placing, what, image, BigInt(RAM_BASE));
 }
 
-function placeKernel(ram: RamPlan, pieces: LoadedPiece[], image: BootImage, firmwareEnd: number | undefined): Placed {
+function placeKernel(placing: Placing, image: BootImage, firmwareEnd: number | undefined): Placed {
   const what = 'the kernel';
-  if (image.kind === 'elf') return placeElf(ram, pieces, what, image);
-  if (firmwareEnd !== undefined) {
-    const address = Math.max(RAM_BASE + NEXT_STAGE_OFFSET, alignUp(firmwareEnd, LINUX_ALIGNMENT_BYTES));
-    return placeAt(ram, pieces, what, image, BigInt(address));
-  }
+  const behindFirmware = alignUp(firmwareEnd ?? RAM_BASE, LINUX_ALIGNMENT_BYTES);
+  const usual = Math.max(RAM_BASE + NEXT_STAGE_OFFSET, behindFirmware);
+  if (image.kind === 'elf') return placeElf(placing, what, image, usual);
+  if (firmwareEnd !== undefined) return placeAt(placing, what, image, BigInt(usual));
   const offset = image.kind === 'linux' ? image.textOffset : BigInt(NEXT_STAGE_OFFSET);
   const alignment = BigInt(LINUX_ALIGNMENT_BYTES);
   const aligned = ((offset + alignment - 1n) / alignment) * alignment;
-  return placeAt(ram, pieces, what, image, BigInt(RAM_BASE) + aligned);
+  return placeAt(placing, what, image, BigInt(RAM_BASE) + aligned);
 }
 
-function placeAt(ram: RamPlan, pieces: LoadedPiece[], what: string, image: BootImage, address: bigint): Placed {
+function placeAt({ ram, pieces }: Placing, what: string, image: BootImage, address: bigint): Placed {
   // A Linux kernel clears what lies behind its file itself: that is claimed, and not written.
   const sizeBytes = image.kind === 'linux' ? image.imageBytes : BigInt(image.file.length);
   ram.claim(what, address, sizeBytes);
@@ -128,19 +142,27 @@ function placeAt(ram: RamPlan, pieces: LoadedPiece[], what: string, image: BootI
   return { entry: address, end: Number(address + sizeBytes) };
 }
 
-function placeElf(
-  ram: RamPlan,
-  pieces: LoadedPiece[],
-  what: string,
-  { entry, segments }: BootImage & { kind: 'elf' },
-): Placed {
+type ElfImage = BootImage & { kind: 'elf' };
+
+function placeElf({ ram, pieces, elfEntry }: Placing, what: string, image: ElfImage, usual: number): Placed {
+  const moved = distance(image, usual);
   let end = RAM_BASE;
-  for (const { address, bytes, memoryBytes } of segments) {
+  for (const segment of image.segments) {
+    const { bytes, memoryBytes } = segment;
+    const address = segment.address + moved;
     ram.claim(what, address, memoryBytes);
     pieces.push({ what, address, bytes, sizeBytes: Number(memoryBytes) });
     end = Number(address + memoryBytes);
   }
-  return { entry, end };
+  const lowest = elfEntry === 'lowest-address' && image.startsWithCode;
+  return { entry: moved + (lowest ? image.segments[0]!.address : image.entry), end };
+}
+
+/** How far from where its addresses say a program is loaded: what runs anywhere and names no RAM goes where it may. */
+function distance({ positionIndependent, segments }: ElfImage, usual: number): bigint {
+  const lowest = segments[0]!.address;
+  if (!positionIndependent || lowest >= BigInt(RAM_BASE)) return 0n;
+  return BigInt(usual) - (lowest & ~BigInt(PAGE_BYTES - 1));
 }
 
 interface PlacedData {
@@ -150,7 +172,7 @@ interface PlacedData {
 }
 
 function deviceTreeOf(request: BootRequest, initrd: AddressRange | undefined): Uint8Array {
-  const { kernel: _kernel, initrd: _initrd, bios: _bios, ...board } = request;
+  const { kernel: _kernel, initrd: _initrd, bios: _bios, elfEntry: _elfEntry, ...board } = request;
   return boardDeviceTree(initrd === undefined ? board : { ...board, initrd });
 }
 

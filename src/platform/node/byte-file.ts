@@ -1,9 +1,9 @@
-import { type FileHandle, open, realpath, unlink } from 'node:fs/promises';
+import { type FileHandle, realpath, unlink } from 'node:fs/promises';
 import { assertRange, closedError, readonlyError } from '../../backend/disk/range.ts';
-import { GodwitError } from '../../common/errors.ts';
 import type { LockedFile } from '../files.ts';
 import { type HostFileLock, lockFile, lockNewFile } from './file-lock.ts';
 import { hostError } from './host-error.ts';
+import { openRegular } from './regular-file.ts';
 
 export interface NodeByteFileOptions {
   /** Shares the file with other readers. Without it the file is this one's alone. */
@@ -12,9 +12,13 @@ export interface NodeByteFileOptions {
   readonly create?: boolean;
   /** Of a file that is made; else what the process's mask leaves of 0666. */
   readonly mode?: number;
+  /** Of a file that is made: nobody else can come upon it. */
+  readonly unlocked?: boolean;
   /** For messages, if it is not the path. */
   readonly name?: string;
 }
+
+const NO_LOCK: HostFileLock = { share: async () => {}, release: async () => {} };
 
 export interface OpenedFile {
   readonly name: string;
@@ -150,12 +154,11 @@ export async function openFile(path: string, options: NodeByteFileOptions): Prom
   const handle = await openHandle(path, options);
   try {
     const stats = await handle.stat({ bigint: true });
-    if (!stats.isFile()) throw new GodwitError('usage', `${name} is not a regular file.`);
     const { dev, ino } = stats;
     const realPath = await realpath(path);
     const target = { realPath, dev, ino };
     const mode = readonly ? 'shared' : 'exclusive';
-    const lock = await (options.create ? lockNewFile(target) : lockFile(target, mode));
+    const lock = await (!options.create ? lockFile(target, mode) : options.unlocked ? NO_LOCK : lockNewFile(target));
     return { name, realPath, readonly, identity: fileIdentity(stats), handle, lock };
   } catch (error) {
     await handle.close();
@@ -166,9 +169,7 @@ export async function openFile(path: string, options: NodeByteFileOptions): Prom
 
 async function openHandle(path: string, options: NodeByteFileOptions): Promise<FileHandle> {
   const { readonly = false, create = false, name = path, mode } = options;
-  try {
-    return await open(path, create ? 'wx+' : readonly ? 'r' : 'r+', mode);
-  } catch (error) {
-    throw hostError(error, `${create ? 'create' : 'open'} ${name}`);
-  }
+  const access = create ? 'create' : readonly ? 'read' : 'write';
+  const action = create ? 'create' : 'open';
+  return await openRegular(path, access, { name, action, ...(mode !== undefined && { mode }) });
 }

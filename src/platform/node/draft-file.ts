@@ -12,6 +12,8 @@ const UUID = /^[0-9a-f-]{36}$/;
 export interface NodeDraftOptions extends DraftOptions {
   /** Else what the process's mask leaves of 0666. */
   readonly mode?: number;
+  /** Nobody else looks into the folder. */
+  readonly unlocked?: boolean;
 }
 
 /** Its temporary name means nothing to anyone: errors give the one that it is for. */
@@ -21,9 +23,13 @@ export class NodeDraftFile extends NodeByteFile implements DraftFile {
   private isNamed = false;
   private isDiscarded = false;
 
-  static async openDraft(path: string, { like, mode }: NodeDraftOptions = {}): Promise<NodeDraftFile> {
+  static async openDraft(
+    path: string,
+    { like, mode, unlocked = false }: NodeDraftOptions = {},
+  ): Promise<NodeDraftFile> {
     const draftPath = join(dirname(path), `.${basename(path)}.${randomUUID()}${ENDING}`);
-    const opened = await openFile(draftPath, { create: true, name: path, ...(mode !== undefined && { mode }) });
+    const options = { create: true, unlocked, name: path, ...(mode !== undefined && { mode }) };
+    const opened = await openFile(draftPath, options);
     const file = new NodeDraftFile(opened, draftPath, path);
     try {
       if (like !== undefined) await chmod(draftPath, (await stat(like)).mode & 0o777);

@@ -1,8 +1,9 @@
-import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { type BigIntStats, closeSync, fstatSync, readSync } from 'node:fs';
 import { GodwitError } from '../../common/errors.ts';
 import type { GrowingByteSource } from '../byte-source.ts';
 import type { FileSource } from '../files.ts';
 import { hostError, named } from './host-error.ts';
+import { openRegularNow } from './regular-file.ts';
 
 /**
  * A file of the host. It stays readable while it is open, also when another has taken its name or it has none any more:
@@ -17,10 +18,9 @@ export class FileByteSource implements FileSource, GrowingByteSource {
   /** `what`: for messages, before the path. Throws GodwitError 'not-found', 'denied', 'usage', 'io'. */
   constructor(path: string, what?: string) {
     this.name = named(path, what);
-    this.descriptor = attempt(this.name, 'open', () => openSync(path, 'r'));
+    this.descriptor = openRegularNow(path, { name: this.name });
     try {
       const stats = this.look();
-      if (!stats.isFile()) throw new GodwitError('usage', `${path} is not a file.`);
       this.size = Number(stats.size);
       this.modifiedNs = stats.mtimeNs;
     } catch (error) {

@@ -134,17 +134,23 @@ class Line {
   }
 
   async wait(waitMs: number): Promise<void> {
-    const endMs = performance.now() + Math.max(waitMs, PATIENCE_MS);
+    let endMs = performance.now() + Math.max(waitMs, PATIENCE_MS);
     let clearLooks = 0;
+    let first: string | undefined;
     for (let looks = 1; ; looks++) {
       const isLast = looks >= FEWEST_LOOKS && performance.now() >= endMs;
       const ahead = await this.firstAhead();
       if (ahead !== undefined) {
-        if (isLast) throw lockedError(this.request, ahead.holder);
+        const moves = ahead.holder.entryPath !== first;
+        first = ahead.holder.entryPath;
+        // A line that moves is waited in, however long it is.
+        if (moves) endMs = Math.max(endMs, performance.now() + waitMs);
+        else if (isLast) throw lockedError(this.request, ahead.holder);
         clearLooks = 0;
         const pauseMs = Math.min(PAUSE_MS * ahead.places, LONGEST_PAUSE_MS);
         await delay(pauseMs * (1 + Math.random()));
       } else if (++clearLooks === CLEAR_LOOKS) {
+        if (this.request.target.isOurs) return;
         const lock = await kernelLockInTheWay(this.request.target, this.request.mode);
         if (lock === undefined) return;
         if (isLast) throw await kernelLockedError(this.request, lock);

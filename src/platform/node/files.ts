@@ -1,8 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
-import { chmod, open, readdir, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { closeSync, readFileSync } from 'node:fs';
+import { chmod, open, readdir, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { GodwitError } from '../../common/errors.ts';
 import type { FileInfo, FileLock, FileStore, LockOptions } from '../files.ts';
 import { NodeAppendFile } from './append-file.ts';
 import { fileIdentity, NodeByteFile } from './byte-file.ts';
@@ -13,6 +12,7 @@ import { errorCodeOf, hostError, named } from './host-error.ts';
 import { type LockMode, sweepEntryDrafts } from './lock-entries.ts';
 import { makeFolders } from './make-folders.ts';
 import { makeOwnedFolder, ownerOf } from './owned-folder.ts';
+import { openRegular, openRegularNow } from './regular-file.ts';
 import { addName } from './second-name.ts';
 import { syncFolder } from './sync-folder.ts';
 import { isTemporary, makeTemporaryFolder } from './temporary-folder.ts';
@@ -44,10 +44,6 @@ function kindOf(entry: Kinds): FileInfo['kind'] {
   return entry.isDirectory() ? 'folder' : 'other';
 }
 
-function requireFile(path: string, entry: Kinds): void {
-  if (!entry.isFile()) throw new GodwitError('usage', `${path} is not a regular file.`);
-}
-
 async function look(path: string): Promise<FileInfo | undefined> {
   try {
     const stats = await stat(path, { bigint: true });
@@ -55,7 +51,7 @@ async function look(path: string): Promise<FileInfo | undefined> {
       kind: kindOf(stats),
       sizeBytes: Number(stats.size),
       storedBytes: Number(stats.blocks) * BLOCK_BYTES,
-      modifiedMs: Number(stats.mtimeMs),
+      modifiedMs: Number(stats.mtimeNs / 1000n) / 1000,
       identity: fileIdentity(stats),
       isProtected: (stats.mode & 0o222n) === 0n,
     };
@@ -66,7 +62,7 @@ async function look(path: string): Promise<FileInfo | undefined> {
 }
 
 async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, 'r');
+  const handle = await openRegular(path, 'read');
   try {
     await handle.datasync();
   } finally {
@@ -81,9 +77,10 @@ async function protect(path: string, wanted: boolean): Promise<void> {
 }
 
 async function lock(path: string, mode: LockMode, options: LockOptions = {}): Promise<FileLock> {
-  if (options.create) await (await open(path, 'a', 0o600)).close();
+  const isOurs = options.create ?? false;
+  if (isOurs) await (await open(path, 'a', 0o600)).close();
   const { dev, ino } = await stat(path, { bigint: true });
-  return await lockFile({ realPath: await realpath(path), dev, ino }, mode, options.waitMs);
+  return await lockFile({ realPath: await realpath(path), dev, ino, isOurs }, mode, options.waitMs);
 }
 
 function dataFolder(): string {
@@ -118,17 +115,23 @@ export const nodeFiles: FileStore = {
   openSource: async (path, { what } = {}) => new FileByteSource(path, what),
   openGrowing: async (path) => new FileByteSource(path),
   openAppend: (path, options) => NodeAppendFile.open(path, options),
-  read: (path, { what, pipes = false } = {}) =>
-    attempt(`read ${named(path, what)}`, async () => {
-      if (!pipes) requireFile(path, await stat(path));
-      return await readFile(path);
-    }),
-  readNow: (path) => {
+  read: async (path, { what } = {}) => {
+    const name = named(path, what);
+    const handle = await openRegular(path, 'read', { name, action: 'read' });
     try {
-      requireFile(path, statSync(path));
-      return readFileSync(path);
+      return await attempt(`read ${name}`, () => handle.readFile());
+    } finally {
+      await handle.close();
+    }
+  },
+  readNow: (path) => {
+    const descriptor = openRegularNow(path, { action: 'read' });
+    try {
+      return readFileSync(descriptor);
     } catch (error) {
       throw hostError(error, `read ${path}`);
+    } finally {
+      closeSync(descriptor);
     }
   },
   writeWhole: writeWholeFile,

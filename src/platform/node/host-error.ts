@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { GodwitError } from '../../common/errors.ts';
 import { failureOf, type KnownFailure } from '../failure.ts';
 
@@ -22,7 +24,29 @@ const CODES: Readonly<Record<string, KnownFailure>> = {
 /** A failure of the host as a GodwitError. `action` is as in "cannot <action>: permission is missing". */
 export function hostError(error: unknown, action: string): GodwitError {
   const hostCode = errorCodeOf(error);
-  return failureOf(error, action, hostCode === undefined ? undefined : CODES[hostCode]);
+  const known = hostCode === undefined ? undefined : CODES[hostCode];
+  const folder = hostCode === 'ENOENT' ? missingFolder(error) : undefined;
+  return failureOf(
+    error,
+    action,
+    known && folder ? { ...known, reason: `the folder ${folder} does not exist` } : known,
+  );
+}
+
+/** The first that is not there of those on the way to what was not found. Undefined: all are. */
+function missingFolder(error: unknown): string | undefined {
+  let missing: string | undefined;
+  for (const path of pathsOf(error)) {
+    for (let folder = dirname(path); !existsSync(folder); folder = dirname(folder)) missing = folder;
+    if (missing !== undefined) return missing;
+  }
+  return undefined;
+}
+
+/** Node says in `dest` where a file was to go. */
+function pathsOf(error: unknown): string[] {
+  const { path, dest } = error as { path?: unknown; dest?: unknown };
+  return [path, dest].filter((each) => typeof each === 'string');
 }
 
 /** How messages name a file: "the kernel /boot/vmlinuz". */

@@ -23,6 +23,11 @@ export interface LockTarget {
   readonly realPath: string;
   readonly dev: bigint;
   readonly ino: bigint;
+  /**
+   * A file for locking only, in a folder that can be written to: it has no other name, and other programs do not lock
+   * it.
+   */
+  readonly isOurs?: boolean;
 }
 
 /** Where entries for one file lie. */
@@ -69,11 +74,10 @@ const DRAFT_LASTS_MS = 60_000;
 const ownEntryPaths = new Set<string>();
 let removesAtExit = false;
 
-export function placesFor({ realPath, dev, ino }: LockTarget): LockPlace[] {
-  return [
-    { folder: dirname(realPath), prefix: `.godwit-lock-${ino}-` },
-    { folder: join(tmpdir(), 'godwit-locks'), prefix: `${dev}-${ino}-` },
-  ];
+export function placesFor({ realPath, dev, ino, isOurs = false }: LockTarget): LockPlace[] {
+  const beside = { folder: dirname(realPath), prefix: `.godwit-lock-${ino}-` };
+  if (isOurs) return [beside];
+  return [beside, { folder: join(tmpdir(), 'godwit-locks'), prefix: `${dev}-${ino}-` }];
 }
 
 /** Puts an entry wherever that is possible. */

@@ -61,7 +61,7 @@ export async function hasFileOpen(pid: number, file: { dev: bigint; ino: bigint 
   return false;
 }
 
-function isRunning(pid: number): boolean {
+export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

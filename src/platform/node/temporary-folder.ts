@@ -1,14 +1,16 @@
 /** Folders for images that are gone when their machine ends. */
 import { realpathSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { livenessOf, ownIdentity, type ProcessIdentity } from './process-identity.ts';
+import { isRunning, livenessOf, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
 const PREFIX = 'godwit-temporary-';
 /** A process makes one for each fork with a disk, and need not look at its own each time. */
 const OWN_PREFIX = `${PREFIX}${process.pid}-`;
 const OWNER_FILE = '.owner.json';
+/** Making a folder takes milliseconds; so long after it says whose it is, or its process was ended in the midst. */
+const MADE_AFTER_MS = 60_000;
 
 /** Those of killed processes are taken away at this opportunity: their images can be large, and are of no use. */
 export async function makeTemporaryFolder(): Promise<string> {
@@ -28,10 +30,11 @@ async function sweep(parent: string): Promise<void> {
   }
 }
 
-/** A folder that does not say whose it is may have been made just now. */
 async function isOfTheDead(folder: string): Promise<boolean> {
   try {
-    const owner = JSON.parse(await readFile(join(folder, OWNER_FILE), 'utf8')) as Partial<ProcessIdentity>;
+    const text = await readFile(join(folder, OWNER_FILE), 'utf8').catch(() => undefined);
+    if (text === undefined) return await isForgotten(folder);
+    const owner = JSON.parse(text) as Partial<ProcessIdentity>;
     const { machine, boot, pidNamespace, pid, startTicks } = owner;
     const texts = [machine, boot, pidNamespace, startTicks];
     if (!Number.isSafeInteger(pid) || !texts.every((text) => typeof text === 'string')) return false;
@@ -39,6 +42,16 @@ async function isOfTheDead(folder: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/**
+ * A folder that does not say whose it is may have been made just now, or its process ended while it took the folder
+ * away.
+ */
+async function isForgotten(folder: string): Promise<boolean> {
+  const pid = Number(basename(folder).slice(PREFIX.length).split('-')[0]);
+  const { mtimeMs } = await stat(folder);
+  return Number.isSafeInteger(pid) && !isRunning(pid) && Date.now() - mtimeMs > MADE_AFTER_MS;
 }
 
 /** Whether a file, whose path has no symbolic links, lies in such a folder. What is to last must not rest on it. */

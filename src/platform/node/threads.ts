@@ -1,6 +1,7 @@
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { Port, RemotePort, SpawnOptions, Thread, Threads, ThreadTask, Transferable } from '../threads.ts';
+import { WORKER_URL } from './build-folder.ts';
 import { threadOptions } from './thread-options.ts';
 
 /** What the program of a thread (src/node-worker.ts) gets as `workerData`. */
@@ -11,12 +12,6 @@ export interface WorkerStart {
 
 /** For `SpawnOptions.smallHeap`. */
 export const SMALL_HEAP = { maxYoungGenerationSizeMb: 3 };
-
-/** Threads run JavaScript: from TypeScript sources (in tests) the built thread is used. */
-function workerUrl(): URL {
-  const built = import.meta.url.endsWith('.ts') ? '../../../dist/' : '../../';
-  return new URL(`${built}node-worker.js`, import.meta.url);
-}
 
 function postTo(native: MessagePort | Worker, message: unknown, transfer: readonly Transferable[]): void {
   native.postMessage(message, transfer as unknown as (ArrayBuffer | MessagePort)[]);
@@ -86,7 +81,7 @@ class NodeThread implements Thread {
 
 function spawn(task: ThreadTask, { name, data, smallHeap = false }: SpawnOptions): Thread {
   return new NodeThread(
-    new Worker(workerUrl(), {
+    new Worker(WORKER_URL, {
       name,
       ...threadOptions(),
       ...(smallHeap && { resourceLimits: SMALL_HEAP }),

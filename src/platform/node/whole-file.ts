@@ -28,13 +28,14 @@ export async function writeWholeFile(
   blocks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   options: WholeFileOptions = {},
 ): Promise<number> {
-  const draft = await NodeDraftFile.openDraft(path, { mode: options.mode ?? 0o600 });
+  const { mode = 0o600, inOwnFolder = false } = options;
+  const draft = await NodeDraftFile.openDraft(path, { mode, unlocked: inOwnFolder });
   try {
     const sizeBytes = await append(draft, blocks, options);
-    await draft.sync();
+    if (!inOwnFolder) await draft.sync();
     throwIfCancelled(options.signal, CANCELLED);
     await (options.replace ? draft.replace() : draft.appear());
-    await syncFolder(dirname(path));
+    if (!inOwnFolder) await syncFolder(dirname(path));
     return sizeBytes;
   } finally {
     await draft.discard();

@@ -2,16 +2,23 @@
 import type { DiskConfiguration, ImageSource, MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { SEED_BYTES } from '../../api/seed.ts';
 import { GodwitError } from '../../common/errors.ts';
+import type { BootFile } from '../../common/file-pin.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import { bootImages, type Images } from '../../machine/linux.ts';
 import { platform } from '../../platform/platform.ts';
 import type { PlainData } from '../../state/plain-data.ts';
-import { StateReader } from '../../state/state-reader.ts';
+import { hasField, StateReader } from '../../state/state-reader.ts';
 import { MachineDisks, type RestoredDisk } from '../disk/machine-disks.ts';
+import type { MachineShares, RepliesOnTheirWay } from '../share/machine-shares.ts';
+import { describeShares, openCheckpointedShares, readShares, type SharesOfCheckpoint } from './checkpointed-shares.ts';
+import { isPinned } from './file-pins.ts';
+import { bootFilesOf, refuseChangedImages } from './rests.ts';
 import { CheckpointStore, type OpenCheckpoint } from './store/store.ts';
 
 const VERSION = 1;
 const FIELDS = ['consolePort', 'terminal', 'bootArguments', 'images', 'serials'];
+/** Only of machines with shared folders: what others are saved as stays as it was. */
+const SHARES = 'shares';
 const MAXIMUM_PATH_BYTES = 4096;
 /** No board has room for more disks. */
 const MAXIMUM_SERIALS = 64;
@@ -20,11 +27,11 @@ const MAXIMUM_TERMINAL = 0xffff;
 /** What cannot be told from a machine's state. */
 export type MachineDescription = Pick<
   MachineConfiguration,
-  'consolePort' | 'terminal' | 'bootArguments' | 'kernel' | 'initrd' | 'bios' | 'disks'
+  'consolePort' | 'terminal' | 'bootArguments' | 'kernel' | 'initrd' | 'bios' | 'disks' | 'bootFiles'
 >;
 
 /** Images are needed again only when the guest resets itself; those given by path are named. */
-export function describeMachine(configuration: MachineDescription): PlainData {
+export function describeMachine(configuration: MachineDescription, shares?: SharesOfCheckpoint): PlainData {
   const { consolePort, terminal, bootArguments, kernel, initrd, bios, disks } = configuration;
   const path = (source: ImageSource | undefined) => (typeof source === 'string' ? source : null);
   return {
@@ -34,11 +41,14 @@ export function describeMachine(configuration: MachineDescription): PlainData {
     bootArguments: bootArguments ?? null,
     images: { kernel: path(kernel), initrd: path(initrd), bios: path(bios) },
     serials: disks.map(({ serial }) => serial),
+    ...(shares && shares.shares.length > 0 && { [SHARES]: describeShares(shares) }),
   };
 }
 
 export interface DescribedMachine {
   readonly configuration: MachineConfiguration;
+  /** Answers of shared folders that the machine had not got yet. */
+  readonly replies: RepliesOnTheirWay;
   readonly serials: readonly string[];
 }
 
@@ -47,7 +57,8 @@ export function readMachine(
   data: PlainData,
   { memoryBytes, translation }: Pick<MachineConfiguration, 'memoryBytes' | 'translation'>,
 ): DescribedMachine {
-  const reader = StateReader.part('the machine that the checkpoint is of', data, VERSION, FIELDS);
+  const fields = hasField(data, SHARES) ? [...FIELDS, SHARES] : FIELDS;
+  const reader = StateReader.part('the machine that the checkpoint is of', data, VERSION, fields);
   const terminal = new StateReader("the machine's terminal", reader.raw('terminal'), ['columns', 'rows']);
   const images = new StateReader("the machine's images", reader.raw('images'), ['kernel', 'initrd', 'bios']);
   const serials = reader.list('serials', 0, MAXIMUM_SERIALS).map((serial) => textOf(serial, 'a serial number') ?? '');
@@ -56,8 +67,10 @@ export function readMachine(
     const path = textOf(images.raw(name), 'the path of an image');
     return path === undefined ? {} : { [name]: path };
   };
+  const { shares, replies } = readShares(reader.has(SHARES) ? reader.raw(SHARES) : null);
   return {
     serials,
+    replies,
     configuration: {
       ...image('kernel'),
       ...image('initrd'),
@@ -65,6 +78,7 @@ export function readMachine(
       ...(bootArguments === undefined ? {} : { bootArguments }),
       memoryBytes,
       disks: [] as DiskConfiguration[],
+      ...(shares.length > 0 && { sharedFolders: shares }),
       consolePort: reader.word('consolePort', ['uart', 'virtio']),
       terminal: {
         columns: terminal.integer('columns', MAXIMUM_TERMINAL),
@@ -87,6 +101,8 @@ function textOf(value: PlainData, what: string): string | undefined {
 export interface Checkpointed {
   readonly configuration: MachineConfiguration;
   readonly disks: MachineDisks;
+  readonly shares: MachineShares;
+  readonly replies: RepliesOnTheirWay;
   readonly opened: OpenCheckpoint;
   /** The folder of all checkpoints. */
   readonly store: string;
@@ -99,17 +115,29 @@ export async function openCheckpointed(request: RestoreConfiguration): Promise<C
   try {
     const { meta } = opened;
     const { translation, diskFolder } = request;
-    const { configuration, serials } = readMachine(meta.machine, { memoryBytes: meta.memoryBytes, translation });
+    await refuseChangedImages(meta);
+    const { configuration, serials, replies } = readMachine(meta.machine, {
+      memoryBytes: meta.memoryBytes,
+      translation,
+    });
     const restored = meta.disks.map(
-      ({ path, format, readonly }, i): RestoredDisk => ({
+      ({ path, format, sizeBytes, readonly }, i): RestoredDisk => ({
         path: store.diskPath(path),
         format,
+        sizeBytes,
         readonly,
         serial: serials[i] ?? '',
       }),
     );
-    const disks = await MachineDisks.openRestored(restored, diskFolder);
-    return { configuration: { ...configuration, disks: disks.configured }, disks, opened, store: store.folder };
+    const shares = await openCheckpointedShares(configuration.sharedFolders);
+    try {
+      const disks = await MachineDisks.openRestored(restored, diskFolder);
+      const complete = { ...configuration, disks: disks.configured, bootFiles: bootFilesOf(meta) };
+      return { configuration: complete, disks, shares, replies, opened, store: store.folder };
+    } catch (error) {
+      await shares.close();
+      throw error;
+    }
   } catch (error) {
     opened.pages.close();
     throw error;
@@ -133,9 +161,15 @@ export function resetFrom(configuration: MachineConfiguration): (core: MachineCo
 }
 
 /** What a machine boots from, read again. Undefined when that is not known; throws GodwitError when it is gone. */
-export function imagesOf({ kernel, initrd, bios, bootArguments }: MachineConfiguration): Images | undefined {
+export function imagesOf(configuration: MachineConfiguration): Images | undefined {
+  const { kernel, initrd, bios, bootArguments, bootFiles = [] } = configuration;
   if (kernel === undefined && bios === undefined) return undefined;
-  const images = { kernel: read(kernel), initrd: read(initrd), bios: read(bios) };
+  const read = (use: BootFile['use'], source: ImageSource | undefined) =>
+    readAsPinned(
+      source,
+      bootFiles.find((file) => file.use === use),
+    );
+  const images = { kernel: read('kernel', kernel), initrd: read('initrd', initrd), bios: read('firmware', bios) };
   return {
     ...(images.kernel && { kernel: images.kernel }),
     ...(images.initrd && { initrd: images.initrd }),
@@ -144,6 +178,11 @@ export function imagesOf({ kernel, initrd, bios, bootArguments }: MachineConfigu
   };
 }
 
-function read(source: ImageSource | undefined): Uint8Array | undefined {
-  return typeof source === 'string' ? platform().files.readNow(source) : source;
+function readAsPinned(source: ImageSource | undefined, file: BootFile | undefined): Uint8Array | undefined {
+  if (typeof source !== 'string') return source;
+  const bytes = platform().files.readNow(source);
+  if (file === undefined || isPinned(bytes, file.pin)) return bytes;
+  throw new GodwitError('state', `The machine cannot be started again: ${source} is not what it booted from.`, {
+    hint: 'Put the file back as it was when the machine was started.',
+  });
 }

@@ -1,17 +1,19 @@
-import type { CheckpointOptions, CheckpointProgress, CheckpointReport } from '../../api/checkpoint.ts';
+import type { CheckpointOptions, CheckpointProgress, CheckpointReport, RestReport } from '../../api/checkpoint.ts';
 import type { FrozenDisk, PreparedOverlay } from '../../backend/disk/live/live-disk.ts';
-import type { CheckpointDisk } from '../../checkpoint/meta.ts';
+import type { CheckpointDisk, CheckpointRest } from '../../checkpoint/meta.ts';
 import { throwIfCancelled } from '../../common/cancellation.ts';
 import { GodwitError } from '../../common/errors.ts';
-import { join, relative } from '../../common/paths.ts';
+import { isAbsolute, join, relative } from '../../common/paths.ts';
 import type { MachineCore } from '../../machine/core.ts';
 import type { MachineSnapshot } from '../../machine/machine-snapshot.ts';
 import type { WrittenPages } from '../../memory/written-pages.ts';
 import { platform } from '../../platform/platform.ts';
 import type { DisksToFork, MachineDisks } from '../disk/machine-disks.ts';
+import type { MachineShares, RepliesOnTheirWay } from '../share/machine-shares.ts';
 import { describeMachine, type MachineDescription } from './checkpointed-machine.ts';
 import { copyName, FrozenDisks } from './frozen-disks.ts';
 import { ProgressMeter } from './progress-meter.ts';
+import { reportOf, restsOf } from './rests.ts';
 import type { CheckpointDraft } from './store/draft.ts';
 import { isStorePath } from './store/manifest.ts';
 import { type BeginOptions, CheckpointStore } from './store/store.ts';
@@ -21,6 +23,8 @@ export interface Frozen {
   readonly snapshot: MachineSnapshot;
   /** For copy-on-write images over the disks. */
   readonly disks: DisksToFork;
+  /** Answers of shared folders that the machine had not got yet. */
+  readonly replies: RepliesOnTheirWay;
   /** Milliseconds in which the machine did not execute. */
   readonly pauseMs: number;
 }
@@ -48,6 +52,14 @@ interface Making {
   readonly signal: AbortSignal;
 }
 
+/** What is written into it. */
+interface Content {
+  readonly snapshot: MachineSnapshot;
+  readonly frozen: FrozenDisks;
+  readonly replies: RepliesOnTheirWay;
+  readonly createdAtMs: number;
+}
+
 /** "2026-11-23-142530": sorts by time, and can be told apart. */
 function nameOfNow(): string {
   return new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '');
@@ -57,6 +69,7 @@ function nameOfNow(): string {
 export class Checkpointer {
   private readonly core: MachineCore;
   private readonly disks: MachineDisks;
+  private readonly shares: MachineShares | undefined;
   private readonly configuration: MachineDescription;
   private last: LastCheckpoint | undefined;
   private parentPlace: CheckpointPlace | undefined;
@@ -74,15 +87,18 @@ export class Checkpointer {
       onProgress,
       last,
       parentPlace = last,
+      shares,
     }: {
       onProgress: (progress: CheckpointProgress) => void;
       last?: LastCheckpoint | undefined;
       parentPlace?: CheckpointPlace | undefined;
+      shares?: MachineShares;
     },
   ) {
     this.onProgress = onProgress;
     this.core = core;
     this.disks = disks;
+    this.shares = shares;
     this.configuration = configuration;
     this.last = last;
     this.parentPlace = parentPlace;
@@ -96,14 +112,17 @@ export class Checkpointer {
   /** Snapshot and disks of one moment, for a machine that goes on from it. The snapshot is to be released. */
   async freezeForFork(): Promise<Frozen> {
     const prepared = await this.disks.prepareOverlays(() => ({ parent: 'keep', own: false }));
-    const { snapshot, switched, pauseMs } = this.freezeMachine(prepared, undefined);
+    const { snapshot, switched, replies, pauseMs } = await this.whileSharesStand(() =>
+      this.freezeMachine(prepared, undefined),
+    );
     try {
       const frozen = await FrozenDisks.waitFor(switched);
       await frozen.keepImages();
       const { configured } = this.disks;
       return {
         snapshot,
-        disks: { frozen: frozen.all.map(({ path, format }) => ({ path, format })), configured },
+        disks: { frozen: frozen.all.map(({ path, format, sizeBytes }) => ({ path, format, sizeBytes })), configured },
+        replies,
         pauseMs,
       };
     } catch (error) {
@@ -118,7 +137,18 @@ export class Checkpointer {
     const startedMs = clock.nowMs();
     const snapshot = this.takeSnapshot(prepared, since);
     const switched = prepared.map((overlay) => overlay.switch());
-    return { snapshot, switched, pauseMs: clock.nowMs() - startedMs };
+    const replies = this.shares?.repliesOnTheirWay ?? [];
+    return { snapshot, switched, replies, pauseMs: clock.nowMs() - startedMs };
+  }
+
+  /** What was asked of a shared folder is done or not begun then: nobody does it a second time. */
+  private async whileSharesStand<T>(action: () => T): Promise<T> {
+    await this.shares?.hold();
+    try {
+      return action();
+    } finally {
+      this.shares?.release();
+    }
   }
 
   private takeSnapshot(prepared: readonly PreparedOverlay[], since: WrittenPages | undefined): MachineSnapshot {
@@ -161,6 +191,7 @@ export class Checkpointer {
 
   private async createUnless(signal: AbortSignal, options: CheckpointOptions): Promise<CheckpointReport> {
     const { clock, files } = platform();
+    this.shares?.requireCommon();
     const startedMs = clock.nowMs();
     const name = options.name ?? nameOfNow();
     const { full = false, apart = false, disks: parents = 'keep' } = options;
@@ -177,7 +208,8 @@ export class Checkpointer {
         }
         const wallMs = clock.nowMs() - startedMs;
         const path = join(store.folder, draft.id);
-        return { id: draft.id, name, path, pauseMs: made.pauseMs, wallMs, fileBytes: made.fileBytes };
+        const { pauseMs, fileBytes, restsOn } = made;
+        return { id: draft.id, name, path, pauseMs, wallMs, fileBytes, restsOn };
       } catch (error) {
         await draft.abandon().catch(() => {});
         throw error;
@@ -221,17 +253,19 @@ export class Checkpointer {
       await Promise.all(prepared.map((overlay) => overlay.cancel()));
       refuseCancelled(signal);
     }
-    // Whatever becomes of this one, the pages counted since the last belong to this snapshot only.
-    const { last } = this;
-    if (!apart) this.last = undefined;
-    if (last && !base && !apart) this.core.ram.unwatch(last.written);
-    const createdAtMs = Date.now();
-    const { snapshot, switched, pauseMs } = this.freezeMachine(prepared, base);
-    const written = apart ? undefined : this.core.ram.watchWrites();
+    const { snapshot, switched, replies, pauseMs, written, createdAtMs } = await this.whileSharesStand(() => {
+      // Whatever becomes of this one, the pages counted since the last belong to this snapshot only.
+      const { last } = this;
+      if (!apart) this.last = undefined;
+      if (last && !base && !apart) this.core.ram.unwatch(last.written);
+      const createdAt = { createdAtMs: Date.now() };
+      const frozen = this.freezeMachine(prepared, base);
+      return { ...frozen, ...createdAt, written: apart ? undefined : this.core.ram.watchWrites() };
+    });
     try {
       const frozen = await FrozenDisks.waitFor(switched);
-      const fileBytes = await this.writeContent(making, { snapshot, frozen, createdAtMs });
-      return { written, pauseMs, fileBytes, frozen };
+      const { fileBytes, restsOn } = await this.writeContent(making, { snapshot, frozen, replies, createdAtMs });
+      return { written, pauseMs, fileBytes, restsOn, frozen };
     } catch (error) {
       if (written) this.core.ram.unwatch(written);
       throw error;
@@ -240,18 +274,20 @@ export class Checkpointer {
     }
   }
 
-  /** Memory and disks side by side, while the machine goes on. Gives the size of the file. */
+  /** Memory and disks side by side, while the machine goes on. Gives the size of the file, and what it rests on. */
   private async writeContent(
     { draft, name, folder, signal }: Making,
-    { snapshot, frozen, createdAtMs }: { snapshot: MachineSnapshot; frozen: FrozenDisks; createdAtMs: number },
-  ): Promise<number> {
+    { snapshot, frozen, replies, createdAtMs }: Content,
+  ): Promise<{ fileBytes: number; restsOn: RestReport[] }> {
     const progress = new ProgressMeter(name, frozen.bytesToCopy, this.onProgress);
+    const rests = this.findRests(frozen.all, folder);
+    const disks = this.describeDisks(draft, frozen.all, folder);
     const content = {
       memory: snapshot.memory,
       state: snapshot.state,
       point: snapshot.point,
-      machine: describeMachine(this.configuration),
-      disks: this.describeDisks(draft, frozen.all, folder),
+      machine: describeMachine(this.configuration, { shares: this.shares?.configured ?? [], replies }),
+      disks,
       hotPages: this.core.recentPages(snapshot),
       createdAtMs,
     };
@@ -261,13 +297,21 @@ export class Checkpointer {
       onError: this.reportError,
     });
     const onProgress = (fileBytes: number): void => progress.update({ fileBytes });
-    const [memoryWritten, disksCopied] = await Promise.allSettled([
-      draft.write(content, { signal, onProgress }),
-      copied,
-    ]);
-    if (memoryWritten.status === 'fulfilled' && disksCopied.status === 'fulfilled') return memoryWritten.value;
+    const written = rests.then((found) => draft.write({ ...content, rests: found }, { signal, onProgress }));
+    const [memoryWritten, disksCopied] = await Promise.allSettled([written, copied]);
+    if (memoryWritten.status === 'fulfilled' && disksCopied.status === 'fulfilled') {
+      const copies = disks.filter(({ path }) => !isAbsolute(path)).map(({ path }) => join(folder, path));
+      return { fileBytes: memoryWritten.value, restsOn: reportOf(await rests, copies) };
+    }
     await frozen.returnToMachine(this.reportError);
     throw memoryWritten.status === 'rejected' ? memoryWritten.reason : (disksCopied as PromiseRejectedResult).reason;
+  }
+
+  private findRests(frozen: readonly FrozenDisk[], folder: string): Promise<CheckpointRest[]> {
+    const disks = frozen.map(({ path, backing, isKept }, i) => {
+      return { path, backing, isKept, readonly: this.disks.isReadonly(i) };
+    });
+    return restsOf(disks, this.configuration.bootFiles ?? [], (path) => isStorePath(relative(folder, path)));
   }
 
   /** Images that lie in the store are named relative to it, so that it knows who needs them. */

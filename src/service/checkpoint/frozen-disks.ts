@@ -1,9 +1,10 @@
 import type { FrozenDisk } from '../../backend/disk/live/live-disk.ts';
 import { join } from '../../common/paths.ts';
+import { platform } from '../../platform/platform.ts';
 
 export interface CopyDisksOptions {
   readonly signal: AbortSignal;
-  /** Bytes of all disks that are done. */
+  /** Bytes of all disks that have been copied. */
   readonly onProgress: (doneBytes: number) => void;
   /** A machine's disk could not be brought back now; it will be later. */
   readonly onError: (disk: number, error: unknown) => void;
@@ -12,23 +13,22 @@ export interface CopyDisksOptions {
 /** All disks of a machine as they were at one moment, and what becomes of them. */
 export class FrozenDisks {
   readonly all: readonly FrozenDisk[];
+  /** About as many as their images take on the host, whatever size the machine sees. */
+  readonly bytesToCopy: number;
 
   /** When one fails, the machine gets the others back. */
   static async waitFor(switched: readonly Promise<FrozenDisk>[]): Promise<FrozenDisks> {
     const results = await Promise.allSettled(switched);
     const frozen = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const failed = results.find((result) => result.status === 'rejected');
-    if (failed === undefined) return new FrozenDisks(frozen);
+    if (failed === undefined) return new FrozenDisks(frozen, await bytesToCopy(frozen));
     await Promise.allSettled(frozen.map((disk) => disk.commit()));
     throw failed.reason;
   }
 
-  private constructor(all: readonly FrozenDisk[]) {
+  private constructor(all: readonly FrozenDisk[], toCopy: number) {
     this.all = all;
-  }
-
-  get bytesToCopy(): number {
-    return this.all.reduce((sum, { isKept, sizeBytes }) => sum + (isKept ? 0 : sizeBytes), 0);
+    this.bytesToCopy = toCopy;
   }
 
   /** Copies those that are not kept into a folder. The machine gets them back, also when it fails. */
@@ -36,8 +36,8 @@ export class FrozenDisks {
     const doneBytes = this.all.map(() => 0);
     const copies = this.all.map(async (disk, index) => {
       if (disk.isKept) return;
-      const onProgress = (done: number): void => {
-        doneBytes[index] = done;
+      const onProgress = (_done: number, copied: number): void => {
+        doneBytes[index] = copied;
         options.onProgress(doneBytes.reduce((sum, bytes) => sum + bytes, 0));
       };
       try {
@@ -63,6 +63,12 @@ export class FrozenDisks {
     );
     await Promise.all(kept);
   }
+}
+
+async function bytesToCopy(disks: readonly FrozenDisk[]): Promise<number> {
+  const copied = disks.filter(({ isKept }) => !isKept);
+  const found = await Promise.all(copied.map(({ path }) => platform().files.look(path)));
+  return found.reduce((sum, info) => sum + (info?.storedBytes ?? 0), 0);
 }
 
 export function copyName(disk: number): string {

@@ -1,4 +1,5 @@
 /** Finds machines of other processes, and asks things of them. */
+import type { AskAgent } from '../../api/guest-process.ts';
 import { fromWireError, type WireError } from '../../api/wire-error.ts';
 import { GodwitError, isForeseen } from '../../common/errors.ts';
 import { PendingRequests } from '../../common/pending-requests.ts';
@@ -91,6 +92,9 @@ export class ControlClient {
     );
     return (await answer) as ControlActions[Action]['result'];
   }
+
+  /** For what the guest's agent does. */
+  readonly askAgent: AskAgent = (action, parameters) => this.request(action, parameters as never) as Promise<never>;
 
   close(): void {
     this.stream.close();

@@ -1,3 +1,4 @@
+import { toBase64 } from '../../common/base64.ts';
 import type { ByteStream } from '../../platform/streams.ts';
 
 const NEWLINE = 0x0a;
@@ -62,7 +63,7 @@ export class LineWriter {
       this.stream.close();
       return;
     }
-    const line = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
+    const line = new TextEncoder().encode(`${JSON.stringify(message, bytesAsBase64)}\n`);
     this.untakenBytes += line.length;
     try {
       await this.stream.write(line);
@@ -71,4 +72,10 @@ export class LineWriter {
       // Whoever was to read it is gone.
     }
   }
+}
+
+/** A Buffer has made another thing of itself before it comes here as a value. */
+function bytesAsBase64(this: Readonly<Record<string, unknown>>, name: string, value: unknown): unknown {
+  const own = this[name];
+  return own instanceof Uint8Array ? toBase64(own) : value;
 }

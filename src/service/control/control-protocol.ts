@@ -8,11 +8,14 @@
  *       | <-- { "id": 1, "error": { ... } } --       |   with "code", "message", and "hint" where there is one
  *       | <-- { "id": 2, "progress": { ... } }       |   any number of these before the answer
  *
+ * Bytes are texts in Base64. What a client has started in a guest by `agent-start` is killed when it goes.
+ *
  * Version rule: actions, and fields that may be left out, can be added within a version; who does not know an action
  * says so.
  */
 import { ACTIONS, type ActionRow, gives, type MachineEnd, type OpenAction, type ResultOf } from '../../api/actions.ts';
 import type { CheckpointProgress } from '../../api/checkpoint.ts';
+import type { DebuggerState } from '../../api/debug.ts';
 import { TERMINAL_SIZE } from '../../api/options.ts';
 import type { MachineStatus } from '../../api/status.ts';
 import type { WireError } from '../../api/wire-error.ts';
@@ -40,6 +43,8 @@ export interface MachineFacts {
   /** Milliseconds since it was started. */
   readonly uptimeMs: number;
   readonly disks: readonly string[];
+  /** Missing: nobody can debug it. */
+  readonly debugger?: DebuggerState;
 }
 
 /** What a console shows; said any number of times before `attach` is answered. */

@@ -1,5 +1,6 @@
 /** Lets other processes find a machine of this process by a name, and control it. */
 import type { OpenAction } from '../../api/actions.ts';
+import type { DebuggerState } from '../../api/debug.ts';
 import type { MachineHandle } from '../../api/machine.ts';
 import { toWireError } from '../../api/wire-error.ts';
 import { GodwitError } from '../../common/errors.ts';
@@ -66,9 +67,14 @@ export class ControlServer {
     return server;
   }
 
+  private debugger: DebuggerState | undefined;
+
   private constructor(options: ControlServerOptions) {
     this.options = options;
     this.viewers = new ConsoleViewers(options.machine);
+    options.machine.on('debugger', (state) => {
+      this.debugger = state;
+    });
   }
 
   get name(): string {
@@ -98,7 +104,10 @@ export class ControlServer {
       return;
     }
     this.streams.add(stream);
-    const connection = new Connection(stream, (request, tell) => this.perform(request, tell, stream));
+    const connection = new Connection(stream, {
+      perform: (request, tell) => this.perform(request, tell, stream),
+      undo: (action, parameters) => void this.options.machine.perform(action, parameters).catch(() => {}),
+    });
     stream.onClose(() => {
       this.streams.delete(stream);
       this.viewers.leave(stream);
@@ -140,7 +149,15 @@ export class ControlServer {
     const { machine, memoryBytes, disks } = this.options;
     const uptimeMs = Math.round(platform().clock.nowMs() - this.startedMs);
     const { processId: pid } = endpoints();
-    return { name: this.name, pid, status: machine.status, memoryBytes, uptimeMs, disks };
+    return {
+      name: this.name,
+      pid,
+      status: machine.status,
+      memoryBytes,
+      uptimeMs,
+      disks,
+      ...(this.debugger && { debugger: this.debugger }),
+    };
   }
 }
 
@@ -149,15 +166,25 @@ type ParametersOf<Name extends keyof ControlActions> = ControlActions[Name]['par
 /** Resolves when it was taken. */
 type Tell = (answer: ControlAnswer) => Promise<void>;
 
+type UndoAction = 'agent-cancel';
+
+interface ConnectionActions {
+  perform(request: ControlRequest, tell: Tell): Promise<unknown>;
+  /** Whoever asked for something has gone. */
+  undo(action: UndoAction, parameters: unknown): void;
+}
+
 /** One that asks, and what it waits for. */
 class Connection {
   private readonly writer: LineWriter;
   private readonly waiting = new Set<number>();
   private isOpen = true;
-  private readonly perform: (request: ControlRequest, tell: Tell) => Promise<unknown>;
+  private readonly actions: ConnectionActions;
+  /** What is to be undone when it closes. */
+  private readonly undone: { readonly action: UndoAction; readonly parameters: unknown }[] = [];
 
-  constructor(stream: ByteStream, perform: (request: ControlRequest, tell: Tell) => Promise<unknown>) {
-    this.perform = perform;
+  constructor(stream: ByteStream, actions: ConnectionActions) {
+    this.actions = actions;
     this.writer = new LineWriter(stream, MAX_UNTAKEN_BYTES);
     void this.tell({ godwit: CONTROL_VERSION, tool: platform().toolName });
     new StreamLines(stream, MAX_REQUEST_BYTES, {
@@ -172,6 +199,7 @@ class Connection {
 
   close(): void {
     this.isOpen = false;
+    for (const { action, parameters } of this.undone.splice(0)) this.actions.undo(action, parameters);
   }
 
   private readonly tell = async (message: ControlAnswer | Greeting): Promise<void> => {
@@ -198,10 +226,19 @@ class Connection {
     }
     waiting.add(request.id);
     try {
-      return await this.perform(request, this.tell);
+      const result = await this.actions.perform(request, this.tell);
+      this.noteUndo(request, result);
+      return result;
     } finally {
       waiting.delete(request.id);
     }
+  }
+
+  private noteUndo({ action }: ControlRequest, result: unknown): void {
+    const row = CONTROL_ACTIONS[action];
+    if (!('undo' in row)) return;
+    if (this.isOpen) this.undone.push({ action: row.undo, parameters: result });
+    else this.actions.undo(row.undo, result);
   }
 }
 

@@ -21,15 +21,18 @@ export class GdbServer {
   private stub: GdbStub | undefined;
   private readonly streams = new Set<ByteStream>();
 
-  private constructor(target: DebugTarget) {
+  private readonly changed: () => void;
+
+  private constructor(target: DebugTarget, changed: () => void) {
     this.target = target;
+    this.changed = changed;
   }
 
-  /** Throws GodwitError when the address cannot be had. */
-  static async listen(address: GdbAddress, target: DebugTarget): Promise<GdbServer> {
+  /** `changed`: a debugger has come, or is gone. Throws GodwitError when the address cannot be had. */
+  static async listen(address: GdbAddress, target: DebugTarget, changed: () => void = () => {}): Promise<GdbServer> {
     const { streams } = platform();
     if (!streams) throw new GodwitError('unsupported', 'Debuggers cannot connect to machines on this host.');
-    const server = new GdbServer(target);
+    const server = new GdbServer(target, changed);
     const where: StreamAddress =
       typeof address === 'string' ? { kind: 'unix', path: address } : { kind: 'tcp', host: LOOPBACK, port: address };
     server.listener = await streams.listen(where, (stream) => server.accept(stream));
@@ -56,7 +59,9 @@ export class GdbServer {
     stream.onClose(() => {
       this.streams.delete(stream);
       stub?.disconnect();
-      if (stub && this.stub === stub) this.stub = undefined;
+      if (!stub || this.stub !== stub) return;
+      this.stub = undefined;
+      this.changed();
     });
     stream.onData((bytes) => {
       if (stub) stub.receive(bytes);
@@ -69,8 +74,10 @@ export class GdbServer {
   }
 
   private serve(stream: ByteStream): GdbStub {
-    this.stub = new GdbStub({ target: this.target, send: sender(stream), close: () => stream.end() });
-    return this.stub;
+    const stub = new GdbStub({ target: this.target, send: sender(stream), close: () => stream.end() });
+    this.stub = stub;
+    this.changed();
+    return stub;
   }
 
   get connected(): boolean {

@@ -1,6 +1,7 @@
 import type { DiskConfiguration, MachineConfiguration } from '../../api/options.ts';
 import { type FrozenDisk, LiveDisk, type PreparedOverlay } from '../../backend/disk/live/live-disk.ts';
 import { createDisk } from '../../backend/disk/live/open-disk.ts';
+import { sectorsOf } from '../../backend/disk/sectors.ts';
 import { join } from '../../common/paths.ts';
 import type { BlockCompletion } from '../../device/virtio/block/backend.ts';
 import type { VirtioBlock } from '../../device/virtio/block/virtio-block.ts';
@@ -20,27 +21,20 @@ export interface DiskHooks {
   readonly gate?: OutputGate | undefined;
 }
 
-/** What a disk is made of, and what is to be taken away when the machine ends. */
-interface Opened {
-  readonly disks: LiveDisk[];
-  readonly configurations: readonly DiskConfiguration[];
-  readonly temporaryFolder?: string;
-}
-
 /** Disks that do not change any more, as plain data, and what the machine knew them as. */
 export interface DisksToFork {
-  readonly frozen: readonly Pick<FrozenDisk, 'path' | 'format'>[];
+  readonly frozen: readonly Pick<FrozenDisk, 'path' | 'format' | 'sizeBytes'>[];
   readonly configured: readonly DiskConfiguration[];
 }
 
-/** A disk as a checkpoint has it. */
-export type RestoredDisk = DiskConfiguration & { readonly format: 'raw' | 'qcow2' };
+/** A disk as a checkpoint has it. `sizeBytes` is what the machine was told, which sees whole sectors of it. */
+export type RestoredDisk = DiskConfiguration & { readonly format: 'raw' | 'qcow2'; readonly sizeBytes: number };
 
 /** The disks of one machine: open, locked and connected. */
 export class MachineDisks {
   private readonly disks: readonly LiveDisk[];
   private readonly configurations: readonly DiskConfiguration[];
-  private readonly temporaryFolder: string | undefined;
+  private readonly temporary: TemporaryImages | undefined;
   private ports: DiskPort[] = [];
   private hooks: DiskHooks | undefined;
 
@@ -49,61 +43,47 @@ export class MachineDisks {
     const late: { disks?: MachineDisks } = {};
     const reportError = (disk: number) => (error: unknown) => late.disks?.hooks?.failed(disk, error);
     const opened = await openAll(disks, reportError);
-    late.disks = new MachineDisks({ disks: opened, configurations: disks });
+    late.disks = new MachineDisks(opened, disks);
     return late.disks;
   }
 
-  /** Copy-on-write images over frozen disks, in a folder that is gone when they are closed. */
+  /** Shows frozen disks. What the machine writes goes to images over them, which are gone when it ends. */
   static async openOver({ frozen, configured }: DisksToFork): Promise<MachineDisks> {
-    if (frozen.length === 0) return new MachineDisks({ disks: [], configurations: [] });
-    const { files } = platform();
-    const temporaryFolder = await files.makeTemporaryFolder();
-    try {
-      const configurations = await Promise.all(
-        frozen.map(async ({ path, format }, i): Promise<DiskConfiguration> => {
-          const configuration = configured[i]!;
-          if (configuration.readonly) return configuration;
-          const overlay = join(temporaryFolder, `disk${i}.qcow2`);
-          await createDisk(overlay, { backing: { path: files.absolute(path), format }, temporary: true });
-          return { ...configuration, path: overlay, format: 'qcow2' };
-        }),
-      );
-      const opened = await openAll(configurations, () => () => {});
-      return new MachineDisks({ disks: opened, configurations, temporaryFolder });
-    } catch (error) {
-      await files.removeTree(temporaryFolder);
-      throw error;
-    }
+    return await MachineDisks.openTemporary(frozen.map((disk, i) => ({ ...configured[i]!, ...disk })));
   }
 
-  /** Copy-on-write images over the disks of a checkpoint: in `folder`, or in one that is gone when they are closed. */
+  /** The same over the disks of a checkpoint; or with copy-on-write images in `folder`, which stay. */
   static async openRestored(disks: readonly RestoredDisk[], folder: string | undefined): Promise<MachineDisks> {
-    if (disks.length === 0) return new MachineDisks({ disks: [], configurations: [] });
-    const { files } = platform();
-    const temporaryFolder = folder === undefined ? await files.makeTemporaryFolder() : undefined;
-    const at = folder ?? temporaryFolder!;
-    try {
-      if (folder !== undefined) await files.makeFolder(folder);
-      const configurations = await Promise.all(
-        disks.map(async ({ path, format, readonly, serial }, i): Promise<DiskConfiguration> => {
-          if (readonly) return { path, format, readonly, serial };
-          const overlay = join(at, `disk${i}.qcow2`);
-          await createDisk(overlay, { backing: { path, format }, temporary: folder === undefined });
-          return { path: overlay, format: 'qcow2', readonly, serial };
-        }),
-      );
-      const opened = await openAll(configurations, () => () => {});
-      return new MachineDisks({ disks: opened, configurations, ...(temporaryFolder && { temporaryFolder }) });
-    } catch (error) {
-      if (temporaryFolder !== undefined) await files.removeTree(temporaryFolder);
-      throw error;
+    if (disks.length === 0) return new MachineDisks([], []);
+    if (folder === undefined) return await MachineDisks.openTemporary(disks);
+    await platform().files.makeFolder(folder);
+    const configurations: DiskConfiguration[] = [];
+    for (const [i, { path, format, readonly, serial, sizeBytes }] of disks.entries()) {
+      const overlay = join(folder, `disk${i}.qcow2`);
+      if (!readonly) await createDisk(overlay, { sizeBytes: sectorsOf(sizeBytes), backing: { path, format } });
+      configurations.push({ path: readonly ? path : overlay, format: readonly ? format : 'qcow2', readonly, serial });
     }
+    return new MachineDisks(await openAll(configurations, () => () => {}), configurations);
   }
 
-  private constructor({ disks, configurations, temporaryFolder }: Opened) {
+  private static async openTemporary(disks: readonly RestoredDisk[]): Promise<MachineDisks> {
+    const temporary = new TemporaryImages();
+    const open = ({ path, format, readonly, sizeBytes }: RestoredDisk, index: number): Promise<LiveDisk> => {
+      const place = () => temporary.place(index);
+      return LiveDisk.over(path, { format, readonly, sizeBytes: sectorsOf(sizeBytes), place });
+    };
+    const configurations = disks.map(({ path, format, readonly, serial }) => ({ path, format, readonly, serial }));
+    return new MachineDisks(await allOrNone(disks, open), configurations, temporary);
+  }
+
+  private constructor(
+    disks: readonly LiveDisk[],
+    configurations: readonly DiskConfiguration[],
+    temporary?: TemporaryImages,
+  ) {
     this.disks = disks;
     this.configurations = configurations;
-    this.temporaryFolder = temporaryFolder;
+    this.temporary = temporary;
   }
 
   /** To be called once, before anything is asked of the disks. */
@@ -148,7 +128,7 @@ export class MachineDisks {
   /** Images that are gone when the machine ends cannot be kept, so those are copied. */
   prepareForCheckpoint(parents: 'keep' | 'copy'): Promise<PreparedOverlay[]> {
     return this.prepareOverlays((disk) => ({
-      parent: platform().files.isTemporary(this.disks[disk]!.path) ? 'copy' : parents,
+      parent: this.disks[disk]!.isTemporary ? 'copy' : parents,
     }));
   }
 
@@ -173,7 +153,7 @@ export class MachineDisks {
 
   /** Takes away what is gone with the machine, when it and all machines over its disks have closed them. */
   async removeTemporary(): Promise<void> {
-    if (this.temporaryFolder !== undefined) await platform().files.removeTree(this.temporaryFolder);
+    await this.temporary?.remove();
   }
 
   /** Flushes and closes all disks, whatever happens to some of them. Gives the first error. */
@@ -184,16 +164,40 @@ export class MachineDisks {
   }
 }
 
-async function openAll(
+/** Images of machines whose disks are of no use when they have ended: in a folder that is made for the first. */
+class TemporaryImages {
+  private folder: Promise<string> | undefined;
+  private count = 0;
+
+  /** Where a disk's next image can be. */
+  async place(disk: number): Promise<string> {
+    this.folder ??= platform().files.makeTemporaryFolder();
+    const number = this.count++;
+    return join(await this.folder, `disk${disk}-${number}.qcow2`);
+  }
+
+  async remove(): Promise<void> {
+    const folder = await this.folder?.catch(() => undefined);
+    if (folder !== undefined) await platform().files.removeTree(folder);
+  }
+}
+
+function openAll(
   disks: readonly DiskConfiguration[],
   onError: (disk: number) => (error: unknown) => void,
 ): Promise<LiveDisk[]> {
+  return allOrNone(disks, ({ path, readonly, format }, index) =>
+    LiveDisk.open(path, { readonly, onError: onError(index), ...(format && { format }) }),
+  );
+}
+
+async function allOrNone<T>(
+  disks: readonly T[],
+  open: (disk: T, index: number) => Promise<LiveDisk>,
+): Promise<LiveDisk[]> {
   const opened: LiveDisk[] = [];
   try {
-    for (const [index, { path, readonly, format }] of disks.entries()) {
-      const reportError = onError(index);
-      opened.push(await LiveDisk.open(path, { readonly, onError: reportError, ...(format && { format }) }));
-    }
+    for (const [index, disk] of disks.entries()) opened.push(await open(disk, index));
     return opened;
   } catch (error) {
     await Promise.allSettled(opened.map((disk) => disk.close()));

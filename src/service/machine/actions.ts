@@ -35,6 +35,12 @@ export const PERFORM: { readonly [Name in ActionName]: Perform<Name> } = {
     machine.requireLife();
     return machine.debugger.listen(options);
   },
+  'agent-start': (machine, options) => machine.agent.start(options),
+  'agent-write': (machine, { request, bytes, end = false }) => machine.agent.write(request, bytes, end),
+  'agent-read': (machine, { request }) => machine.agent.read(request),
+  'agent-signal': (machine, { request, signal }) => machine.agent.signal(request, signal),
+  'agent-resize': (machine, { request, size }) => machine.agent.resize(request, size),
+  'agent-cancel': (machine, { request }) => machine.agent.cancel(request),
 };
 
 function record(machine: RunningMachine, { path, replace = false, lastMinutes }: RecordOptions): Promise<void> {
@@ -58,9 +64,9 @@ async function fork(machine: RunningMachine, options: MachineActions['fork']['pa
       },
     );
   }
-  const { snapshot, disks, pauseMs } = await checkpoints.freezeForFork();
+  const { snapshot, disks, replies, pauseMs } = await checkpoints.freezeForFork();
   const { state, memory } = snapshot;
-  const request = { state, disks, parent: checkpoints.parentCheckpoint, identity, clock, start };
+  const request = { state, disks, replies, parent: checkpoints.parentCheckpoint, identity, clock, start };
   const number =
     thread === host.thread ? await host.fork(memory, request) : await host.forkElsewhere(thread, memory, request);
   return { thread, machine: number, pauseMs, started: start };

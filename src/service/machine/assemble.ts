@@ -1,4 +1,4 @@
-/** Connects a machine with its disks and with what listens to it. */
+/** Connects a machine with its disks and shared folders, and with what listens to it. */
 import type { MachineConfiguration } from '../../api/options.ts';
 import { toWireError } from '../../api/wire-error.ts';
 import { formatByteSize } from '../../common/byte-size.ts';
@@ -18,16 +18,22 @@ export async function assemble(
   // The machine and what it is connected to need each other: it is set when both are there.
   const late: { machine?: RunningMachine } = {};
   connectDisks(parts, late);
+  connectShares(parts, late);
   try {
     const core = await make({
       ...optionsOf(parts),
       output: (port, bytes) => late.machine?.print(port, bytes),
+      agent: {
+        transmit: (bytes) => late.machine?.hearAgent(bytes),
+        opened: (isOpen) => late.machine?.agentOpened(isOpen),
+      },
     });
     late.machine = new RunningMachine({ ...parts, core });
     return late.machine;
   } catch (error) {
     await parts.disks.close();
     await parts.disks.removeTemporary();
+    await parts.shares.close();
     throw error;
   }
 }
@@ -41,17 +47,29 @@ function connectDisks({ disks, gate }: Omit<MachineParts, 'core'>, late: { reado
   });
 }
 
-function optionsOf({ configuration, disks, host }: Omit<MachineParts, 'core'>) {
-  const { memoryBytes, seed, terminal, translation }: MachineConfiguration = configuration;
+function connectShares(
+  { shares, gate }: Omit<MachineParts, 'core'>,
+  late: { readonly machine?: RunningMachine },
+): void {
+  shares.connect({
+    complete: (share, id, reply) => late.machine?.runner.completeShare(share, id, reply),
+    gate,
+  });
+}
+
+function optionsOf({ configuration, disks, shares, host }: Omit<MachineParts, 'core'>) {
+  const { memoryBytes, seed, terminal, translation, hasAgent = false }: MachineConfiguration = configuration;
   return {
     memoryBytes,
     seed,
     terminal,
+    hasAgent,
     translation,
     compiler: host.compiler,
     collectGarbage: () => platform().collectGarbage(),
     epochNanoseconds: platform().clock.epochNanoseconds(),
     disks: disks.descriptions,
+    shares: shares.descriptions,
     load: () => {
       throw new GodwitError('unsupported', 'A machine that did not start from its images cannot be reset.');
     },

@@ -1,8 +1,11 @@
 import type { ImageSource, MachineConfiguration } from '../../api/options.ts';
 import { GodwitError } from '../../common/errors.ts';
+import type { BootFile } from '../../common/file-pin.ts';
+import { onlyStartsKernel } from '../../machine/boot/firmware-kind.ts';
 import type { Images } from '../../machine/linux.ts';
 import type { FileSource } from '../../platform/files.ts';
 import { platform } from '../../platform/platform.ts';
+import { pinLook } from '../checkpoint/file-pins.ts';
 
 const KINDS = { kernel: 'the kernel', initrd: 'the initrd', bios: 'the firmware' } as const;
 type Kind = keyof typeof KINDS;
@@ -24,6 +27,8 @@ interface Image {
  * ends the machine at its next reset: it would not be the same machine.
  */
 export class MachineFiles {
+  /** Those that have a path, as they were before they were opened. */
+  readonly bootFiles: BootFile[] = [];
   private readonly images: Map<Kind, Image>;
   private readonly bootArguments: string | undefined;
 
@@ -39,7 +44,9 @@ export class MachineFiles {
     try {
       for (const kind of Object.keys(KINDS) as Kind[]) {
         const source = configuration[kind];
-        if (source !== undefined) images.set(kind, await openImage(KINDS[kind], source));
+        if (source === undefined) continue;
+        if (typeof source === 'string') files.bootFiles.push(await bootFileOf(kind, source));
+        images.set(kind, await openImage(KINDS[kind], source));
       }
     } catch (error) {
       files.close();
@@ -62,13 +69,27 @@ export class MachineFiles {
   }
 }
 
+/**
+ * Whether this firmware does nothing without a kernel beside it. A pipe is not asked: it gives what it has only once.
+ * Throws GodwitError for what cannot be read or is no firmware.
+ */
+export async function firmwareNeedsKernel(bios: string, memoryBytes: number): Promise<boolean> {
+  if ((await platform().files.look(bios))?.kind !== 'file') return false;
+  const files = await MachineFiles.open({ bios });
+  try {
+    return onlyStartsKernel(files.read().bios!, memoryBytes);
+  } finally {
+    files.close();
+  }
+}
+
+async function bootFileOf(kind: Kind, path: string): Promise<BootFile> {
+  return { path, use: kind === 'bios' ? 'firmware' : kind, pin: await pinLook(path) };
+}
+
 async function openImage(what: string, source: ImageSource): Promise<Image> {
   if (typeof source !== 'string') return content(source);
-  const { files } = platform();
-  const info = await files.look(source);
-  // A pipe gives what it has only once.
-  if (info && info.kind !== 'file') return content(await files.read(source, { what, pipes: true }));
-  return new FileImage(await files.openSource(source, { what }));
+  return new FileImage(await platform().files.openSource(source, { what }));
 }
 
 function content(bytes: Uint8Array): Image {

@@ -9,10 +9,12 @@ import type { MachineCore } from '../../machine/core.ts';
 import type { PageSource } from '../../memory/page-source.ts';
 import type { LiveRunner } from '../../run/live-runner.ts';
 import type { OutputGate } from '../../run/output-gate.ts';
+import { MachineAgent } from '../agent/machine-agent.ts';
 import { imagesOf } from '../checkpoint/checkpointed-machine.ts';
 import { Checkpointer, type CheckpointPlace } from '../checkpoint/checkpointer.ts';
 import type { MachineDisks } from '../disk/machine-disks.ts';
 import { MachineRecordings } from '../recording/machine-recordings.ts';
+import type { MachineShares } from '../share/machine-shares.ts';
 import type { MachineFiles } from './machine-files.ts';
 import type { MachineLoop } from './machine-loop.ts';
 import type { OutputMeter } from './output-meter.ts';
@@ -24,6 +26,7 @@ export type Send = (message: FromMachine, transfer?: ArrayBuffer[]) => void;
 export interface MachineParts {
   readonly configuration: MachineConfiguration;
   readonly disks: MachineDisks;
+  readonly shares: MachineShares;
   readonly core: MachineCore;
   readonly send: Send;
   readonly host: ThreadMachines;
@@ -39,14 +42,22 @@ export interface MachineParts {
   readonly gate?: OutputGate | undefined;
 }
 
-export function makeCheckpointer({ configuration, disks, core, send, from, parent }: MachineParts): Checkpointer {
+export function makeCheckpointer({
+  configuration,
+  disks,
+  shares,
+  core,
+  send,
+  from,
+  parent,
+}: MachineParts): Checkpointer {
   const last = from && { store: from.store, id: from.id, written: core.ram.watchWrites() };
   const onProgress = (progress: CheckpointProgress) => send({ kind: 'checkpoint-progress', progress });
-  return new Checkpointer(core, disks, configuration, { onProgress, last, parentPlace: parent });
+  return new Checkpointer(core, disks, configuration, { onProgress, last, parentPlace: parent, shares });
 }
 
 export function makeRecordings(
-  { configuration, disks, core, send, files }: MachineParts,
+  { configuration, disks, shares, core, send, files }: MachineParts,
   loop: MachineLoop,
   listen: LiveRunner['listen'],
 ): MachineRecordings {
@@ -58,11 +69,28 @@ export function makeRecordings(
     machine: {
       memoryBytes,
       consolePort,
+      shares: shares.configured.map(({ mount }) => ({ tag: mount })),
       disks: disks.descriptions.map(({ sizeBytes, readonly, serial }) => ({ sizeBytes, readonly, serial })),
     },
     images: () => files?.read() ?? imagesOf(configuration),
     onFailure: (error) => send({ kind: 'recording-error', error: toWireError(error) }),
     hold: (held) => (held ? loop.block(recorder) : loop.release(recorder)),
+  });
+}
+
+/** `send`: to the guest's agent. */
+export function makeAgent(core: MachineCore, send: (bytes: Uint8Array) => void): MachineAgent {
+  return new MachineAgent({
+    get exists() {
+      return core.board.agent !== undefined;
+    },
+    get isOpen() {
+      return core.board.agent?.isOpen ?? false;
+    },
+    get guestNanoseconds() {
+      return core.clock.epochNanoseconds();
+    },
+    send,
   });
 }
 

@@ -8,6 +8,7 @@ import {
   RESTORE_OPTIONS,
 } from '../../api/options.ts';
 import { platform } from '../../platform/platform.ts';
+import { type CopyOptions, type CopyReport, copyIn, copyOut } from '../agent/copy.ts';
 import { prewarmedThread } from '../warm/prewarmed-thread.ts';
 import { ForkGroup } from './fork-group.ts';
 import { FIRST_MACHINE, FIRST_THREAD } from './thread-machines.ts';
@@ -79,6 +80,20 @@ export class Machine extends MachineHandle {
     this.forkGroup = forkGroup;
     this.thread = thread;
     forkGroup.attach(thread, machine, this);
+  }
+
+  /**
+   * Copies a file or a folder into the guest: into the folder `guestPath`, or as `guestPath`, if that is no folder. It
+   * belongs to root there. The guest needs an agent, as for `exec`.
+   * @throws GodwitError 'not-found', 'denied', 'full', 'io' for files; 'state' when no agent answers
+   */
+  async copyIn(hostPath: string, guestPath: string, options: CopyOptions = {}): Promise<CopyReport> {
+    return await copyIn(this.askAgent, hostPath, guestPath, options);
+  }
+
+  /** The other way. What the guest sends is never written outside of `hostPath`. */
+  async copyOut(guestPath: string, hostPath: string, options: CopyOptions = {}): Promise<CopyReport> {
+    return await copyOut(this.askAgent, guestPath, hostPath, options);
   }
 
   /**

@@ -10,6 +10,7 @@ import { platform } from '../../platform/platform.ts';
 import type { OutputGate } from '../../run/output-gate.ts';
 import { openCheckpointed, resetFrom } from '../checkpoint/checkpointed-machine.ts';
 import { MachineDisks } from '../disk/machine-disks.ts';
+import { MachineShares } from '../share/machine-shares.ts';
 import { takeWarmedUp } from '../warm/warm-up.ts';
 import { assemble, makeCore } from './assemble.ts';
 import { ForkOrigin } from './fork-origin.ts';
@@ -28,12 +29,13 @@ export interface ForkSeed extends Pick<ForkRequest, 'state' | 'disks' | 'parent'
 
 /** Opens everything. Throws GodwitError, with nothing left open. */
 export async function openMachine(
-  configuration: MachineConfiguration,
+  options: MachineConfiguration,
   send: Send,
   host: ThreadMachines,
   gate?: OutputGate,
 ): Promise<RunningMachine> {
-  const files = await MachineFiles.open(configuration);
+  const files = await MachineFiles.open(options);
+  const configuration: MachineConfiguration = { ...options, bootFiles: files.bootFiles };
   try {
     let first: Images | undefined = files.read();
     const untilListening = isLinux(first, configuration.memoryBytes);
@@ -42,10 +44,13 @@ export async function openMachine(
       first = undefined;
       return found;
     };
-    const disks = await MachineDisks.open(configuration);
+    const shares = await MachineShares.open(configuration.sharedFolders);
+    const disks = await orClose(shares, MachineDisks.open(configuration));
     const load = bootImages(images);
-    const parts = { configuration, disks, send, host, untilListening, files, gate };
+    const parts = { configuration, disks, shares, send, host, untilListening, files, gate };
     const machine = await assemble(parts, (late) => makeCore({ ...late, load }));
+    machine.beginAnew();
+    shares.begin(machine.core.board.shares);
     host.setOrigin(machine.core.engine, new ForkOrigin({ configuration, load, files }));
     // Tens of megabytes that were read.
     platform().collectGarbage();
@@ -64,7 +69,7 @@ export async function restoreMachine(
   host: ThreadMachines,
   gate?: OutputGate,
 ): Promise<RunningMachine> {
-  const { configuration, disks, opened, store } = await openCheckpointed(request);
+  const { configuration, disks, shares, replies, opened, store } = await openCheckpointed(request);
   const { state, meta } = opened;
   const warmedUp = takeWarmedUp(opened, configuration);
   if (warmedUp) opened.pages.close();
@@ -77,10 +82,14 @@ export async function restoreMachine(
     });
   try {
     const from = { store, id: meta.id, pages };
-    const machine = await assemble({ configuration, disks, send, host, untilListening: false, from, gate }, make);
+    const machine = await assemble(
+      { configuration, disks, shares, send, host, untilListening: false, from, gate },
+      make,
+    );
     const checkpoint = { store, id: meta.id };
     host.setOrigin(machine.core.engine, new ForkOrigin({ configuration, load, checkpoint, pages }));
     machine.disks.resubmit(machine.core.board.disks);
+    shares.begin(machine.core.board.shares, replies);
     machine.continueAs(request);
     return machine;
   } catch (error) {
@@ -95,17 +104,31 @@ export async function forkMachine(
   send: Send,
   host: ThreadMachines,
 ): Promise<RunningMachine> {
-  const opened = await MachineDisks.openOver(disks);
   const { configuration, load } = origin;
-  const parts = { configuration, disks: opened, send, host, untilListening: false, parent };
+  const shares = await MachineShares.open(configuration.sharedFolders);
+  const opened = await orClose(shares, MachineDisks.openOver(disks));
+  const parts = { configuration, disks: opened, shares, send, host, untilListening: false, parent };
   return await assemble(parts, (late) => MachineCore.adopt(engine, { ...late, load }, { state, memory }));
 }
 
+type BeginRequest = Pick<ForkRequest, 'identity' | 'clock' | 'start' | 'replies'>;
+
 /** After `forkMachine`, when it has its number. */
-export function beginFork(machine: RunningMachine, request: Pick<ForkRequest, 'identity' | 'clock' | 'start'>): void {
+export function beginFork(machine: RunningMachine, request: BeginRequest): void {
   machine.continueAs(request);
   machine.disks.resubmit(machine.core.board.disks);
+  machine.shares.begin(machine.core.board.shares, request.replies);
   if (request.start) machine.start();
+}
+
+/** What is opened after the shared folders; they are closed when it fails. */
+async function orClose<T>(shares: MachineShares, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    await shares.close();
+    throw error;
+  }
 }
 
 /** Whether the first program that runs is Linux, whose driver clears the UART when it opens it. */

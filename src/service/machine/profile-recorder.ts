@@ -22,6 +22,7 @@ const KERNEL_REACH_BYTES = 128 * 1024 ** 2;
 
 /** Profiles a machine from now to its end, and writes the file then. */
 export class ProfileRecorder {
+  private readonly path: string;
   private readonly file: AppendFile;
   private readonly core: MachineCore;
   private readonly files: MachineFiles;
@@ -29,11 +30,13 @@ export class ProfileRecorder {
   private readonly sampler: Sampler;
 
   private constructor(parts: {
+    path: string;
     file: AppendFile;
     core: MachineCore;
     files: MachineFiles;
     given: readonly GuestSymbol[];
   }) {
+    this.path = parts.path;
     this.file = parts.file;
     this.core = parts.core;
     this.files = parts.files;
@@ -50,17 +53,26 @@ export class ProfileRecorder {
     const given: GuestSymbol[] = [];
     for (const { path: source, bias } of symbols) given.push(...(await readSymbols(source, bias)));
     const file = await platform().files.openAppend(path, { replace: true, isShared: true, what: 'the profile' });
-    return new ProfileRecorder({ file, core, files, given });
+    return new ProfileRecorder({ path, file, core, files, given });
   }
 
-  /** Writes the profile, before the machine's memory is given back. Throws GodwitError. */
+  /** Writes the profile, before the machine's memory is given back. Throws GodwitError, with no file left. */
   async finish(): Promise<void> {
     this.sampler.stop();
     try {
       await this.file.append(new TextEncoder().encode(JSON.stringify(this.profile())));
+    } catch (error) {
+      await this.remove();
+      throw error;
     } finally {
       await this.file.close();
     }
+  }
+
+  /** A part of a profile is of no use. */
+  private async remove(): Promise<void> {
+    const { files } = platform();
+    if ((await files.look(this.path))?.kind === 'file') await files.removeFile(this.path);
   }
 
   private profile(): object {
@@ -71,7 +83,7 @@ export class ProfileRecorder {
 }
 
 async function readSymbols(path: string, bias: bigint): Promise<GuestSymbol[]> {
-  const file = await platform().files.read(path, { what: 'the symbols', pipes: true });
+  const file = await platform().files.read(path, { what: 'the symbols' });
   if (isElf(file)) return readElfSymbols(file, bias);
   return readSystemMap(new TextDecoder('latin1').decode(file)).map(({ name, address }) => ({
     name,

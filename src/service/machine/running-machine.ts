@@ -11,15 +11,24 @@ import { platform } from '../../platform/platform.ts';
 import { freshIdentityEvents } from '../../run/identity.ts';
 import { LiveRunner } from '../../run/live-runner.ts';
 import { OPEN_GATE, type OutputGate } from '../../run/output-gate.ts';
+import type { MachineAgent } from '../agent/machine-agent.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { MachineDebugger } from '../debug/machine-debugger.ts';
 import type { MachineDisks } from '../disk/machine-disks.ts';
 import type { MachineRecordings } from '../recording/machine-recordings.ts';
+import type { MachineShares } from '../share/machine-shares.ts';
 import { InputQueue } from './input-queue.ts';
 import { endOf } from './machine-end.ts';
 import type { MachineFiles } from './machine-files.ts';
 import { MachineLoop } from './machine-loop.ts';
-import { type MachineParts, makeCheckpointer, makeRecordings, makeTrace, type Send } from './machine-parts.ts';
+import {
+  type MachineParts,
+  makeAgent,
+  makeCheckpointer,
+  makeRecordings,
+  makeTrace,
+  type Send,
+} from './machine-parts.ts';
 import { OutputMeter } from './output-meter.ts';
 import { Prefetch } from './prefetch.ts';
 import { ProfileRecorder } from './profile-recorder.ts';
@@ -35,10 +44,12 @@ export class RunningMachine {
   readonly core: MachineCore;
   readonly runner: LiveRunner;
   readonly disks: MachineDisks;
+  readonly shares: MachineShares;
   readonly checkpoints: Checkpointer;
   readonly recordings: MachineRecordings;
   readonly debugger: MachineDebugger;
   readonly output: OutputMeter;
+  readonly agent: MachineAgent;
   readonly send: Send;
   private readonly consolePort: ConsolePort;
   private readonly gate: OutputGate;
@@ -54,17 +65,23 @@ export class RunningMachine {
   private ending = false;
 
   constructor(parts: MachineParts) {
-    const { configuration, core, disks, host, send, from, untilListening } = parts;
+    const { configuration, core, disks, shares, host, send, from, untilListening } = parts;
     host.addMachine(this);
     this.send = send;
     this.host = host;
     this.disks = disks;
+    this.shares = shares;
     this.core = core;
     this.gate = parts.gate ?? OPEN_GATE;
     const loop = new MachineLoop(() => this.afterRound());
     this.recordings = makeRecordings(parts, loop, (listener) => this.runner.listen(listener));
-    this.runner = new LiveRunner(core, platform().clock, loop);
+    const { endsAtReset = false } = configuration;
+    this.runner = new LiveRunner(core, platform().clock, loop, {
+      endsAtReset,
+      onWallSet: (wallNanoseconds) => this.agent.setClock(wallNanoseconds),
+    });
     this.debugger = new MachineDebugger({
+      changed: (state) => send({ kind: 'debugger', state }),
       core,
       runner: this.runner,
       kill: () => this.stop(),
@@ -74,6 +91,7 @@ export class RunningMachine {
     const port = configuration.consolePort;
     this.consolePort = port;
     this.input = new InputQueue({ core, port, untilListening, handOver: (bytes) => this.runner.input(port, bytes) });
+    this.agent = makeAgent(core, (bytes) => this.runner.input('agent', bytes));
     this.checkpoints = makeCheckpointer(parts);
     this.prefetch = new Prefetch(core.ram, from?.pages.hotPages ?? []);
     this.trace = makeTrace(parts, this.output);
@@ -90,8 +108,9 @@ export class RunningMachine {
 
   /** Before it executes, when it goes on from a state that other machines may go on from, too. */
   continueAs({ identity, clock }: Required<ContinueOptions>): void {
-    if (clock === 'follow') this.runner.followWall();
+    this.runner.followWall(clock);
     if (identity === 'same') return;
+    this.agent.begin();
     this.takesFreshIdentity = true;
     for (const event of freshIdentityEvents()) this.runner.enqueue(event);
   }
@@ -113,6 +132,16 @@ export class RunningMachine {
     });
   }
 
+  /** The guest's agent said something. */
+  hearAgent(view: Uint8Array): void {
+    const bytes = new Uint8Array(view);
+    this.gate.release(bytes.length, () => this.agent.receive(bytes));
+  }
+
+  agentOpened(isOpen: boolean): void {
+    this.gate.release(0, () => this.agent.opened(isOpen));
+  }
+
   private afterRound(): void {
     // A guest that works brings in what it needs itself.
     if (this.core.waiting) this.prefetch.step();
@@ -126,6 +155,11 @@ export class RunningMachine {
       this.input.push(bytes, resolve);
       this.input.flow();
     });
+  }
+
+  /** It is new: its clocks are the wall's from the beginning. */
+  beginAnew(): void {
+    this.runner.followWall('follow');
   }
 
   start(): void {
@@ -174,6 +208,7 @@ export class RunningMachine {
     await this.recordings.close(finish);
     const unwritten = await this.profile?.finish().catch((error: unknown) => error);
     await this.checkpoints.close();
+    await this.shares.close();
     const error = await this.disks.close();
     this.core.dispose();
     // Forks use images of the machine that they come from, also when it has ended.

@@ -20,6 +20,7 @@ import type { RemotePort } from '../../platform/threads.ts';
 import type { PlainData } from '../../state/plain-data.ts';
 import type { CheckpointPlace } from '../checkpoint/checkpointer.ts';
 import type { DisksToFork } from '../disk/machine-disks.ts';
+import type { RepliesOnTheirWay } from '../share/machine-shares.ts';
 
 /** A message, and whose it is. */
 export interface Envelope<Message> {
@@ -75,6 +76,8 @@ export interface ForkRequest extends Required<ContinueOptions> {
   readonly memory: HandedSnapshot;
   readonly state: PlainData;
   readonly disks: DisksToFork;
+  /** Answers of shared folders that the machine had not got yet. */
+  readonly replies: RepliesOnTheirWay;
   readonly parent: CheckpointPlace | undefined;
   readonly start: boolean;
 }

@@ -115,7 +115,7 @@ async function untilBegun(
 }
 
 /** Who writes a recording has it locked. */
-async function isBeingWritten(path: string): Promise<boolean> {
+export async function isBeingWritten(path: string): Promise<boolean> {
   try {
     const lock = await platform().files.lock(path, 'shared');
     await lock.release();

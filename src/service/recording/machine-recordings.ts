@@ -26,6 +26,8 @@ export interface MachineRecordingsParts {
   readonly hold: (held: boolean) => void;
 }
 
+const GOES_ON = 'The machine goes on.';
+
 interface FileSegment extends Segment {
   readonly path: string;
 }
@@ -47,6 +49,8 @@ export class MachineRecordings {
   private readonly parts: MachineRecordingsParts;
   private readonly running = new Map<string, Running>();
   private flight: Flight | undefined;
+  /** Those that failed, as long as files of theirs are taken away. */
+  private readonly failed: { recorder?: Recorder }[] = [];
   private closed = false;
 
   constructor(parts: MachineRecordingsParts) {
@@ -82,7 +86,8 @@ export class MachineRecordings {
 
   private makeRecorder(sink: RecordingFile, gone: () => void): Recorder {
     const { core, machine, images, onFailure, hold } = this.parts;
-    return new Recorder({
+    const late: { recorder?: Recorder } = {};
+    late.recorder = new Recorder({
       core,
       machine,
       images: () => unlessGone(images),
@@ -92,15 +97,19 @@ export class MachineRecordings {
       onCongestion: hold,
       onFailure: (error) => {
         gone();
-        onFailure(error);
+        this.failed.push(late);
+        onFailure(this.closed ? error : whileItGoesOn(error));
       },
       onEnd: () => {
         gone();
         onFailure(
-          new GodwitError('state', `The recording ${sink.path} ends here: what the guest boots from is not known.`),
+          whileItGoesOn(
+            new GodwitError('state', `The recording ${sink.path} ends here: what the guest boots from is not known.`),
+          ),
         );
       },
     });
+    return late.recorder;
   }
 
   /**
@@ -192,6 +201,7 @@ export class MachineRecordings {
     const recorders = [...this.running.values()];
     this.running.clear();
     await Promise.all(recorders.map(({ recorder }) => recorder.stop(reason)));
+    await Promise.all(this.failed.map(({ recorder }) => recorder?.stop()));
     try {
       if (this.flight) await this.stopFlight(this.flight, reason);
     } catch (error) {
@@ -199,6 +209,10 @@ export class MachineRecordings {
       this.parts.onFailure(error);
     }
   }
+}
+
+function whileItGoesOn({ code, message, hint, cause }: GodwitError): GodwitError {
+  return new GodwitError(code, message, { hint: hint === undefined ? GOES_ON : `${GOES_ON} ${hint}`, cause });
 }
 
 function pathsOf({ recorder }: Flight): string[] {

@@ -3,6 +3,7 @@ import { text } from '../../common/schema.ts';
 import { platform } from '../../platform/platform.ts';
 import { Recording } from '../../recording/recording.ts';
 import { joinFlight, segmentPaths } from './flight-files.ts';
+import { isBeingWritten } from './followed-recording.ts';
 
 /**
  * Opens a recording for replays; of the folder that a flight recorder left behind, all of it. The file is the
@@ -14,7 +15,18 @@ export async function openRecording(path: string): Promise<Recording> {
   const absolute = files.absolute(text().parse(path, 'path'));
   const found = await files.look(absolute);
   if (found?.kind === 'folder') return await openFlight(absolute);
-  return Recording.open(await files.openSource(path), codec);
+  return await marked(Recording.open(await files.openSource(path), codec), absolute);
+}
+
+/** One that is still being made has no end yet, which is no damage. */
+async function marked(recording: Recording, path: string): Promise<Recording> {
+  try {
+    if (recording.state === 'broken-off' && (await isBeingWritten(path))) recording.markUnfinished();
+    return recording;
+  } catch (error) {
+    recording.close();
+    throw error;
+  }
 }
 
 async function openFlight(path: string): Promise<Recording> {
@@ -26,7 +38,7 @@ async function openFlight(path: string): Promise<Recording> {
     const joined = `${folder}/joined.recording`;
     await joinFlight(parts, joined);
     // It stays readable without its name.
-    return Recording.open(await files.openSource(joined), codec);
+    return await marked(Recording.open(await files.openSource(joined), codec), parts.at(-1)!);
   } finally {
     await files.removeTree(folder);
   }

@@ -67,9 +67,9 @@ export class RecordingFile implements RecordingSink {
   /** It is of no use. */
   async remove(): Promise<void> {
     await this.abandon();
-    await platform()
-      .files.removeFile(this.path)
-      .catch(() => {});
+    const { files } = platform();
+    const found = await files.look(this.path).catch(() => undefined);
+    if (found?.kind === 'file') await files.removeFile(this.path).catch(() => {});
   }
 }
 

@@ -8,6 +8,7 @@ import type { LiveListener } from '../../run/listeners.ts';
 import { LiveRunner } from '../../run/live-runner.ts';
 import { InputQueue } from '../machine/input-queue.ts';
 import { MachineLoop } from '../machine/machine-loop.ts';
+import { makeAgent } from '../machine/machine-parts.ts';
 import type { ReplayDisks } from './replay-disks.ts';
 
 export interface LiveFromReplayParts extends ContinueOptions {
@@ -27,7 +28,10 @@ export class LiveFromReplay {
     const { core, consolePort } = parts;
     this.parts = parts;
     const loop = new MachineLoop(() => this.input.flow());
-    this.runner = new LiveRunner(core, platform().clock, loop);
+    const agent = makeAgent(core, (bytes) => this.runner.input('agent', bytes));
+    this.runner = new LiveRunner(core, platform().clock, loop, {
+      onWallSet: (wallNanoseconds) => agent.setClock(wallNanoseconds),
+    });
     this.input = new InputQueue({
       core,
       port: consolePort,
@@ -54,7 +58,7 @@ export class LiveFromReplay {
   /** Resolves when the guest has ended, or `stop` was called (then with undefined). */
   async run(): Promise<Finish | undefined> {
     const { disks, identity = 'fresh', clock = 'follow' } = this.parts;
-    if (clock === 'follow') this.runner.followWall();
+    this.runner.followWall(clock);
     if (identity === 'fresh') for (const event of freshIdentityEvents()) this.runner.enqueue(event);
     await disks?.goLive(this.runner);
     return await this.runner.run();

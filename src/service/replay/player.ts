@@ -67,6 +67,8 @@ const PARTS: Schema<PlayerParts> = object({
 const SPEED = number(Number.MIN_VALUE, Number.POSITIVE_INFINITY);
 
 const TICKS_PER_MS = TIMEBASE_HZ / 1000;
+/** Times are told to people with so much less than they have: what is told of the end is the end. */
+const TOLD_TICKS = BigInt(TICKS_PER_MS);
 const SLICE_MS = 5;
 const FIRST_SLICE = 50_000;
 /** Slices while looking for a time or a text: no guest prints much in that. */
@@ -94,6 +96,7 @@ export class Player {
   private paused = false;
   private interrupted = false;
   private wake: (() => void) | undefined;
+  private textFrom = 0n;
   /** Guest time `ticks` is shown at `ms` of the host. */
   private origin = { ms: 0, ticks: 0 };
 
@@ -234,19 +237,36 @@ export class Player {
     return core.ticks >= due || core.waiting;
   }
 
-  /** Goes to a place as quickly as can be; what is printed on the way is shown. False: it is not in the recording. */
-  async seek(place: Seek): Promise<boolean> {
+  /** Whether the guest has ended here: there is nothing that could go on. */
+  get guestHasEnded(): boolean {
+    return this.replayer.guestHasEnded;
+  }
+
+  /** The text that was sought last was shown after this branch count. */
+  get textAfterBranches(): bigint {
+    return this.textFrom;
+  }
+
+  /**
+   * Goes to a place as quickly as can be; what is printed on the way is shown. False: it is not in the recording.
+   * `widthBranches`: a text is found that exactly, when it is to be more exact than quick.
+   */
+  async seek(place: Seek, widthBranches?: number): Promise<boolean> {
     SEEK.parse(place, 'place');
     this.interrupted = false;
     if (place.kind === 'text' && place.again) this.shown.clear();
-    if (this.isBeyondEnd(place)) return false;
+    if (this.isOutside(place)) return false;
     const until = place.kind === 'time' ? this.ticksAt(place.seconds) : undefined;
+    const { core } = this.replayer;
     while (!this.interrupted) {
       if (this.isAt(place, until)) return true;
-      const stop = await this.slice(until, place.kind === 'branch' ? place.branches : undefined);
-      if (stop.kind === 'end') return this.isAt(place, until);
+      this.textFrom = core.current.branches;
+      if (widthBranches !== undefined) this.sliceBranches = widthBranches;
+      const stop = await this.slice(until, until === undefined ? branchesOf(place) : core.branchesAt(until));
+      // Of what lies before the end nothing is left.
+      if (stop.kind === 'end') return place.kind !== 'text' || this.isAt(place, until);
       if (stop.kind === 'starved') await this.awaitMore();
-      else if (until !== undefined && this.replayer.core.waiting) return true;
+      else if (until !== undefined && core.waiting) return true;
     }
     return false;
   }
@@ -259,10 +279,12 @@ export class Player {
   }
 
   /** Known without going there. What a recording that grows will hold, nobody knows. */
-  private isBeyondEnd(place: Seek): boolean {
-    if (this.parts.recording.isGrowing) return false;
-    if (place.kind === 'time') return this.ticksAt(place.seconds) > this.parts.recording.endTicks;
-    return place.kind === 'branch' && place.branches > this.parts.recording.endPoint.branches;
+  private isOutside(place: Seek): boolean {
+    const { start, isGrowing, endTicks, endPoint } = this.parts.recording;
+    if (place.kind === 'branch' && place.branches < start.point.branches) return true;
+    if (isGrowing) return false;
+    if (place.kind === 'time') return this.ticksAt(place.seconds) >= endTicks + TOLD_TICKS;
+    return place.kind === 'branch' && place.branches > endPoint.branches;
   }
 
   /** The place is behind, and this player goes forth only: another is to begin at the beginning. */
@@ -313,6 +335,10 @@ export class Player {
     });
     await (ms === undefined ? woken : Promise.race([platform().timers.sleep(ms), woken]));
   }
+}
+
+function branchesOf(place: Seek): bigint | undefined {
+  return place.kind === 'branch' ? place.branches : undefined;
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {

@@ -44,13 +44,17 @@ export async function openTimeline(parts: TimelineParts): Promise<Timeline> {
     core,
     events: recording.log,
     endBranches: () => endOf(recording),
+    endPoint: () => (ranOut(recording) ? undefined : recording.endPoint),
     endsAtReset: () => recording.images === undefined,
   };
   return new Timeline(history, { output: rewindable });
 }
 
 /** The last thing that a guest does which ends by itself comes behind its last counted transfer. */
-function endOf({ end, endPoint }: Recording): bigint {
-  const ranOut = end !== undefined && end.reason !== 'stopped';
-  return endPoint.branches + (ranOut ? 1n : 0n);
+function endOf(recording: Recording): bigint {
+  return recording.endPoint.branches + (ranOut(recording) ? 1n : 0n);
+}
+
+function ranOut({ end }: Recording): boolean {
+  return end !== undefined && end.reason !== 'stopped';
 }

@@ -5,6 +5,7 @@ import type { MachineDescription } from '../checkpoint/checkpointed-machine.ts';
 import { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { MachineDisks } from '../disk/machine-disks.ts';
 import type { ReplayDisks } from './replay-disks.ts';
+import { refuseShares } from './replay-shares.ts';
 
 /** The machine's own size of its terminal is part of its state. */
 const TERMINAL = { columns: 80, rows: 24 };
@@ -29,8 +30,8 @@ export class ReplayCheckpointer {
 
   /** Resolves when it is on stable storage. Each is a child of the one before. Throws GodwitError. */
   async keep(options: Pick<CheckpointOptions, 'name' | 'store'>): Promise<CheckpointReport> {
-    await this.disks?.settle();
     const checkpoints = await this.checkpoints;
+    await this.disks?.settle();
     return await checkpoints.create({ ...options, disks: 'copy' });
   }
 
@@ -42,9 +43,10 @@ export class ReplayCheckpointer {
 
 async function checkpointerOf(
   core: MachineCore,
-  { start, images }: Recording,
+  { start, images, source }: Recording,
   replayDisks: ReplayDisks | undefined,
 ): Promise<Checkpointer> {
+  refuseShares(start, `a checkpoint of a replay of ${source.name}`);
   const disks = replayDisks?.machineDisks ?? (await MachineDisks.openRestored([], undefined));
   const description: MachineDescription = {
     ...images,

@@ -1,5 +1,5 @@
 import type { DiskOptions } from '../../api/options.ts';
-import { openDisk } from '../../backend/disk/live/open-disk.ts';
+import { machineSizeOf, openDisk, wholeSectors } from '../../backend/disk/live/open-disk.ts';
 import { GodwitError } from '../../common/errors.ts';
 import type { BlockBackend } from '../../device/virtio/block/backend.ts';
 import type { MachineCore } from '../../machine/core.ts';
@@ -102,15 +102,21 @@ export class ReplayDisks {
 async function inspect(image: DiskOptions, recorded: RecordedDisk): Promise<RestoredDisk> {
   const { format } = image;
   const disk = await openDisk(image.path, { readonly: true, ...(format === undefined ? {} : { format }) });
-  const { sizeBytes } = disk;
+  const sizeBytes = machineSizeOf(disk);
   const found = disk.format === 'raw' ? 'raw' : 'qcow2';
   await disk.close();
-  if (sizeBytes !== recorded.sizeBytes) {
+  if (wholeSectors(recorded.sizeBytes) !== wholeSectors(sizeBytes)) {
     throw new GodwitError(
       'usage',
       `${image.path} has ${sizeBytes} bytes, but the recorded machine's disk ${recorded.sizeBytes}.`,
     );
   }
   const { readonly, serial } = recorded;
-  return { path: platform().files.absolute(image.path), format: found, readonly, serial };
+  return {
+    path: platform().files.absolute(image.path),
+    format: found,
+    sizeBytes: recorded.sizeBytes,
+    readonly,
+    serial,
+  };
 }

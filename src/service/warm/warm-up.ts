@@ -1,8 +1,9 @@
 import type { MachineConfiguration, RestoreConfiguration } from '../../api/options.ts';
 import { createDisk } from '../../backend/disk/live/open-disk.ts';
+import type { ShareBackend } from '../../device/virtio/9p/backend.ts';
 import type { BlockBackend } from '../../device/virtio/block/backend.ts';
 import { MachineCore } from '../../machine/core.ts';
-import type { CoreOptions, ForkOptions } from '../../machine/core-options.ts';
+import { type CoreOptions, type ForkOptions, forkOptionsOf } from '../../machine/core-options.ts';
 import { MACHINE_INTERPRETER, provideInterpreter } from '../../machine/interpreter-module.ts';
 import { MEMORY_LIMIT_BYTES } from '../../memory/arena.ts';
 import type { PageSource } from '../../memory/page-source.ts';
@@ -30,6 +31,7 @@ const SMALL_DISK_BYTES = 1024 ** 2;
 /** Less than a millisecond. */
 const STEP_PAGES = 64;
 const NEVER_ANSWERS: BlockBackend = { submit: () => {}, fence: () => {} };
+const NEVER_REPLIES: ShareBackend = { submit: () => {}, delivered: () => {}, fence: () => {} };
 const RETURN_KEY = Uint8Array.of(13);
 
 /** Whether somebody wants the thread for a machine now. */
@@ -89,9 +91,9 @@ export function forgetWarmedUp(): void {
   waiting = undefined;
 }
 
-function makeCore({ core, compiler }: Restored, { disks, output, load, compiler: real }: CoreOptions): MachineCore {
-  if (real) compiler.attach(real);
-  const machine = forkOf(core, { load, ...(disks && { disks }), ...(output && { output }) });
+function makeCore({ core, compiler }: Restored, options: CoreOptions): MachineCore {
+  if (options.compiler) compiler.attach(options.compiler);
+  const machine = forkOf(core, forkOptionsOf(options));
   core.dispose();
   return machine;
 }
@@ -119,6 +121,7 @@ async function restore({ checkpoint, store: folder, translation }: RestoreConfig
         disks: meta.disks.map(({ sizeBytes, readonly }) => {
           return { sizeBytes, readonly, serial: '', backend: NEVER_ANSWERS };
         }),
+        shares: (configuration.sharedFolders ?? []).map(({ mount }) => ({ tag: mount, backend: NEVER_REPLIES })),
         compiler,
         collectGarbage: platform().collectGarbage,
         load: () => {},
@@ -175,7 +178,7 @@ async function runForAMoment(core: MachineCore, isWanted: IsWanted): Promise<voi
     wake: () => {},
   };
   const runner = new LiveRunner(core, clock, loop);
-  runner.followWall();
+  runner.followWall('follow');
   for (const event of freshIdentityEvents()) runner.enqueue(event);
   runner.input('uart', RETURN_KEY);
   await runner.run();
@@ -188,7 +191,8 @@ async function openOverlaidDisk(): Promise<void> {
   try {
     const path = `${folder}/disk.qcow2`;
     await createDisk(path, { sizeBytes: SMALL_DISK_BYTES, temporary: true });
-    const disks = await MachineDisks.openRestored([{ path, format: 'qcow2', readonly: false, serial: '' }], undefined);
+    const disk = { path, format: 'qcow2', sizeBytes: SMALL_DISK_BYTES, readonly: false, serial: '' } as const;
+    const disks = await MachineDisks.openRestored([disk], undefined);
     await disks.close();
     await disks.removeTemporary();
   } finally {

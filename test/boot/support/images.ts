@@ -4,15 +4,17 @@ export interface SegmentSpec {
   bytes: Uint8Array;
   memoryBytes?: bigint;
   virtualAddress?: bigint;
+  /** PF_X, PF_W, PF_R; default all. */
+  flags?: number;
 }
 
-/** An ELF64 executable for RISC-V: headers, then the segments' bytes. */
-export function elfFile(entry: bigint, segments: readonly SegmentSpec[]): Uint8Array {
+/** An ELF64 executable for RISC-V, or another type of file: headers, then the segments' bytes. */
+export function elfFile(entry: bigint, segments: readonly SegmentSpec[], type = 2): Uint8Array {
   const headersEnd = 64 + 56 * segments.length;
   const file = new Uint8Array(segments.reduce((sum, { bytes }) => sum + bytes.length, headersEnd));
   const view = new DataView(file.buffer);
   file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 2, true);
+  view.setUint16(16, type, true);
   view.setUint16(18, 243, true);
   view.setUint32(20, 1, true);
   view.setBigUint64(24, entry, true);
@@ -21,10 +23,10 @@ export function elfFile(entry: bigint, segments: readonly SegmentSpec[]): Uint8A
   view.setUint16(54, 56, true);
   view.setUint16(56, segments.length, true);
   let offset = headersEnd;
-  segments.forEach(({ address, bytes, memoryBytes, virtualAddress }, index) => {
+  segments.forEach(({ address, bytes, memoryBytes, virtualAddress, flags = 7 }, index) => {
     const at = 64 + 56 * index;
     view.setUint32(at, 1, true);
-    view.setUint32(at + 4, 7, true);
+    view.setUint32(at + 4, flags, true);
     view.setBigUint64(at + 8, BigInt(offset), true);
     view.setBigUint64(at + 16, virtualAddress ?? address, true);
     view.setBigUint64(at + 24, address, true);

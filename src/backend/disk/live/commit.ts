@@ -4,7 +4,17 @@ import type { Cancellation } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { dirname } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
-import { BorrowedDisk, CommittingDisk, createQcow2, type DiskFormat, type Qcow2Disk } from '../index.ts';
+import { extentAt } from '../extent.ts';
+import {
+  BorrowedDisk,
+  CommittingDisk,
+  createQcow2,
+  type Disk,
+  type DiskFormat,
+  type Qcow2Disk,
+  RawDisk,
+} from '../index.ts';
+import { machineSizeOf } from '../sectors.ts';
 import { type OpenImage, openImage } from './image.ts';
 import { giveNameBack, tidyUp } from './overlay.ts';
 
@@ -12,7 +22,7 @@ export interface CommitDiskOptions {
   /** What must lie under it, an image that a checkpoint kept. The caller knows that nobody needs it any more. */
   readonly keptParent?: string;
   readonly signal?: Cancellation;
-  readonly onProgress?: (doneBytes: number) => void;
+  readonly onProgress?: (doneBytes: number, copiedBytes: number) => void;
 }
 
 export interface CommittedDisk {
@@ -32,9 +42,10 @@ export async function commitDisk(path: string, options: CommitDiskOptions = {}):
   const { image, parent } = await openBoth(path, options.keptParent);
   if (!parent) return { path: await loneDisk(path, image), isDiskAgain: true };
   try {
-    await new CommittingDisk(image.disk, parent.disk).commit(options);
-    if (parent.disk.format === 'qcow2') await parent.disk.settle();
-    else await parent.disk.flush();
+    const into = await largeEnough(parent, image);
+    await new CommittingDisk(image.disk, into).commit(options);
+    if (into.format === 'qcow2') await into.settle();
+    else await into.flush();
     const imagePath = image.file.realPath;
     const parentPath = parent.file.realPath;
     // The names that `putOverlay` gives.
@@ -71,6 +82,32 @@ async function openBoth(
     await parent?.disk.close();
     throw error;
   }
+}
+
+/** A raw file grows to the size of the image over it. Of others only what they have room for can be brought back. */
+async function largeEnough({ disk, file }: OpenImage, image: OpenImage): Promise<OpenImage['disk']> {
+  const { sizeBytes } = image.disk;
+  if (machineSizeOf(disk) >= sizeBytes) return disk;
+  if (disk.format === 'raw') {
+    await file.truncate(sizeBytes);
+    return await RawDisk.open(file);
+  }
+  if (await holdsData(image.disk, disk.sizeBytes)) {
+    throw new GodwitError('unsupported', `${file.name} is too small for what ${image.file.name} holds.`, {
+      hint: `Give it as many bytes: qemu-img resize ${file.name} ${sizeBytes}.`,
+    });
+  }
+  return disk;
+}
+
+/** Whether an image has anything from `offset` on. */
+async function holdsData(disk: Disk, offset: number): Promise<boolean> {
+  for (let at = offset; at < disk.sizeBytes; ) {
+    const { kind, lengthBytes } = await extentAt(disk, at, disk.sizeBytes - at, 0);
+    if (kind === 'data') return true;
+    at += lengthBytes;
+  }
+  return false;
 }
 
 /** Nothing lies under it. That is well where an overlay was about to be put over it when its process was killed. */

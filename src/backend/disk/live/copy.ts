@@ -2,6 +2,7 @@ import type { Cancellation } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, type CopyOptions, copyDisk, createQcow2, Qcow2Disk } from '../index.ts';
+import { machineSizeOf } from '../sectors.ts';
 import { type ImageName, type OpenImage, openImage } from './image.ts';
 
 export interface CopyImageOptions {
@@ -11,8 +12,8 @@ export interface CopyImageOptions {
    */
   readonly flatten?: boolean;
   readonly signal?: Cancellation;
-  /** Bytes of the disk that are done. */
-  readonly onProgress?: (doneBytes: number) => void;
+  /** Bytes of the disk that are done, and those among them that were there to be copied. */
+  readonly onProgress?: (doneBytes: number, copiedBytes: number) => void;
 }
 
 /** What a copy lies over, the nearest first. */
@@ -40,7 +41,7 @@ export async function copyImage(image: OpenImage, path: string, options: CopyIma
   try {
     await platform().files.createWhole(path, async (file) => {
       await createQcow2(file, {
-        sizeBytes: disk.sizeBytes,
+        sizeBytes: machineSizeOf(disk),
         // Clusters of the same size are written whole, so little is read from what lies under them.
         ...(disk.format === 'qcow2' ? { clusterBits: Math.log2(disk.clusterBytes) } : {}),
         ...(backing === undefined ? {} : { backing }),

@@ -7,6 +7,7 @@ import { type BackingReference, type Disk, type DiskFormat, probeFormat, Qcow2Di
 import { looksLikeQcow2 } from '../probe.ts';
 import { readHeader } from '../qcow2/header.ts';
 import { ImageFile } from '../qcow2/image-file.ts';
+import { type SharedImage, shareImage } from './shared-images.ts';
 
 /** Longer chains of backing files are taken for a mistake. */
 export const MAX_CHAIN_LENGTH = 64;
@@ -44,13 +45,6 @@ export async function openImage(
   options: OpenDiskOptions & { openBacking?: OpenBacking },
   above: readonly string[] = [],
 ): Promise<OpenImage> {
-  if (above.length >= MAX_CHAIN_LENGTH) {
-    throw new GodwitError(
-      'limit',
-      `The chain of backing files that ends at ${path} is longer than ${MAX_CHAIN_LENGTH}.`,
-    );
-  }
-  if (above.length > 0) await refuseCycle(path, above);
   const file = await platform().files.open(path, { readonly: options.readonly ?? false });
   try {
     if (options.format === 'raw') await refuseOverlayAsRaw(file);
@@ -114,11 +108,34 @@ async function refuseOverlayAsRaw(file: LockedFile): Promise<void> {
   });
 }
 
-function openBacking(
+async function openBacking(
   { path, format }: { path: string; format: DiskFormat | undefined },
   above: readonly string[],
-): Promise<OpenImage> {
-  return openImage(path, { readonly: true, ...(format === undefined ? {} : { format }) }, above);
+): Promise<{ disk: Disk; file: LockedFile; under: readonly ImageName[] }> {
+  if (above.length >= MAX_CHAIN_LENGTH) throw tooLong(path);
+  await refuseCycle(path, above);
+  const shared = await openShared(path, format, above);
+  const { file, under } = shared.image;
+  if (above.length + 1 + under.length <= MAX_CHAIN_LENGTH) return { disk: shared.disk, file, under };
+  await shared.release();
+  throw tooLong(path);
+}
+
+/** Opens an image for reading, once for all in this thread that read it. */
+export function openShared(
+  path: string,
+  format: DiskFormat | undefined,
+  above: readonly string[] = [],
+): Promise<SharedImage> {
+  const options = { readonly: true, ...(format === undefined ? {} : { format }) };
+  return shareImage(path, format, () => openImage(path, options, above), { waits: above.length === 0 });
+}
+
+function tooLong(path: string): GodwitError {
+  return new GodwitError(
+    'limit',
+    `The chain of backing files that ends at ${path} is longer than ${MAX_CHAIN_LENGTH}.`,
+  );
 }
 
 /** What an image says lies under it. Throws GodwitError('unsupported'). */

@@ -1,87 +1,77 @@
 /** The disk of a running machine, which checkpoints can be taken of. */
 
-import type { Cancellation } from '../../../common/cancellation.ts';
 import { GodwitError } from '../../../common/errors.ts';
+import { present, violation } from '../../../common/invariant.ts';
 import { dirname } from '../../../common/paths.ts';
 import { uniqueName } from '../../../common/unique-name.ts';
 import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, CommittingDisk, type DiskFormat, SwitchableDisk } from '../index.ts';
 import { closedError } from '../range.ts';
-import { type CopyImageOptions, copyImage, imagesUnderCopy } from './copy.ts';
-import { type OpenDiskOptions, type OpenImage, openImage } from './image.ts';
-import { giveNameBack, type Overlay, putOverlay, takeOverlayAway, temporaryParentPath, tidyUp } from './overlay.ts';
+import { machineSizeOf } from '../sectors.ts';
+import { copyImage, imagesUnderCopy } from './copy.ts';
+import type { CommitOptions, FrozenDisk, OverlayRequest, PreparedOverlay } from './frozen-disk.ts';
+import { type OpenDiskOptions, type OpenImage, openImage, openShared } from './image.ts';
+import {
+  giveNameBack,
+  type Overlay,
+  putOverlay,
+  refuseLongChain,
+  takeOverlayAway,
+  temporaryParentPath,
+  tidyUp,
+} from './overlay.ts';
+import { createOwnImage } from './own-image.ts';
+import { type SharedImage, shareOpenImage } from './shared-images.ts';
 import { TurnLock } from './turn-lock.ts';
+import { UnwrittenDisk } from './unwritten-disk.ts';
+
+export type { CommitOptions, FrozenDisk, OverlayRequest, PreparedOverlay } from './frozen-disk.ts';
 
 export interface LiveDiskOptions extends OpenDiskOptions {
   /** Gets what goes wrong in the background; the machine goes on. */
   readonly onError?: (error: unknown) => void;
 }
 
-/**
- * What becomes of the disk's present image:
- * - keep: it belongs to the checkpoint from then on and is never written again; `keptPath` is where it should be then,
- *   which is used if that is on the same file system. Where it need not be `own`, one that was kept before serves again
- *   if nothing was written since: else each of many forks would make the chain of images longer
- * - copy: it is copied; then the overlay is brought back into it
- */
-export type OverlayRequest =
-  | { readonly parent: 'keep'; readonly keptPath?: string; readonly own?: boolean }
-  | { readonly parent: 'copy' };
-
-/** An overlay that is in place, but not in use yet. Either of its calls is made, once. */
-export interface PreparedOverlay {
-  /**
-   * What the machine asks for from now on goes to the overlay. Resolves when nothing changes the parent any more, and
-   * it is on stable storage.
-   */
-  switch(): Promise<FrozenDisk>;
-  cancel(): Promise<void>;
-}
-
-/**
- * The disk as it was at the moment of the switch. Nothing changes it until `keep` or `commit` is called: one of them,
- * once.
- */
-export interface FrozenDisk {
-  readonly path: string;
+/** A disk over an image that stays as it is. What a machine writes to it is of no use when the machine has ended. */
+export interface DiskOverOptions {
   readonly format: DiskFormat;
+  /** What the machine sees. */
   readonly sizeBytes: number;
-  /** Paths of the images under it, or, where it is to be copied, under the copy; the nearest first. */
-  readonly backing: readonly string[];
-  /** Whether it is to be kept. */
-  readonly isKept: boolean;
-  /** Makes a qcow2 image with the same content. */
-  copyTo(path: string, options?: CopyImageOptions): Promise<void>;
-  /** Nobody changes it any more: others may read it, and lay images over it. */
-  keep(): Promise<void>;
-  /**
-   * Brings what the machine has written since into the parent, which the machine goes on with then: after a copy, and
-   * when what it was to be kept for has come to nothing. Nothing is lost when it fails or never ends: it is done when
-   * the machine ends, or mostly when it is started again.
-   */
-  commit(options?: CommitOptions): Promise<void>;
+  readonly readonly: boolean;
+  /** Gives the path of an image for what the machine writes, each time another. Asked for when it writes. */
+  readonly place: () => Promise<string>;
 }
 
-export interface CommitOptions {
-  readonly signal?: Cancellation;
-  readonly onProgress?: (doneBytes: number) => void;
+/** An image that is open here. */
+interface Layer {
+  readonly image: OpenImage;
+  /** Set once nobody writes it any more: others may have it, too. */
+  shared?: SharedImage;
 }
 
 /** What is open in a `LiveDisk`. */
 interface Opened {
-  /** The machine's image first, then those under it that were opened for writing. */
-  readonly layers: OpenImage[];
+  /** The machine's image first, then those under it that are not closed with it. */
+  readonly layers: Layer[];
   readonly path: string;
-  readonly byLink: boolean;
+  readonly byLink?: boolean;
   /** Left from a process that died while it brought an overlay back. */
-  readonly uncommitted: Overlay | undefined;
+  readonly uncommitted?: Overlay | undefined;
+  /** Of one that has no image of its own: the first layer is what it shows. */
+  readonly over?: DiskOverOptions;
 }
 
 export class LiveDisk extends SwitchableDisk {
-  /** With symbolic links resolved: what is there is the machine's disk at any moment. */
+  /** With symbolic links resolved: what is there is the machine's disk at any moment, unless that is temporary. */
   readonly path: string;
   private readonly byLink: boolean;
-  private readonly layers: OpenImage[];
+  private readonly layers: Layer[];
+  private readonly place: (() => Promise<string>) | undefined;
+  /** There is no image of its own over the first layer: nothing was written since it shows that. */
+  private isBare: boolean;
+  private placing: Promise<void> | undefined;
+  /** Changes wait for it first. */
+  private beforeChange: (() => Promise<void>) | undefined;
   private readonly onError: (error: unknown) => void;
   private readonly turns = new TurnLock();
   /** What closing waits for. */
@@ -110,13 +100,27 @@ export class LiveDisk extends SwitchableDisk {
     return disk;
   }
 
-  private constructor({ layers, path, byLink, uncommitted }: Opened, options: LiveDiskOptions) {
-    super(layers[0]!.disk);
+  /** Shows an image, and makes one over it when the machine writes. Throws GodwitError as `openDisk` does. */
+  static async over(path: string, over: DiskOverOptions): Promise<LiveDisk> {
+    const shared = await openShared(path, over.format);
+    return new LiveDisk({ layers: [{ image: shared.image, shared }], path: shared.image.file.realPath, over }, {});
+  }
+
+  private constructor({ layers, path, byLink = false, uncommitted, over }: Opened, options: LiveDiskOptions) {
+    const { disk } = layers[0]!.image;
+    super(over ? new UnwrittenDisk(disk, over) : disk);
     this.path = path;
     this.byLink = byLink;
     this.layers = layers;
+    this.place = over?.readonly ? undefined : over?.place;
+    this.isBare = over !== undefined && !over.readonly;
     this.uncommitted = uncommitted;
     this.onError = options.onError ?? ((): void => {});
+  }
+
+  /** Nothing of it is of use when the machine has ended. */
+  get isTemporary(): boolean {
+    return this.place !== undefined || platform().files.isTemporary(this.path);
   }
 
   /** Whether a parent waits to get back what was written since it was copied. */
@@ -145,23 +149,32 @@ export class LiveDisk extends SwitchableDisk {
     try {
       this.refuseClosed();
       await this.commit();
-      const overlay = await putOverlay(this.layers[0]!, {
-        parentPath: this.parentPath(request),
-        byLink: this.byLink,
+      if (request.parent === 'keep' && request.own === false) {
+        if (this.place) return this.preparedToShow(release);
+        if (this.keptAlready) return this.preparedUnlessChanged(this.layers[1]!, request, release);
+      }
+      await this.haveOwnImage();
+      const overlay = await this.put(request);
+      return this.usedOnce(release, {
+        switch: () => this.goOverTo(overlay, request, release),
+        cancel: () => takeOverlayAway(overlay),
       });
-      return this.prepared(overlay, request, release);
     } catch (error) {
       release();
       throw error;
     }
   }
 
-  private parentPath(request: OverlayRequest): string {
-    if (request.parent === 'copy') return temporaryParentPath(this.path);
-    return request.keptPath ?? `${this.path}.${uniqueName().slice(0, 8)}`;
+  private put(request: OverlayRequest): Promise<Overlay> {
+    const { image } = this.layers[0]!;
+    const { realPath } = image.file;
+    return putOverlay(image, { parentPath: parentPathOf(realPath, request), byLink: this.byLink });
   }
 
-  private prepared(overlay: Overlay, request: OverlayRequest, release: () => void): PreparedOverlay {
+  private usedOnce(
+    release: () => void,
+    uses: { readonly switch: () => Promise<FrozenDisk>; readonly cancel: () => Promise<void> },
+  ): PreparedOverlay {
     let isUsed = false;
     const use = (): void => {
       if (isUsed) throw new GodwitError('usage', 'An overlay is used once, or cancelled.');
@@ -171,7 +184,7 @@ export class LiveDisk extends SwitchableDisk {
     const cancel = async (): Promise<void> => {
       use();
       try {
-        await takeOverlayAway(overlay);
+        await uses.cancel();
       } finally {
         release();
       }
@@ -181,15 +194,87 @@ export class LiveDisk extends SwitchableDisk {
       cancel: () => this.track(cancel()),
       switch: () => {
         use();
-        const keep = request.parent === 'keep';
-        const kept = this.keptAlready;
-        if (keep && request.own === false && kept) return this.track(this.freezeAgain(kept, overlay, release));
-        const { flushed } = this.switchTo(overlay.image.disk);
-        this.layers.unshift(overlay.image);
-        this.uncommitted = overlay;
-        this.unwritten = overlay;
-        return this.track(this.freeze(overlay, keep, flushed, release));
+        return this.track(uses.switch());
       },
+    };
+  }
+
+  private goOverTo(overlay: Overlay, request: OverlayRequest, release: () => void): Promise<FrozenDisk> {
+    const { flushed } = this.switchTo(overlay.image.disk);
+    this.layers.unshift({ image: overlay.image });
+    this.uncommitted = overlay;
+    this.unwritten = overlay;
+    return this.freeze(overlay, request.parent === 'keep', flushed, release);
+  }
+
+  /** What was kept once is the disk as it is now. Only if that changes before the switch an overlay is put in place. */
+  private preparedUnlessChanged(kept: Layer, request: OverlayRequest, release: () => void): PreparedOverlay {
+    let overlay: Overlay | undefined;
+    let failure: unknown;
+    let putting: Promise<void> | undefined;
+    const putFirst = (): Promise<void> => {
+      putting ??= this.put(request).then(
+        (put) => {
+          overlay = put;
+          this.beforeChange = undefined;
+        },
+        (error: unknown) => {
+          failure = error;
+          this.beforeChange = undefined;
+        },
+      );
+      return putting;
+    };
+    this.beforeChange = putFirst;
+    const takeAway = async (): Promise<void> => {
+      this.beforeChange = undefined;
+      await putting;
+      if (overlay) await takeOverlayAway(overlay);
+    };
+    return this.usedOnce(release, {
+      cancel: takeAway,
+      switch: async () => {
+        if (overlay) return await this.goOverTo(overlay, request, release);
+        try {
+          if (failure !== undefined) throw failure;
+          // A change that waits for the overlay comes after the switch.
+          await takeAway();
+        } catch (error) {
+          release();
+          throw error;
+        }
+        return this.frozenForGood(kept, release);
+      },
+    });
+  }
+
+  /** A temporary disk goes on over what it shows, or over what it has of its own. */
+  private preparedToShow(release: () => void): PreparedOverlay {
+    if (!this.isBare) refuseLongChain(this.layers[0]!.image);
+    return this.usedOnce(release, { switch: () => this.showOnly(release), cancel: async () => {} });
+  }
+
+  private async showOnly(release: () => void): Promise<FrozenDisk> {
+    const layer = this.layers[0]!;
+    try {
+      if (!this.isBare) {
+        const { flushed } = this.switchTo(new UnwrittenDisk(layer.image.disk, this));
+        this.isBare = true;
+        await flushed;
+      }
+      if (layer.shared === undefined) await settle(layer.image);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return this.frozenForGood(layer, release);
+  }
+
+  private frozenForGood(layer: Layer, release: () => void): FrozenDisk {
+    return {
+      ...this.frozen(layer.image, layer.image.file.realPath),
+      keep: () => this.track(this.shareLayer(layer).finally(release)),
+      commit: async () => release(),
     };
   }
 
@@ -230,43 +315,56 @@ export class LiveDisk extends SwitchableDisk {
   /** The overlay that the machine uses, if its parent was kept and is all that the disk has. */
   private get keptAlready(): Overlay | undefined {
     const overlay = this.overKept;
-    return overlay === this.unwritten && overlay?.image === this.layers[0] ? overlay : undefined;
+    return overlay === this.unwritten && overlay?.image === this.layers[0]!.image ? overlay : undefined;
   }
 
   override write(offset: number, data: Uint8Array): Promise<void> {
-    this.unwritten = undefined;
-    return super.write(offset, data);
+    return this.change(() => super.write(offset, data));
   }
 
   override discard(offset: number, length: number): Promise<void> {
-    this.unwritten = undefined;
-    return super.discard(offset, length);
+    return this.change(() => super.discard(offset, length));
   }
 
   override writeZeroes(offset: number, length: number, unmap: boolean): Promise<void> {
-    this.unwritten = undefined;
-    return super.writeZeroes(offset, length, unmap);
+    return this.change(() => super.writeZeroes(offset, length, unmap));
   }
 
-  /** What was kept once is the disk as it is now; the overlay that was prepared is not needed. */
-  private async freezeAgain(
-    { parent, parentPath }: Overlay,
-    unneeded: Overlay,
-    release: () => void,
-  ): Promise<FrozenDisk> {
-    try {
-      await takeOverlayAway(unneeded);
-    } catch (error) {
-      release();
-      throw error;
+  private change(call: () => Promise<void>): Promise<void> {
+    this.unwritten = undefined;
+    return this.isBare || this.beforeChange ? this.changeLater(call) : call();
+  }
+
+  private async changeLater(call: () => Promise<void>): Promise<void> {
+    for (;;) {
+      if (this.beforeChange) await this.beforeChange();
+      else if (this.isBare) await this.haveOwnImage();
+      else return await call();
     }
-    return { ...this.frozen(parent, parentPath), keep: async () => release(), commit: async () => release() };
+  }
+
+  /** Puts an image over what the disk only shows. */
+  private async haveOwnImage(): Promise<void> {
+    if (!this.isBare) return;
+    this.placing ??= this.track(this.placeOwnImage()).finally(() => {
+      this.placing = undefined;
+    });
+    await this.placing;
+  }
+
+  private async placeOwnImage(): Promise<void> {
+    const below = this.layers[0]!.image;
+    refuseLongChain(below);
+    const image = await createOwnImage(await this.place!(), below, this.sizeBytes);
+    this.switchTo(image.disk, { flushOld: false });
+    this.layers.unshift({ image });
+    this.isBare = false;
   }
 
   /** Nothing changes it anyway. */
   private prepareReadonly(): PreparedOverlay {
     const frozen: FrozenDisk = {
-      ...this.frozen(this.layers[0]!, this.path),
+      ...this.frozen(this.layers[0]!.image, this.path),
       keep: async () => {},
       commit: async () => {},
     };
@@ -279,7 +377,24 @@ export class LiveDisk extends SwitchableDisk {
     }
     this.uncommitted = undefined;
     this.overKept = overlay;
-    await shareForGood(overlay.parent);
+    await this.shareLayer(
+      present(
+        this.layers.find(({ image }) => image === overlay.parent),
+        'the image under an overlay is open',
+      ),
+    );
+    // Not all files may be changed like that.
+    await platform()
+      .files.protect(overlay.parentPath, true)
+      .catch(() => {});
+  }
+
+  /** Others may read it now, and no one is to write it. */
+  private async shareLayer(layer: Layer): Promise<void> {
+    if (layer.shared) return;
+    const below = this.layers[this.layers.indexOf(layer) + 1];
+    await layer.image.file.share();
+    layer.shared ??= shareOpenImage(layer.image, below?.shared?.again());
   }
 
   private async resumeCommit(): Promise<void> {
@@ -332,7 +447,10 @@ export class LiveDisk extends SwitchableDisk {
     // Whoever waits for it learns that the disk is closed.
     this.endTurn();
     const results = [await settledOf(super.close())];
-    for (const { disk } of this.layers.slice(1)) results.push(await settledOf(disk.close()));
+    for (const [index, { image, shared }] of this.layers.entries()) {
+      if (shared) results.push(await settledOf(shared.release()));
+      else if (index > 0 || this.isBare) results.push(await settledOf(image.disk.close()));
+    }
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
@@ -351,6 +469,11 @@ export class LiveDisk extends SwitchableDisk {
   }
 }
 
+function parentPathOf(path: string, request: OverlayRequest): string {
+  if (request.parent === 'copy') return temporaryParentPath(path);
+  return request.keptPath ?? `${path}.${uniqueName().slice(0, 8)}`;
+}
+
 function pathsOf(images: readonly { readonly path: string }[]): string[] {
   return images.map(({ path }) => path);
 }
@@ -364,19 +487,16 @@ async function settle({ disk }: OpenImage): Promise<void> {
   else await disk.flush();
 }
 
-/** Others may read it now, and no one is to write it. */
-async function shareForGood({ file }: OpenImage): Promise<void> {
-  const path = file.realPath;
-  await file.share();
-  // Not all files may be changed like that.
-  await platform()
-    .files.protect(path, true)
-    .catch(() => {});
+function noPlace(): never {
+  throw violation('a disk that is only read needs no image of its own');
 }
 
 async function openReadonly(path: string, options: LiveDiskOptions): Promise<Opened> {
-  const image = await openImage(path, options);
-  return { layers: [image], path: image.file.realPath, byLink: false, uncommitted: undefined };
+  const shared = await openShared(path, options.format);
+  const { image } = shared;
+  const { format } = image.disk;
+  const over: DiskOverOptions = { format, sizeBytes: machineSizeOf(image.disk), readonly: true, place: noPlace };
+  return { layers: [{ image, shared }], path: image.file.realPath, over };
 }
 
 async function openAll(path: string, options: LiveDiskOptions): Promise<Opened> {
@@ -401,7 +521,8 @@ async function openAll(path: string, options: LiveDiskOptions): Promise<Opened> 
   }
   const uncommitted = parent && { image, parent, path: realPath, parentPath };
   const byLink = dirname(files.absolute(path)) !== dirname(realPath);
-  return { layers: parent ? [image, parent] : [image], path: realPath, byLink, uncommitted };
+  const layers = parent ? [{ image }, { image: parent }] : [{ image }];
+  return { layers, path: realPath, byLink, uncommitted };
 }
 
 /** For writing, if nobody else has it. */

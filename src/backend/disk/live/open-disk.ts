@@ -4,8 +4,10 @@ import type { ByteFile } from '../../../platform/files.ts';
 import { platform } from '../../../platform/platform.ts';
 import { createQcow2, type Disk, type DiskFormat } from '../index.ts';
 import { assertDiskSize } from '../range.ts';
+import { machineSizeOf } from '../sectors.ts';
 import { backingPath, type OpenDiskOptions, openImage } from './image.ts';
 
+export { machineSizeOf, wholeSectors } from '../sectors.ts';
 export type { OpenDiskOptions } from './image.ts';
 
 /** What a new disk is like. */
@@ -79,7 +81,7 @@ async function inspectBacking(
     readonly: true,
     ...(format === undefined ? {} : { format }),
   });
-  const { sizeBytes } = disk;
+  const sizeBytes = machineSizeOf(disk);
   await disk.close();
   return { path: backing.path, format: disk.format === 'raw' ? 'raw' : 'qcow2', sizeBytes };
 }

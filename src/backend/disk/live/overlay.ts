@@ -12,6 +12,7 @@ import { GodwitError } from '../../../common/errors.ts';
 import { basename, dirname, isAbsolute } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
 import { BorrowedDisk, createQcow2, type DiskFormat, Qcow2Disk } from '../index.ts';
+import { machineSizeOf } from '../sectors.ts';
 import { MAX_CHAIN_LENGTH, type OpenImage } from './image.ts';
 
 /** The name of a parent that the overlay is to be brought back into. */
@@ -77,11 +78,15 @@ async function refuseImpossible(parent: OpenImage, { byLink }: OverlayPlace): Pr
       hint: `Open ${path} itself, or give it an absolute name with "qemu-img rebase -u".`,
     });
   }
-  if (parent.under.length + 1 >= MAX_CHAIN_LENGTH) {
-    throw new GodwitError('limit', `The disk ${path} lies over ${parent.under.length} others already.`, {
-      hint: 'Let checkpoints copy the disk, or shorten the chain with "godwit disk commit" when the machine has ended.',
-    });
-  }
+  refuseLongChain(parent);
+}
+
+/** One more image lies over it then. */
+export function refuseLongChain({ file, under }: OpenImage): void {
+  if (under.length + 1 < MAX_CHAIN_LENGTH) return;
+  throw new GodwitError('limit', `The disk ${file.realPath} lies over ${under.length} others already.`, {
+    hint: 'Let checkpoints copy the disk, or shorten the chain with "godwit disk commit" when the machine has ended.',
+  });
 }
 
 /** Gives the parent its second name. A relative name of its own backing file binds it to its folder. */
@@ -109,7 +114,7 @@ async function makeOverlay(parent: OpenImage, path: string, place: OverlayPlace)
       path: backingName(path, place),
       format: parent.disk.format,
     };
-    await createQcow2(draft, { sizeBytes: parent.disk.sizeBytes, backing });
+    await createQcow2(draft, { sizeBytes: machineSizeOf(parent.disk), backing });
     const disk = await Qcow2Disk.open(draft, { openBacking: async () => new BorrowedDisk(parent.disk) });
     await draft.replace();
     parent.file.movedTo(place.parentPath);

@@ -8,15 +8,18 @@ import type { ByteFile } from '../../../platform/files.ts';
 export class ImageFile {
   readonly file: ByteFile;
   private fileEndBytes: number;
+  private readonly isTemporary: boolean;
   private failure: unknown;
 
-  static async of(file: ByteFile): Promise<ImageFile> {
-    return new ImageFile(file, await file.size());
+  /** `temporary`: nobody will need it after a crash of the host, so nothing is brought to stable storage. */
+  static async of(file: ByteFile, { temporary = false } = {}): Promise<ImageFile> {
+    return new ImageFile(file, await file.size(), temporary);
   }
 
-  private constructor(file: ByteFile, endBytes: number) {
+  private constructor(file: ByteFile, endBytes: number, isTemporary: boolean) {
     this.file = file;
     this.fileEndBytes = endBytes;
+    this.isTemporary = isTemporary;
   }
 
   get name(): string {
@@ -62,6 +65,7 @@ export class ImageFile {
    */
   async sync(): Promise<void> {
     this.assertSound();
+    if (this.isTemporary) return;
     try {
       await this.file.sync();
     } catch (error) {

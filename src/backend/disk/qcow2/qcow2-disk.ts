@@ -21,6 +21,8 @@ export interface Qcow2Options {
   readonly?: boolean;
   /** Memory for L2 tables; 8 MiB when not given, which covers 64 GiB of the disk in clusters of 64 KiB. */
   tableCacheBytes?: number;
+  /** Nobody will need it after a crash of the host: it is not brought to stable storage. */
+  temporary?: boolean;
   /** Opens the file under this one, for reading. Needed only for images that have one. */
   openBacking?: (reference: BackingReference) => Promise<Disk>;
 }
@@ -71,7 +73,7 @@ export class Qcow2Disk implements Disk {
   static async open(byteFile: ByteFile, options: Qcow2Options = {}): Promise<Qcow2Disk> {
     BYTE_FILE.parse(byteFile, 'byteFile');
     OPTIONS.parse(options, 'options');
-    const file = await ImageFile.of(byteFile);
+    const file = await ImageFile.of(byteFile, { temporary: options.temporary ?? false });
     const header = await readHeader(file);
     const readonly = (options.readonly ?? false) || byteFile.readonly;
     if (!readonly && header.corrupt) {

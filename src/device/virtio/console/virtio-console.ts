@@ -17,6 +17,7 @@ import {
   VIRTIO_CONSOLE_F_EMERG_WRITE,
   VIRTIO_CONSOLE_F_SIZE,
 } from './registers.ts';
+import { collectBytes, deliverBytes } from './transfer.ts';
 
 /** Of the saved state. */
 const VERSION = 1;
@@ -86,7 +87,7 @@ export class VirtioConsole implements VirtioFunction {
   }
 
   notify(queue: number): void {
-    if (queue === CONSOLE_TRANSMIT_QUEUE) this.collect();
+    if (queue === CONSOLE_TRANSMIT_QUEUE) collectBytes(this.transport, queue, this.transmit);
     else this.deliver();
   }
 
@@ -112,33 +113,8 @@ export class VirtioConsole implements VirtioFunction {
     this.rows = rows;
   }
 
-  /** From the guest. */
-  private collect(): void {
-    const { memory } = this.transport;
-    const queue = this.transport.queue(CONSOLE_TRANSMIT_QUEUE);
-    queue.drain((chain) => {
-      for (const { offset, length } of chain.readable) this.transmit(memory.bytes.subarray(offset, offset + length));
-      queue.push(chain.head, 0);
-    });
-    this.transport.signalUsed(CONSOLE_TRANSMIT_QUEUE);
-  }
-
-  /** To the guest, as far as it has given buffers. */
   private deliver(): void {
-    if (!this.transport.running) return;
-    const { memory } = this.transport;
-    const queue = this.transport.queue(CONSOLE_RECEIVE_QUEUE);
-    queue.drain(
-      (chain) => {
-        let written = 0;
-        for (const { offset, length } of chain.writable) {
-          written += this.waiting.take(memory.bytes.subarray(offset, offset + length));
-        }
-        queue.push(chain.head, written);
-      },
-      () => this.waiting.length > 0,
-    );
-    this.transport.signalUsed(CONSOLE_RECEIVE_QUEUE);
+    deliverBytes(this.transport, CONSOLE_RECEIVE_QUEUE, this.waiting);
   }
 }
 

@@ -116,6 +116,11 @@ export class VirtioMmio implements MmioDevice, VirtioTransport {
     if ((status & VIRTIO_STATUS_DRIVER_OK) !== 0) this.interrupt(VIRTIO_MMIO_INT_CONFIG);
   }
 
+  private queueSizeMaximum(index: number): number {
+    const limits = this.device.queues[index];
+    return limits ? (limits.sizeMaximum ?? VIRTQ_SIZE_MAXIMUM) : 0;
+  }
+
   read(offset: number, width: AccessWidth): number {
     if (offset >= VIRTIO_MMIO_CONFIG) return this.device.readConfiguration(offset - VIRTIO_MMIO_CONFIG, width);
     if (width !== 4) return 0;
@@ -132,7 +137,7 @@ export class VirtioMmio implements MmioDevice, VirtioTransport {
       case VIRTIO_MMIO_DEVICE_FEATURES:
         return wordOf(this.offered, state.deviceFeaturesSel);
       case VIRTIO_MMIO_QUEUE_NUM_MAX:
-        return state.queueSel < this.queues.length ? VIRTQ_SIZE_MAXIMUM : 0;
+        return this.queueSizeMaximum(state.queueSel);
       case VIRTIO_MMIO_QUEUE_READY:
         return this.queues[state.queueSel]?.ready === true ? 1 : 0;
       case VIRTIO_MMIO_INTERRUPT_STATUS:

@@ -5,7 +5,7 @@ import type { Pmp } from '../pmp.ts';
 import type { Translate } from '../translate.ts';
 import { defineAtomicAddress, definePhysicalOf } from './atomic.ts';
 import { defineProbeBlock } from './cache-block.ts';
-import { defineCodeWritten } from './code-written.ts';
+import type { CodeWritten } from './code-written.ts';
 import { defineDataTranslate } from './data-translate.ts';
 import { defineDeviceReachable } from './device.ts';
 import { defineFetch } from './fetch.ts';
@@ -16,21 +16,22 @@ import { defineStore } from './store.ts';
 import { defineNoteSuperpage } from './superpages.ts';
 import { defineWatched } from './watched.ts';
 
+interface AccessParts {
+  readonly host: DeclaredImports;
+  readonly physical: Physical;
+  readonly pmp: Pmp;
+  readonly codeWritten: CodeWritten;
+  readonly faults: Translate;
+}
+
 /** What memory accesses do when the inlined TLB look-up misses. */
-export function defineAccess(
-  module: ModuleBuilder,
-  host: DeclaredImports,
-  physical: Physical,
-  pmp: Pmp,
-  faults: Translate,
-) {
+export function defineAccess(module: ModuleBuilder, { host, physical, pmp, codeWritten, faults }: AccessParts) {
   const noteSuperpage = defineNoteSuperpage(module);
   const dataTranslate = defineDataTranslate(module, pmp, faults, noteSuperpage);
   const watched = defineWatched(module, host, faults, dataTranslate);
   const deviceReachable = defineDeviceReachable(module, faults);
   const data = { host, physical, faults, dataTranslate, watched, deviceReachable };
   const load = defineLoad(module, data);
-  const codeWritten = defineCodeWritten(module, host);
   const store = defineStore(module, data, codeWritten);
   const atomic = defineAtomicAddress(module, data, codeWritten);
   const physicalOf = definePhysicalOf(module, dataTranslate);

@@ -7,7 +7,15 @@ import { GodwitError } from '../../../common/errors.ts';
 import { isAbsolute, join, relative } from '../../../common/paths.ts';
 import { withFolderLock } from '../../../platform/folder-lock.ts';
 import { platform } from '../../../platform/platform.ts';
-import { absolutePath, diskFiles, filesNeeded, isRemoved, readInventory, resolveReference } from './inventory.ts';
+import {
+  absolutePath,
+  diskFiles,
+  filesNeeded,
+  isRemoved,
+  labelOf,
+  readInventory,
+  resolveReference,
+} from './inventory.ts';
 import { isStorePath, writeManifest } from './manifest.ts';
 import { randomHex } from './random-hex.ts';
 import { machineFile, openCheckpointFile } from './stored-chain.ts';
@@ -59,7 +67,7 @@ export async function adoptDisks(
   const all = await readInventory(folder);
   return [...copies.keys()].map((path) => ({
     path,
-    neededBy: all.filter(({ meta }) => meta && diskFiles(folder, meta).includes(path)).map((one) => one.id),
+    neededBy: all.filter(({ meta }) => meta && diskFiles(folder, meta).includes(path)).map((one) => labelOf(one)),
   }));
 }
 
@@ -75,11 +83,14 @@ async function copyInto(
   disk: CheckpointDisk,
   { signal, onProgress }: AdoptOptions,
 ): Promise<CheckpointDisk> {
-  const { path, format, sizeBytes } = disk;
+  const { path, format } = disk;
   const image = await openImage(path, { readonly: true, format });
   try {
     const copy = `${id}/disk-${randomHex(4)}.qcow2`;
-    const progress = onProgress && { onProgress: (doneBytes: number) => onProgress(doneBytes, sizeBytes) };
+    const { storedBytes = 0 } = (await platform().files.look(path)) ?? {};
+    const progress = onProgress && {
+      onProgress: (_doneBytes: number, copiedBytes: number) => onProgress(copiedBytes, storedBytes),
+    };
     await copyImage(image, join(folder, copy), { ...(signal && { signal }), ...progress });
     const root = await platform().files.realPath(folder);
     const backing = imagesUnderCopy(image).map(({ path: under }) => {

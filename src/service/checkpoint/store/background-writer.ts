@@ -58,8 +58,8 @@ export class BackgroundWriter {
   }
 
   /**
-   * Writes a file, complete or not at all, and gives its size. The snapshot must not be released before this settles.
-   * Throws GodwitError 'full', 'io', 'denied'; 'state' when the signal was aborted.
+   * Writes a file of a draft, complete or not at all, and gives its size. The snapshot must not be released before this
+   * settles. Throws GodwitError 'full', 'io', 'denied'; 'state' when the signal was aborted.
    */
   async write(path: string, head: CheckpointHead, memory: MemorySnapshot, options: WriteOptions = {}): Promise<number> {
     const { bytes } = memory;
@@ -67,7 +67,7 @@ export class BackgroundWriter {
       const { files, codec } = platform();
       const { flattenFrom, ...writing } = options;
       const blocks = checkpointBlocks(head, memory, codec);
-      const written = await files.writeWhole(path, blocks, { replace: true, ...writing });
+      const written = await files.writeWhole(path, blocks, { replace: true, inOwnFolder: true, ...writing });
       const { signal } = options;
       return flattenFrom === undefined ? written : await flattenFile(flattenFrom, path, signal);
     }

@@ -153,6 +153,15 @@ function ignoreLocked(error: unknown): undefined {
   throw error;
 }
 
+/** The same for what takes no look into checkpoints' folders: whoever makes one is not to look at all there are. */
+export async function sweepTop(store: string): Promise<void> {
+  const { files } = platform();
+  await sweepDrafts(store);
+  for (const { name } of await files.list(store)) {
+    if (name.startsWith(DELETED)) await files.removeTree(join(store, name));
+  }
+}
+
 /**
  * Removes what processes have left that died, and gives the owners of drafts that are being made. Anything that has a
  * temporary name is made while the store is locked, or in a draft: so with the lock it is nobody's.

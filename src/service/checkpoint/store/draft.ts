@@ -1,4 +1,4 @@
-import type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts';
+import type { CheckpointDisk, CheckpointMeta, CheckpointRest } from '../../../checkpoint/meta.ts';
 import { GodwitError } from '../../../common/errors.ts';
 import { join } from '../../../common/paths.ts';
 import { boardVersionOf } from '../../../machine/board-versions.ts';
@@ -19,6 +19,8 @@ export interface CheckpointContent {
   /** Whatever else is needed to make the machine anew. */
   readonly machine: PlainData;
   readonly disks?: readonly CheckpointDisk[];
+  /** Files outside of the store that it rests on. */
+  readonly rests?: readonly CheckpointRest[];
   /** Pages worth reading early, the most urgent first. */
   readonly hotPages?: ArrayLike<number>;
   /** When the machine was like that. Default: now. */
@@ -101,7 +103,7 @@ export class CheckpointDraft {
     return bytes;
   }
 
-  private metaOf({ memory, state, point, machine, disks = [], createdAtMs }: CheckpointContent): CheckpointMeta {
+  private metaOf({ memory, state, point, machine, disks = [], rests, createdAtMs }: CheckpointContent): CheckpointMeta {
     const { id, name, parent, base, tool } = this.origin;
     return {
       id,
@@ -115,6 +117,7 @@ export class CheckpointDraft {
       point: { hart: point.hart, branches: point.branches, pc: point.pc },
       machine,
       disks,
+      ...(rests && { rests }),
     };
   }
 
@@ -145,8 +148,8 @@ export class CheckpointDraft {
       removed: false,
     };
     const { files } = platform();
-    await writeManifest(this.folder, manifest);
-    await syncFiles(this.folder);
+    await writeManifest(this.folder, manifest, true);
+    await this.syncFiles();
     await this.services.guard(this.origin, async () => {
       await this.refuseMissing(manifest);
       await this.owned.disown();
@@ -155,6 +158,13 @@ export class CheckpointDraft {
       this.isOpen = false;
       await files.syncFolder(store);
     });
+  }
+
+  /** The draft's own mark, whose name has a dot, goes before others see the checkpoint. */
+  private async syncFiles(): Promise<void> {
+    const { files } = platform();
+    const names = (await files.list(this.folder)).map(({ name }) => name).filter((name) => !name.startsWith('.'));
+    await Promise.all(names.map((name) => files.syncFile(join(this.folder, name))));
   }
 
   private async refuseMissing({ needs }: Manifest): Promise<void> {
@@ -176,9 +186,4 @@ export class CheckpointDraft {
   private assertOpen(): void {
     if (!this.isOpen) throw new GodwitError('state', 'The checkpoint is finished or was abandoned.');
   }
-}
-
-async function syncFiles(folder: string): Promise<void> {
-  const { files } = platform();
-  for (const { name } of await files.list(folder)) await files.syncFile(join(folder, name));
 }

@@ -1,4 +1,4 @@
-export type { CheckpointDisk, CheckpointMeta } from '../../../checkpoint/meta.ts';
+export type { CheckpointDisk, CheckpointMeta, CheckpointRest } from '../../../checkpoint/meta.ts';
 export type { CheckpointContent, CheckpointDraft } from './draft.ts';
 export type { CheckpointSummary } from './inventory.ts';
 export type { ImportOptions } from './portable.ts';

@@ -1,9 +1,13 @@
 import { type CheckpointMeta, isCheckpointId } from '../../../checkpoint/meta.ts';
 import { GodwitError, isForeseen } from '../../../common/errors.ts';
+import { inParallel } from '../../../common/in-parallel.ts';
 import { dirname, isAbsolute, join } from '../../../common/paths.ts';
 import { platform } from '../../../platform/platform.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { machineFile, readMetaOf } from './stored-chain.ts';
+
+/** Files of a store that are looked at together. */
+const READ_AT_ONCE = 8;
 
 /** What the folder of a checkpoint has to say, as far as it can be read. */
 export interface StoredCheckpoint {
@@ -35,7 +39,9 @@ export interface CheckpointSummary {
   readonly sizeBytes: number;
   /** All that it needs is there. `verify` looks at the content too. */
   readonly complete: boolean;
-  /** Why it is not. */
+  /** A machine can go on from it, also where what says its place in the tree is damaged. */
+  readonly restorable: boolean;
+  /** Why it is not complete. */
   readonly problem: string | undefined;
 }
 
@@ -45,12 +51,8 @@ export type Depth = 'places' | 'all';
 /** All checkpoints of a store, removed ones with files that others need included; oldest first. */
 export async function readInventory(store: string, depth: Depth = 'all'): Promise<StoredCheckpoint[]> {
   const ids = (await platform().files.list(store)).map(({ name }) => name).filter((name) => isCheckpointId(name));
-  const found: StoredCheckpoint[] = [];
-  for (const id of ids) {
-    const checkpoint = await readCheckpoint(store, id, depth);
-    if (checkpoint) found.push(checkpoint);
-  }
-  return found.sort((a, b) => createdAtMs(a) - createdAtMs(b));
+  const read = await inParallel(ids, READ_AT_ONCE, (id) => readCheckpoint(store, id, depth));
+  return read.filter((one) => one !== undefined).sort((a, b) => createdAtMs(a) - createdAtMs(b));
 }
 
 /** undefined: it is not there, or not any more. */
@@ -100,12 +102,18 @@ export function placeOf({ manifest, meta }: StoredCheckpoint): { name: string | 
   return manifest ?? meta ?? { name: null, parent: null };
 }
 
+/** How messages call it: by its name, if it has one. */
+export function labelOf(checkpoint: StoredCheckpoint): string {
+  return placeOf(checkpoint).name ?? checkpoint.id;
+}
+
 export async function summaryOf(
   checkpoint: StoredCheckpoint,
   all: readonly StoredCheckpoint[],
 ): Promise<CheckpointSummary> {
   const { id, folder, manifest, meta, failures } = checkpoint;
-  const problem = failures[0]?.message ?? (await missing(checkpoint, all));
+  const lack = await missing(checkpoint, all);
+  const problem = failures[0]?.message ?? lack;
   const point = meta?.point ?? pointOf(manifest);
   return {
     id,
@@ -116,6 +124,7 @@ export async function summaryOf(
     base: meta?.base ?? null,
     sizeBytes: await folderBytes(folder),
     complete: problem === undefined,
+    restorable: meta !== undefined && lack === undefined,
     problem,
   };
 }
@@ -135,7 +144,8 @@ async function missing(
 ): Promise<string | undefined> {
   if (!meta) return undefined;
   if (meta.base !== null && !all.some(({ id, meta: base }) => id === meta.base && base !== undefined)) {
-    return `The checkpoint ${meta.base}, on which it builds, is missing or damaged.`;
+    const base = all.find(({ id }) => id === meta.base);
+    return `The checkpoint ${base ? labelOf(base) : meta.base}, on which it builds, is missing or damaged.`;
   }
   for (const path of diskFiles(dirname(folder), meta)) {
     if (!(await exists(path))) return `The disk image ${path} is missing.`;

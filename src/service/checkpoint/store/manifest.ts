@@ -40,11 +40,13 @@ export function isStorePath(path: string): boolean {
   return rest.length === 0 && isCheckpointId(id ?? '') && /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(file ?? '');
 }
 
-export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
+/** `inOwnFolder`: of a draft. */
+export async function writeManifest(folder: string, manifest: Manifest, inOwnFolder = false): Promise<void> {
   const body = JSON.stringify(manifest);
   const text = `${JSON.stringify({ format: FORMAT, checksum: checksumOf(body), checkpoint: manifest }, null, 2)}\n`;
   await platform().files.writeWhole(join(folder, MANIFEST_FILE), [new TextEncoder().encode(text)], {
     replace: true,
+    inOwnFolder,
   });
 }
 

@@ -23,6 +23,7 @@ import {
 } from '../../../common/schema.ts';
 import type { WriteWholeOptions } from '../../../platform/files.ts';
 import { platform } from '../../../platform/platform.ts';
+import { refuseChangedImages } from '../rests.ts';
 import type { CheckpointDraft } from './draft.ts';
 import { absolutePath } from './inventory.ts';
 import { MACHINE_FILE, openCheckpointFile } from './stored-chain.ts';
@@ -61,13 +62,25 @@ export function exportCheckpoint(
   return platform().files.writeWhole(path, portableBlocks(store, chain, name), options);
 }
 
-async function* portableBlocks(store: string, chain: CheckpointChain, name: string | null): AsyncGenerator<Uint8Array> {
+/** The bytes of such a file, in order. */
+export async function* portableBlocks(
+  store: string,
+  chain: CheckpointChain,
+  name: string | null,
+): AsyncGenerator<Uint8Array> {
   const { codec } = platform();
   const writer = new CheckpointWriter(codec);
-  const { disks } = chain.files[0]!.meta;
+  const { meta } = chain.files[0]!;
+  const { disks } = meta;
+  await refuseChangedImages(meta);
   // Where the images were means nothing elsewhere.
   const portable = disks.map((disk, index) => ({ ...disk, path: `disk${index}`, backing: [] }));
-  yield* rewriteWith(writer, chain, codec, { name, parent: null, disks: portable });
+  yield* rewriteWith(writer, chain, codec, {
+    name,
+    parent: null,
+    disks: portable,
+    rests: [],
+  });
   for (const [index, { path, format }] of disks.entries()) {
     const disk = await openDisk(absolutePath(store, path), { readonly: true, format });
     try {
@@ -145,6 +158,7 @@ async function fillDraft(
   const change: Partial<CheckpointMeta> = { id: draft.id, name, parent: null, disks };
   await platform().files.writeWhole(join(draft.folder, MACHINE_FILE), machineBlocks(file, change), {
     replace: true,
+    inOwnFolder: true,
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),
   });

@@ -19,12 +19,13 @@ import { withFolderLock } from '../../../platform/folder-lock.ts';
 import { platform } from '../../../platform/platform.ts';
 import type { PlainData } from '../../../state/plain-data.ts';
 import { sharedWriter } from './background-writer.ts';
-import { deleteCheckpoint, sweepStore } from './delete.ts';
+import { deleteCheckpoint, sweepStore, sweepTop } from './delete.ts';
 import { CheckpointDraft, type DraftOrigin } from './draft.ts';
 import { makeDraftFolder } from './draft-folder.ts';
 import {
   absolutePath,
   type CheckpointSummary,
+  exists,
   isRemoved,
   placeOf,
   readCheckpoint,
@@ -34,7 +35,7 @@ import {
   summaryOf,
 } from './inventory.ts';
 import { writeManifest } from './manifest.ts';
-import { exportCheckpoint, IMPORT_OPTIONS, type ImportOptions, importCheckpoint } from './portable.ts';
+import { exportCheckpoint, IMPORT_OPTIONS, type ImportOptions, importCheckpoint, portableBlocks } from './portable.ts';
 import { randomHex } from './random-hex.ts';
 import { machineFile, openStoredChain, readMetaOf } from './stored-chain.ts';
 import { type VerifyReport, verifyCheckpoint } from './verify.ts';
@@ -162,17 +163,16 @@ export class CheckpointStore {
     // While the rest is prepared.
     this.warmUp();
     return this.locked(async () => {
-      await sweepStore(this.folder);
-      const all = await readInventory(this.folder, 'places');
-      refuseTakenName(all, name);
-      const idOf = (reference: string | undefined) =>
-        reference === undefined ? null : resolveReference(all, reference).id;
-      const baseId = idOf(base);
+      await sweepTop(this.folder);
+      if (name !== undefined) refuseTakenName(await readInventory(this.folder, 'places'), name);
+      const idOf = async (reference: string | undefined) =>
+        reference === undefined ? null : (await this.lookUp(reference)).id;
+      const baseId = await idOf(base);
       return this.makeDraft({
         store: this.folder,
         id: freshId(),
         name: name ?? null,
-        parent: idOf(parent),
+        parent: await idOf(parent),
         base: baseId,
         flatten: baseId !== null && (await this.chainLength(baseId)) >= LONGEST_CHAIN,
         tool: platform().toolName,
@@ -191,9 +191,8 @@ export class CheckpointStore {
 
   private async commit({ name, id }: DraftOrigin, action: () => Promise<void>): Promise<void> {
     await this.locked(async () => {
-      const all = await readInventory(this.folder, 'places');
-      refuseTakenName(all, name ?? undefined);
-      refuseTakenId(all, id);
+      if (name !== null) refuseTakenName(await readInventory(this.folder, 'places'), name);
+      if (await exists(join(this.folder, id))) throw takenId(id);
       await action();
     });
   }
@@ -310,6 +309,17 @@ export class CheckpointStore {
     }
   }
 
+  /** @internal The bytes of that file, in order, for who puts them elsewhere. */
+  async *exportBlocks(reference: string): AsyncGenerator<Uint8Array> {
+    const { id, name } = await this.lookUp(reference);
+    const chain = await openStoredChain(this.folder, machineFile(this.folder, id));
+    try {
+      yield* portableBlocks(this.folder, chain, name);
+    } finally {
+      closeChain(chain);
+    }
+  }
+
   /** Makes a checkpoint of a file that `export` wrote, and gives its id. Everything in it is checked. */
   async import(path: string, options: ImportOptions = {}): Promise<string> {
     PATH.parse(path, 'path');
@@ -318,7 +328,7 @@ export class CheckpointStore {
       return this.locked(async () => {
         await sweepStore(this.folder);
         const all = await readInventory(this.folder, 'places');
-        refuseTakenId(all, id);
+        if (id !== undefined && all.some((one) => one.id === id)) throw takenId(id);
         refuseTakenName(all, name ?? undefined);
         return this.makeDraft({
           store: this.folder,
@@ -381,9 +391,8 @@ function refuseTakenName(all: readonly StoredCheckpoint[], name: string | undefi
   });
 }
 
-function refuseTakenId(all: readonly StoredCheckpoint[], id: string | undefined): void {
-  if (id === undefined || !all.some((one) => one.id === id)) return;
-  throw new GodwitError('usage', `The checkpoint ${id} is in the store already.`, {
+function takenId(id: string): GodwitError {
+  return new GodwitError('usage', `The checkpoint ${id} is in the store already.`, {
     hint: 'Import it under a fresh id to have it twice.',
   });
 }

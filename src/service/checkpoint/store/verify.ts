@@ -1,8 +1,10 @@
 import { openDisk } from '../../../backend/disk/live/open-disk.ts';
+import { wholeSectors } from '../../../backend/disk/sectors.ts';
 import { type CheckpointChain, closeChain } from '../../../checkpoint/chain.ts';
 import type { CheckpointMeta } from '../../../checkpoint/meta.ts';
 import { isForeseen } from '../../../common/errors.ts';
 import { platform } from '../../../platform/platform.ts';
+import { bootChangesOf, diskChangesOf } from '../rests.ts';
 import { absolutePath, type StoredCheckpoint } from './inventory.ts';
 import { machineFile, openStoredChain } from './stored-chain.ts';
 
@@ -14,6 +16,8 @@ export interface VerifyReport {
   readonly id: string;
   /** Sentences. None: the checkpoint and all that it needs are whole. */
   readonly problems: readonly string[];
+  /** Sentences: what is not as it was, and hinders nobody who goes on from the checkpoint. */
+  readonly notes: readonly string[];
   /** Bytes of checkpoint files that were read. */
   readonly checkedBytes: number;
 }
@@ -22,6 +26,7 @@ export interface VerifyReport {
 export async function verifyCheckpoint(store: string, checkpoint: StoredCheckpoint): Promise<VerifyReport> {
   const { id, meta, failures } = checkpoint;
   const problems = failures.map(({ message }) => message);
+  const notes: string[] = [];
   let checkedBytes = 0;
   if (meta) {
     try {
@@ -30,8 +35,10 @@ export async function verifyCheckpoint(store: string, checkpoint: StoredCheckpoi
       problems.push(messageOf(error));
     }
     problems.push(...(await verifyDisks(store, meta)));
+    problems.push(...(await diskChangesOf(meta, 'content')));
+    notes.push(...(await bootChangesOf(meta, 'content')));
   }
-  return { id, problems, checkedBytes };
+  return { id, problems, notes, checkedBytes };
 }
 
 async function verifyChain(chain: CheckpointChain): Promise<number> {
@@ -65,7 +72,8 @@ async function verifyDisks(store: string, meta: CheckpointMeta): Promise<string[
     try {
       const disk = await openDisk(place, { readonly: true, format });
       await disk.close();
-      if (disk.sizeBytes !== sizeBytes) problems.push(`The disk ${place} has another size than it had.`);
+      if (wholeSectors(disk.sizeBytes) !== wholeSectors(sizeBytes))
+        problems.push(`The disk ${place} has another size than it had.`);
     } catch (error) {
       problems.push(messageOf(error));
     }

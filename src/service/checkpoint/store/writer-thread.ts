@@ -73,7 +73,8 @@ class WriterThread {
     const onProgress = (bytes: number) => this.send({ kind: 'progress', job: number, bytes });
     try {
       const { files } = platform();
-      let bytes = await files.writeWhole(path, blocksOf(job, request), { replace: true, onProgress, signal });
+      const options = { replace: true, inOwnFolder: true, onProgress, signal };
+      let bytes = await files.writeWhole(path, blocksOf(job, request), options);
       if (flattenFrom !== undefined) bytes = await flattenFile(flattenFrom, path, signal);
       this.send({ kind: 'done', job: number, bytes });
     } catch (error) {

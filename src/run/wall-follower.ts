@@ -1,0 +1,73 @@
+import type { MachineCore } from '../machine/core.ts';
+import type { HostClock } from '../platform/clock.ts';
+import type { LiveClock } from './live-clock.ts';
+import { atRest, type ClockMode, epochFor, restingStep, wallAt, wallChange } from './wall-time.ts';
+
+/** The wall clock is looked at this often: it is set at times, and goes on while a host is suspended. */
+const LOOK_MS = 1000;
+/** Nanoseconds that are left alone between absences: smaller corrections would fill recordings for nothing. */
+const TOLERANCE = 100_000_000n;
+/** After an absence everything that can be told apart is set right. */
+const TOLERANCE_AFTER_ABSENCE = 1_000_000n;
+
+export interface WallFollowerParts {
+  readonly core: MachineCore;
+  readonly host: HostClock;
+  /** What guest time is to be. */
+  readonly clock: () => LiveClock;
+  /** Sets the real-time clock: `epochNanoseconds` is the wall clock's at guest time 0. */
+  readonly setEpoch: (epochNanoseconds: bigint, wallNanoseconds: bigint) => void;
+}
+
+/** Keeps the clocks of a live machine with the wall clock, whatever becomes of either (wall-time.ts). */
+export class WallFollower {
+  private readonly parts: WallFollowerParts;
+  private mode: ClockMode = 'keep';
+  private wasAway = false;
+  private lookedMs = -Infinity;
+
+  constructor(parts: WallFollowerParts) {
+    this.parts = parts;
+  }
+
+  /** The machine was somewhere else until now. */
+  follow(mode: ClockMode): void {
+    this.mode = mode;
+    this.wasAway = true;
+  }
+
+  /** The machine did not execute for a while. */
+  noteAbsence(): void {
+    this.wasAway = true;
+  }
+
+  get isDue(): boolean {
+    if (this.mode === 'keep') return false;
+    return this.wasAway || this.parts.host.nowMs() - this.lookedMs >= LOOK_MS;
+  }
+
+  /** Where events can be delivered. */
+  look(): void {
+    const { core, host, clock, setEpoch } = this.parts;
+    const tolerance = this.wasAway ? TOLERANCE_AFTER_ABSENCE : TOLERANCE;
+    this.wasAway = false;
+    const nowMs = host.nowMs();
+    this.lookedMs = nowMs;
+    const wanted = clock().wallTicks(nowMs);
+    const wall = host.epochNanoseconds();
+    const behind = wall - wallAt(core, BigInt(Math.floor(wanted)));
+    if (behind <= tolerance && behind >= -tolerance) return;
+    const change = wallChange(behind);
+    if (change.kind === 'catch-up') clock().aim(nowMs, wanted + Number(change.ticks));
+    else if (behind < 0n || this.mode === 'follow') setEpoch(epochFor(wall, BigInt(Math.floor(wanted))), wall);
+  }
+
+  /** Guest time that the guest may jump to now, since it rests; undefined: it need not, or must not. */
+  stepAtRest(): bigint | undefined {
+    const { core, host, clock } = this.parts;
+    if (this.mode !== 'steps' || !atRest(core)) return undefined;
+    const wanted = BigInt(Math.floor(clock().wallTicks(host.nowMs())));
+    const behind = host.epochNanoseconds() - wallAt(core, wanted);
+    return behind > TOLERANCE ? wanted + restingStep(behind) : undefined;
+  }
+}
