@@ -21,7 +21,7 @@ export type {
   RestReport,
 } from './checkpoint.ts';
 export type { MachineConsole, WaitOptions } from './console.ts';
-export type { DebugOptions } from './debug.ts';
+export type { DebuggerState, DebugOptions } from './debug.ts';
 export type { DiskError, ListenerEvent, MachineEnd, MachineEvents } from './events.ts';
 export type {
   ExecOptions,

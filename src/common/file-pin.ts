@@ -2,6 +2,7 @@
 
 /** What a file was like. */
 export interface FilePin {
+  /** Of the file. */
   readonly sizeBytes: number;
   /** When it was written last: microseconds since 1970. */
   readonly modifiedUs: number;

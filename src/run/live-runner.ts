@@ -120,8 +120,8 @@ export class LiveRunner {
   }
 
   /**
-   * The guest's clocks are to agree with the wall's from now on, before the guest executes on. The machine may have been
-   * kept somewhere in the meantime. Until this is called it is `keep`.
+   * The guest's clocks are to agree with the wall's from now on, before the guest executes on. The machine may have
+   * been kept somewhere in the meantime. Until this is called it is `keep`.
    */
   followWall(mode: ClockMode): void {
     this.wall.follow(mode);

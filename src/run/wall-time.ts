@@ -2,10 +2,10 @@ import { TICKS_PER_SECOND } from '../hart/library/timer.ts';
 import type { MachineCore } from '../machine/core.ts';
 
 /*
- * A machine may be away: kept in a file, forked from, paused, or in a process or on a host that stood still. Linux takes
- * a long jump of its monotonic time for a fault of its own: the watchdogs for soft lockups, RCU stalls, hung tasks and
- * clock sources measure with it. So guest time makes up for a short absence only. After a longer one it goes on from
- * where it was, and the real-time clock jumps (docs/DETERMINISM.md, "Absence").
+ * A machine may be away: kept in a file, forked from, paused, or in a process or on a host that stood still. Linux
+ * takes a long jump of its monotonic time for a fault of its own: the watchdogs for soft lockups, RCU stalls, hung
+ * tasks and clock sources measure with it. So guest time makes up for a short absence only. After a longer one it goes
+ * on from where it was, and the real-time clock jumps (docs/DETERMINISM.md, "Absence").
  */
 
 /**

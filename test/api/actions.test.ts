@@ -64,7 +64,7 @@ const BAD: readonly (readonly [ActionName, unknown, string])[] = [
   ['save-flight', { path: 'x'.repeat(5000) }, 'path'],
   ['debug', { listen: 65_536 }, 'listen'],
   ['agent-start', { task: 'execute', arguments: [] }, 'arguments'],
-  ['agent-start', { task: 'execute', arguments: ['a\0b'] }, 'arguments'],
+  ['agent-start', { task: 'execute', arguments: ['a\0b'] }, 'arguments[0]'],
   ['agent-start', { task: 'format', arguments: ['a'] }, 'task'],
   ['agent-start', { task: 'execute', arguments: 'ls' }, 'arguments'],
   ['agent-write', { request: 1, bytes: 'no Base64!' }, 'bytes'],
