@@ -94,7 +94,7 @@ async function forkCheckpoint(reference: string, options: ForkCommandOptions): P
 /** As soon as it runs: others find it by this name. */
 async function announce(name: string, { json }: ForkCommandOptions): Promise<void> {
   if (json) await writeAll(process.stdout, `${JSON.stringify({ machine: name, event: 'started' })}\n`);
-  else await writeAll(process.stdout, `${name} runs.\n`);
+  else await writeAll(process.stdout, `${name} runs. Its console: godwit attach ${name}\n`);
 }
 
 async function run(machine: Machine, name: string, options: ForkCommandOptions): Promise<MachineEnd> {

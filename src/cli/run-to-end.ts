@@ -12,6 +12,8 @@ export async function runToEnd(request: MachineRequest): Promise<number> {
     memory: request.memoryBytes,
     disks: [request.disk],
     jitThreshold: request.jitThreshold,
+    // A panic ends the work, and does not begin it again.
+    noReboot: true,
   });
   const stop = (): void => void machine.stop();
   request.signal?.addEventListener('abort', stop);

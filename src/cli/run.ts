@@ -13,8 +13,12 @@ import { TraceFile } from './trace-file.ts';
 /** Runs it and gives the exit status: the guest's. Throws GodwitError when there is nothing to run. */
 export async function run(options: RunOptions): Promise<number> {
   refuseNonsense(options);
-  // Before anything is fetched. What the machine boots is not known yet, and stands for it here.
-  const { memoryBytes } = await configureMachine({ ...machineOptions(options), kernel: options.kernel ?? 'kernel' });
+  // Before anything is fetched. What the machine boots is not known yet, and something stands for it here.
+  const { memoryBytes } = await configureMachine({
+    ...machineOptions(options),
+    ...(options.debian && { disks: [{ path: 'debian' }, ...options.disk] }),
+    kernel: options.kernel ?? 'kernel',
+  });
   const trace = options.traceFile === undefined ? undefined : await TraceFile.open(options.traceFile);
   try {
     const size = terminalSize(process.stdout);

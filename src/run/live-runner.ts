@@ -213,15 +213,16 @@ export class LiveRunner {
 
   /**
    * A process that is stopped, a suspended host and a reader that keeps the machine waiting all look like this: much
-   * more time has passed than was meant to.
+   * more time has passed than was meant to. Gives whether that was so.
    */
-  private noteTime(meantMs: number): void {
+  private noteTime(meantMs: number): boolean {
     const now = this.host.nowMs();
     const lostMs = now - this.seenMs - meantMs;
     this.seenMs = now;
-    if (lostMs <= SHORT_ABSENCE_MS) return;
+    if (lostMs <= SHORT_ABSENCE_MS) return false;
     this.clock.leaveOut(lostMs);
     this.wall.noteAbsence();
+    return true;
   }
 
   private async sleep(ms: number): Promise<void> {
@@ -238,6 +239,7 @@ export class LiveRunner {
     if (core.acceptsEvents && this.somethingToDeliver) this.deliverAll();
     const started = host.nowMs();
     const outcome = this.withoutReset(this.execute(core.current.branches + BigInt(this.sliceBranches)));
+    const wasAway = this.noteTime(0);
     const now = host.nowMs();
     this.busyMs += now - started;
     this.listeners.slice(outcome, now - started);
@@ -250,7 +252,8 @@ export class LiveRunner {
     }
     // Not at a counted transfer, where the clock could be set.
     if (outcome.kind === 'debug') return undefined;
-    clock.observe(now, Number(core.current.branches));
+    if (wasAway) clock.resumed(now, Number(core.current.branches));
+    else clock.observe(now, Number(core.current.branches));
     if (outcome.kind === 'slice') {
       this.fitSlice(now - started);
       await this.keepTime();

@@ -48,7 +48,7 @@ export class WallFollower {
 
   /** Where events can be delivered. */
   look(): void {
-    const { core, host, clock, setEpoch } = this.parts;
+    const { core, host, clock } = this.parts;
     const tolerance = this.wasAway ? TOLERANCE_AFTER_ABSENCE : TOLERANCE;
     this.wasAway = false;
     const nowMs = host.nowMs();
@@ -59,7 +59,13 @@ export class WallFollower {
     if (behind <= tolerance && behind >= -tolerance) return;
     const change = wallChange(behind);
     if (change.kind === 'catch-up') clock().aim(nowMs, wanted + Number(change.ticks));
-    else if (behind < 0n || this.mode === 'follow') setEpoch(epochFor(wall, BigInt(Math.floor(wanted))), wall);
+    else if (behind < 0n || this.mode === 'follow') this.setEpoch(wall, BigInt(Math.floor(wanted)));
+  }
+
+  private setEpoch(wall: bigint, ticks: bigint): void {
+    const epoch = epochFor(wall, ticks);
+    // A wall clock of before 1970 cannot be followed.
+    if (epoch !== epochFor(wallAt(this.parts.core, ticks), ticks)) this.parts.setEpoch(epoch, wall);
   }
 
   /** Guest time that the guest may jump to now, since it rests; undefined: it need not, or must not. */

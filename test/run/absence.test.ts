@@ -50,6 +50,8 @@ class Guest {
   readonly core: MachineCore;
   readonly host: SimulatedHost;
   printed = '';
+  /** For so long nothing happens in the midst of the next slice. */
+  stallMs = 0;
   private runner: LiveRunner | undefined;
 
   private constructor(make: (guest: Guest) => MachineCore, host: SimulatedHost) {
@@ -102,6 +104,11 @@ class Guest {
     const { host, core } = this;
     const runner = new LiveRunner(core, host, host);
     this.runner = runner;
+    runner.execute = (branches) => {
+      host.standStill(this.stallMs);
+      this.stallMs = 0;
+      return core.run(branches);
+    };
     runner.followWall(mode);
     const endMs = host.nowMs() + limitMs;
     host.onTurn = () => {
@@ -218,15 +225,20 @@ describe.skipIf(reason)(`a machine that was away${reason ? ` (skipped: ${reason}
     patient(120_000),
   );
 
-  it(
-    'keeps true intervals when its process or host stands still',
-    async () => {
-      const { of, snapshot } = moments.get('in a loop')!;
+  it.each([
+    ['between two slices', 'in a loop'],
+    ['in the midst of a slice', 'in a loop'],
+    ['in the midst of a slice', 'at its prompt'],
+  ])(
+    'keeps true intervals when its process or host stands still: %s, %s',
+    async (when, name) => {
+      const { of, snapshot } = moments.get(name)!;
       const guest = Guest.awakened(of, snapshot, 0n);
       const { core, host } = guest;
       await guest.ask('follow', 'true');
       const before = core.ticks;
-      host.standStill(90_000);
+      if (when === 'between two slices') host.standStill(40_000);
+      else guest.stallMs = 40_000;
       const answer = await guest.ask(
         'follow',
         'read r </sys/class/rtc/rtc0/since_epoch; echo rtc $r. $(dmesg | tail -n 40)',

@@ -1,6 +1,6 @@
 /** What is known of Debian's root disk in the cache folder. */
 import { join } from 'node:path';
-import { callback, choice, object, optional, type Schema } from '../../common/schema.ts';
+import { callback, cancellation, choice, object, optional, type Schema } from '../../common/schema.ts';
 import { checkFiles, type Manifest, readManifest } from '../cache.ts';
 import { GUEST_FIELDS, type Guest, type GuestOptions, SUITE } from '../guest-state.ts';
 import type { RunMachine } from './configure.ts';
@@ -31,6 +31,7 @@ export const DEBIAN_OPTIONS: Schema<DebianOptions> = object({
   ...GUEST_FIELDS,
   variant: optional(VARIANT),
   runMachine: callback<RunMachine>(),
+  signal: optional(cancellation() as Schema<AbortSignal>),
 });
 
 /** Debian's root disk, in the cache folder. Machines boot qcow2 images over it, and never write it. */

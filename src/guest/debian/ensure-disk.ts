@@ -44,7 +44,7 @@ export async function findDebianDisk(options: FindDebianOptions = {}): Promise<D
  */
 export async function ensureDebianDisk(given: DebianOptions): Promise<DebianDisk> {
   const options = DEBIAN_OPTIONS.parse(given, 'options');
-  const { runMachine: _, variant: _variant, ...guestOptions } = options;
+  const { runMachine: _, variant: _variant, signal: _signal, ...guestOptions } = options;
   const cacheFolder = options.cacheFolder ?? defaultCacheFolder();
   const folder = join(cacheFolder, diskName(options.variant));
   const progress = options.progress ?? silentProgress;

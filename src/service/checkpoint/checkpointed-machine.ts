@@ -19,6 +19,8 @@ const VERSION = 1;
 const FIELDS = ['consolePort', 'terminal', 'bootArguments', 'images', 'serials'];
 /** Only of machines with shared folders: what others are saved as stays as it was. */
 const SHARES = 'shares';
+/** Only of those for which it is so, too. */
+const ENDS_AT_RESET = 'endsAtReset?';
 const MAXIMUM_PATH_BYTES = 4096;
 /** No board has room for more disks. */
 const MAXIMUM_SERIALS = 64;
@@ -27,12 +29,12 @@ const MAXIMUM_TERMINAL = 0xffff;
 /** What cannot be told from a machine's state. */
 export type MachineDescription = Pick<
   MachineConfiguration,
-  'consolePort' | 'terminal' | 'bootArguments' | 'kernel' | 'initrd' | 'bios' | 'disks' | 'bootFiles'
+  'consolePort' | 'terminal' | 'bootArguments' | 'kernel' | 'initrd' | 'bios' | 'disks' | 'bootFiles' | 'endsAtReset'
 >;
 
 /** Images are needed again only when the guest resets itself; those given by path are named. */
 export function describeMachine(configuration: MachineDescription, shares?: SharesOfCheckpoint): PlainData {
-  const { consolePort, terminal, bootArguments, kernel, initrd, bios, disks } = configuration;
+  const { consolePort, terminal, bootArguments, kernel, initrd, bios, disks, endsAtReset = false } = configuration;
   const path = (source: ImageSource | undefined) => (typeof source === 'string' ? source : null);
   return {
     version: VERSION,
@@ -41,6 +43,7 @@ export function describeMachine(configuration: MachineDescription, shares?: Shar
     bootArguments: bootArguments ?? null,
     images: { kernel: path(kernel), initrd: path(initrd), bios: path(bios) },
     serials: disks.map(({ serial }) => serial),
+    ...(endsAtReset && { [ENDS_AT_RESET]: true }),
     ...(shares && shares.shares.length > 0 && { [SHARES]: describeShares(shares) }),
   };
 }
@@ -57,7 +60,7 @@ export function readMachine(
   data: PlainData,
   { memoryBytes, translation }: Pick<MachineConfiguration, 'memoryBytes' | 'translation'>,
 ): DescribedMachine {
-  const fields = hasField(data, SHARES) ? [...FIELDS, SHARES] : FIELDS;
+  const fields = [...FIELDS, ...[SHARES, ENDS_AT_RESET].filter((name) => hasField(data, name))];
   const reader = StateReader.part('the machine that the checkpoint is of', data, VERSION, fields);
   const terminal = new StateReader("the machine's terminal", reader.raw('terminal'), ['columns', 'rows']);
   const images = new StateReader("the machine's images", reader.raw('images'), ['kernel', 'initrd', 'bios']);
@@ -79,6 +82,7 @@ export function readMachine(
       memoryBytes,
       disks: [] as DiskConfiguration[],
       ...(shares.length > 0 && { sharedFolders: shares }),
+      ...(reader.has(ENDS_AT_RESET) && reader.flag(ENDS_AT_RESET) && { endsAtReset: true }),
       consolePort: reader.word('consolePort', ['uart', 'virtio']),
       terminal: {
         columns: terminal.integer('columns', MAXIMUM_TERMINAL),

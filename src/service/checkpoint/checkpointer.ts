@@ -201,7 +201,12 @@ export class Checkpointer {
       try {
         const folder = await files.realPath(store.folder);
         const made = await this.fillDraft({ draft, name, folder, base, parents, apart, signal });
-        await this.commitDraft(draft, made.frozen, signal);
+        try {
+          await this.commitDraft(draft, made.frozen, signal);
+        } catch (error) {
+          if (made.written) this.core.ram.unwatch(made.written);
+          throw error;
+        }
         if (made.written) {
           this.last = { store: store.folder, id: draft.id, written: made.written };
           this.parentPlace = this.last;

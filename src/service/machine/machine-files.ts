@@ -84,7 +84,7 @@ export async function firmwareNeedsKernel(bios: string, memoryBytes: number): Pr
 }
 
 async function bootFileOf(kind: Kind, path: string): Promise<BootFile> {
-  return { path, use: kind === 'bios' ? 'firmware' : kind, pin: await pinLook(path) };
+  return { path: platform().files.absolute(path), use: kind === 'bios' ? 'firmware' : kind, pin: await pinLook(path) };
 }
 
 async function openImage(what: string, source: ImageSource): Promise<Image> {

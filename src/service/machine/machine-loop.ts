@@ -38,7 +38,7 @@ export class MachineLoop implements HostLoop {
   }
 
   /**
-   * Holds the machine up at its next `yield`, until this holder releases it. Guest time goes on with the wall clock.
+   * Holds the machine up at its next `yield`, until this holder releases it. To the machine that is an absence.
    */
   block(holder: object): void {
     this.holders.add(holder);

@@ -35,7 +35,7 @@ export async function openMachine(
   gate?: OutputGate,
 ): Promise<RunningMachine> {
   const files = await MachineFiles.open(options);
-  const configuration: MachineConfiguration = { ...options, bootFiles: files.bootFiles };
+  const configuration: MachineConfiguration = { ...withWholePaths(options), bootFiles: files.bootFiles };
   try {
     let first: Images | undefined = files.read();
     const untilListening = isLinux(first, configuration.memoryBytes);
@@ -129,6 +129,15 @@ async function orClose<T>(shares: MachineShares, opening: Promise<T>): Promise<T
     await shares.close();
     throw error;
   }
+}
+
+/** Checkpoints name what a machine booted from, and are restored from other folders. */
+function withWholePaths(options: MachineConfiguration): MachineConfiguration {
+  const whole = (name: 'kernel' | 'initrd' | 'bios') => {
+    const source = options[name];
+    return typeof source === 'string' ? { [name]: platform().files.absolute(source) } : {};
+  };
+  return { ...options, ...whole('kernel'), ...whole('initrd'), ...whole('bios') };
 }
 
 /** Whether the first program that runs is Linux, whose driver clears the UART when it opens it. */

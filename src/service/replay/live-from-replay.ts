@@ -28,9 +28,10 @@ export class LiveFromReplay {
     const { core, consolePort } = parts;
     this.parts = parts;
     const loop = new MachineLoop(() => this.input.flow());
-    const agent = makeAgent(core, (bytes) => this.runner.input('agent', bytes));
     this.runner = new LiveRunner(core, platform().clock, loop, {
-      onWallSet: (wallNanoseconds) => agent.setClock(wallNanoseconds),
+      // What the agent says is not heard here, so each time it is asked anew to listen.
+      onWallSet: (wallNanoseconds) =>
+        makeAgent(core, (bytes) => this.runner.input('agent', bytes)).setClock(wallNanoseconds),
     });
     this.input = new InputQueue({
       core,

@@ -37,7 +37,7 @@ export interface ReleasedImage {
 
 /**
  * Gives the images that were copied; none when the checkpoint has all of its own. Throws GodwitError; the checkpoint is
- * as before then.
+ * whole then, on its old images or the new ones.
  */
 export async function adoptDisks(
   folder: string,
@@ -47,6 +47,7 @@ export async function adoptDisks(
   const { id, disks } = await metaOf(folder, reference);
   const kept = disks.filter(({ path, readonly }) => isAbsolute(path) && !readonly);
   const copies = new Map<string, CheckpointDisk>();
+  const progress = { isPointedTo: false };
   try {
     for (const disk of kept) {
       if (copies.has(disk.path)) continue;
@@ -55,8 +56,9 @@ export async function adoptDisks(
         await copyInto(folder, id, disk, { ...(signal && { signal }), ...(onProgress && { onProgress }) }),
       );
     }
-    if (kept.length > 0) await withFolderLock(folder, LOCK_WAIT_MS, () => pointTo(folder, id, copies));
+    if (kept.length > 0) await withFolderLock(folder, LOCK_WAIT_MS, () => pointTo(folder, id, copies, progress));
   } catch (error) {
+    if (progress.isPointedTo) throw error;
     for (const { path } of copies.values()) {
       await platform()
         .files.removeFile(absolutePath(folder, path))
@@ -104,7 +106,12 @@ async function copyInto(
 }
 
 /** With the store locked. */
-async function pointTo(folder: string, id: string, copies: ReadonlyMap<string, CheckpointDisk>): Promise<void> {
+async function pointTo(
+  folder: string,
+  id: string,
+  copies: ReadonlyMap<string, CheckpointDisk>,
+  progress: { isPointedTo: boolean },
+): Promise<void> {
   const checkpoint = (await readInventory(folder)).find((one) => one.id === id);
   if (!checkpoint?.meta || isRemoved(checkpoint)) {
     throw new GodwitError('not-found', `The checkpoint ${id} was deleted meanwhile.`);
@@ -115,6 +122,7 @@ async function pointTo(folder: string, id: string, copies: ReadonlyMap<string, C
   try {
     const { files, codec } = platform();
     await files.writeWhole(path, rewriteChain({ files: [file] }, codec, { disks }), { replace: true });
+    progress.isPointedTo = true;
   } finally {
     file.close();
   }
