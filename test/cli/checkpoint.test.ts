@@ -74,7 +74,8 @@ describe.skipIf(skipped)('machines and checkpoints from the command line', () =>
       /^NAME +PID +STATUS +MEMORY +UPTIME\nweb1 +\d+ +running +128 MiB +\d\d:\d\d:\d\d\n$/,
     );
 
-    const made = /^first \([0-9a-f]{8}\): .* of memory in .* s; the machine stood still for \d+\.\d\d ms\.\n$/;
+    const made =
+      /^first \([0-9a-f]{8}\): .* of memory in .* s; the machine stood still for \d+\.\d\d ms\.\n(?: {2}(?:disk|kernel|initrd) .*: (?:copied|pinned, .*)\n){3}$/;
     expect(await works('checkpoint', 'create', 'first')).toMatch(made);
     expect(filesOf(folder).sort()).toEqual(['d.qcow2', 'data', 'godwit']);
     const report = JSON.parse(

@@ -273,7 +273,7 @@ describe('files that cannot grow', () => {
     async () => {
       writeFileSync(file('typed'), `${typed()}\nq`);
       const run = '$GODWIT run --kernel echoing --record full.rec < typed';
-      const full = sh(`ulimit -f 24; ${run} | wc -c; exit "\${PIPESTATUS[0]}"`);
+      const full = sh(`ulimit -f 48; ${run} | wc -c; exit "\${PIPESTATUS[0]}"`);
       expect(full.status).toBe(1);
       expect(full.stderr).toMatch(
         /^godwit: Cannot write [^\n]*full\.rec: the file system takes no larger file\.( The machine goes on\.)?\n$/,

@@ -136,7 +136,7 @@ describe('openDisk', () => {
   test('names what it does not read', async () => {
     writeFileSync(at('foreign.vmdk'), 'KDMV and more');
     await fails('unsupported', openDisk(at('foreign.vmdk')), 'VMDK');
-    await fails('usage', openDisk(folder), 'folder');
+    await fails('usage', openDisk(folder), 'not a regular file');
     await fails('usage', openDisk('/dev/null'), 'not a regular file');
   });
 });

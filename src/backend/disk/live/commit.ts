@@ -43,7 +43,8 @@ export async function commitDisk(path: string, options: CommitDiskOptions = {}):
   if (!parent) return { path: await loneDisk(path, image), isDiskAgain: true };
   try {
     const into = await largeEnough(parent, image);
-    await new CommittingDisk(image.disk, into).commit(options);
+    const { keptParent: _, ...work } = options;
+    await new CommittingDisk(image.disk, into).commit(work);
     if (into.format === 'qcow2') await into.settle();
     else await into.flush();
     const imagePath = image.file.realPath;

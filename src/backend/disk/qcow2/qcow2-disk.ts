@@ -30,6 +30,7 @@ export interface Qcow2Options {
 const OPTIONS: Schema<Qcow2Options> = object({
   readonly: optional(flag()),
   tableCacheBytes: optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+  temporary: optional(flag()),
   openBacking: optional(callback<NonNullable<Qcow2Options['openBacking']>>()),
 });
 const IMAGES_UNDER = wholeNumber(0, Number.MAX_SAFE_INTEGER);
