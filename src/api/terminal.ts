@@ -1,4 +1,4 @@
-import { object, type Schema, wholeNumber } from '../common/schema.ts';
+import { inWords, kindOf, object, type Schema, wholeNumber } from '../common/schema.ts';
 
 /** Size of a terminal, as the guest's virtio console reports it. */
 export interface TerminalSize {
@@ -10,7 +10,11 @@ export interface TerminalSize {
 
 const TERMINAL_LIMIT = 0xffff;
 
+function terminalSide(side: string): Schema<number> {
+  return inWords(wholeNumber(0, TERMINAL_LIMIT), (value) => `A terminal cannot have ${kindOf(value)} ${side}`);
+}
+
 export const TERMINAL_SIZE: Schema<TerminalSize> = object({
-  columns: wholeNumber(0, TERMINAL_LIMIT),
-  rows: wholeNumber(0, TERMINAL_LIMIT),
+  columns: terminalSide('columns'),
+  rows: terminalSide('rows'),
 });

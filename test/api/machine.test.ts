@@ -263,7 +263,9 @@ describe('options', () => {
   }
 
   it('says which file is missing or spoilt', async () => {
-    await expect(create({ kernel: '/no/such/kernel' })).rejects.toThrow(/\/no\/such\/kernel: it does not exist/);
+    await expect(create({ kernel: '/no/such/kernel' })).rejects.toThrow(
+      /\/no\/such\/kernel: the folder \/no does not exist/,
+    );
     const empty = join(tmpdir(), `godwit-empty-${process.pid}`);
     writeFileSync(empty, '');
     await expect(create({ kernel: empty })).rejects.toMatchObject({ code: 'damaged' });

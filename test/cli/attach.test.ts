@@ -142,12 +142,13 @@ describe('through pipes', () => {
     looking.type('unheard');
     const piped = begin(['attach', name]);
     piped.type('\x01hello;');
-    await piped.shows('\x01hello;');
+    // Each may start as late as it likes: what was printed before is shown.
+    await Promise.all([piped.shows('\x01hello;'), looking.shows('hello;')]);
     piped.child.stdin.end('q');
     expect(await piped.ended).toMatchObject({ status: 0, stderr: '' });
     expect(piped.output.startsWith('\x01hello;')).toBe(true);
-    const { status, stdout } = await looking.ended;
-    expect({ status, heard: stdout.includes('unheard') }).toEqual({ status: 0, heard: false });
+    const { status, stdout, stderr } = await looking.ended;
+    expect({ status, stderr, heard: stdout.includes('unheard') }).toEqual({ status: 0, stderr: '', heard: false });
     expect((await machine.ended).status).toBe(0);
   });
 
