@@ -6,7 +6,7 @@ import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
 import { CommandSignals } from './command-signals.ts';
 import { reportError } from './errors.ts';
 import { withMachine } from './machines.ts';
-import { writeAll } from './output.ts';
+import { OutputClosed, writeAll } from './output.ts';
 import { RawTerminal, terminalSize } from './terminal.ts';
 
 export interface ExecCommandOptions {
@@ -78,7 +78,7 @@ class ExecSession {
       await this.print(this.running);
       return (await this.running.exited).exitCode;
     } catch (error) {
-      if (errorCodeOf(error) === 'EPIPE') return EXIT_PIPE;
+      if (error instanceof OutputClosed || errorCodeOf(error) === 'EPIPE') return EXIT_PIPE;
       const cause = this.inputFailure ?? error;
       throw cause instanceof GodwitError ? cause : hostError(cause, 'pass input or output on');
     } finally {

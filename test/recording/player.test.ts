@@ -16,8 +16,6 @@ import { LiveMachine, MemorySink } from './live-recording.ts';
 import { openBytes } from './opened.ts';
 
 const MIB = 1024 ** 2;
-/** When the recordings were made, for their guest. */
-const EPOCH_SECONDS = 1_700_000_000;
 const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('a recording that is played', async () => {

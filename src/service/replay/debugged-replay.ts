@@ -28,9 +28,9 @@ export class DebuggedReplay {
   private settle!: { resolve(): void; reject(error: unknown): void };
 
   /** Throws GodwitError for a recording that cannot be replayed, and for an address that cannot be had. */
-  static async open(parts: DebuggedReplayParts): Promise<DebuggedReplay> {
+  static async open({ listen, ...parts }: DebuggedReplayParts): Promise<DebuggedReplay> {
     const replay = new DebuggedReplay(await openTimeline(parts));
-    await replay.listen(parts.listen);
+    await replay.listen(listen);
     return replay;
   }
 
