@@ -8,7 +8,8 @@ import { nodeRelease } from '../../tools/test/node-release.mjs';
 import { patient } from '../support/tiers.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const MOST_UNPACKED_BYTES = 2_700_000;
+/** It has 2.85 MB: shared folders, the agent, `attach` and the checks of arguments came last. */
+const MOST_UNPACKED_BYTES = 3_000_000;
 const COMPILERS = { 'TypeScript 5.9': 'typescript@5.9', 'TypeScript 7': 'typescript@7' };
 const NPM_QUIETLY = ['--no-audit', '--no-fund', '--no-progress', '--loglevel=error', '--prefer-offline'];
 
