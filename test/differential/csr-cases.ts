@@ -34,6 +34,7 @@ const GVA_AND_MPV = 3n << 38n;
 const HIGH_HALF = 0xffff_ffffn << 32n;
 const CBIE = 3n << 4n;
 const PBMTE = 1n << 62n;
+const ADUE = 1n << 61n;
 
 /**
  * Bits that differ from QEMU 7.2 where both may do as they do, or godwit is right. Unless said otherwise they are WARL
@@ -55,8 +56,8 @@ const FREE_BITS: Readonly<Record<string, bigint>> = {
   // 3.1.14, 12.1.7: the lowest bit is always 0; QEMU keeps it.
   mepc: 1n,
   sepc: 1n,
-  // 3.1.18: CBIE 2 is reserved, and QEMU 7.2 has no Zicbom; Svpbmt.
-  menvcfg: CBIE | PBMTE,
+  // 3.1.18: CBIE 2 is reserved, and QEMU 7.2 has no Zicbom; Svpbmt. It has no bit for Svadu: it always updates.
+  menvcfg: CBIE | PBMTE | ADUE,
   senvcfg: CBIE,
   // 3.7.1: bits 5 and 6 are 0, W without R is reserved. 54 bits of an address are implemented.
   pmpcfg0: 0x6262_6262_6262_6262n,
