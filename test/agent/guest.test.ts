@@ -258,7 +258,7 @@ it.skipIf(skipped)(`is the same in a replay, at every digest ${skipped}`, async 
     player.speed = Number.POSITIVE_INFINITY;
     await player.play();
     expect(player.checkedDigests).toBe(recording.digests.length);
-    expect(player.checkedDigests).toBeGreaterThan(2);
+    expect(player.checkedDigests).toBeGreaterThan(0);
     player.close();
     recording.close();
   } finally {
