@@ -1,13 +1,13 @@
 /** `godwit attach`: the console of a machine that runs in another process, on this terminal. */
 import { GodwitError, isForeseen } from '../common/errors.ts';
-import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
+import { hostError } from '../platform/node/host-error.ts';
 import { bytesOfText } from '../service/control/byte-text.ts';
 import { type ControlClient, findMachine } from '../service/control/control-client.ts';
 import type { ConsoleEnd, ConsoleOutput } from '../service/control/control-protocol.ts';
 import { ATTACHED_HELP, type EscapeCommand } from './escape-keys.ts';
 import { statisticsLine } from './front.ts';
 import { Keyboard } from './keyboard.ts';
-import { OutputClosed, writeAll } from './output.ts';
+import { isOutputClosed, writeAll } from './output.ts';
 import { RemoteInput } from './remote-input.ts';
 import { Signals } from './signals.ts';
 import { RawTerminal, terminalSize } from './terminal.ts';
@@ -111,8 +111,7 @@ class Attachment {
 
   private loseOutput(error: unknown): void {
     // Nobody reads it any more, as behind `| head`: the machine goes on without us.
-    const isClosed = error instanceof OutputClosed || errorCodeOf(error) === 'EPIPE';
-    if (!isClosed) this.failure ??= hostError(error, 'write the output');
+    if (!isOutputClosed(error)) this.failure ??= hostError(error, 'write the output');
     this.detach();
   }
 

@@ -2,11 +2,11 @@
 
 import { type AskAgent, feed, type GuestOutput, GuestProcess, type SpawnOptions } from '../api/guest-process.ts';
 import { GodwitError } from '../common/errors.ts';
-import { errorCodeOf, hostError } from '../platform/node/host-error.ts';
+import { hostError } from '../platform/node/host-error.ts';
 import { CommandSignals } from './command-signals.ts';
 import { reportError } from './errors.ts';
 import { withMachine } from './machines.ts';
-import { OutputClosed, writeAll } from './output.ts';
+import { isOutputClosed, writeAll } from './output.ts';
 import { RawTerminal, terminalSize } from './terminal.ts';
 
 export interface ExecCommandOptions {
@@ -78,7 +78,7 @@ class ExecSession {
       await this.print(this.running);
       return (await this.running.exited).exitCode;
     } catch (error) {
-      if (error instanceof OutputClosed || errorCodeOf(error) === 'EPIPE') return EXIT_PIPE;
+      if (isOutputClosed(error)) return EXIT_PIPE;
       const cause = this.inputFailure ?? error;
       throw cause instanceof GodwitError ? cause : hostError(cause, 'pass input or output on');
     } finally {

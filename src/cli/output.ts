@@ -9,6 +9,11 @@ export class OutputClosed extends GodwitError {
   }
 }
 
+/** Also as Node tells it on the stream. */
+export function isOutputClosed(error: unknown): boolean {
+  return error instanceof OutputClosed || errorCodeOf(error) === 'EPIPE';
+}
+
 function outputError(error: unknown): GodwitError {
   return errorCodeOf(error) === 'EPIPE' ? new OutputClosed(error) : hostError(error, 'write the output');
 }

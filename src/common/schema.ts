@@ -15,6 +15,8 @@ export interface Schema<T> {
   /** `name`: what it is called in errors. Throws GodwitError('usage'). */
   parse(value: unknown, name: string): T;
   readonly json: JsonSchema;
+  /** Never there: a schema that lacks a field of what it is for, an optional one too, does not compile. */
+  readonly knows?: { readonly [Field in keyof T]-?: true } | null | undefined;
 }
 
 export interface OptionalField<T> extends Schema<T> {

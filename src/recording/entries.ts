@@ -220,31 +220,35 @@ function readBlock(reader: ByteReader, reload: () => Uint8Array): ExternalEvent 
   if (status === BLOCK_ERROR) return { kind: 'block', disk, id, completion: { status: 'error' } };
   if (status === BLOCK_OK) return { kind: 'block', disk, id, completion: { status: 'ok' } };
   if (status !== BLOCK_OK_DATA) throw new RangeError('a disk answered in an unknown way');
-  const length = reader.varint();
-  const start = reader.offset;
-  reader.raw(length);
+  const data = passOver(reader, reload);
   return {
     kind: 'block',
     disk,
     id,
     get completion() {
-      return { status: 'ok', data: [reload().subarray(start, start + length)] } as const;
+      return { status: 'ok', data: [data()] } as const;
     },
   };
+}
+
+/** Bytes behind their length, which are read again whenever they are asked for. */
+function passOver(reader: ByteReader, reload: () => Uint8Array): () => Uint8Array {
+  const length = reader.varint();
+  const start = reader.offset;
+  reader.raw(length);
+  return () => reload().subarray(start, start + length);
 }
 
 function readShare(reader: ByteReader, reload: () => Uint8Array): ExternalEvent {
   const share = reader.varint();
   const id = reader.varint();
-  const length = reader.varint();
-  const start = reader.offset;
-  reader.raw(length);
+  const reply = passOver(reader, reload);
   return {
     kind: 'share',
     share,
     id,
     get reply() {
-      return reload().subarray(start, start + length);
+      return reply();
     },
   };
 }

@@ -48,18 +48,24 @@ export class WallFollower {
 
   /** Where events can be delivered. */
   look(): void {
-    const { core, host, clock } = this.parts;
+    const { clock } = this.parts;
     const tolerance = this.wasAway ? TOLERANCE_AFTER_ABSENCE : TOLERANCE;
     this.wasAway = false;
-    const nowMs = host.nowMs();
+    const { nowMs, wanted, wall, behind } = this.compare();
     this.lookedMs = nowMs;
-    const wanted = clock().wallTicks(nowMs);
-    const wall = host.epochNanoseconds();
-    const behind = wall - wallAt(core, BigInt(Math.floor(wanted)));
     if (behind <= tolerance && behind >= -tolerance) return;
     const change = wallChange(behind);
-    if (change.kind === 'catch-up') clock().aim(nowMs, wanted + Number(change.ticks));
-    else if (behind < 0n || this.mode === 'follow') this.setEpoch(wall, BigInt(Math.floor(wanted)));
+    if (change.kind === 'catch-up') clock().aim(nowMs, Number(wanted + change.ticks));
+    else if (behind < 0n || this.mode === 'follow') this.setEpoch(wall, wanted);
+  }
+
+  /** `wanted`: what guest time is to be. `behind`: nanoseconds that the guest's wall clock is behind `wall` then. */
+  private compare(): { nowMs: number; wanted: bigint; wall: bigint; behind: bigint } {
+    const { core, host, clock } = this.parts;
+    const nowMs = host.nowMs();
+    const wanted = BigInt(Math.floor(clock().wallTicks(nowMs)));
+    const wall = host.epochNanoseconds();
+    return { nowMs, wanted, wall, behind: wall - wallAt(core, wanted) };
   }
 
   private setEpoch(wall: bigint, ticks: bigint): void {
@@ -70,10 +76,8 @@ export class WallFollower {
 
   /** Guest time that the guest may jump to now, since it rests; undefined: it need not, or must not. */
   stepAtRest(): bigint | undefined {
-    const { core, host, clock } = this.parts;
-    if (this.mode !== 'steps' || !atRest(core)) return undefined;
-    const wanted = BigInt(Math.floor(clock().wallTicks(host.nowMs())));
-    const behind = host.epochNanoseconds() - wallAt(core, wanted);
+    if (this.mode !== 'steps' || !atRest(this.parts.core)) return undefined;
+    const { wanted, behind } = this.compare();
     return behind > TOLERANCE ? wanted + restingStep(behind) : undefined;
   }
 }

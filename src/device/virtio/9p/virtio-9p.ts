@@ -16,6 +16,7 @@ import { readConfigurationBytes } from '../configuration.ts';
 import { featureSet } from '../features.ts';
 import type { DescriptorChain } from '../queue/descriptor-chain.ts';
 import { gather, resolveRanges, scatter, sliceRanges } from '../queue/ranges.ts';
+import { RequestsInFlight } from '../queue/requests-in-flight.ts';
 import type { VirtioFunction, VirtioTransport } from '../transport.ts';
 import type { ShareBackend, ShareSubmission } from './backend.ts';
 import { shareConfiguration, TAG_BYTES_MAXIMUM, VIRTIO_9P_DEVICE_ID, VIRTIO_9P_MOUNT_TAG } from './registers.ts';
@@ -43,13 +44,12 @@ export class Virtio9p implements VirtioFunction {
   private readonly backend: ShareBackend;
   private readonly configuration: Uint8Array;
   private transport!: VirtioTransport;
-  /** Never goes back, so that an answer to a request that a reset has dropped is known as such. */
-  private nextId = 1;
-  /** By id, in the order of submission. */
-  private readonly inFlight = new Map<number, ShareRequest>();
-  private inFlightBytes = 0;
+  private readonly inFlight = new RequestsInFlight<ShareRequest>({
+    queue: QUEUE,
+    bytesMaximum: IN_FLIGHT_BYTES_MAXIMUM,
+    bytesHeld,
+  });
   private fids = new FidTable();
-  private taking = false;
 
   constructor(parts: { name: string; tag: string; backend: ShareBackend }) {
     if (!/^[\x21-\x7e]+$/.test(parts.tag) || parts.tag.length > TAG_BYTES_MAXIMUM) {
@@ -99,7 +99,7 @@ export class Virtio9p implements VirtioFunction {
     if (reply.length < HEADER_BYTES || reply.length > request.replyBytesMaximum) {
       throw new GodwitError('usage', `A request to a shared folder was answered with ${reply.length} bytes.`);
     }
-    this.forget(request);
+    this.inFlight.remove(request);
     this.backend.delivered(id);
     if (!this.transport.running) return false;
     if (request.message) this.fids.apply(request.message, reply);
@@ -110,40 +110,28 @@ export class Virtio9p implements VirtioFunction {
 
   /** What is in flight, in the order of submission, as it was submitted. */
   pendingRequests(): ShareSubmission[] {
-    return [...this.inFlight.values()].map((request) => this.submissionOf(request));
+    return this.inFlight.all.map((request) => this.submissionOf(request));
   }
 
   get isAwaited(): boolean {
-    return this.inFlight.size > 0;
+    return this.inFlight.count > 0;
   }
 
   save(): PlainData {
-    const { tag, nextId, fids } = this;
-    return saveShareState({ tag, nextId, requests: [...this.inFlight.values()], fids });
+    const { tag, inFlight, fids } = this;
+    return saveShareState({ tag, nextId: inFlight.nextId, requests: inFlight.all, fids });
   }
 
   restore(data: PlainData): void {
     const state = readShareState(this.name, data, this);
     this.inFlight.clear();
-    this.inFlightBytes = 0;
-    this.nextId = state.nextId;
+    this.inFlight.nextId = state.nextId;
     this.fids = state.fids;
-    for (const request of state.requests) this.remember(request);
+    for (const request of state.requests) this.inFlight.add(request);
   }
 
   private takeRequests(): void {
-    // A backend may answer within `submit`; the loop that submitted goes on by itself.
-    if (this.taking) return;
-    this.taking = true;
-    try {
-      this.transport.queue(QUEUE).drain(
-        (chain) => this.take(chain),
-        () => this.transport.running && this.inFlightBytes < IN_FLIGHT_BYTES_MAXIMUM,
-      );
-    } finally {
-      this.taking = false;
-    }
-    this.transport.signalUsed(QUEUE);
+    this.inFlight.drain(this.transport, (chain) => this.take(chain));
   }
 
   private take(chain: DescriptorChain): void {
@@ -161,14 +149,14 @@ export class Virtio9p implements VirtioFunction {
     const message = new Uint8Array(chain.readableLength);
     gather(this.transport.memory, chain.readable, message);
     const request: ShareRequest = {
-      id: this.nextId++,
+      id: this.inFlight.nextId++,
       head: chain.head,
       message: isWrite ? undefined : message,
       ranges: isWrite ? chain.readableRanges : [],
       replyRanges: chain.writableRanges,
       replyBytesMaximum: Math.min(chain.writableLength, MESSAGE_BYTES_MAXIMUM),
     };
-    this.remember(request);
+    this.inFlight.add(request);
     const { id, replyBytesMaximum } = request;
     this.backend.submit({ id, message, replyBytesMaximum });
   }
@@ -203,20 +191,10 @@ export class Virtio9p implements VirtioFunction {
     this.transport.queue(QUEUE).push(head, reply.length);
   }
 
-  private remember(request: ShareRequest): void {
-    this.inFlight.set(request.id, request);
-    this.inFlightBytes += bytesHeld(request);
-  }
-
-  private forget(request: ShareRequest): void {
-    if (this.inFlight.delete(request.id)) this.inFlightBytes -= bytesHeld(request);
-  }
-
   /** A driver that begins anew attaches anew. */
   private endSession(): void {
-    if (this.inFlight.size > 0 || this.fids.size > 0) this.backend.fence();
+    if (this.inFlight.count > 0 || this.fids.size > 0) this.backend.fence();
     this.inFlight.clear();
-    this.inFlightBytes = 0;
     this.fids.clear();
   }
 }

@@ -6,6 +6,7 @@ import { readConfigurationBytes } from '../configuration.ts';
 import { featureSet } from '../features.ts';
 import type { DescriptorChain } from '../queue/descriptor-chain.ts';
 import { resolveRanges, scatter, sliceRanges, sliceSpans } from '../queue/ranges.ts';
+import { RequestsInFlight } from '../queue/requests-in-flight.ts';
 import type { VirtioFunction, VirtioTransport } from '../transport.ts';
 import type { BlockBackend, BlockCompletion, BlockSubmission } from './backend.ts';
 import {
@@ -63,12 +64,11 @@ export class VirtioBlock implements VirtioFunction {
   private readonly serial: Uint8Array;
   private readonly configuration: Uint8Array;
   private transport!: VirtioTransport;
-  /** Never goes back, so that an answer to a request that a reset has dropped is known as such. */
-  private nextId = 1;
-  /** By id, in the order of submission. */
-  private readonly inFlight = new Map<number, BlockRequest>();
-  private inFlightBytes = 0;
-  private taking = false;
+  private readonly inFlight = new RequestsInFlight<BlockRequest>({
+    queue: QUEUE,
+    bytesMaximum: IN_FLIGHT_BYTES_MAXIMUM,
+    bytesHeld,
+  });
 
   /** `sizeBytes` is rounded down to sectors. `serial` is what GET_ID gives: up to 20 ASCII characters. */
   constructor(parts: {
@@ -129,7 +129,7 @@ export class VirtioBlock implements VirtioFunction {
     const request = this.inFlight.get(id);
     if (request === undefined) return false;
     if (!this.transport.running) {
-      this.forget(request);
+      this.inFlight.remove(request);
       return false;
     }
     if (completion.status === 'error') this.completeWithError(request);
@@ -145,39 +145,28 @@ export class VirtioBlock implements VirtioFunction {
    * restored too; a write's spans hold until the guest runs.
    */
   pendingRequests(): BlockSubmission[] {
-    return [...this.inFlight.values()].map((request) => this.submissionOf(request));
+    return this.inFlight.all.map((request) => this.submissionOf(request));
   }
 
   save(): PlainData {
     return saveBlockState({
       capacitySectors: this.capacitySectors,
-      nextId: this.nextId,
+      nextId: this.inFlight.nextId,
       writeback: this.configuration[BLOCK_CONFIGURATION_WRITEBACK] === 1,
-      requests: [...this.inFlight.values()],
+      requests: this.inFlight.all,
     });
   }
 
   restore(data: PlainData): void {
     const state = readBlockState(this.name, data, this);
-    this.forgetRequests();
-    this.nextId = state.nextId;
+    this.inFlight.clear();
+    this.inFlight.nextId = state.nextId;
     this.configuration[BLOCK_CONFIGURATION_WRITEBACK] = state.writeback ? 1 : 0;
-    for (const request of state.requests) this.remember(request);
+    for (const request of state.requests) this.inFlight.add(request);
   }
 
   private takeRequests(): void {
-    // A backend may answer within `submit`; the loop that submitted goes on by itself.
-    if (this.taking) return;
-    this.taking = true;
-    try {
-      this.transport.queue(QUEUE).drain(
-        (chain) => this.take(chain),
-        () => this.transport.running && this.inFlightBytes < IN_FLIGHT_BYTES_MAXIMUM,
-      );
-    } finally {
-      this.taking = false;
-    }
-    this.transport.signalUsed(QUEUE);
+    this.inFlight.drain(this.transport, (chain) => this.take(chain));
   }
 
   private take(chain: DescriptorChain): void {
@@ -193,7 +182,7 @@ export class VirtioBlock implements VirtioFunction {
 
   private submit(chain: DescriptorChain, command: Exclude<BlockCommand, { kind: 'status' | 'get-id' }>): void {
     const request: BlockRequest = {
-      id: this.nextId++,
+      id: this.inFlight.nextId++,
       kind: command.kind,
       flushing: false,
       head: chain.head,
@@ -203,7 +192,7 @@ export class VirtioBlock implements VirtioFunction {
       ranges: dataRanges(chain, command.kind),
       statusAddress: statusAddressOf(chain),
     };
-    this.remember(request);
+    this.inFlight.add(request);
     if (request.kind !== 'write') {
       this.backend.submit(this.submissionOf(request));
       return;
@@ -242,7 +231,7 @@ export class VirtioBlock implements VirtioFunction {
     if (length !== request.length) {
       throw new GodwitError('usage', `A read of ${request.length} bytes was answered with ${length}.`);
     }
-    this.forget(request);
+    this.inFlight.remove(request);
     const { memory } = this.transport;
     const spans = resolveRanges(memory, request.ranges, 'write');
     if (spans === undefined) {
@@ -254,12 +243,12 @@ export class VirtioBlock implements VirtioFunction {
   }
 
   private completeWrite(request: BlockRequest): void {
-    this.forget(request);
+    this.inFlight.remove(request);
     this.finish(request.head, request.statusAddress, VIRTIO_BLK_S_OK, { written: 0, room: 0 });
   }
 
   private completeWithError(request: BlockRequest): void {
-    this.forget(request);
+    this.inFlight.remove(request);
     const room = request.kind === 'read' ? request.length : 0;
     this.finish(request.head, request.statusAddress, VIRTIO_BLK_S_IOERR, { written: 0, room });
   }
@@ -270,9 +259,9 @@ export class VirtioBlock implements VirtioFunction {
   }
 
   private flushWrite(request: BlockRequest): void {
-    this.forget(request);
-    const flush: BlockRequest = { ...request, id: this.nextId++, flushing: true };
-    this.remember(flush);
+    this.inFlight.remove(request);
+    const flush: BlockRequest = { ...request, id: this.inFlight.nextId++, flushing: true };
+    this.inFlight.add(flush);
     this.backend.submit({ id: flush.id, kind: 'flush' });
   }
 
@@ -312,23 +301,9 @@ export class VirtioBlock implements VirtioFunction {
     this.transport.queue(QUEUE).push(head, data.written === data.room ? data.room + 1 : data.written);
   }
 
-  private remember(request: BlockRequest): void {
-    this.inFlight.set(request.id, request);
-    this.inFlightBytes += bytesHeld(request);
-  }
-
-  private forget(request: BlockRequest): void {
-    if (this.inFlight.delete(request.id)) this.inFlightBytes -= bytesHeld(request);
-  }
-
   private dropRequests(): void {
-    if (this.inFlight.size > 0) this.backend.fence();
-    this.forgetRequests();
-  }
-
-  private forgetRequests(): void {
+    if (this.inFlight.count > 0) this.backend.fence();
     this.inFlight.clear();
-    this.inFlightBytes = 0;
   }
 }
 
